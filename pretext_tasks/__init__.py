@@ -1,0 +1,63 @@
+"""The pretext tasks, one file each, and the dataclass that holds them: one typed field a task.
+
+To add a task: its file, one field here, its test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+
+from pretext_tasks.abrupt_change import AbruptChange
+from pretext_tasks.arrow_of_time import ArrowOfTime
+from pretext_tasks.base import ClipGeometry, ClipSample, PretextTask, require
+from pretext_tasks.speed import Speed
+from pretext_tasks.temporal_order import TemporalOrder
+
+__all__ = [
+    "AbruptChange",
+    "ArrowOfTime",
+    "ClipGeometry",
+    "ClipSample",
+    "PretextTask",
+    "PretextTasks",
+    "Speed",
+    "TemporalOrder",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretextTasks:
+    """The tasks of a run. All that are enabled draw from one window of a video and share one forward pass.
+
+    Four tasks: "Anomaly-aware self-supervised pretraining", Computer Vision and Image Understanding 257 (2025).
+    How each is posed is our definition; see the files.
+    """
+
+    order: TemporalOrder = field(default_factory=TemporalOrder)
+    speed: Speed = field(default_factory=Speed)
+    arrow_of_time: ArrowOfTime = field(default_factory=ArrowOfTime)
+    abrupt_change: AbruptChange = field(default_factory=AbruptChange)
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            weight = getattr(self, entry.name).weight
+            require(weight >= 0, f"tasks.{entry.name}.weight is {weight}; it must be 0 (off) or more")
+        require(bool(self.enabled()), "every task's weight is 0: give at least one of them a weight above 0")
+
+    def enabled(self) -> dict[str, PretextTask]:
+        """The tasks with a weight above 0, by name, in the order of the fields."""
+        tasks = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return {name: task for name, task in tasks.items() if task.weight > 0}
+
+    def min_window(self, clip_frames: int, stride_frames: int) -> int:
+        """The shortest window, in frames, in which every enabled task can be posed."""
+        return max(task.min_window(clip_frames, stride_frames) for task in self.enabled().values())
+
+    def sample(
+        self, geometry: ClipGeometry, rng: np.random.Generator, labels: dict[str, int] | None = None
+    ) -> dict[str, ClipSample]:
+        """One clip of every enabled task from one window; `labels` may fix the class of some."""
+        fixed = labels or {}
+        return {name: task.sample(geometry, rng, fixed.get(name)) for name, task in self.enabled().items()}

@@ -1,0 +1,52 @@
+"""Arrow of time: is this clip played forward or backward?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pretext_tasks.base import ClipGeometry, ClipSample, PooledClassifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrowOfTime:
+    """A clip at normal speed, or its reverse.
+
+        window    ..abcdefgh....     label 0: abcdefgh
+                                     label 1: hgfedcba
+
+    Shortcuts closed elsewhere, because they lie in the pixels: burnt-in clocks are cut away by `data.border_crop`,
+    and windows in which nothing moves, which carry no signal, are drawn less often (`pretrain.data.motion`).
+    After Pickup 2014 and Wei 2018.
+    """
+
+    weight: float = 1.0
+    """Weight of the task's loss; 0 switches the task off."""
+
+    num_labels = 2
+
+    def min_window(self, clip_frames: int, stride_frames: int) -> int:
+        """One clip."""
+        return (clip_frames - 1) * stride_frames + 1
+
+    def sample(self, geometry: ClipGeometry, rng: np.random.Generator, label: int | None = None) -> ClipSample:
+        """Frames of a clip; label 0 = forward, 1 = backward."""
+        label = int(rng.integers(2)) if label is None else label
+        start = int(rng.integers(geometry.window_frames - geometry.clip_span + 1))
+        frames = start + geometry.stride_frames * np.arange(geometry.clip_frames)
+        return ClipSample(frames[::-1].copy() if label else frames, label)
+
+    def head(self, feature_dim: int, clip_frames: int) -> nn.Module:
+        """Two logits: forward, backward."""
+        return PooledClassifier(feature_dim, 2)
+
+    def loss(self, output: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Cross-entropy per clip."""
+        return {"loss": F.cross_entropy(output, labels, reduction="none")}
+
+    def correct(self, output: Tensor, labels: Tensor) -> Tensor:
+        """Is the direction right?"""
+        return output.argmax(dim=1) == labels

@@ -1,0 +1,96 @@
+"""What a pretext task is: it draws frames of a window, and the label follows from how it drew them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from einops import reduce
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipGeometry:
+    """The room a task draws in: a window of consecutive frames, and the clips a backbone wants."""
+
+    window_frames: int
+    """Frames in the window; indices that tasks return lie in `[0, window_frames)`."""
+    clip_frames: int
+    """Frames in a clip (the backbone's)."""
+    stride_frames: int
+    """Distance between neighbouring frames of a clip at normal speed (the backbone's)."""
+
+    @property
+    def clip_span(self) -> int:
+        """Frames from the first to the last of a clip at normal speed, both included."""
+        return (self.clip_frames - 1) * self.stride_frames + 1
+
+
+class ClipSample(NamedTuple):
+    """One clip of a task: which frames of the window, in which order, and what they are."""
+
+    frames: np.ndarray
+    """int64 (clip_frames,), indices into the window."""
+    label: int
+
+
+@runtime_checkable
+class PretextTask(Protocol):
+    """A self-supervised task: a frozen dataclass whose fields are its configuration.
+
+    `sample` is pure integer arithmetic on a passed-in generator: no I/O, no torch. `head` maps the backbone's feature
+    map `(clips, dim, time, height, width)` to what `loss` wants. Losses come per clip, so that a clip can be left out.
+    """
+
+    @property
+    def weight(self) -> float:
+        """Weight of the task's loss in the objective; 0 switches the task off."""
+        ...
+
+    @property
+    def num_labels(self) -> int:
+        """How many classes accuracy is counted over; chance is one in so many."""
+        ...
+
+    def min_window(self, clip_frames: int, stride_frames: int) -> int:
+        """The shortest window, in frames, in which the task can be posed. ValueError for an impossible geometry."""
+        ...
+
+    def sample(self, geometry: ClipGeometry, rng: np.random.Generator, label: int | None = None) -> ClipSample:
+        """Draw a clip; with `label` (a class in `[0, num_labels)`) a clip of that class, else classes are equally likely."""
+        ...
+
+    def head(self, feature_dim: int, clip_frames: int) -> nn.Module:
+        """A fresh head; called with the feature map `(clips, dim, time, height, width)`."""
+        ...
+
+    def loss(self, output: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """`loss` and its named parts, each `(clips,)`, from the head's output and the labels `(clips,)`."""
+        ...
+
+    def correct(self, output: Tensor, labels: Tensor) -> Tensor:
+        """bool `(clips,)`: is the class right?"""
+        ...
+
+
+class PooledClassifier(nn.Module):
+    """Mean over time and space, normalisation, one linear layer: all else is the backbone's work.
+
+    The mean is the same as the one that gives the exported features, so what a task learns is found in them.
+    """
+
+    def __init__(self, feature_dim: int, num_classes: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(feature_dim)
+        self.linear = nn.Linear(feature_dim, num_classes)
+
+    def forward(self, feature_map: Tensor) -> Tensor:
+        """`(clips, dim, time, height, width)` -> logits `(clips, classes)`."""
+        return self.linear(self.norm(reduce(feature_map, "clips dim time height width -> clips dim", "mean")))
+
+
+def require(condition: bool, message: str) -> None:
+    """ValueError with `message` unless `condition`: a task's configuration does not fit."""
+    if not condition:
+        raise ValueError(message)

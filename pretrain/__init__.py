@@ -1,0 +1,1 @@
+"""Self-supervised pretraining: video in, backbone weights out."""

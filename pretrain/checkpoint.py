@@ -1,0 +1,127 @@
+"""Training states: what a run needs to go on as if it had never stopped. No pickle anywhere.
+
+    RUN/checkpoints/step-00000500/state.safetensors   weights, optimiser moments
+                                  state.json          step, configuration, optimiser groups, hash of the tensors
+
+A state is written into a hidden folder, synced and renamed: a folder named `step-*` is whole. The random state is not
+saved because there is none: every draw is a function of the seed and the step.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from pretrain.errors import UserError
+from pretrain.files import sha256_of, sync_folder
+
+FORMAT = "anomaly-pretext/training-state/1"
+
+
+def save_state(
+    folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, extra: dict[str, Any], keep: int
+) -> Path:
+    """Write the state after `step` steps and drop all but the newest `keep` whole states. Returns its folder.
+
+    On a full disk nothing is left of the new state, the older ones stand, and a UserError says so.
+    """
+    final = folder / f"step-{step:08d}"
+    hidden = folder / f".step-{step:08d}.{os.getpid()}.tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    _drop_unfinished(folder)
+    optimizer_tensors, optimizer_rest = _split_optimizer(optimizer)
+    tensors = {f"model.{key}": value for key, value in model.state_dict().items()} | optimizer_tensors
+    try:
+        hidden.mkdir()
+        save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, hidden / "state.safetensors")
+        meta = {
+            "format": FORMAT,
+            "step": step,
+            "optimizer": optimizer_rest,
+            "sha256": sha256_of(hidden / "state.safetensors"),
+            **extra,
+        }
+        (hidden / "state.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+        sync_folder(hidden)
+        if final.exists():
+            shutil.rmtree(final)
+        os.replace(hidden, final)
+        sync_folder(folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(hidden, ignore_errors=True)
+        older = newest_state(folder)
+        left = f"the newest whole state is {older}" if older else "there is no older state"
+        raise UserError(
+            f"cannot write the training state of step {step} to {folder}: {error}; {left}. "
+            "Make room and run again with --resume"
+        ) from error
+    for old in whole_states(folder)[:-keep]:
+        shutil.rmtree(old)
+    return final
+
+
+def whole_states(folder: Path) -> list[Path]:
+    """Folders of whole states, oldest first."""
+    return sorted(path for path in folder.glob("step-*") if (path / "state.json").exists())
+
+
+def newest_state(folder: Path) -> Path | None:
+    """The newest state whose hash is right; a damaged one is passed over (and named when it is loaded by name)."""
+    for path in reversed(whole_states(folder)):
+        try:
+            meta = json.loads((path / "state.json").read_text(encoding="utf-8"))
+            if meta["sha256"] == sha256_of(path / "state.safetensors"):
+                return path
+        except (OSError, ValueError, KeyError):
+            continue
+    return None
+
+
+def read_meta(state: Path) -> dict[str, Any]:
+    """The JSON part of a state."""
+    meta: dict[str, Any] = json.loads((state / "state.json").read_text(encoding="utf-8"))
+    if meta.get("format") != FORMAT:
+        raise UserError(f"{state} has format {meta.get('format')!r}; this version reads {FORMAT!r}")
+    return meta
+
+
+def load_state(state: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Put a state's weights and moments into `model` and `optimizer`."""
+    tensors = load_file(state / "state.safetensors")
+    weights = {key[len("model.") :]: value for key, value in tensors.items() if key.startswith("model.")}
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(f"{state} does not fit the configured model: {' '.join(str(error).split())}") from None
+    rest = read_meta(state)["optimizer"]
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, index, name = key.split(".", 2)
+            moments.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": moments, "param_groups": rest["param_groups"]})
+
+
+def _split_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors of an optimiser's state by flat key, and the rest, which is JSON."""
+    whole = optimizer.state_dict()
+    tensors = {
+        f"optimizer.{index}.{name}": torch.as_tensor(value)
+        for index, entry in whole["state"].items()
+        for name, value in entry.items()
+    }
+    return tensors, {"param_groups": whole["param_groups"]}
+
+
+def _drop_unfinished(folder: Path) -> None:
+    """What a killed process left half-written; only one process of a run ever writes here."""
+    for path in folder.glob(".step-*.tmp"):
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,73 @@
+"""Command lines: our own dataclasses as flags, a YAML file as flags in a file, errors as one message."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tyro
+import yaml
+
+from pretrain.errors import UserError
+
+Config = TypeVar("Config")
+
+
+def parse(config: type[Config], arguments: Sequence[str], prog: str, default: Config | None = None) -> Config:
+    """Build `config` from `[FILE.yaml ...] [--flag value ...]`; what comes later wins.
+
+    A YAML file holds the same keys as the flags, nested (`optim: {lr: 0.001}`); an unknown key is an error with a
+    suggestion, like an unknown flag. Wrong flags leave with exit status 2; a wrong value is a UserError.
+    """
+    flags: list[str] = []
+    rest = list(arguments)
+    while rest and rest[0].endswith((".yaml", ".yml")):
+        flags += yaml_flags(Path(rest.pop(0)))
+    usage = f"{prog} [CONFIG.yaml ...]"
+    if default is None:
+        return tyro.cli(config, prog=usage, args=flags + rest)
+    return tyro.cli(config, prog=usage, args=flags + rest, default=default)
+
+
+def yaml_flags(path: Path) -> list[str]:
+    """The flags that a YAML file stands for."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"no configuration file {path}: give one of configs/*.yaml, or none") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if values is None:
+        return []
+    if not isinstance(values, dict):
+        raise UserError(f"{path} holds a {type(values).__name__}; it must hold `key: value` lines")
+    return list(_flatten(values, ""))
+
+
+def _flatten(values: dict[str, Any], prefix: str) -> list[str]:
+    flags: list[str] = []
+    for key, value in values.items():
+        name = f"{prefix}{key}".replace("_", "-")
+        if isinstance(value, dict):
+            flags += _flatten(value, f"{name}.")
+        elif isinstance(value, bool):
+            group, _, last = name.rpartition(".")
+            flags.append(f"--{group}{'.' if group else ''}{'' if value else 'no-'}{last}")
+        else:
+            flags += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
+    return flags
+
+
+def run_command(command: Callable[[], int | None]) -> None:
+    """Run a command and leave with its exit status; a UserError becomes one message and exit status 2."""
+    try:
+        status = command() or 0
+    except UserError as error:
+        # several processes of one launch would all say the same
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            print(f"error: {error}", file=sys.stderr, flush=True)
+        status = 2
+    sys.exit(status)

@@ -1,0 +1,130 @@
+"""The configuration of a pretraining run: frozen dataclasses, composed once, saved with the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pretext_tasks import PretextTasks
+from pretrain.backbones import BackboneConfig
+from pretrain.data.catalogue import CatalogueConfig
+from pretrain.data.transforms import AugmentConfig
+from pretrain.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """How windows are drawn and read."""
+
+    window_frames: int | None = None
+    """Frames of the window that all tasks draw from; default: what the tasks need, and an eighth more."""
+    border_crop: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """Shares of the frame cut off at top, bottom, left, right: cut burnt-in clocks away, they give time's arrow away."""
+    decode_margin: float = 1.15
+    """Frames are decoded this much larger than the backbone's input, for the random crop to choose from."""
+    short_videos: Literal["skip", "hold"] = "skip"
+    """Videos shorter than the window: left out and counted, or their last frame held."""
+    held_out_fraction: float = 0.2
+    """Share of the training videos kept for validation."""
+    held_out_by: Literal["auto", "group", "video"] = "auto"
+    """Hold out whole groups (cameras, scenes), single videos, or groups where the catalogue knows them."""
+    motion_floor: float = 0.25
+    """Windows are drawn by motion; this share of the draws is even, so that nothing is never seen. 1 switches it off."""
+    reader: Literal["pyav", "decord"] = "pyav"
+    """What decodes."""
+    cache: Path | None = None
+    """Folder of packet indices and motion profiles, shared by runs; default: `cache` beside the run folder."""
+    proxies: Path | None = None
+    """A proxy cache made by `scripts/build_cache.py`; videos without a valid proxy stop the run."""
+    quarantine: Path | None = None
+    """A list written by `scripts/check_videos.py`; the videos it names are left out."""
+    max_bad_fraction: float = 0.01
+    """The run stops when more than this share of the videos cannot be read."""
+    workers: int = 2
+    """Reading processes for each training process; 0 reads in the training process itself."""
+
+    def __post_init__(self) -> None:
+        if any(not 0 <= share < 0.5 for share in self.border_crop):
+            raise UserError(f"data.border_crop is {self.border_crop}; every share must lie in [0, 0.5)")
+        if self.decode_margin < 1:
+            raise UserError(f"data.decode_margin is {self.decode_margin}; it must be at least 1")
+        for name in ("held_out_fraction", "motion_floor", "max_bad_fraction"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"data.{name} is {getattr(self, name)}; it must lie in [0, 1]")
+        if not 0 < self.held_out_fraction < 1:
+            raise UserError(f"data.held_out_fraction is {self.held_out_fraction}; it must lie in (0, 1)")
+        if self.workers < 0:
+            raise UserError(f"data.workers is {self.workers}; it must be 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimConfig:
+    """AdamW, warm-up and a cosine."""
+
+    steps: int = 20_000
+    """Optimiser steps of the whole run."""
+    batch_size: int = 32
+    """Windows per step over all processes and accumulation rounds; each gives one clip a task."""
+    accumulate: int = 1
+    """Rounds of forward and backward per step, where a step's batch does not fit the memory."""
+    lr: float = 1e-3
+    """Peak learning rate."""
+    warmup_steps: int = 500
+    """Steps of linear warm-up."""
+    final_lr_share: float = 0.01
+    """Learning rate at the end, as a share of the peak."""
+    weight_decay: float = 0.05
+    """AdamW's; not applied to biases and normalisation."""
+    clip_norm: float = 1.0
+    """Greatest norm of the gradient."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "accumulate"):
+            if getattr(self, name) < 1:
+                raise UserError(f"optim.{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("lr", "clip_norm"):
+            if not getattr(self, name) > 0:
+                raise UserError(f"optim.{name} is {getattr(self, name)}; it must be above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig:
+    """Pretrain a video backbone on a folder of videos with four pretext tasks."""
+
+    run: Path = Path("runs/pretrain")
+    """Folder of the run: configuration, log, training states, the backbone, curves."""
+    resume: bool = False
+    """Go on from the newest whole training state in the run folder."""
+    seed: int = 0
+    """Decides everything random."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes a GPU where there is one."""
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    """Mixed precision of the forward pass; `no` is float32."""
+    compile: bool = False
+    """torch.compile for the backbone."""
+    log_every: int = 20
+    """Steps between two lines of the log."""
+    validate_every: int = 1000
+    """Steps between two validations; there is always one at the end."""
+    save_every: int = 500
+    """Steps between two training states; there is always one at the end and one when the run is stopped."""
+    keep_states: int = 2
+    """Newest training states kept."""
+    held_out_windows: int = 8
+    """Windows per held-out video in a validation."""
+
+    catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    tasks: PretextTasks = field(default_factory=PretextTasks)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("log_every", "validate_every", "save_every", "keep_states", "held_out_windows"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.seed < 0:
+            raise UserError(f"seed is {self.seed}; it must be 0 or more")

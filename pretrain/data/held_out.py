@@ -1,0 +1,106 @@
+"""Carving a held-out part from training videos, and refusing to train on what will be scored."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pretrain.data.catalogue import Catalogue, Video
+from pretrain.errors import UserError, problem_list
+
+
+def split_held_out(catalogue: Catalogue, fraction: float, seed: int, by: str = "group") -> tuple[Catalogue, Catalogue]:
+    """(train, held out): about `fraction` of the videos of each label, by whole groups or by single videos.
+
+    by="group": no group is on both sides; a video without a group is one of its own. by="video": groups are ignored.
+    The choice is a function of seed, names, groups and labels: the same for any order of the catalogue, on any machine.
+    Each side has at least one video, and of every label that is in two units or more about its share.
+    UserError: fraction outside (0, 1), no groups at all to go by, or everything in one group.
+    """
+    if not 0 < fraction < 1:
+        raise UserError(f"held-out fraction {fraction} is not between 0 and 1; 0.1 holds out a tenth")
+    units = _units(catalogue, by)
+    index_of = {unit: index for index, unit in enumerate(dict.fromkeys(units))}
+    if len(index_of) < 2:
+        what = "group" if by == "group" else "video"
+        mend = "hold out by video instead (by='video')" if len(catalogue) > 1 else "add videos"
+        raise UserError(f"{catalogue.source}: only {len(index_of)} {what}(s), nothing can be held out; {mend}")
+    unit_of = [index_of[unit] for unit in units]
+    order = sorted(index_of, key=lambda unit: _shuffled(seed, unit))
+    held = _choose(_counts(catalogue, unit_of), [index_of[unit] for unit in order], fraction)
+    train = [video for video, unit in zip(catalogue, unit_of, strict=True) if unit not in held]
+    held_out = [video for video, unit in zip(catalogue, unit_of, strict=True) if unit in held]
+    return Catalogue(train, f"{catalogue.source} (less held out)"), Catalogue(
+        held_out, f"{catalogue.source} (held out)"
+    )
+
+
+def _units(catalogue: Catalogue, by: str) -> list[str]:
+    """The unit of each video: what goes to one side as a whole. Groups and single videos cannot share a key."""
+    if by not in ("group", "video"):
+        raise UserError(f"held out by '{by}': it is 'group' or 'video'")
+    if by == "video":
+        return [video.name for video in catalogue]
+    if all(video.group is None for video in catalogue):
+        raise UserError(f"{catalogue.source}: no video has a group to hold out by; hold out by video (by='video')")
+    return [f"video/{video.name}" if video.group is None else f"group/{video.group}" for video in catalogue]
+
+
+def _shuffled(seed: int, unit: str) -> bytes:
+    """A sort key: a random order that does not depend on the order of the list."""
+    return hashlib.blake2b(f"{seed}/{unit}".encode("utf-8", "surrogateescape"), digest_size=16).digest()
+
+
+def _counts(catalogue: Catalogue, unit_of: list[int]) -> NDArray[np.int64]:
+    """Videos per unit and label: (units, 3), the labels being unknown, normal, abnormal."""
+    counts = np.zeros((max(unit_of) + 1, 3), dtype=np.int64)
+    labels = [0 if video.label is None else video.label + 1 for video in catalogue]
+    np.add.at(counts, (unit_of, labels), 1)
+    return counts
+
+
+def _choose(counts: NDArray[np.int64], order: list[int], fraction: float) -> set[int]:
+    """Units to hold out: each in turn is taken if it brings the counts per label nearer to their targets."""
+    targets = _targets(counts, fraction)
+    rows = counts.tolist()
+    left = list(targets)  # what each label still lacks; below 0 where too much is held
+    chosen: set[int] = set()
+    for unit in order:
+        after = [lack - count for lack, count in zip(left, rows[unit], strict=True)]
+        if sum(map(abs, after)) < sum(map(abs, left)) and len(chosen) < len(order) - 1:
+            left = after
+            chosen.add(unit)
+    # Every unit is more than twice the target: take the one that overshoots least.
+    return chosen or {min(order, key=lambda unit: sum(abs(t - c) for t, c in zip(targets, rows[unit], strict=True)))}
+
+
+def _targets(counts: NDArray[np.int64], fraction: float) -> list[float]:
+    """Videos to hold out per label. A label that stands in two units or more gets at least one and leaves one."""
+    targets = []
+    for column in counts.T:
+        total, in_units = int(column.sum()), int((column > 0).sum())
+        share = fraction * total
+        targets.append(min(max(share, 1.0), total - 1.0) if in_units > 1 else share)
+    return targets
+
+
+def refuse_overlap(training: Catalogue, scored: Catalogue) -> None:
+    """UserError naming every video that is in both, whatever its split there says.
+
+    The abnormal test videos of UCF-Crime2Local are in UCF-Crime's training list, for one. Names are compared without
+    the `_x264` that some lists of UCF-Crime leave out.
+    """
+    trained_on = set(_bare_names(training))
+    both = [video.name for video in scored if video.name.removesuffix("_x264") in trained_on]
+    if both:
+        raise UserError(
+            f"{len(both)} video(s) of {scored.source} would be trained on ({training.source});"
+            f" leave them out of training:\n{problem_list(both)}"
+        )
+
+
+def _bare_names(videos: Iterable[Video]) -> Iterable[str]:
+    return (video.name.removesuffix("_x264") for video in videos)

@@ -1,0 +1,76 @@
+"""How much moves where in a video: estimated once on small thumbnails, kept, used to draw windows that move."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from pretrain.data.video import IndexCache, probe, read_frames
+from pretrain.files import replacing
+
+BIN_FRAMES = 8
+THUMBNAIL = (24, 32)
+BLOCK_THUMBNAILS = 512
+PROFILE_VERSION = 1
+
+
+def motion_profile(path: str, *, reader: str = "pyav", cache: IndexCache | None = None) -> np.ndarray:
+    """Mean absolute difference of thumbnails `BIN_FRAMES` apart, in grey levels: float32 (bins,), at least one bin.
+
+    Bin i covers frames `[i * BIN_FRAMES, (i + 1) * BIN_FRAMES)`. Thumbnails average sensor noise away.
+    """
+    count = probe(path, reader=reader, cache=cache).num_frames
+    wanted = np.arange(0, count, BIN_FRAMES)
+    differences: list[np.ndarray] = []
+    last: np.ndarray | None = None
+    for start in range(0, len(wanted), BLOCK_THUMBNAILS):
+        block = read_frames(path, wanted[start : start + BLOCK_THUMBNAILS], size=THUMBNAIL, reader=reader, cache=cache)
+        grey = block.astype(np.float32).mean(axis=3)
+        previous = grey[:1] if last is None else last
+        differences.append(np.abs(np.diff(grey, axis=0, prepend=previous)).mean(axis=(1, 2)))
+        last = grey[-1:]
+    profile = np.concatenate(differences).astype(np.float32)
+    return np.append(profile[1:], profile[-1:])  # the difference across a bin belongs to the bin it starts from
+
+
+def cached_motion_profile(path: str, folder: Path, *, reader: str = "pyav", cache: IndexCache | None = None) -> np.ndarray:
+    """`motion_profile`, computed once for each state of a file (path, size, time of change)."""
+    status = Path(path).stat()
+    key = hashlib.sha256(
+        f"{PROFILE_VERSION} {Path(path).resolve()} {status.st_size} {status.st_mtime_ns}".encode()
+    ).hexdigest()
+    file = folder / key[:2] / f"{key[2:]}.npy"
+    if file.exists():
+        return np.load(file, allow_pickle=False)
+    profile = motion_profile(path, reader=reader, cache=cache)
+    with replacing(file) as temporary:
+        np.save(temporary, profile)
+    return profile
+
+
+def window_start_weights(profile: np.ndarray, num_frames: int, window_frames: int, floor: float) -> np.ndarray:
+    """Probability of each start bin of a window: grows with the window's mean motion, never below `floor` of even.
+
+    float64 (starts,), sums to 1. Start i stands for the first frames `[i * BIN_FRAMES, (i + 1) * BIN_FRAMES)` that
+    leave room for the window.
+    """
+    starts = (num_frames - window_frames) // BIN_FRAMES + 1
+    bins = max(1, round(window_frames / BIN_FRAMES))
+    cumulative = np.concatenate([[0.0], np.cumsum(profile, dtype=np.float64)])
+    first = np.arange(starts)
+    last = np.minimum(first + bins, len(profile))
+    motion = (cumulative[last] - cumulative[first]) / np.maximum(last - first, 1)
+    even = np.full(starts, 1 / starts)
+    total = motion.sum()
+    return even if total <= 0 else floor * even + (1 - floor) * motion / total
+
+
+def draw_window_start(
+    profile: np.ndarray, num_frames: int, window_frames: int, floor: float, rng: np.random.Generator
+) -> int:
+    """First frame of a window, drawn by motion; every start has a chance."""
+    weights = window_start_weights(profile, num_frames, window_frames, floor)
+    start = int(rng.choice(len(weights), p=weights)) * BIN_FRAMES + int(rng.integers(BIN_FRAMES))
+    return min(start, num_frames - window_frames)

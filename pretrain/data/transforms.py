@@ -1,0 +1,125 @@
+"""What happens to clips on the device: crop, flip, jitter, noise, normalisation.
+
+Every random number is drawn per clip on the host from the item's own generator (`draw_augmentation`) and applied on the
+device in one batch (`ClipTransform`). So a clip looks the same on whichever process and device it lands.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from pretrain.errors import UserError
+
+NOISE_TILES = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """Augmentation. All frames of a clip share crop, flip and colour; each frame has its own small jitter and noise."""
+
+    min_crop_area: float = 0.5
+    """Smallest share of the frame that a random crop keeps; 1 switches cropping off."""
+    flip: bool = True
+    """Mirror half of the clips left to right."""
+    brightness: float = 0.2
+    """Greatest change of brightness of a clip, as a share of full scale."""
+    contrast: float = 0.3
+    """Greatest relative change of contrast of a clip."""
+    colour_cast: float = 0.1
+    """Greatest relative change of each colour channel of a clip."""
+    frame_jitter: float = 0.03
+    """Greatest change of brightness, and relative change of contrast, of single frames (hides speed in frame statistics)."""
+    noise: float = 0.03
+    """Largest standard deviation of the noise added to every frame anew (hides what compression froze)."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_crop_area <= 1:
+            raise UserError(f"augment.min_crop_area is {self.min_crop_area}; it must lie in (0, 1]")
+        for name in ("brightness", "contrast", "colour_cast", "frame_jitter", "noise"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"augment.{name} is {getattr(self, name)}; it must lie in [0, 1)")
+
+
+class Augmentation(NamedTuple):
+    """The drawn numbers of a clip, or of many (one more leading axis each)."""
+
+    crop: np.ndarray
+    """float32 (4,): centre x, centre y, half width, half height, in the frame's own coordinates from -1 to 1; a
+    negative half width mirrors."""
+    colour: np.ndarray
+    """float32 (4,): gain of red, green, blue, and a bias."""
+    frames: np.ndarray
+    """float32 (frames, 2): gain and bias of each frame."""
+    noise: np.ndarray
+    """float32 (2,): standard deviation, and the number of the first noise tile."""
+
+
+def neutral_augmentation(num_frames: int) -> Augmentation:
+    """The whole frame, unchanged: what validation and feature extraction use."""
+    frames = np.tile(np.array([1.0, 0.0], np.float32), (num_frames, 1))
+    return Augmentation(
+        np.array([0, 0, 1, 1], np.float32), np.array([1, 1, 1, 0], np.float32), frames, np.zeros(2, np.float32)
+    )
+
+
+def draw_augmentation(config: AugmentConfig, num_frames: int, rng: np.random.Generator) -> Augmentation:
+    """Draw one clip's augmentation."""
+    half = math.sqrt(rng.uniform(config.min_crop_area, 1.0))
+    stretch = math.sqrt(rng.uniform(0.85, 1 / 0.85)) if config.min_crop_area < 1 else 1.0
+    half_width, half_height = min(1.0, half * stretch), min(1.0, half / stretch)
+    mirror = -1.0 if config.flip and rng.integers(2) else 1.0
+    centre = rng.uniform(-1, 1, 2) * (1 - np.array([half_width, half_height]))
+    gain = (1 + rng.uniform(-config.contrast, config.contrast)) * (
+        1 + rng.uniform(-config.colour_cast, config.colour_cast, 3)
+    )
+    colour = np.append(gain, rng.uniform(-config.brightness, config.brightness))
+    jitter = rng.uniform(-config.frame_jitter, config.frame_jitter, (num_frames, 2)) + np.array([1.0, 0.0])
+    noise = np.array([rng.uniform(0, config.noise), rng.integers(NOISE_TILES)])
+    crop = np.array([*centre, half_width * mirror, half_height])
+    return Augmentation(*(part.astype(np.float32) for part in (crop, colour, jitter, noise)))
+
+
+class ClipTransform(nn.Module):
+    """uint8 clips to what a backbone wants: `(B, T, h, w, 3)` -> normalised float32 `(B, 3, T, height, width)`."""
+
+    mean: Tensor
+    std: Tensor
+    tiles: Tensor
+
+    def __init__(self, height: int, width: int, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.height, self.width = height, width
+        self.register_buffer("mean", torch.tensor(mean).view(1, 1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 1, 3, 1, 1), persistent=False)
+        # noise is a bank of fixed tiles, picked per frame: normal numbers for every pixel of every step would cost
+        # as much as decoding, and could not be the same for one process and for several
+        bank = torch.randn(NOISE_TILES, 1, height, width, generator=torch.Generator().manual_seed(0))
+        self.register_buffer("tiles", bank, persistent=False)
+
+    @torch.no_grad()
+    def forward(self, clips: Tensor, augmentation: list[Tensor]) -> Tensor:
+        """Apply `augmentation` (the fields of `Augmentation`, each with a leading batch axis) to uint8 clips."""
+        crop, colour, frames, noise = augmentation
+        count, length = clips.shape[:2]
+        pixels = rearrange(clips, "b t h w c -> b (t c) h w").to(torch.float32).div_(255)
+        theta = torch.zeros(count, 2, 3, device=clips.device)
+        theta[:, 0, 0], theta[:, 1, 1], theta[:, :, 2] = crop[:, 2], crop[:, 3], crop[:, :2]
+        grid = F.affine_grid(theta, [count, 1, self.height, self.width], align_corners=False)
+        pixels = F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
+        pixels = rearrange(pixels, "b (t c) h w -> b t c h w", c=3)
+        gain = rearrange(colour[:, :3], "b c -> b 1 c 1 1") * rearrange(frames[:, :, 0], "b t -> b t 1 1 1")
+        bias = rearrange(colour[:, 3:] + frames[:, :, 1], "b t -> b t 1 1 1")
+        # contrast turns about middle grey; one multiply-add does colour, jitter and normalisation
+        pixels = pixels * (gain / self.std) + (0.5 - 0.5 * gain + bias - self.mean) / self.std
+        if bool((noise[:, 0] > 0).any()):
+            tile = (noise[:, 1:].long() + torch.arange(length, device=clips.device)) % NOISE_TILES
+            pixels = pixels + self.tiles[tile] * (rearrange(noise[:, 0], "b -> b 1 1 1 1") / self.std)
+        return rearrange(pixels, "b t c h w -> b c t h w")

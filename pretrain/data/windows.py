@@ -1,0 +1,259 @@
+"""From videos to batches: one decoded window per video and step feeds every task.
+
+Sampling is stateless: item `g` (counted over the whole run, over all processes) is a function of the seed and `g` alone,
+so nothing about order has to be saved, and one process or four see the same items in the same steps.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from pretext_tasks import ClipGeometry, PretextTasks
+from pretrain.data.motion import draw_window_start
+from pretrain.data.transforms import Augmentation, AugmentConfig, draw_augmentation, neutral_augmentation
+from pretrain.data.video import IndexCache, VideoError, VideoInfo, cover_size, read_frames
+
+# the second entry of a generator's seed: what it is for
+ORDER, TRAIN, HELD_OUT = 1, 2, 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A video as sampling needs it: where it is read from, how long it is, where it moves."""
+
+    name: str
+    path: str
+    """What is decoded: the video, or its proxy."""
+    info: VideoInfo
+    motion: np.ndarray
+    """float32 (bins,), see `pretrain.data.motion`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowReader:
+    """Reads the windows of one run: everything that decides what a window looks like, picklable for workers."""
+
+    tasks: PretextTasks
+    geometry: ClipGeometry
+    height: int
+    """Height of decoded frames after the border is cut away; somewhat more than the backbone's input."""
+    width: int
+    border_crop: tuple[float, float, float, float]
+    """Shares cut off at top, bottom, left, right."""
+    motion_floor: float
+    reader: str
+    index_cache: Path | None
+
+    def draw_start(self, source: Source, rng: np.random.Generator) -> int:
+        """First frame of a window in the source; 0 where the video is shorter than the window."""
+        room = source.info.num_frames - self.geometry.window_frames
+        if room <= 0:
+            return 0
+        return draw_window_start(
+            source.motion, source.info.num_frames, self.geometry.window_frames, self.motion_floor, rng
+        )
+
+    def read(self, source: Source, frames: np.ndarray) -> np.ndarray:
+        """Decode source frames (any shape) once each: uint8 (*frames.shape, height, width, 3).
+
+        Frames past the end show the last one: so a short video is held, where the run allows it at all.
+        """
+        held = np.minimum(frames, source.info.num_frames - 1)
+        needed, position = np.unique(held, return_inverse=True)
+        top, bottom, left, right = self.border_crop
+        inner = replace(
+            source.info,
+            height=round(source.info.height * (1 - top - bottom)),
+            width=round(source.info.width * (1 - left - right)),
+        )
+        cover = cover_size(inner, self.height, self.width)
+        scaled = (round(cover[0] / (1 - top - bottom)), round(cover[1] / (1 - left - right)))
+        cache = None if self.index_cache is None else IndexCache(self.index_cache)
+        decoded = read_frames(source.path, needed, size=scaled, reader=self.reader, cache=cache)
+        # the middle of what the border leaves; where the shapes differ the longer side loses its ends
+        y = round(top * scaled[0]) + max(0, cover[0] - self.height) // 2
+        x = round(left * scaled[1]) + max(0, cover[1] - self.width) // 2
+        y, x = min(y, scaled[0] - self.height), min(x, scaled[1] - self.width)
+        cropped = decoded[:, y : y + self.height, x : x + self.width]
+        return cropped[position.reshape(frames.shape)]
+
+
+class Batch(NamedTuple):
+    """Windows of several videos, ready to travel: leading axes are (tasks, clips)."""
+
+    clips: Tensor
+    """uint8 (tasks, clips, frames, height, width, 3)."""
+    labels: Tensor
+    """int64 (tasks, clips)."""
+    augmentation: list[Tensor]
+    """The fields of `Augmentation`, each with (tasks, clips) in front."""
+    valid: Tensor
+    """float32 (clips,): 0 where the video could not be read; such a clip counts in no loss."""
+    names: list[str]
+    """Name of each clip's video."""
+    problems: dict[str, str]
+    """Videos that could not be read, and why."""
+    read_seconds: float
+    """Time one worker spent on the batch."""
+
+
+class Item(NamedTuple):
+    """One window, drawn but not yet read: each task's frames in the window, labels, augmentation."""
+
+    source: Source
+    start: int
+    frames: np.ndarray
+    """int64 (tasks, frames), indices into the window."""
+    labels: list[int]
+    augmentation: list[Augmentation]
+
+
+def read_batch(reader: WindowReader, items: Sequence[Item]) -> Batch:
+    """Decode the items' windows. A video that fails is named and its clips count as invalid, never replaced."""
+    started = time.perf_counter()
+    clips = np.zeros(
+        (len(items), *items[0].frames.shape, reader.height, reader.width, 3), np.uint8
+    )  # (clips, tasks, frames, h, w, 3)
+    valid = np.ones(len(items), np.float32)
+    problems: dict[str, str] = {}
+    for index, item in enumerate(items):
+        try:
+            clips[index] = reader.read(item.source, item.start + item.frames)
+        except VideoError as error:
+            valid[index] = 0
+            problems[item.source.name] = str(error)
+    fields = zip(*(zip(*item.augmentation, strict=True) for item in items), strict=True)
+    stacked = [torch.from_numpy(np.stack([np.stack(part) for part in field], axis=1)) for field in fields]
+    return Batch(
+        torch.from_numpy(np.ascontiguousarray(clips.swapaxes(0, 1))),
+        torch.tensor([item.labels for item in items]).T.contiguous(),
+        stacked,
+        torch.from_numpy(valid),
+        [item.source.name for item in items],
+        problems,
+        time.perf_counter() - started,
+    )
+
+
+@lru_cache(maxsize=2)
+def epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
+    """A permutation of the videos: every video once per epoch."""
+    return np.random.default_rng([seed, ORDER, epoch]).permutation(count)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """Which part of every step's windows this process reads."""
+
+    batch_size: int
+    """Windows per optimiser step, over all processes and accumulation rounds."""
+    accumulate: int
+    rank: int
+    world_size: int
+
+    @property
+    def local(self) -> int:
+        """Windows per process and round."""
+        return self.batch_size // (self.accumulate * self.world_size)
+
+    def items(self, step: int, part: int) -> range:
+        """Numbers of this process's items in round `part` of step `step`."""
+        per_round = self.batch_size // self.accumulate
+        first = step * self.batch_size + part * per_round + self.rank * self.local
+        return range(first, first + self.local)
+
+
+class TrainWindows(Dataset[Batch]):
+    """Whole training batches by (step, round)."""
+
+    def __init__(
+        self, sources: Sequence[Source], reader: WindowReader, augment: AugmentConfig, share: Share, seed: int
+    ) -> None:
+        self.sources, self.reader, self.augment, self.share, self.seed = sources, reader, augment, share, seed
+
+    def draw(self, number: int) -> Item:
+        """Item `number` of the run."""
+        epoch, position = divmod(number, len(self.sources))
+        source = self.sources[epoch_order(self.seed, epoch, len(self.sources))[position]]
+        rng = np.random.default_rng([self.seed, TRAIN, number])
+        start = self.reader.draw_start(source, rng)
+        samples = self.reader.tasks.sample(self.reader.geometry, rng).values()
+        augmentation = [draw_augmentation(self.augment, self.reader.geometry.clip_frames, rng) for _ in samples]
+        frames = np.stack([sample.frames for sample in samples])
+        return Item(source, start, frames, [sample.label for sample in samples], augmentation)
+
+    def __getitem__(self, key: tuple[int, int]) -> Batch:
+        return read_batch(self.reader, [self.draw(number) for number in self.share.items(*key)])
+
+    def keys(self, first_step: int, last_step: int) -> list[tuple[int, int]]:
+        """Keys of the steps `[first_step, last_step)` in order."""
+        return [(step, part) for step in range(first_step, last_step) for part in range(self.share.accumulate)]
+
+
+class HeldOutWindows(Dataset[Batch]):
+    """Fixed, unaugmented windows of held-out videos: every task, every class of it, from the same windows.
+
+    Each window gives as many clips a task as the task with the most classes has; classes take turns, so that chance is
+    exactly one in the number of classes. One batch holds one window.
+    """
+
+    def __init__(self, sources: Sequence[Source], reader: WindowReader, windows_per_video: int, seed: int) -> None:
+        self.sources, self.reader, self.windows_per_video, self.seed = sources, reader, windows_per_video, seed
+
+    def __len__(self) -> int:
+        return len(self.sources) * self.windows_per_video
+
+    def draw(self, number: int) -> list[Item]:
+        """The items of window `number`."""
+        source = self.sources[number // self.windows_per_video]
+        rng = np.random.default_rng([self.seed, HELD_OUT, number])
+        start = self.reader.draw_start(source, rng)
+        tasks = self.reader.tasks.enabled()
+        rounds = max(task.num_labels for task in tasks.values())
+        neutral = neutral_augmentation(self.reader.geometry.clip_frames)
+        items = []
+        for turn in range(rounds):
+            labels = {name: turn % task.num_labels for name, task in tasks.items()}
+            samples = self.reader.tasks.sample(self.reader.geometry, rng, labels).values()
+            frames = np.stack([sample.frames for sample in samples])
+            items.append(Item(source, start, frames, [sample.label for sample in samples], [neutral] * len(tasks)))
+        return items
+
+    def __getitem__(self, number: int) -> Batch:
+        return read_batch(self.reader, self.draw(number))
+
+
+def _start_worker(_worker: int) -> None:
+    """A reading process uses one thread, and leaves when the training process does, not by a signal of its own.
+
+    Clusters and terminals signal the whole process group: a worker that died of it would turn an orderly stop into an
+    error of the loader.
+    """
+    torch.set_num_threads(1)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def load_batches(dataset: Dataset[Batch], keys: Sequence[Any], workers: int, pin_memory: bool) -> Iterator[Batch]:
+    """Batches by key, in the keys' order, read ahead by `workers` processes (0: in this one)."""
+    loader: DataLoader[Batch] = DataLoader(
+        dataset,
+        sampler=keys,
+        batch_size=None,
+        num_workers=workers,
+        pin_memory=pin_memory,
+        prefetch_factor=3 if workers else None,
+        worker_init_fn=_start_worker,
+    )
+    return iter(loader)

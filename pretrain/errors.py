@@ -1,0 +1,28 @@
+"""The one exception that reaches a user as a message instead of a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class UserError(ValueError):
+    """Something the user gave cannot be used.
+
+    The text names the thing, its value, the limit and the mend. Commands print it without a traceback and leave
+    with exit status 2 (`pretrain.cli.run_command`).
+    """
+
+
+def nearest(wrong: str, known: Iterable[str]) -> str:
+    """A clause like `; did you mean 'r3d_18'?`, or an empty string when nothing known is close to `wrong`."""
+    matches = difflib.get_close_matches(wrong, list(known), n=1, cutoff=0.5)
+    return f"; did you mean '{matches[0]}'?" if matches else ""
+
+
+def problem_list(problems: Sequence[str], limit: int = 20) -> str:
+    """One problem a line, indented; past `limit` lines the rest is counted."""
+    lines = [f"  - {problem}" for problem in problems[:limit]]
+    if len(problems) > limit:
+        lines.append(f"  ... and {len(problems) - limit} more")
+    return "\n".join(lines)

@@ -1,0 +1,165 @@
+"""Everything that can be known to be wrong before training starts: videos, their lengths, where they move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import os
+
+from tqdm import tqdm
+
+from pretext_tasks import ClipGeometry
+from pretrain.backbones import BackboneSpec
+from pretrain.config import PretrainConfig
+from pretrain.data.catalogue import Catalogue, Video
+from pretrain.data.catalogues import open_training_catalogue
+from pretrain.data.held_out import split_held_out
+from pretrain.data.motion import cached_motion_profile
+from pretrain.data.video import IndexCache, VideoError, probe
+from pretrain.data.windows import Source, WindowReader
+from pretrain.errors import UserError, problem_list
+
+
+@dataclass(frozen=True, kw_only=True)
+class Videos:
+    """The videos of a run, sorted into what they are for."""
+
+    train: list[Source]
+    held_out: list[Source]
+    skipped_short: list[str]
+    unreadable: dict[str, str]
+    quarantined: int
+
+
+def cache_folder(config: PretrainConfig) -> Path:
+    """Where packet indices and motion profiles are kept."""
+    return config.data.cache or config.run.parent / "cache"
+
+
+def split_catalogue(config: PretrainConfig) -> tuple[Catalogue, Catalogue, int]:
+    """Training and held-out videos of the catalogue's training split, and how many the quarantine list took away."""
+    catalogue = open_training_catalogue(config.catalogue)
+    bad: set[str] = set()
+    if config.data.quarantine:
+        from pretrain.data.check import read_quarantine
+
+        bad = set(read_quarantine(config.data.quarantine))
+    kept = catalogue.without(bad)
+    by = config.data.held_out_by
+    if by == "auto":
+        by = "group" if len({video.group for video in kept if video.group}) > 1 else "video"
+    train, held_out = split_held_out(kept, config.data.held_out_fraction, config.seed, by=by)
+    return train, held_out, len(catalogue) - len(kept)
+
+
+def clip_geometry(config: PretrainConfig, spec: BackboneSpec) -> ClipGeometry:
+    """Window and clip lengths; UserError where a task does not fit."""
+    try:
+        needed = config.tasks.min_window(spec.clip_frames, spec.clip_stride)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    window = config.data.window_frames or needed + needed // 8
+    if window < needed:
+        raise UserError(
+            f"data.window_frames is {window}, but the tasks need {needed} frames with clips of {spec.clip_frames} frames "
+            f"at stride {spec.clip_stride}: raise it, or lower tasks.speed.strides, backbone.clip_frames or "
+            "backbone.clip_stride"
+        )
+    return ClipGeometry(window_frames=window, clip_frames=spec.clip_frames, stride_frames=spec.clip_stride)
+
+
+def window_reader(config: PretrainConfig, spec: BackboneSpec) -> WindowReader:
+    """How this run reads windows."""
+    return WindowReader(
+        tasks=config.tasks,
+        geometry=clip_geometry(config, spec),
+        height=round(spec.height * config.data.decode_margin),
+        width=round(spec.width * config.data.decode_margin),
+        border_crop=config.data.border_crop,
+        motion_floor=config.data.motion_floor,
+        reader=config.data.reader,
+        index_cache=cache_folder(config) / "index",
+    )
+
+
+def prepare_videos(
+    config: PretrainConfig, window_frames: int, rank: int, world_size: int, wait: Callable[[], None]
+) -> Videos:
+    """Open every video once: length, packet index, motion, all cached. Processes share the work, then read the caches.
+
+    Raises UserError naming every unreadable video when they are more than `data.max_bad_fraction`, and when no video
+    is long enough.
+    """
+    train, held_out, quarantined = split_catalogue(config)
+    videos = [*train, *held_out]
+    paths = proxy_paths(config, videos)
+    _open_all(config, videos[rank::world_size], paths, show=rank == 0)
+    wait()
+    sources, unreadable = _open_all(config, videos, paths, show=False)
+    _stop_past_limit(unreadable, len(videos), config.data.max_bad_fraction)
+    short = [s.name for s in sources.values() if s.info.num_frames < window_frames]
+    if config.data.short_videos == "skip":
+        sources = {name: s for name, s in sources.items() if s.info.num_frames >= window_frames}
+    parts = [[sources[v.name] for v in part if v.name in sources] for part in (train, held_out)]
+    for what, part, whole in zip(("training", "held-out"), parts, (train, held_out), strict=True):
+        if not part:
+            raise UserError(
+                f"none of the {len(whole)} {what} videos of {config.catalogue.root} holds a window of {window_frames} "
+                "frames: set data.short_videos to hold, or lower data.window_frames and tasks.speed.strides"
+            )
+    skipped = short if config.data.short_videos == "skip" else []
+    return Videos(
+        train=parts[0], held_out=parts[1], skipped_short=skipped, unreadable=unreadable, quarantined=quarantined
+    )
+
+
+def proxy_paths(config: PretrainConfig, videos: Sequence[Video]) -> dict[str, str]:
+    """Where each video is decoded from: its proxy where the run uses a proxy cache, else the video itself."""
+    if config.data.proxies is None:
+        return {video.name: video.path for video in videos}
+    from pretrain.data.proxy import ProxyCache
+
+    return ProxyCache(config.data.proxies).paths(videos)
+
+
+def _open_all(
+    config: PretrainConfig, videos: Sequence[Video], paths: dict[str, str], show: bool
+) -> tuple[dict[str, Source], dict[str, str]]:
+    """Sources by name, and what could not be opened and why."""
+    folder = cache_folder(config)
+    cache = IndexCache(folder / "index")
+
+    def open_one(video: Video) -> Source | str:
+        path = paths[video.name]
+        try:
+            info = probe(path, reader=config.data.reader, cache=cache)
+            motion = cached_motion_profile(path, folder / "motion", reader=config.data.reader, cache=cache)
+        except VideoError as error:
+            return str(error)
+        return Source(name=video.name, path=path, info=info, motion=motion)
+
+    sources: dict[str, Source] = {}
+    problems: dict[str, str] = {}
+    # decoding leaves the interpreter lock alone, so threads are enough
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        opened = pool.map(open_one, videos)
+        for video, result in tqdm(
+            zip(videos, opened, strict=True), "reading videos", len(videos), disable=None if show else True, unit="video"
+        ):
+            if isinstance(result, str):
+                problems[video.name] = result
+            else:
+                sources[video.name] = result
+    return sources, problems
+
+
+def _stop_past_limit(unreadable: dict[str, str], total: int, limit: float) -> None:
+    if len(unreadable) > limit * total:
+        raise UserError(
+            f"{len(unreadable)} of {total} videos cannot be read, more than data.max_bad_fraction = {limit}:\n"
+            f"{problem_list(list(unreadable.values()))}\nWrite a quarantine list with scripts/check_videos.py and give "
+            "it as data.quarantine, or raise data.max_bad_fraction"
+        )

@@ -1,0 +1,119 @@
+"""What a run says while it runs, and the curves at the end."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from accelerate.tracking import GeneralTracker, on_main_process
+
+from pretrain.files import replacing, write_text
+
+
+class JsonLinesTracker(GeneralTracker):
+    """Every logged value as one JSON object a line, in `RUN/log.jsonl`; always on."""
+
+    name = "jsonl"
+    requires_logging_directory = False
+
+    def __init__(self, path: Path, first_step: int) -> None:
+        super().__init__()
+        self.path = path
+        self._truncate(first_step)
+
+    @property
+    def tracker(self) -> Path:
+        """The log file."""
+        return self.path
+
+    @on_main_process
+    def store_init_configuration(self, values: dict[str, Any]) -> None:
+        """The configuration lies in config.json; nothing to do."""
+
+    @on_main_process
+    def log(self, values: dict[str, Any], step: int | None = None, **_: Any) -> None:
+        """Append one line; what a crash cuts off is the last line at most."""
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, "time": round(time.time(), 3), **values}) + "\n")
+
+    @on_main_process
+    def _truncate(self, first_step: int) -> None:
+        """Drop what a stopped run logged past the state that this one goes on from."""
+        kept = [entry for entry in read_log(self.path) if entry["step"] <= first_step] if first_step else []
+        write_text(self.path, "".join(json.dumps(entry) + "\n" for entry in kept))
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Entries of a `log.jsonl`; a last line that was cut off is left out."""
+    if not path.exists():
+        return []
+    entries = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            entries.append(json.loads(line))
+        except ValueError:
+            break
+    return entries
+
+
+def clock(seconds: float) -> str:
+    """Seconds as h:mm:ss."""
+    whole = max(0, round(seconds))
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def progress_line(values: dict[str, float], tasks: list[str], step: int, total: int) -> str:
+    """One console line: loss, each task's loss and accuracy, rate, speed, waiting, time left."""
+    parts = "  ".join(f"{name} {values[f'train/{name}/loss']:.2f} ({values[f'train/{name}/accuracy']:.2f})" for name in tasks)
+    return (
+        f"step {step:>{len(str(total))}}/{total}  loss {values['train/loss']:.3f}  {parts}  lr {values['train/lr']:.1e}  "
+        f"{values['speed/clips_per_second']:.0f} clips/s  data wait {100 * values['speed/data_wait_share']:.0f} %  "
+        f"left {clock(values['speed/seconds_left'])}"
+    )
+
+
+def validation_table(accuracies: dict[str, dict[str, float]]) -> str:
+    """Each task's held-out accuracy, interval and chance level."""
+    lines = [f"{'task':<16}{'accuracy':>9}   {'95 % interval':<17}{'chance':>7}{'clips':>8}{'videos':>8}"]
+    for name, entry in accuracies.items():
+        interval = f"{entry['ci_low']:.3f} to {entry['ci_high']:.3f}"
+        lines.append(
+            f"{name:<16}{entry['accuracy']:>9.3f}   {interval:<17}{entry['chance']:>7.3f}{entry['clips']:>8}{entry['videos']:>8}"
+        )
+    return "\n".join(lines)
+
+
+def plot_curves(log: Path, target: Path, tasks: dict[str, float]) -> None:
+    """Loss and accuracy of each task over the steps, training and held-out, as a PNG. `tasks` maps name to chance."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    entries = read_log(log)
+    figure = Figure(figsize=(4 * len(tasks), 6.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(2, len(tasks), sharex=True, squeeze=False)
+    for column, (name, chance) in enumerate(tasks.items()):
+        upper, lower = axes[0, column], axes[1, column]
+        for axis, kind in ((upper, "loss"), (lower, "accuracy")):
+            steps, values = _series(entries, f"train/{name}/{kind}")
+            axis.plot(steps, values, color="#4c78a8", linewidth=1, alpha=0.7, label="training")
+        steps, values = _series(entries, f"held_out/{name}/accuracy")
+        lows, highs = (_series(entries, f"held_out/{name}/{end}")[1] for end in ("ci_low", "ci_high"))
+        lower.fill_between(steps, lows, highs, color="#f58518", alpha=0.2)
+        lower.plot(steps, values, color="#f58518", marker="o", markersize=3, label="held out, 95 % interval")
+        lower.axhline(chance, color="#888888", linestyle="--", linewidth=1, label="chance")
+        lower.set_ylim(0, 1.02)
+        upper.set_title(name.replace("_", " "))
+        lower.set_xlabel("step")
+    axes[0, 0].set_ylabel("loss")
+    axes[1, 0].set_ylabel("accuracy")
+    axes[1, 0].legend(loc="lower right", fontsize=8)
+    with replacing(target) as temporary:
+        figure.savefig(temporary, dpi=110)
+
+
+def _series(entries: list[dict[str, Any]], key: str) -> tuple[list[int], list[float]]:
+    found = [(entry["step"], entry[key]) for entry in entries if key in entry]
+    return [step for step, _ in found], [value for _, value in found]

@@ -1,0 +1,459 @@
+"""The pretraining run, from the command line to the exported weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
+from accelerate.utils import DistributedType, gather_object
+from torch import Tensor
+
+from pretrain.backbones import build_backbone, save_backbone
+from pretrain.checkpoint import load_state, newest_state, read_meta, save_state, whole_states
+from pretrain.cli import parse, run_command
+from pretrain.config import PretrainConfig
+from pretrain.cpu import keep_freed_memory
+from pretrain.data.transforms import ClipTransform
+from pretrain.data.windows import Batch, HeldOutWindows, Share, TrainWindows, load_batches
+from pretrain.errors import UserError, problem_list
+from pretrain.files import write_json, write_text
+from pretrain.intervals import Accuracy
+from pretrain.model import PretextModel, objective
+from pretrain.prepare import Videos, clip_geometry, prepare_videos, split_catalogue, window_reader
+from pretrain.schedule import lr_at
+from pretrain.stopping import StopRequest
+from pretrain.tracking import JsonLinesTracker, clock, plot_curves, progress_line, validation_table
+from pretrain.validate import device_clips, held_out_accuracy
+
+# what may differ between a run and the run that goes on from it, because it changes no weight
+FREE_TO_CHANGE = {
+    "run", "resume", "log_every", "validate_every", "save_every", "keep_states", "held_out_windows", "data.workers", "data.cache",
+}  # fmt: skip
+
+
+def main() -> None:
+    """`accelerate launch pretrain.py CONFIG.yaml [--flag value ...]`."""
+    run_command(lambda: pretrain(parse(PretrainConfig, sys.argv[1:], "pretrain.py")))
+
+
+def pretrain(config: PretrainConfig) -> int:
+    """Run (or go on with) a pretraining run. Returns the exit status: 0 done, 128 + signal when stopped by one."""
+    keep_freed_memory()
+    state = check_before_start(config)
+    torch.manual_seed(config.seed)
+    backbone = build_backbone(config.backbone)
+    clip_geometry(config, backbone.spec)
+    split_catalogue(config)
+    accelerator = make_accelerator(config)
+    return Run(config, accelerator, PretextModel(backbone, config.tasks), state).train()
+
+
+def check_before_start(config: PretrainConfig) -> Path | None:
+    """The state to go on from, if any; UserError for a run folder that does not fit."""
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("device is cuda, but no CUDA device is available here: use --device auto or cpu")
+    folder = config.run / "checkpoints"
+    if not config.resume:
+        if whole_states(folder):
+            raise UserError(f"{config.run} already holds a run: add --resume to go on with it, or choose another --run")
+        return None
+    state = newest_state(folder)
+    if state is None:
+        return None
+    before, now = read_meta(state)["config"], as_json(config)
+    changed = [
+        f"{key}: was {before.get(key)!r}, is {now.get(key)!r}"
+        for key in sorted({*before, *now} - FREE_TO_CHANGE)
+        if before.get(key) != now.get(key)
+    ]
+    if changed:
+        raise UserError(
+            f"cannot go on with {config.run}: these settings differ from the run's own:\n{problem_list(changed)}\n"
+            "Set them back, or start a new run with another --run"
+        )
+    return state
+
+
+def as_json(config: PretrainConfig) -> dict[str, Any]:
+    """The configuration as flat `section.key` to JSON values."""
+    flat: dict[str, Any] = {}
+
+    def walk(value: Any, prefix: str) -> None:
+        for entry in dataclasses.fields(value):
+            item = getattr(value, entry.name)
+            if dataclasses.is_dataclass(item):
+                walk(item, f"{prefix}{entry.name}.")
+            else:
+                plain = str(item) if isinstance(item, Path) else item
+                flat[prefix + entry.name] = list(plain) if isinstance(plain, tuple) else plain
+
+    walk(config, "")
+    return flat
+
+
+def make_accelerator(config: PretrainConfig) -> Accelerator:
+    """The one place where Accelerate is configured."""
+    accelerator = Accelerator(
+        cpu=config.device == "cpu",
+        mixed_precision=config.precision,
+        kwargs_handlers=[
+            # the first process group call comes after every process has opened its share of the videos
+            InitProcessGroupKwargs(timeout=timedelta(hours=2)),
+            DistributedDataParallelKwargs(gradient_as_bucket_view=True),
+        ],
+    )
+    known = (DistributedType.NO, DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)
+    if accelerator.distributed_type not in known:
+        raise UserError(f"pretraining runs on one process or with DDP, not with {accelerator.distributed_type.value}")
+    rounds = accelerator.num_processes * config.optim.accumulate
+    if config.optim.batch_size % rounds:
+        raise UserError(
+            f"optim.batch_size is {config.optim.batch_size}; it must be a multiple of {accelerator.num_processes} "
+            f"process(es) times optim.accumulate = {config.optim.accumulate}"
+        )
+    return accelerator
+
+
+class Run:
+    """One process's side of a run: what is built once, and the loop."""
+
+    def __init__(
+        self, config: PretrainConfig, accelerator: Accelerator, model: PretextModel, state: Path | None
+    ) -> None:
+        self.config, self.accelerator, self.tasks = config, accelerator, config.tasks
+        spec = model.backbone.spec
+        reader = window_reader(config, spec)
+        self.videos = prepare_videos(
+            config,
+            reader.geometry.window_frames,
+            accelerator.process_index,
+            accelerator.num_processes,
+            accelerator.wait_for_everyone,
+        )
+        share = Share(
+            batch_size=config.optim.batch_size,
+            accumulate=config.optim.accumulate,
+            rank=accelerator.process_index,
+            world_size=accelerator.num_processes,
+        )
+        self.windows = TrainWindows(self.videos.train, reader, config.augment, share, config.seed)
+        self.held_out = HeldOutWindows(self.videos.held_out, reader, config.held_out_windows, config.seed)
+        self.transform = ClipTransform(spec.height, spec.width, spec.mean, spec.std).to(accelerator.device)
+        model = model.to(accelerator.device, memory_format=torch.channels_last_3d)
+        if accelerator.distributed_type == DistributedType.MULTI_GPU:
+            # batch statistics over all processes; networks without batch normalisation are left as they are
+            model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        optimizer = make_optimizer(model, config)
+        self.first_step = 0
+        if state is not None:
+            load_state(state, model, optimizer)
+            self.first_step = read_meta(state)["step"]
+        if config.compile:
+            model.backbone.compile()
+        self.plain = model
+        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        if state is not None and accelerator.scaler is not None:
+            accelerator.scaler.load_state_dict(read_meta(state)["scaler"])
+        self.say = accelerator.print
+        self.stop = StopRequest(accelerator.device)
+        self.bad_videos: dict[str, str] = dict(self.videos.unreadable)
+
+    def train(self) -> int:
+        """The loop, top to bottom in the order of the screen."""
+        config, steps = self.config, self.config.optim.steps
+        self._start_log()
+        batches = load_batches(
+            self.windows,
+            self.windows.keys(self.first_step, steps),
+            config.data.workers,
+            pin_memory=self.accelerator.device.type == "cuda",
+        )
+        meter = Meter(self.first_step, steps, config.optim.batch_size * len(self.tasks.enabled()))
+        saved_at = self.first_step
+        accuracies: dict[str, Accuracy] = {}
+        self.plain.train()
+        for step in range(self.first_step, steps):
+            lr, norm = self._one_step(step, batches, meter)
+            done = step + 1
+            if done % config.log_every == 0 or done == steps:
+                values = meter.values(done) | {"train/lr": lr, "train/gradient_norm": float(norm)}
+                self.accelerator.log(values, step=done)
+                self.say(progress_line(values, list(self.tasks.enabled()), done, steps), flush=True)
+            if done % config.validate_every == 0 or done == steps:
+                accuracies = self._validate(done)
+                meter.resume()
+            signal_number = self.stop.agreed(self.accelerator)
+            if done % config.save_every == 0 or done == steps or signal_number:
+                self._save(done, accuracies)
+                saved_at = done
+                meter.resume()
+            if signal_number and done < steps:
+                self.say(f"stopped by {self.stop.name} after step {done}: state saved; go on with --resume", flush=True)
+                self.accelerator.end_training()
+                return 128 + signal_number
+        if saved_at < steps or not accuracies:  # resumed after the last step: only the end is left to do
+            accuracies = self._validate(steps)
+            self._save(steps, accuracies)
+        self._finish(accuracies, meter)
+        return 0
+
+    def _one_step(self, step: int, batches: Any, meter: Meter) -> tuple[float, Tensor]:
+        """Forward and backward over the step's rounds, then the optimiser. Returns the learning rate and gradient norm."""
+        config, accelerator = self.config, self.accelerator
+        # dropout and stochastic depth draw from the global generators: a function of the step and process, like all else
+        state = np.random.SeedSequence([config.seed, step, accelerator.process_index]).generate_state(1, np.uint64)
+        torch.manual_seed(int(state[0]))
+        lr = lr_at(
+            step,
+            peak=config.optim.lr,
+            warmup_steps=config.optim.warmup_steps,
+            total_steps=config.optim.steps,
+            final_share=config.optim.final_lr_share,
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        rounds = config.optim.accumulate
+        names: list[str] = []
+        step_parts: dict[str, Tensor] = {}
+        for part in range(rounds):
+            waited = time.perf_counter()
+            batch = next(batches)
+            meter.data_seconds += time.perf_counter() - waited
+            self._note_bad(batch)
+            names += batch.names
+            loss, parts = self._forward(batch, last=part == rounds - 1)
+            for key, value in (parts | {"loss": loss.detach()}).items():
+                step_parts[key] = step_parts.get(key, torch.zeros_like(value)) + value / rounds
+        norm = accelerator.clip_grad_norm_(self.plain.parameters(), config.optim.clip_norm)
+        self._stop_if_not_finite(step, step_parts, norm, names)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        meter.add(step_parts)
+        return lr, norm
+
+    def _forward(self, batch: Batch, last: bool) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of one round, already sent backward; gradients travel between processes in the last round only."""
+        device = self.accelerator.device
+        clips = device_clips(batch, self.transform, device)
+        sync = torch.enable_grad() if last else self.accelerator.no_sync(self.model)
+        with sync:
+            with self.accelerator.autocast():
+                outputs = self.model(clips)
+            loss, parts = objective(
+                self.tasks,
+                outputs,
+                batch.labels.to(device, non_blocking=True),
+                batch.valid.to(device, non_blocking=True),
+            )
+            self.accelerator.backward(loss / self.config.optim.accumulate)
+        return loss, parts
+
+    def _stop_if_not_finite(self, step: int, parts: dict[str, Tensor], norm: Tensor, names: list[str]) -> None:
+        """All processes stop before the optimiser moves, when a loss or (without loss scaling) a gradient is not finite."""
+        bad = ~torch.isfinite(parts["loss"])
+        if self.config.precision != "fp16":  # the scaler of fp16 meets infinite gradients as a matter of course
+            bad = bad | ~torch.isfinite(norm)
+        if not bool(self.accelerator.reduce(bad.float(), "sum") > 0):
+            return
+        mine = sorted({key.split("/")[0] for key, value in parts.items() if not bool(torch.isfinite(value))})
+        found = gather_object([(mine, names if bool(bad) else [])])
+        tasks = sorted({task for entry, _ in found for task in entry if task != "loss"})
+        videos = sorted({name for _, entry in found for name in entry})
+        raise UserError(
+            f"the loss is not finite at step {step + 1} (tasks: {', '.join(tasks) or 'only the gradient'}); no weight was "
+            f"changed by it. Videos of this step:\n{problem_list(videos)}\nThe last training state is good: lower "
+            "optim.lr or raise optim.warmup_steps and start again, or check these videos with scripts/check_videos.py"
+        )
+
+    def _note_bad(self, batch: Batch) -> None:
+        """Name a video that failed to decode when it is first met; past the limit the run stops."""
+        for name, reason in batch.problems.items():
+            if name in self.bad_videos:
+                continue
+            self.bad_videos[name] = reason
+            print(f"left out of the loss from here on: {reason}", file=sys.stderr, flush=True)
+            limit = self.config.data.max_bad_fraction * (len(self.videos.train) + len(self.videos.unreadable))
+            if len(self.bad_videos) > limit:
+                raise UserError(
+                    f"{len(self.bad_videos)} videos cannot be read, more than data.max_bad_fraction = "
+                    f"{self.config.data.max_bad_fraction} of them:\n{problem_list(list(self.bad_videos.values()))}\n"
+                    "Write a quarantine list with scripts/check_videos.py and give it as data.quarantine"
+                )
+
+    def _start_log(self) -> None:
+        run, videos = self.config.run, self.videos
+        run.mkdir(parents=True, exist_ok=True)
+        tracker = JsonLinesTracker(run / "log.jsonl", self.first_step)
+        self.accelerator.trackers = [tracker, *tensorboard_tracker(run, self.accelerator, self.first_step)]
+        if self.accelerator.is_main_process:
+            write_json(run / "config.json", as_json(self.config))
+            write_json(
+                run / "videos.json",
+                {
+                    "train": [source.name for source in videos.train],
+                    "held_out": [source.name for source in videos.held_out],
+                    "skipped_short": videos.skipped_short,
+                    "unreadable": videos.unreadable,
+                },
+            )
+        geometry = self.windows.reader.geometry
+        spec = self.plain.backbone.spec
+        self.say(
+            f"{spec.name}: {sum(p.numel() for p in self.plain.backbone.parameters()):,} weights, clips of "
+            f"{spec.clip_frames} frames at stride {spec.clip_stride}, {spec.height}x{spec.width} pixels, "
+            f"windows of {geometry.window_frames} frames; tasks: {', '.join(self.tasks.enabled())}\n"
+            f"{len(videos.train)} training and {len(videos.held_out)} held-out videos; {len(videos.skipped_short)} too "
+            f"short, {len(videos.unreadable)} unreadable, {videos.quarantined} quarantined (all named in {run / 'videos.json'})\n"
+            f"{self.accelerator.num_processes} process(es) on {self.accelerator.device.type}, precision "
+            f"{self.config.precision}, from step {self.first_step} to {self.config.optim.steps}"
+        )
+
+    def _validate(self, step: int) -> dict[str, Accuracy]:
+        accuracies = held_out_accuracy(
+            self.plain, self.transform, self.held_out, self.accelerator, self.config.data.workers
+        )
+        flat = {
+            f"held_out/{task}/{key}": value
+            for task, entry in accuracies.items()
+            for key, value in entry.as_dict().items()
+            if key in ("accuracy", "ci_low", "ci_high")
+        }
+        self.accelerator.log(flat, step=step)
+        self.say(f"held-out accuracy after step {step}\n{validation_table(plain_accuracies(accuracies))}", flush=True)
+        return accuracies
+
+    def _save(self, step: int, accuracies: dict[str, Accuracy]) -> None:
+        """The training state and the backbone, by the main process; on failure every process stops."""
+        problem = [""]
+        if self.accelerator.is_main_process:
+            scaler = self.accelerator.scaler
+            extra = {"config": as_json(self.config), "scaler": None if scaler is None else scaler.state_dict()}
+            try:
+                # Accelerate's wrapper holds the same optimiser
+                inner = self.optimizer.optimizer
+                save_state(self.config.run / "checkpoints", step, self.plain, inner, extra, self.config.keep_states)
+                save_backbone(self.plain.backbone, self.config.run / "backbone", self._card(step, accuracies))
+                self._save_bad_videos()
+            except (UserError, OSError) as error:
+                problem = [str(error)]
+        problem = [text for text in gather_object(problem) if text]
+        if problem:
+            raise UserError(problem[0])
+
+    def _card(self, step: int, accuracies: dict[str, Accuracy]) -> dict[str, Any]:
+        return {
+            "tasks": {
+                name: {key: value for key, value in as_json(self.config).items() if key.startswith(f"tasks.{name}.")}
+                for name in self.tasks.enabled()
+            },
+            "data": {
+                "catalogue": self.config.catalogue.kind,
+                "training_videos": len(self.videos.train),
+                "held_out_videos": len(self.videos.held_out),
+                "window_frames": self.windows.reader.geometry.window_frames,
+                "border_crop": list(self.config.data.border_crop),
+            },
+            "steps": step,
+            "held_out_accuracy": plain_accuracies(accuracies),
+        }
+
+    def _save_bad_videos(self) -> None:
+        """Bad videos of this run in the form that `data.quarantine` takes."""
+        if self.bad_videos:
+            lines = [f"{name}\t{' '.join(reason.split())}" for name, reason in sorted(self.bad_videos.items())]
+            write_text(self.config.run / "quarantine.txt", "\n".join(lines) + "\n")
+
+    def _finish(self, accuracies: dict[str, Accuracy], meter: Meter) -> None:
+        run = self.config.run
+        if self.accelerator.is_main_process:
+            chances = {name: 1 / task.num_labels for name, task in self.tasks.enabled().items()}
+            plot_curves(run / "log.jsonl", run / "curves.png", chances)
+            summary = {
+                "steps": self.config.optim.steps,
+                "seconds": round(meter.total_seconds(), 1),
+                "pretext": plain_accuracies(accuracies),
+                "backbone": str(run / "backbone" / "backbone.safetensors"),
+            }
+            write_json(run / "summary.json", summary)
+        self.say(
+            f"done in {clock(meter.total_seconds())}: weights in {run / 'backbone' / 'backbone.safetensors'}, curves in "
+            f"{run / 'curves.png'}; next: python scripts/export_backbone.py {run}",
+            flush=True,
+        )
+        self.accelerator.end_training()
+
+
+def plain_accuracies(accuracies: dict[str, Accuracy]) -> dict[str, dict[str, float]]:
+    """For JSON."""
+    return {name: entry.as_dict() for name, entry in accuracies.items()}
+
+
+def make_optimizer(model: PretextModel, config: PretrainConfig) -> torch.optim.AdamW:
+    """AdamW; no decay for vectors (biases, normalisation)."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.optim.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.optim.lr, betas=(0.9, 0.99))
+
+
+def tensorboard_tracker(run: Path, accelerator: Accelerator, first_step: int) -> list[Any]:
+    """TensorBoard beside the log, on the main process; what was logged past `first_step` is hidden."""
+    from accelerate.tracking import TensorBoardTracker
+
+    if not accelerator.is_main_process:
+        return []
+    tracker = TensorBoardTracker(run_name="tensorboard", logging_dir=str(run), purge_step=first_step + 1)
+    tracker.start()
+    return [tracker]
+
+
+class Meter:
+    """Sums between two lines of the log; numbers leave the device only when a line is made."""
+
+    def __init__(self, first_step: int, total_steps: int, clips_per_step: int) -> None:
+        self.total_steps, self.clips_per_step = total_steps, clips_per_step
+        self.began = self.since = time.perf_counter()
+        self.paused = 0.0
+        self.data_seconds = 0.0
+        self.steps = 0
+        self.sums: dict[str, Tensor] = {}
+        self._left = time.perf_counter()
+        self._first_step = first_step
+
+    def add(self, parts: dict[str, Tensor]) -> None:
+        """Count a step."""
+        self.steps += 1
+        for key, value in parts.items():
+            self.sums[key] = self.sums.get(key, torch.zeros_like(value)) + value
+        self._left = time.perf_counter()
+
+    def resume(self) -> None:
+        """Time since the last step went into validation or saving, not training."""
+        self.since += time.perf_counter() - self._left
+        self._left = time.perf_counter()
+
+    def total_seconds(self) -> float:
+        """Seconds since the loop began."""
+        return time.perf_counter() - self.began
+
+    def values(self, step: int) -> dict[str, float]:
+        """Means since the last call."""
+        seconds = time.perf_counter() - self.since
+        means = {f"train/{key}": float(value) / self.steps for key, value in self.sums.items()}
+        speed = {
+            "speed/clips_per_second": self.steps * self.clips_per_step / seconds,
+            "speed/step_seconds": seconds / self.steps,
+            "speed/data_wait_share": self.data_seconds / seconds,
+            "speed/seconds_left": seconds / self.steps * (self.total_steps - step),
+        }
+        self.since, self.data_seconds, self.steps, self.sums = time.perf_counter(), 0.0, 0, {}
+        return means | speed

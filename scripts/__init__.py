@@ -1,0 +1,1 @@
+"""What people run. Every script is thin: it parses, calls and prints."""
