@@ -27,7 +27,7 @@ class TemporalOrder:
     weight: float = 1.0
     """Weight of the task's loss; 0 switches the task off."""
     segments: int = 4
-    """Segments per clip, 3 or 4; the clip's frames are shared out evenly (the first ones take the remainder)."""
+    """Segments per clip, 3 or 4; the clip's frames are shared out evenly (the first places take the remainder)."""
     min_gap_frames: int = 4
     """Fewest frames left out between neighbouring segments."""
 
@@ -39,22 +39,23 @@ class TemporalOrder:
 
     def min_window(self, clip_frames: int, stride_frames: int) -> int:
         """All segments, the smallest gaps, and one more frame a gap so that there is something to draw."""
-        spans = self._segment_spans(clip_frames, stride_frames)
+        spans = (self._segment_lengths(clip_frames) - 1) * stride_frames + 1
         return int(spans.sum()) + (self.segments - 1) * (self.min_gap_frames + 1)
 
     def sample(self, geometry: ClipGeometry, rng: np.random.Generator, label: int | None = None) -> ClipSample:
         """Frames of a clip; label 0 = in order, 1 = permuted."""
-        spans = self._segment_spans(geometry.clip_frames, geometry.stride_frames)
+        label = int(rng.integers(2)) if label is None else label
+        order = self._permutation(rng) if label else np.arange(self.segments)
+        # lengths belong to places in the clip, not to segments: else uneven lengths would show the permutation
+        lengths = self._segment_lengths(geometry.clip_frames)[np.argsort(order)]
+        spans = (lengths - 1) * geometry.stride_frames + 1
         slack = geometry.window_frames - int(spans.sum()) - (self.segments - 1) * self.min_gap_frames
         # slack is shared out evenly at random over the gaps and both ends of the window
         cuts = np.sort(rng.integers(0, slack + 1, size=self.segments))
         starts = cuts + np.concatenate([[0], np.cumsum(spans[:-1] + self.min_gap_frames)])
-        lengths = self._segment_lengths(geometry.clip_frames)
         segments = [
             start + geometry.stride_frames * np.arange(length) for start, length in zip(starts, lengths, strict=True)
         ]
-        label = int(rng.integers(2)) if label is None else label
-        order = self._permutation(rng) if label else np.arange(self.segments)
         return ClipSample(np.concatenate([segments[index] for index in order]), label)
 
     def head(self, feature_dim: int, clip_frames: int) -> nn.Module:
@@ -77,9 +78,6 @@ class TemporalOrder:
         )
         base, extra = divmod(clip_frames, self.segments)
         return np.array([base + (index < extra) for index in range(self.segments)])
-
-    def _segment_spans(self, clip_frames: int, stride_frames: int) -> np.ndarray:
-        return (self._segment_lengths(clip_frames) - 1) * stride_frames + 1
 
     def _permutation(self, rng: np.random.Generator) -> np.ndarray:
         ordered = np.arange(self.segments)

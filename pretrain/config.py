@@ -92,7 +92,7 @@ class OptimConfig:
 class PretrainConfig:
     """Pretrain a video backbone on a folder of videos with four pretext tasks."""
 
-    run: Path = Path("runs/pretrain")
+    output: Path = Path("runs/pretrain")
     """Folder of the run: configuration, log, training states, the backbone, curves."""
     resume: bool = False
     """Go on from the newest whole training state in the run folder."""

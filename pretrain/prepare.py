@@ -36,7 +36,7 @@ class Videos:
 
 def cache_folder(config: PretrainConfig) -> Path:
     """Where packet indices and motion profiles are kept."""
-    return config.data.cache or config.run.parent / "cache"
+    return config.data.cache or config.output.parent / "cache"
 
 
 def split_catalogue(config: PretrainConfig) -> tuple[Catalogue, Catalogue, int]:

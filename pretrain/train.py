@@ -25,6 +25,7 @@ from pretrain.data.windows import Batch, HeldOutWindows, Share, TrainWindows, lo
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json, write_text
 from pretrain.intervals import Accuracy
+from pretrain.launch import start_cpu_processes
 from pretrain.model import PretextModel, objective
 from pretrain.prepare import Videos, clip_geometry, prepare_videos, split_catalogue, window_reader
 from pretrain.schedule import lr_at
@@ -34,13 +35,19 @@ from pretrain.validate import device_clips, held_out_accuracy
 
 # what may differ between a run and the run that goes on from it, because it changes no weight
 FREE_TO_CHANGE = {
-    "run", "resume", "log_every", "validate_every", "save_every", "keep_states", "held_out_windows", "data.workers", "data.cache",
+    "output", "resume", "log_every", "validate_every", "save_every", "keep_states", "held_out_windows", "data.workers", "data.cache",
 }  # fmt: skip
 
 
 def main() -> None:
     """`accelerate launch pretrain.py CONFIG.yaml [--flag value ...]`."""
-    run_command(lambda: pretrain(parse(PretrainConfig, sys.argv[1:], "pretrain.py")))
+
+    def command() -> int:
+        config = parse(PretrainConfig, sys.argv[1:], "pretrain.py")
+        start_cpu_processes(sys.argv[0], sys.argv[1:])
+        return pretrain(config)
+
+    run_command(command)
 
 
 def pretrain(config: PretrainConfig) -> int:
@@ -59,10 +66,10 @@ def check_before_start(config: PretrainConfig) -> Path | None:
     """The state to go on from, if any; UserError for a run folder that does not fit."""
     if config.device == "cuda" and not torch.cuda.is_available():
         raise UserError("device is cuda, but no CUDA device is available here: use --device auto or cpu")
-    folder = config.run / "checkpoints"
+    folder = config.output / "checkpoints"
     if not config.resume:
         if whole_states(folder):
-            raise UserError(f"{config.run} already holds a run: add --resume to go on with it, or choose another --run")
+            raise UserError(f"{config.output} already holds a run: add --resume to go on with it, or choose another --output")
         return None
     state = newest_state(folder)
     if state is None:
@@ -75,8 +82,8 @@ def check_before_start(config: PretrainConfig) -> Path | None:
     ]
     if changed:
         raise UserError(
-            f"cannot go on with {config.run}: these settings differ from the run's own:\n{problem_list(changed)}\n"
-            "Set them back, or start a new run with another --run"
+            f"cannot go on with {config.output}: these settings differ from the run's own:\n{problem_list(changed)}\n"
+            "Set them back, or start a new run with another --output"
         )
     return state
 
@@ -183,7 +190,7 @@ class Run:
             lr, norm = self._one_step(step, batches, meter)
             done = step + 1
             if done % config.log_every == 0 or done == steps:
-                values = meter.values(done) | {"train/lr": lr, "train/gradient_norm": float(norm)}
+                values = meter.values(done, self.accelerator) | {"train/lr": lr, "train/gradient_norm": float(norm)}
                 self.accelerator.log(values, step=done)
                 self.say(progress_line(values, list(self.tasks.enabled()), done, steps), flush=True)
             if done % config.validate_every == 0 or done == steps:
@@ -288,7 +295,7 @@ class Run:
                 )
 
     def _start_log(self) -> None:
-        run, videos = self.config.run, self.videos
+        run, videos = self.config.output, self.videos
         run.mkdir(parents=True, exist_ok=True)
         tracker = JsonLinesTracker(run / "log.jsonl", self.first_step)
         self.accelerator.trackers = [tracker, *tensorboard_tracker(run, self.accelerator, self.first_step)]
@@ -338,8 +345,8 @@ class Run:
             try:
                 # Accelerate's wrapper holds the same optimiser
                 inner = self.optimizer.optimizer
-                save_state(self.config.run / "checkpoints", step, self.plain, inner, extra, self.config.keep_states)
-                save_backbone(self.plain.backbone, self.config.run / "backbone", self._card(step, accuracies))
+                save_state(self.config.output / "checkpoints", step, self.plain, inner, extra, self.config.keep_states)
+                save_backbone(self.plain.backbone, self.config.output / "backbone", self._card(step, accuracies))
                 self._save_bad_videos()
             except (UserError, OSError) as error:
                 problem = [str(error)]
@@ -368,10 +375,10 @@ class Run:
         """Bad videos of this run in the form that `data.quarantine` takes."""
         if self.bad_videos:
             lines = [f"{name}\t{' '.join(reason.split())}" for name, reason in sorted(self.bad_videos.items())]
-            write_text(self.config.run / "quarantine.txt", "\n".join(lines) + "\n")
+            write_text(self.config.output / "quarantine.txt", "\n".join(lines) + "\n")
 
     def _finish(self, accuracies: dict[str, Accuracy], meter: Meter) -> None:
-        run = self.config.run
+        run = self.config.output
         if self.accelerator.is_main_process:
             chances = {name: 1 / task.num_labels for name, task in self.tasks.enabled().items()}
             plot_curves(run / "log.jsonl", run / "curves.png", chances)
@@ -445,10 +452,11 @@ class Meter:
         """Seconds since the loop began."""
         return time.perf_counter() - self.began
 
-    def values(self, step: int) -> dict[str, float]:
-        """Means since the last call."""
+    def values(self, step: int, accelerator: Accelerator) -> dict[str, float]:
+        """Means since the last call, over all processes."""
         seconds = time.perf_counter() - self.since
-        means = {f"train/{key}": float(value) / self.steps for key, value in self.sums.items()}
+        sums = accelerator.reduce(torch.stack(list(self.sums.values())), "mean").tolist()
+        means = {f"train/{key}": value / self.steps for key, value in zip(self.sums, sums, strict=True)}
         speed = {
             "speed/clips_per_second": self.steps * self.clips_per_step / seconds,
             "speed/step_seconds": seconds / self.steps,

@@ -1,0 +1,109 @@
+"""What a backbone is: the network, what it expects of its input, and the map it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from pretrain.errors import UserError
+
+ToMap = Callable[[nn.Module, torch.Tensor], torch.Tensor]
+"""A plain function of (native network, clips (B, 3, T, H, W)) that gives the feature map (B, D, T', H', W')."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneConfig:
+    """Which network, how it starts, and the clips it reads."""
+
+    name: str = "small3d"
+    """small3d, a video network of torchvision (r3d_18, mvit_v2_s, swin3d_t, ...), or timm/<any timm image model>."""
+    weights: Path | None = None
+    """Start from this file: an exported folder or file of ours, torchvision's or timm's own weights (safetensors, or
+    .pth read with weights_only=True). Default: random weights."""
+    download: bool = False
+    """Start from the published weights of that name, fetched by torchvision or timm. Nothing is fetched unasked."""
+    clip_frames: int | None = None
+    """Frames in a clip. Default: the architecture's own."""
+    clip_stride: int | None = None
+    """Video frames from one frame of a clip to the next. Default: the architecture's own."""
+    height: int | None = None
+    """Height of a clip in pixels. Default: the architecture's own."""
+    width: int | None = None
+    """Width of a clip in pixels. Default: the architecture's own."""
+    activation_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, about a third more computation, the same gradients."""
+
+    def __post_init__(self) -> None:
+        for field in ("clip_frames", "clip_stride", "height", "width"):
+            value = getattr(self, field)
+            if value is not None and value < 1:
+                raise UserError(f"backbone.{field} is {value}; it must be at least 1 (or left out, for the default)")
+        if self.weights is not None and self.download:
+            raise UserError(f"backbone.weights ({self.weights}) and backbone.download are both set; choose one of them")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneSpec:
+    """What travels with a backbone: the input it expects and the size of what it gives."""
+
+    name: str
+    feature_dim: int
+    clip_frames: int
+    clip_stride: int
+    """Video frames from one frame of a clip to the next."""
+    height: int
+    width: int
+    mean: tuple[float, float, float]
+    """Per channel (RGB), of pixels scaled to [0, 1]: the input is `(pixels / 255 - mean) / std`."""
+    std: tuple[float, float, float]
+    map_size: tuple[int, int, int]
+    """Frames, height and width of the feature map of one clip of this geometry."""
+
+
+class Backbone(nn.Module):
+    """A native network together with the way to its feature map.
+
+    `net` is torchvision's, timm's or our own model under its own state-dict keys, classification head included, so that
+    what is saved loads into the bare model. Parameters that the feature map does not depend on (the head) have
+    `requires_grad=False`: they stay as they started, and DDP need not search for them.
+    """
+
+    def __init__(
+        self,
+        spec: BackboneSpec,
+        net: nn.Module,
+        to_map: ToMap,
+        mixing: nn.Module | None = None,
+        off_path: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.net = net
+        self.mixing = mixing
+        self.off_path = tuple(off_path)
+        """Names of the parameters of `net` that the feature map does not depend on."""
+        self.initialisation = "random weights"
+        """How the weights started, in words; goes on the card."""
+        self._to_map = to_map
+
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        """Clips float (B, 3, T, H, W), normalised with the spec's mean and std -> feature map (B, D, T', H', W')."""
+        feature_map = self._to_map(self.net, clips)
+        return feature_map if self.mixing is None else self.mixing(feature_map)
+
+    @staticmethod
+    def pool(feature_map: torch.Tensor) -> torch.Tensor:
+        """Feature map (B, D, T', H', W') -> features (B, D): the mean over time and space."""
+        return feature_map.mean(dim=(2, 3, 4))
+
+    def native_state_dict(self) -> dict[str, torch.Tensor]:
+        """The state of `net`, under the native model's own keys."""
+        return dict(self.net.state_dict())
+
+    def extra_state_dict(self) -> dict[str, torch.Tensor]:
+        """The state of what is ours on top of the native model (temporal mixing); empty where there is nothing."""
+        return {} if self.mixing is None else dict(self.mixing.state_dict())

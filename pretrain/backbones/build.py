@@ -1,0 +1,77 @@
+"""The names a backbone can have, and building one from its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from pretrain.backbones.assembly import Clip, assemble
+from pretrain.backbones.base import Backbone, BackboneConfig
+from pretrain.backbones.small import Small3D
+from pretrain.backbones.timm_frames import PREFIX, build_timm, download_timm
+from pretrain.backbones.torchvision_nets import FAMILIES, build_torchvision, download_torchvision
+from pretrain.backbones.weights import StoredWeights, read_weights, start_from
+from pretrain.errors import UserError, nearest
+
+SMALL3D_CLIP = Clip(frames=8, stride=2, height=64, width=96, mean=(0.45, 0.45, 0.45), std=(0.225, 0.225, 0.225))
+"""What a CPU can pretrain on, 3:2 as a CCTV frame is once its clock is cut away."""
+
+
+def build_small3d(config: BackboneConfig) -> Backbone:
+    """Our own small network with random weights."""
+    return assemble(config, Small3D(), _own_map, SMALL3D_CLIP.of(config))
+
+
+def _own_map(net: nn.Module, clips: torch.Tensor) -> torch.Tensor:
+    feature_map: torch.Tensor = net(clips)
+    return feature_map
+
+
+BACKBONES: dict[str, Callable[[BackboneConfig], Backbone]] = {
+    "small3d": build_small3d,
+    **dict.fromkeys(FAMILIES, build_torchvision),
+}
+"""The names known without timm; `timm/<model>` is any timm image model beside them."""
+
+
+def list_backbones() -> list[str]:
+    """The names known without timm, sorted."""
+    return sorted(BACKBONES)
+
+
+def build_backbone(config: BackboneConfig) -> Backbone:
+    """The backbone a configuration asks for, on the CPU, in training mode.
+
+    Random weights come from torch's global generator (`torch.manual_seed` is the caller's). Raises UserError for an
+    unknown name (with the nearest known), a clip the network cannot take, and weights that do not fit.
+    """
+    backbone = _builder(config.name)(config)
+    if config.weights is not None:
+        start_from(backbone, read_weights(config.weights))
+    elif config.download:
+        start_from(backbone, _downloaded(config.name))
+        backbone.initialisation = f"published weights of {config.name}, downloaded"
+    return backbone
+
+
+def _builder(name: str) -> Callable[[BackboneConfig], Backbone]:
+    if name.startswith(PREFIX):
+        return build_timm
+    if name not in BACKBONES:
+        raise UserError(
+            f"unknown backbone '{name}'{nearest(name, BACKBONES)} Known: {', '.join(list_backbones())}, "
+            f"and timm/<model> for any timm image model"
+        )
+    return BACKBONES[name]
+
+
+def _downloaded(name: str) -> StoredWeights:
+    if name.startswith(PREFIX):
+        return StoredWeights(download_timm(name.removeprefix(PREFIX)), f"the download of {name}")
+    if name in FAMILIES:
+        return StoredWeights(download_torchvision(name), f"the download of {name}")
+    raise UserError(
+        f"backbone '{name}' has no published weights to download; leave backbone.download out, or give backbone.weights"
+    )

@@ -1,0 +1,179 @@
+"""The exported backbone: weights under the native model's keys, and a card that says what they are."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy
+import safetensors
+import timm
+import torch
+import torchvision
+from safetensors.torch import save_file
+
+from pretrain.backbones import timm_frames, torchvision_nets
+from pretrain.backbones.assembly import Clip
+from pretrain.backbones.base import Backbone, BackboneConfig, BackboneSpec
+from pretrain.backbones.build import build_backbone
+from pretrain.backbones.weights import CARD_FILE, MIXING_FILE, WEIGHTS_FILE, export_folder
+from pretrain.errors import UserError
+from pretrain.files import replacing, sha256_of, write_json
+
+FORMAT = "anomaly-pretext/backbone/1"
+
+
+def save_backbone(
+    backbone: Backbone, folder: Path, details: Mapping[str, Any], *, state: Mapping[str, torch.Tensor] | None = None
+) -> list[Path]:
+    """Write `backbone.safetensors`, for timm models `temporal_mixing.safetensors`, and the card `backbone.json`.
+
+    `details` is what only the run knows (tasks, data, steps, accuracies): JSON values, put on the card as they are.
+    `state` replaces the backbone's own `state_dict()` where its parameters are sharded over processes (FSDP).
+    Atomic: all files are written under temporary names, then renamed one after the other, the card last. A kill
+    between two renames is noticed by the hash. The same weights give the same bytes.
+    """
+    full = dict(backbone.state_dict() if state is None else state)
+    parts = {WEIGHTS_FILE: _part(full, "net."), MIXING_FILE: _part(full, "mixing.")}
+    parts = {name: tensors for name, tensors in parts.items() if tensors}
+    with ExitStack() as renames:  # undone in reverse: what is entered first is renamed last
+        card = renames.enter_context(replacing(folder / CARD_FILE))
+        hashes = {}
+        for name, tensors in parts.items():
+            temporary = renames.enter_context(replacing(folder / name))
+            # One entry only: safetensors writes several in random order, and equal weights would differ in their hash.
+            save_file(tensors, temporary, metadata={"architecture": backbone.spec.name})
+            hashes[name] = sha256_of(temporary)
+        write_json(card, card_of(backbone, hashes, details))
+    return [folder / name for name in (*parts, CARD_FILE)]
+
+
+def load_backbone(path: Path) -> tuple[Backbone, dict[str, Any]]:
+    """Load an exported folder, a run's folder, or the weight file of either; return the backbone and its card.
+
+    The backbone comes in evaluation mode. Raises UserError where a file is missing, its hash is not the card's, or the
+    card is none of ours.
+    """
+    folder, card = _checked_card(path)
+    clip = card["clip"]
+    backbone = build_backbone(
+        BackboneConfig(
+            name=card["architecture"],
+            weights=folder / WEIGHTS_FILE,
+            clip_frames=clip["frames"],
+            clip_stride=clip["stride"],
+            height=clip["height"],
+            width=clip["width"],
+        )
+    )
+    backbone.initialisation = card["initialisation"]
+    return backbone.eval(), card
+
+
+def copy_backbone(path: Path, folder: Path) -> list[Path]:
+    """Copy an exported backbone (its folder, a run's folder or the weight file) to `folder`, the card last.
+
+    Returns the paths. Raises UserError where it is not whole; hashes are checked before anything is written.
+    """
+    source, card = _checked_card(path)
+    copies = [folder / name for name in (*card["sha256"], CARD_FILE)]
+    for copy in copies:
+        if copy.resolve() != (source / copy.name).resolve():
+            with replacing(copy) as temporary:
+                shutil.copyfile(source / copy.name, temporary)
+    return copies
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card of an exported folder; UserError where there is none, or where it is of another format."""
+    file = folder / CARD_FILE
+    if not file.is_file():
+        raise UserError(f"there is no {file}; an exported backbone is a folder with {WEIGHTS_FILE} and {CARD_FILE}")
+    try:
+        card: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{file} is no readable JSON ({error}); export the backbone again") from error
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        found = card.get("format") if isinstance(card, dict) else type(card).__name__
+        raise UserError(f"{file} has format '{found}'; this version reads '{FORMAT}'. Export the backbone again")
+    return card
+
+
+def card_of(backbone: Backbone, hashes: Mapping[str, str], details: Mapping[str, Any]) -> dict[str, Any]:
+    """The card as JSON values."""
+    spec = backbone.spec
+    return {
+        "format": FORMAT,
+        "architecture": spec.name,
+        "feature_dim": spec.feature_dim,
+        "map_size": {"frames": spec.map_size[0], "height": spec.map_size[1], "width": spec.map_size[2]},
+        "clip": {"frames": spec.clip_frames, "stride": spec.clip_stride, "height": spec.height, "width": spec.width},
+        "normalisation": {"input": "(RGB / 255 - mean) / std", "mean": list(spec.mean), "std": list(spec.std)},
+        "initialisation": backbone.initialisation,
+        "not_trained": list(backbone.off_path),
+        "how_to_load": how_to_load(spec),
+        **details,
+        "sha256": dict(hashes),
+        "libraries": {
+            module.__name__: str(module.__version__) for module in (torch, torchvision, timm, safetensors, numpy)
+        },
+    }
+
+
+def how_to_load(spec: BackboneSpec) -> list[str]:
+    """The lines of Python that load the file, without our code where the network is not ours."""
+    clip = Clip(
+        frames=spec.clip_frames,
+        stride=spec.clip_stride,
+        height=spec.height,
+        width=spec.width,
+        mean=spec.mean,
+        std=spec.std,
+    )
+    if spec.name.startswith(timm_frames.PREFIX):
+        model = spec.name.removeprefix(timm_frames.PREFIX)
+        arguments = "".join(f", {k}={v!r}" for k, v in timm_frames.constructor_arguments(model, clip).items())
+        network = f"import timm; net = timm.create_model({model!r}{arguments})"
+    elif spec.name in torchvision_nets.FAMILIES:
+        network = f"import torchvision; net = torchvision.models.video.{spec.name}()"
+    else:
+        return [
+            "from pathlib import Path; from pretrain.backbones import load_backbone",
+            "net, card = load_backbone(Path('.'))",
+        ]
+    return [network, f"from safetensors.torch import load_file; net.load_state_dict(load_file({WEIGHTS_FILE!r}))"]
+
+
+def _part(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """The entries under `prefix`, as safetensors wants them: contiguous (not channels_last), none sharing memory."""
+    return {
+        key.removeprefix(prefix): value.detach().cpu().contiguous().clone()
+        for key, value in state.items()
+        if key.startswith(prefix)
+    }
+
+
+def _checked_card(path: Path) -> tuple[Path, dict[str, Any]]:
+    if not path.exists():
+        raise UserError(f"there is no {path}; give a run's folder, an exported folder, or its {WEIGHTS_FILE}")
+    folder = export_folder(path) if path.is_dir() else path.parent
+    card = read_card(folder)
+    _check_hashes(folder, card)
+    return folder, card
+
+
+def _check_hashes(folder: Path, card: Mapping[str, Any]) -> None:
+    for name, expected in card["sha256"].items():
+        file = folder / name
+        if not file.is_file():
+            raise UserError(f"{file} is missing, and {folder / CARD_FILE} names it; export the backbone again")
+        if sha256_of(file) != expected:
+            raise UserError(
+                f"{file} is not the file its card describes (SHA-256 {sha256_of(file)[:12]}..., "
+                f"card {expected[:12]}...): damaged, or replaced by another. "
+                f"Copy {name} and {CARD_FILE} again from one export"
+            )

@@ -1,0 +1,182 @@
+"""Starting weights: reading a file of ours, torchvision's or timm's, and saying plainly when it does not fit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from pretrain.backbones.base import Backbone
+from pretrain.backbones.timm_frames import PREFIX, resized
+from pretrain.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+WEIGHTS_FILE = "backbone.safetensors"
+MIXING_FILE = "temporal_mixing.safetensors"
+CARD_FILE = "backbone.json"
+
+
+@dataclass(frozen=True)
+class StoredWeights:
+    """What a weight file holds."""
+
+    state: dict[str, torch.Tensor]
+    source: str
+    """The file, for messages."""
+    architecture: str | None = None
+    """The name of the backbone it was written for, where the file says so (ours do)."""
+    mixing: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Differences:
+    missing: list[str]
+    unexpected: list[str]
+    reshaped: list[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.unexpected or self.reshaped)
+
+    def text(self) -> str:
+        parts = (
+            ("missing in the file", self.missing),
+            ("unknown here", self.unexpected),
+            ("of other shape", self.reshaped),
+        )
+        return "; ".join(
+            f"{len(keys)} {what}: {', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''}"
+            for what, keys in parts
+            if keys
+        )
+
+
+def read_weights(path: Path) -> StoredWeights:
+    """Read a file, or the folder of an export (or a run that holds one). Nothing is unpickled.
+
+    Raises UserError where there is no such file, where it is damaged, or where it would have to be unpickled.
+    """
+    if path.is_dir():
+        path = export_folder(path) / WEIGHTS_FILE
+    if not path.is_file():
+        raise UserError(
+            f"there is no weight file {path}; backbone.weights takes a .safetensors or .pth file, or an exported folder"
+        )
+    if path.suffix != ".safetensors":
+        return StoredWeights(_read_torch(path), str(path))
+    state, metadata = read_safetensors(path)
+    beside = path.with_name(MIXING_FILE)
+    ours = "architecture" in metadata
+    mixing = read_safetensors(beside)[0] if ours and beside.is_file() else {}
+    return StoredWeights(state, str(path), metadata.get("architecture"), mixing)
+
+
+def export_folder(path: Path) -> Path:
+    """`path` itself or its folder `backbone`, whichever holds a card; UserError where neither does."""
+    for folder in (path, path / "backbone"):
+        if (folder / CARD_FILE).is_file() or (folder / WEIGHTS_FILE).is_file():
+            return folder
+    raise UserError(
+        f"{path} holds no {WEIGHTS_FILE} and no backbone/{WEIGHTS_FILE}; "
+        f"give a run's folder, or one that save_backbone wrote"
+    )
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors and header of a safetensors file; UserError where it is damaged."""
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"{path} is no readable safetensors file ({error}); copy it again, it may have been cut short"
+        ) from error
+
+
+def _read_torch(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise UserError(
+            f"{path} holds more than tensors, and unpickling it could run anything; it is not opened. Where you "
+            f"trust it, save its state dict alone: "
+            f"torch.save(torch.load(path, weights_only=False)['state_dict'], 'weights.pth')"
+        ) from error
+    except Exception as error:  # damaged bytes lead the restricted unpickler into errors of any kind
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path} is no readable PyTorch file ({reason}); copy it again") from error
+    for wrapper in ("state_dict", "model", "model_state_dict"):
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    state = (
+        {str(k).removeprefix("module."): v for k, v in content.items() if isinstance(v, torch.Tensor)}
+        if isinstance(content, Mapping)
+        else {}
+    )
+    if not state:
+        raise UserError(
+            f"{path} holds no state dict (a mapping of names to tensors); "
+            f"give the file that torch.save(net.state_dict(), ...) wrote"
+        )
+    return state
+
+
+def start_from(backbone: Backbone, stored: StoredWeights) -> None:
+    """Put stored weights into a backbone, and say in `backbone.initialisation` what was taken.
+
+    The head may differ (another number of classes): ours then keeps its random one, which is logged. Anything else that
+    differs is a UserError that names the file's architecture, or the first keys that differ.
+    """
+    state, name = stored.state, backbone.spec.name
+    if stored.architecture is not None and stored.architecture.split(".")[0] != name.split(".")[0]:
+        raise UserError(
+            f"{stored.source} holds a '{stored.architecture}', and backbone.name is '{name}'; set backbone.name to "
+            f"'{stored.architecture}' or give weights of a '{name}'"
+        )
+    if name.startswith(PREFIX) and _differences(backbone, state)[0]:
+        state = resized(backbone.net, state)
+    body, head = _differences(backbone, state)
+    if body:
+        raise UserError(
+            f"{stored.source} does not fit backbone '{name}' at {backbone.spec.clip_frames} frames of "
+            f"{backbone.spec.height}x{backbone.spec.width} ({body.text()}). Give weights of this architecture, "
+            f"set backbone.name to the file's, or, where only "
+            f"position tables differ, the clip size that the file was trained at"
+        )
+    dropped = {entry.split(" ")[0] for entry in (*head.unexpected, *head.reshaped)}
+    backbone.net.load_state_dict({key: value for key, value in state.items() if key not in dropped}, strict=not head)
+    backbone.initialisation = f"weights of {Path(stored.source).name}"
+    if head:
+        logger.warning(
+            "%s: the classification head differs (%s) and was left out; features do not use it",
+            stored.source,
+            head.text(),
+        )
+        backbone.initialisation += ", without its head"
+    if stored.mixing and backbone.mixing is not None:
+        backbone.mixing.load_state_dict(stored.mixing)
+
+
+def _differences(backbone: Backbone, state: Mapping[str, torch.Tensor]) -> tuple[_Differences, _Differences]:
+    """What differs between `state` and the network: in what the features need, and in the head."""
+    own = backbone.net.state_dict()
+    heads = {key.rpartition(".")[0] for key in backbone.off_path}
+    body, head = _Differences([], [], []), _Differences([], [], [])
+    for key in own.keys() | state.keys():
+        part = head if key.rpartition(".")[0] in heads else body
+        if key not in state:
+            if not key.endswith("num_batches_tracked"):  # files older than that counter; it takes no part in the output
+                part.missing.append(key)
+        elif key not in own:
+            part.unexpected.append(key)
+        elif own[key].shape != state[key].shape:
+            part.reshaped.append(f"{key} {tuple(state[key].shape)} in the file, {tuple(own[key].shape)} here")
+    for keys in (*vars(body).values(), *vars(head).values()):
+        keys.sort()
+    return body, head

@@ -1,0 +1,157 @@
+"""Which videos lie under a folder: video files, and folders that hold frames. One walk, no `stat` per file."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pretrain.data.catalogues.problems import Problems
+from pretrain.errors import UserError
+
+VIDEO_SUFFIXES = frozenset(
+    (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".3gp", ".gif")
+)
+IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"))
+
+
+def video_name(file_name: str) -> str:
+    """A video's key: its file name less a known video suffix, in one Unicode form.
+
+    Other dots stay (`Bad.Boys.1995__#00-26-51_label_A`); NFC because some file systems return names decomposed.
+    """
+    base, dot, suffix = file_name.rpartition(".")
+    name = base if base and dot + suffix.lower() in VIDEO_SUFFIXES else file_name
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def _suffix(file_name: str) -> str:
+    return "." + file_name.rpartition(".")[2].lower()
+
+
+def require_root(root: Path) -> None:
+    """UserError unless `root` is a folder."""
+    if not root.exists():
+        raise UserError(f"the video folder '{root}' does not exist; set root to the folder that holds the videos")
+    if not root.is_dir():
+        raise UserError(f"root '{root}' is a file; set root to the folder that holds the videos")
+
+
+def walk_videos(root: Path) -> Iterator[str]:
+    """Paths of all videos under `root` in sorted order: video files, and folders of frames.
+
+    A folder of frames holds images, no video file and no folder (a stray thumbnail beside videos makes no video).
+    Hidden entries are skipped; linked folders are followed, each real folder once. So are pixel masks in the manner
+    of UCSD (`Test001_gt` beside `Test001`). UserError for a folder that cannot be read.
+    """
+    pending, seen = [str(root)], set()
+    while pending:
+        folder = pending.pop()
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders, files = _entries(folder)
+        videos = [name for name in files if _suffix(name) in VIDEO_SUFFIXES]
+        yield from (os.path.join(folder, name) for name in videos)
+        if not videos and not folders and any(_suffix(name) in IMAGE_SUFFIXES for name in files):
+            yield folder
+        masks = {name for name in folders if name.endswith("_gt") and name[:-3] in folders}
+        pending += [os.path.join(folder, name) for name in reversed(folders) if name not in masks]
+
+
+def _entries(folder: str) -> tuple[list[str], list[str]]:
+    """Sorted names of the visible folders and files in `folder`."""
+    folders: list[str] = []
+    files: list[str] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not entry.name.startswith("."):
+                    (folders if entry.is_dir() else files).append(entry.name)
+    except OSError as error:
+        raise UserError(f"cannot list the folder '{folder}': {error.strerror}; mend its permissions") from error
+    return sorted(folders), sorted(files)
+
+
+class OnDisk:
+    """The videos under one root by name, for datasets whose lists name videos without saying where they lie."""
+
+    def __init__(self, root: Path) -> None:
+        require_root(root)
+        self.root = root
+        self._paths: dict[str, list[str]] = {}
+        for path in walk_videos(root):
+            self._paths.setdefault(video_name(os.path.basename(path)), []).append(path)
+        if not self._paths:
+            raise no_videos(root)
+
+    def names(self) -> list[str]:
+        """Every name found, in the walk's order."""
+        return list(self._paths)
+
+    def has(self, name: str) -> bool:
+        """Whether a video of that name was found."""
+        return video_name(name) in self._paths
+
+    def locate(self, name: str, where: str, problems: Problems, folder: str = "") -> str | None:
+        """The one path of `name`; otherwise None, and the problem is added, said to be at `where`.
+
+        Of several files of that name, those in a folder called `folder` win (UCF-Crime's archive holds 50 videos
+        twice), then a video file over folders of frames (ShanghaiTech users often keep both).
+        """
+        candidates = self._paths.get(video_name(name), [])
+        for wanted in (lambda path: _parent(path) == folder, os.path.isfile):
+            if len(candidates) > 1:
+                candidates = [path for path in candidates if wanted(path)] or candidates
+        if len(candidates) == 1:
+            return candidates[0]
+        if candidates:
+            problems.add(
+                f"{where}: {len(candidates)} videos named '{name}' ({', '.join(candidates)}); keep one of them"
+            )
+        else:
+            problems.missing(f"{where}: no video '{name}' under {self.root}")
+        return None
+
+
+def _parent(path: str) -> str:
+    return os.path.basename(os.path.dirname(path))
+
+
+def no_videos(root: Path) -> UserError:
+    """The error for a root without a single video."""
+    kinds = " ".join(sorted(VIDEO_SUFFIXES))
+    return UserError(f"no videos under '{root}' (looked for {kinds} and folders of images); set root to their folder")
+
+
+def check_listed(paths: list[str], where: Callable[[int], str], problems: Problems) -> list[bool]:
+    """For each path whether it exists, by one directory listing per folder; the missing go to `problems`.
+
+    A folder that does not exist is one problem, however many of its videos are listed.
+    `where(index)` names the place of a path in the list, for the message.
+    """
+    by_folder: dict[str, list[int]] = {}
+    for index, path in enumerate(paths):
+        by_folder.setdefault(os.path.dirname(path), []).append(index)
+    exists = [True] * len(paths)
+    for folder, indices in by_folder.items():
+        present = _names_in(folder)
+        lost = indices if present is None else [i for i in indices if paths[i].rpartition("/")[2] not in present]
+        if present is None:
+            problems.missing(f"the folder '{folder}' does not exist ({len(lost)} listed video(s) in it)", len(lost))
+        for index in lost:
+            exists[index] = False
+            if present is not None:
+                problems.missing(f"{where(index)}: {paths[index]} does not exist")
+    return exists
+
+
+def _names_in(folder: str) -> set[str] | None:
+    try:
+        return set(os.listdir(folder or "."))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UserError(f"cannot list the folder '{folder}': {error.strerror}; mend its permissions") from error

@@ -1,0 +1,64 @@
+"""A plain folder of videos, nested in any way.
+
+ROOT/anything/street.mp4             unknown label, train
+ROOT/normal/a.mp4  ROOT/abnormal/b/  labels from the top folder (b/ is a folder of frames)
+ROOT/train/normal/a.mp4              split and label, in either order: normal/train/ is as good
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from pretrain.data.catalogue import SPLITS, Catalogue, CatalogueConfig, Video
+from pretrain.data.catalogues.disk import no_videos, require_root, video_name, walk_videos
+from pretrain.data.catalogues.problems import Problems
+
+_LABELS = {"normal": 0, "abnormal": 1}
+
+
+def open_folder(config: CatalogueConfig) -> Catalogue:
+    """All videos under `config.root`. What lies in neither `train/` nor `test/` is train.
+
+    UserError: no such folder, no video in it, or two videos of one name (all such pairs are listed).
+    """
+    require_root(config.root)
+    videos = list(_videos(config.root))
+    if not videos:
+        raise no_videos(config.root)
+    source = f"folder {config.root}"
+    problems = Problems(source)
+    first: dict[str, Video] = {}
+    for video in videos:
+        other = first.setdefault(video.name, video)
+        if other is not video:
+            problems.add(f"two videos named '{video.name}': {other.path} and {video.path}; rename one (names are keys)")
+    problems.stop_if_any()
+    return Catalogue(videos, source)
+
+
+def _videos(root: Path) -> Iterator[Video]:
+    known: dict[str, tuple[int | None, str]] = {}
+    for path in walk_videos(root):
+        folder, _, name = path.rpartition("/")
+        if folder not in known:
+            known[folder] = _label_and_split(os.path.relpath(folder or "/", root))
+        label, split = known[folder]
+        # The root itself may be the one folder of frames, written as `.` or with `..` in it.
+        name = os.path.basename(os.path.abspath(path)) if path == str(root) else video_name(name)
+        yield Video(name, path, label, split)
+
+
+def _label_and_split(folder: str) -> tuple[int | None, str]:
+    """From the first two folders below the root, in either order, in any case."""
+    label: int | None = None
+    split: str | None = None
+    for part in folder.lower().split(os.sep)[:2]:
+        if label is None and part in _LABELS:
+            label = _LABELS[part]
+        elif split is None and part in SPLITS:
+            split = part
+        else:
+            break
+    return label, split or "train"

@@ -1,0 +1,158 @@
+"""Our own ground truth: one JSON file with everything known of each video. The rendered demo set writes it.
+
+    {"format": "anomaly-pretext/ground-truth/1",
+     "videos": {NAME: {"path": ..., "label": 0 | 1 | null, "split": "train" | "test", "class_name": ..., "group": ...,
+                       "num_frames": ..., "fps": ..., "spans": [[start, end), ...],
+                       "boxes": [[frame, x1, y1, x2, y2, track], ...]}}}
+
+Only `path` is required. Frames count from 0, `end`, `x2` and `y2` are exclusive, boxes are in pixels.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from pretrain.data.catalogue import SPLITS, Box, Catalogue, CatalogueConfig, Video, merge_spans
+from pretrain.data.catalogues.disk import check_listed
+from pretrain.data.catalogues.lists import read_text
+from pretrain.data.catalogues.problems import Problems
+from pretrain.errors import UserError, nearest
+
+FORMAT = "anomaly-pretext/ground-truth/1"
+KEYS = ("path", "label", "split", "class_name", "group", "num_frames", "fps", "spans", "boxes")
+_KEY_SET = frozenset(KEYS)
+
+
+def open_json(config: CatalogueConfig) -> Catalogue:
+    """The videos of `config.annotations` (default ROOT/annotations/ground_truth.json), paths relative to the root.
+
+    UserError lists every bad value and missing file at once.
+    """
+    path = config.annotations or config.root / "annotations" / "ground_truth.json"
+    if not path.is_file():
+        raise UserError(f"there is no ground truth file {path}; set annotations to it")
+    problems = Problems(str(path), config.allow_missing)
+    videos = []
+    for name, entry in _entries(path, problems).items():
+        wrong = _entry_problems(entry)
+        for text in wrong:
+            problems.add(f"'{name}': {text}")
+        if not wrong:
+            videos.append(_video(name, entry, str(config.root)))
+    if config.check_files:
+        exists = check_listed([video.path for video in videos], lambda i: f"'{videos[i].name}'", problems)
+        problems.stop_if_any()
+        videos = [video for video, there in zip(videos, exists, strict=True) if there]
+    problems.stop_if_any()
+    if not videos:
+        raise UserError(f"{path} lists no video that is there; set root to the folder that its paths are relative to")
+    return Catalogue(videos, str(path))
+
+
+def _entries(path: Path, problems: Problems) -> dict[str, Any]:
+    """The file's `videos`; a name that stands twice is a problem (plain JSON readers keep the last in silence)."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) < len(pairs):
+            repeated = sorted(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+            problems.add(f"standing twice in one object: {', '.join(map(repr, repeated))}; keep one")
+        return result
+
+    try:
+        content = json.loads(read_text(path), object_pairs_hook=unique)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise UserError(f"{path} is not JSON ({error}); write it again") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else type(content).__name__
+        raise UserError(f"{path} has the format {found!r}, not '{FORMAT}'; a CSV list opens with kind csv")
+    videos = content.get("videos")
+    if not isinstance(videos, dict):
+        raise UserError(f"{path}: 'videos' must be an object with one entry per video name")
+    return videos
+
+
+def _entry_problems(entry: Any) -> list[str]:
+    """What is wrong with one video's entry."""
+    if not isinstance(entry, dict):
+        return ["the entry is not an object"]
+    wrong = []
+    if not entry.keys() <= _KEY_SET:
+        wrong += [f"unknown key '{key}'{nearest(key, KEYS)}" for key in entry if key not in KEYS]
+    if not isinstance(entry.get("path"), str) or not entry["path"]:
+        wrong.append("'path' is missing or not text")
+    if not _is_label(entry.get("label")):
+        wrong.append(f"label {entry['label']!r} is none of 0, 1 or null")
+    if entry.get("split", "train") not in SPLITS:
+        wrong.append(f"split {entry['split']!r} is neither 'train' nor 'test'")
+    for key in ("class_name", "group"):
+        if key in entry and not isinstance(entry[key], str | None):
+            wrong.append(f"'{key}' is not text")
+    frames, fps = entry.get("num_frames"), entry.get("fps")
+    if frames is not None and not (type(frames) is int and frames > 0):
+        return [*wrong, f"num_frames {frames!r} is not a whole number above 0"]
+    if fps is not None and not (_is_number(fps) and fps > 0):
+        wrong.append(f"fps {fps!r} is not a number above 0")
+    if entry.get("spans") not in (None, []):
+        wrong += _span_problems(entry, frames)
+    if entry.get("boxes") not in (None, []):
+        wrong += _box_problems(entry, frames)
+    return wrong
+
+
+def _span_problems(entry: dict[str, Any], num_frames: int | None) -> list[str]:
+    spans, last = entry["spans"], math.inf if num_frames is None else num_frames
+    if not isinstance(spans, list):
+        return ["'spans' is not a list"]
+    wrong = []
+    for span in spans:
+        if not (isinstance(span, list) and len(span) == 2 and all(type(value) is int for value in span)):
+            wrong.append(f"span {span!r} is not [start, end) in whole frames")
+        elif not 0 <= span[0] < span[1] <= last:
+            wrong.append(f"span {span} is not within 0 <= start < end <= {last} frames")
+    if entry.get("label") == 0:
+        wrong.append("label 0 (normal), yet it has anomalous spans")
+    return wrong
+
+
+def _box_problems(entry: dict[str, Any], num_frames: int | None) -> list[str]:
+    boxes, last = entry["boxes"], math.inf if num_frames is None else num_frames
+    if not isinstance(boxes, list):
+        return ["'boxes' is not a list"]
+    wrong = []
+    for box in boxes:
+        if not (isinstance(box, list) and len(box) == 6 and all(_is_number(value) for value in box)):
+            wrong.append(f"box {box!r} is not [frame, x1, y1, x2, y2, track]")
+        elif type(box[0]) is not int or type(box[5]) is not int or not 0 <= box[0] < last:
+            wrong.append(f"box {box}: frame and track must be whole numbers, 0 <= frame < {last}")
+        elif not (0 <= box[1] < box[3] and 0 <= box[2] < box[4]):
+            wrong.append(f"box {box} is not within 0 <= x1 < x2 and 0 <= y1 < y2")
+    return wrong
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _is_label(value: Any) -> bool:
+    return value is None or (type(value) is int and value in (0, 1))
+
+
+def _video(name: str, entry: dict[str, Any], root: str) -> Video:
+    return Video(
+        name=name,
+        path=os.path.join(root, entry["path"]),
+        label=entry.get("label"),
+        split=entry.get("split", "train"),
+        class_name=entry.get("class_name"),
+        group=entry.get("group"),
+        spans=merge_spans((start, end) for start, end in entry.get("spans") or ()),
+        boxes=tuple(Box(*box) for box in entry.get("boxes") or ()),
+        num_frames=entry.get("num_frames"),
+        fps=entry.get("fps"),
+    )

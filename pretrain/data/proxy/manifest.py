@@ -1,0 +1,71 @@
+"""The manifest beside each proxy: which source it was made from, how, and what it cost."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pretrain.data.video import VideoError
+from pretrain.files import write_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceState:
+    """A source file as it was: any change of its bytes shows in size or time of change."""
+
+    path: str
+    """Absolute."""
+    size: int
+    """Bytes; of a folder of images, the sum."""
+    mtime_ns: int
+    """Time of the last change; of a folder of images, the latest of it and its files."""
+    num_files: int
+
+    @staticmethod
+    def of(path: str) -> SourceState:
+        """The state of a video file or a folder of images now. Raises VideoError where there is none."""
+        absolute = os.path.abspath(path)
+        try:
+            status = os.stat(absolute)
+            if not os.path.isdir(absolute):
+                return SourceState(path=absolute, size=status.st_size, mtime_ns=status.st_mtime_ns, num_files=1)
+            with os.scandir(absolute) as entries:
+                files = [entry.stat() for entry in entries if entry.is_file()]
+        except OSError as error:
+            raise VideoError(f"{path}: cannot be looked at ({error.strerror}); check the path") from error
+        latest = max([status.st_mtime_ns, *(file.st_mtime_ns for file in files)])
+        size = sum(file.st_size for file in files)
+        return SourceState(path=absolute, size=size, mtime_ns=latest, num_files=len(files))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What is known of one proxy."""
+
+    source: SourceState
+    settings: dict[str, Any]
+    """`ProxySettings.record()` of the build."""
+    num_frames: int
+    duration_seconds: float
+    height: int
+    width: int
+    proxy_bytes: int
+    build_cpu_seconds: float
+    """CPU time that decoding the source, encoding and checking took."""
+
+    def write(self, path: Path) -> None:
+        """Write as JSON, atomically."""
+        write_json(path, dataclasses.asdict(self))
+
+    @staticmethod
+    def read(path: Path) -> Manifest | None:
+        """The manifest at `path`; None where there is none that can be read."""
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            return Manifest(**(values | {"source": SourceState(**values["source"])}))
+        except (OSError, ValueError, TypeError, KeyError):
+            return None

@@ -1,0 +1,126 @@
+"""The default reader: PyAV and a packet index. Exact frames at the price of the frames that must be decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from pretrain.data.video.container import open_stream
+from pretrain.data.video.decode import StreamDamaged, StreamMismatch, decode_frames, plane_rows
+from pretrain.data.video.index_cache import IndexCache
+from pretrain.data.video.info import VideoError, VideoInfo
+from pretrain.data.video.packet_index import PacketIndex
+
+MIN_SEEK_PACKETS = 4
+"""Fewer packets than this are decoded on rather than seeked over: a seek flushes the decoder. (Assumption.)"""
+_MEMORY = IndexCache(None)
+
+
+class PyAVReader:
+    """Reads any file that FFmpeg reads."""
+
+    def probe(self, path: str, cache: IndexCache | None) -> VideoInfo:
+        return (cache or _MEMORY).get(path).info
+
+    def frame_times(self, path: str, cache: IndexCache | None) -> np.ndarray:
+        return (cache or _MEMORY).get(path).frame_times()
+
+    def read(self, path: str, frames: np.ndarray, size: tuple[int, int] | None, cache: IndexCache | None) -> np.ndarray:
+        """`frames`: increasing, within the video. Returns uint8 RGB (frames, height, width, 3)."""
+        indexes = cache or _MEMORY
+        index = indexes.get(path)
+        try:
+            return _read_with(path, index, frames, size)
+        except StreamDamaged:
+            if index.facts.is_counted:
+                raise VideoError(f"{path}: its packets are not those of its index; was it replaced just now?") from None
+        recounted = indexes.get(path, count=True)
+        if recounted.num_frames != index.num_frames:
+            raise VideoError(
+                f"{path}: damaged: its packets promise {index.num_frames} frames, {recounted.num_frames} decode; "
+                "run scripts/check_videos.py and leave out what it lists"
+            )
+        return _read_with(path, recounted, frames, size)
+
+
+def plan_runs(index: PacketIndex, frames: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """Split increasing frame numbers into `(entry packet, frames)`: each run is decoded without a break from its entry.
+
+    A new run begins where seeking to a later entry point leaves out at least `MIN_SEEK_PACKETS` packets.
+    """
+    entries = index.entry_before(frames)
+    if not index.facts.can_seek:
+        return [(0, frames)]
+    runs: list[tuple[int, np.ndarray]] = []
+    begin, fed = 0, int(index.frame_packet[frames[0]])
+    for place in range(1, len(frames)):
+        if entries[place] >= fed + MIN_SEEK_PACKETS:
+            runs.append((int(entries[begin]), frames[begin:place]))
+            begin = place
+        fed = max(fed, int(index.frame_packet[frames[place]]))
+    runs.append((int(entries[begin]), frames[begin:]))
+    return runs
+
+
+def _read_with(path: str, index: PacketIndex, frames: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
+    picture = Picture(index, size)
+    out = np.empty((len(frames), *picture.shape), np.uint8)
+    found = 0
+    for number, frame in exact_frames(path, index, frames):
+        out[np.searchsorted(frames, number)] = picture.rgb(frame)
+        found += 1
+    if found < len(frames):
+        if not index.facts.is_counted:
+            raise StreamDamaged
+        raise VideoError(f"{path}: {len(frames) - found} of the frames asked for do not decode (damaged); leave it out")
+    return out
+
+
+def exact_frames(path: str, index: PacketIndex, frames: np.ndarray) -> Iterator[tuple[int, Any]]:
+    """Every run in turn; a run that does not come back as the index says is decoded from the beginning instead.
+
+    A frame may then come twice, the later one counts; so frames are yielded with their numbers.
+    """
+    with ExitStack() as stack:
+        container, stream = stack.enter_context(open_stream(path))
+        is_fresh = True
+        for entry, wanted in plan_runs(index, frames):
+            if entry:
+                try:
+                    is_fresh = False
+                    yield from decode_frames(container, stream, index, entry, wanted)
+                    continue
+                except StreamMismatch:
+                    pass
+            if not is_fresh:
+                stack.close()
+                container, stream = stack.enter_context(open_stream(path))
+            is_fresh = False
+            yield from decode_frames(container, stream, index, 0, wanted)
+
+
+class Picture:
+    """Turns decoded frames into RGB arrays of one shape: colours and scale in one swscale pass, then the rotation."""
+
+    def __init__(self, index: PacketIndex, size: tuple[int, int] | None) -> None:
+        info, facts = index.info, index.facts
+        height, width = size or (info.height, info.width)
+        self.shape = (height, width, 3)
+        self._turns, self._mirrored = facts.quarter_turns, facts.mirrored
+        self._height, self._width = (width, height) if self._turns % 2 else (height, width)
+        shrinks = self._height <= facts.height and self._width <= facts.width and size is not None
+        self._interpolation = Interpolation.AREA if shrinks else Interpolation.BILINEAR
+        self._reformatter = VideoReformatter()  # one for all frames: it keeps the scaler's tables
+
+    def rgb(self, frame: Any) -> np.ndarray:
+        image = self._reformatter.reformat(
+            frame, self._width, self._height, "rgb24", interpolation=self._interpolation, threads=1
+        )
+        pixels = plane_rows(image.planes[0])[:, : 3 * self._width].reshape(self._height, self._width, 3)
+        if self._mirrored:
+            pixels = pixels[:, ::-1]
+        return np.rot90(pixels, -self._turns) if self._turns else pixels

@@ -1,0 +1,178 @@
+"""One video's simulation: who is there, who comes next, and what is anomalous, frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from scripts.demo_world import effects, traffic
+from scripts.demo_world.actors import Person, Script, Vehicle, passer_by
+from scripts.demo_world.backgrounds import puddles
+from scripts.demo_world.cameras import HEIGHT, WIDTH, Camera
+from scripts.demo_world.effects import Particle
+from scripts.demo_world.people import Look
+from scripts.demo_world.sprites import Sprite, SpriteShelf
+from scripts.demo_world.vehicles import VehicleLook
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """One anomalous frame's boxes: (x1, y1, x2, y2, track), x2 and y2 exclusive, inside the picture."""
+
+    frame: int
+    boxes: tuple[tuple[int, int, int, int, int], ...]
+
+
+class World:
+    """The state of a scene. `step` moves everything by one frame; `drawn` lists what is to be painted, far to near."""
+
+    def __init__(
+        self, camera: Camera, cast: tuple[list[Look], list[VehicleLook]], shelf: SpriteShelf, rng: np.random.Generator
+    ) -> None:
+        self.camera, self.shelf, self.rng = camera, shelf, rng
+        self.looks, self.fleet = cast
+        self.people: list[Person] = []
+        self.vehicles: list[Vehicle] = []
+        self.particles: list[Particle] = []
+        self.directors: list[Script] = []
+        self.regions: dict[int, tuple[float, float, float, float]] = {}
+        """Box tracks that follow no actor (an explosion)."""
+        self.next_track = 0
+        self.closed_lanes: set[int] = set()
+        """Drive lanes (by position in the camera's list) on which nobody new sets out."""
+        self.crowd_closed = False
+        self.lamp = 0.0
+        """How much of a lamp's light falls on the scene, 0 to 1."""
+        self._puddles = puddles(camera) if camera.surface == "wet" else []
+        self.lull: dict[int, int] = dict.fromkeys(range(len(camera.lanes)), 0)
+
+    def step(self) -> None:
+        traffic.populate(self)
+        for director in list(self.directors):
+            if next(director, StopIteration) is StopIteration:
+                self.directors.remove(director)
+        for person in self.people:
+            if person.script is None or next(person.script, StopIteration) is StopIteration:
+                person.busy = False
+                person.script = passer_by(person, self)
+        for vehicle in self.vehicles:
+            self._move(vehicle)
+        self._emit()
+        self.particles = [particle for particle in self.particles if particle.step()]
+        self.people = [person for person in self.people if not person.gone(self.camera)]
+        self.vehicles = [vehicle for vehicle in self.vehicles if not vehicle.gone(self.camera)]
+
+    def _move(self, vehicle: Vehicle) -> None:
+        if vehicle.script is not None:
+            if next(vehicle.script, StopIteration) is StopIteration:
+                vehicle.script = None
+            else:
+                return
+        vehicle.drive(self.camera, self.free_ahead(vehicle))
+
+    def free_ahead(self, vehicle: Vehicle) -> float:
+        """Metres from the front bumper to the next vehicle in the lane, the halt line or people on the zebra."""
+        camera = self.camera
+        front, scale = vehicle.front(camera), camera.scale(vehicle.y)
+        limits = [vehicle.halt_at] if vehicle.halt_at is not None else []
+        for other in self.vehicles:
+            if other is not vehicle and other.lane is vehicle.lane and (other.x - vehicle.x) * vehicle.facing > 0:
+                limits.append(other.x - vehicle.facing * other.length / 2 * scale)
+        if camera.crossing_x > 0 and any(self._on_zebra(person) for person in self.people):
+            line = camera.crossing_x - vehicle.facing * 44
+            if (line - front) * vehicle.facing > -4:
+                limits.append(line)
+        return min(((limit - front) * vehicle.facing / scale for limit in limits), default=1e6)
+
+    def _on_zebra(self, person: Person) -> bool:
+        return person.view != "side" and 98 < person.y < 190
+
+    def _emit(self) -> None:
+        """Exhaust, dust, splashes and leaves of this frame."""
+        rng, camera = self.rng, self.camera
+        for vehicle in self.vehicles:
+            scale = camera.scale(vehicle.y)
+            rear = vehicle.x - vehicle.facing * vehicle.length / 2 * scale
+            if vehicle.smoky and not vehicle.wreck and rng.random() < (0.34 if vehicle.moving else 0.12):
+                self.particles.append(effects.exhaust(rng, rear, vehicle.y - 1, -vehicle.facing, scale))
+            if vehicle.moving and camera.surface == "dusty" and rng.random() < 0.3:
+                self.particles.append(effects.dust(rng, rear, vehicle.y, -vehicle.facing, scale))
+            self._splash(vehicle, scale)
+        for person in self.people:
+            if not person.moving or person.view != "side":
+                continue
+            scale = camera.scale(person.y)
+            landing = int(person.progress * 2 + 0.5) != int((person.progress - 0.03) * 2 + 0.5)
+            if camera.surface == "dusty" and landing and (person.gait == "run" or rng.random() < 0.4):
+                self.particles.append(
+                    effects.dust(rng, person.x - person.facing * 0.2 * scale, person.y, -person.facing, scale)
+                )
+            for x, y in self._puddles:
+                if landing and abs(x - person.x) < 13 and abs(y - person.y) < 7:
+                    self.particles.extend(effects.splash(rng, person.x, person.y, person.facing, 0.55 * scale))
+        if camera.leafy and rng.random() < 0.02:
+            self.particles.append(
+                effects.leaf(
+                    rng, float(rng.uniform(0, WIDTH)), float(rng.uniform(100, 225)), float(rng.uniform(40, 90))
+                )
+            )
+
+    def _splash(self, vehicle: Vehicle, scale: float) -> None:
+        for index, (x, y) in enumerate(self._puddles):
+            front = vehicle.front(self.camera)
+            if index not in vehicle.past_puddles and (front - x) * vehicle.facing > 0 and abs(y - vehicle.y) < 6:
+                vehicle.past_puddles.add(index)
+                if abs(front - x) < 12:
+                    for _ in range(2):
+                        self.particles.extend(effects.splash(self.rng, x, y, vehicle.facing, 1.5 * scale))
+
+    # what is seen
+
+    def drawn(self) -> Iterator[tuple[Sprite, int, int]]:
+        """(sprite, column, row) of everything, far to near."""
+        things: list[tuple[float, Sprite, int, int]] = []
+        for actor in self.actors():
+            things.append((actor.y, self.sprite(actor), round(actor.x), round(actor.y)))
+        for particle in self.particles:
+            key = effects.effect_key(particle)
+            sprite = self.shelf.kept(key, lambda key=key: effects.draw_effect(key, self.shelf.light))  # type: ignore[misc]
+            things.append((particle.y + 0.5, sprite, round(particle.x), round(particle.y - particle.z)))
+        if self.lamp > 0:
+            lamp = ("lamp", 64, max(1, round(self.lamp * 5)), 0)
+            sprite = self.shelf.kept(lamp, lambda: effects.draw_effect(lamp, self.shelf.light))
+            things.append((1e6, sprite, round(self.camera.lamp_x) + 14, 96))
+        things.sort(key=lambda thing: thing[0])
+        return ((sprite, x, y) for _, sprite, x, y in things)
+
+    def actors(self) -> list[Person | Vehicle]:
+        """Everybody and everything that moves by itself."""
+        return [*self.people, *self.vehicles]
+
+    def sprite(self, actor: Person | Vehicle) -> Sprite:
+        scale = self.camera.scale(actor.y)
+        if isinstance(actor, Person):
+            return self.shelf.person(actor.who, actor.action, actor.progress, actor.view, actor.facing, scale)
+        turn = actor.travelled / (4.4 if self.fleet[actor.which].rider else 0.41)
+        return self.shelf.vehicle(actor.which, turn, actor.braking, actor.facing, scale, actor.tilt)
+
+    def boxes(self) -> tuple[tuple[int, int, int, int, int], ...]:
+        """Boxes of everything that is part of an anomaly now, clipped; what is out of sight has none."""
+        found: list[tuple[float, float, float, float, int]] = []
+        for actor in self.actors():
+            if actor.track >= 0:
+                x1, y1, x2, y2 = self.sprite(actor).box
+                x, y = round(actor.x), round(actor.y)
+                found.append((x1 + x, y1 + y, x2 + x, y2 + y, actor.track))
+        found += [(*box, track) for track, box in self.regions.items()]
+        clipped = []
+        for left, top, right, bottom, track in found:
+            box = (max(0, round(left)), max(0, round(top)), min(WIDTH, round(right)), min(HEIGHT, round(bottom)))
+            if box[2] - box[0] >= 3 and box[3] - box[1] >= 3:
+                clipped.append((*box, track))
+        return tuple(clipped)
+
+    def new_track(self) -> int:
+        self.next_track += 1
+        return self.next_track - 1

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import pytest
+
+from pretext_tasks import AbruptChange, ArrowOfTime, PretextTask, PretextTasks, Speed, TemporalOrder
+
+
+def test_every_field_is_a_task() -> None:
+    assert list(PretextTasks().enabled()) == ["order", "speed", "arrow_of_time", "abrupt_change"]
+    assert all(isinstance(task, PretextTask) for task in PretextTasks().enabled().values())
+
+
+def test_a_weight_of_zero_switches_a_task_off() -> None:
+    assert list(PretextTasks(speed=Speed(weight=0)).enabled()) == ["order", "arrow_of_time", "abrupt_change"]
+
+
+def test_messages() -> None:
+    with pytest.raises(ValueError, match=r"tasks.speed.weight is -1; it must be 0 \(off\) or more"):
+        PretextTasks(speed=Speed(weight=-1))
+    off = {
+        "order": TemporalOrder(weight=0),
+        "speed": Speed(weight=0),
+        "arrow_of_time": ArrowOfTime(weight=0),
+        "abrupt_change": AbruptChange(weight=0),
+    }
+    with pytest.raises(ValueError, match="every task's weight is 0"):
+        PretextTasks(**off)  # type: ignore[arg-type]

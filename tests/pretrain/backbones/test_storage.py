@@ -1,0 +1,144 @@
+"""The exported folder: its card, its hash, its atomic writing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from pretrain.backbones import Backbone, BackboneConfig, build_backbone, load_backbone, save_backbone
+from pretrain.backbones.storage import copy_backbone
+from pretrain.errors import UserError
+from pretrain.files import sha256_of
+
+DETAILS = {"tasks": ["order", "speed"], "steps": 12, "accuracy": {"order": 0.75}}
+
+
+@pytest.fixture
+def backbone() -> Backbone:
+    torch.manual_seed(0)
+    return build_backbone(BackboneConfig(clip_frames=4, clip_stride=3, height=32, width=48))
+
+
+def test_there_and_back(backbone: Backbone, tmp_path: Path) -> None:
+    paths = save_backbone(backbone, tmp_path, DETAILS)
+    assert [path.name for path in paths] == ["backbone.safetensors", "backbone.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backbone.json", "backbone.safetensors"]
+    again, card = load_backbone(tmp_path)
+    assert again.spec == backbone.spec
+    assert not again.training
+    clips = torch.randn(2, 3, 4, 32, 48)
+    with torch.no_grad():
+        assert torch.equal(again(clips), backbone.eval()(clips))
+    assert card["steps"] == 12
+    assert card["accuracy"] == {"order": 0.75}
+
+
+def test_card(backbone: Backbone, tmp_path: Path) -> None:
+    save_backbone(backbone, tmp_path, DETAILS)
+    card = json.loads((tmp_path / "backbone.json").read_text())
+    assert card["format"] == "anomaly-pretext/backbone/1"
+    assert card["architecture"] == "small3d"
+    assert card["clip"] == {"frames": 4, "stride": 3, "height": 32, "width": 48}
+    assert list(card["map_size"].values()) == list(backbone(torch.zeros(1, 3, 4, 32, 48)).shape[2:])
+    assert card["normalisation"]["mean"] == list(backbone.spec.mean)
+    assert card["sha256"] == {"backbone.safetensors": sha256_of(tmp_path / "backbone.safetensors")}
+    assert card["libraries"]["torch"] == torch.__version__
+    assert card["initialisation"] == "random weights"
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("r3d_18", {"height": 16, "width": 16}),
+        ("timm/resnet10t", {"height": 32, "width": 32}),
+        ("timm/vit_tiny_patch16_224", {"height": 32, "width": 48}),
+        ("small3d", {"height": 16, "width": 16}),
+    ],
+)
+def test_the_lines_on_the_card_load_the_file(
+    name: str, sizes: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = build_backbone(BackboneConfig(name=name, clip_frames=2, **sizes))
+    save_backbone(backbone, tmp_path, {})
+    card = json.loads((tmp_path / "backbone.json").read_text())
+    monkeypatch.chdir(tmp_path)
+    scope: dict[str, object] = {}
+    exec("\n".join(card["how_to_load"]), scope)
+    loaded = scope["net"].state_dict()
+    expected = backbone.state_dict() if name == "small3d" else backbone.native_state_dict()
+    assert loaded.keys() == expected.keys()
+    assert all(torch.equal(loaded[key], expected[key]) for key in expected)
+
+
+def test_equal_weights_give_equal_bytes(backbone: Backbone, tmp_path: Path) -> None:
+    hashes = set()
+    for index in range(5):
+        save_backbone(backbone, tmp_path / str(index), {})
+        hashes.add(sha256_of(tmp_path / str(index) / "backbone.safetensors"))
+    assert len(hashes) == 1
+
+
+def test_state_of_a_sharded_run_replaces_the_own_one(backbone: Backbone, tmp_path: Path) -> None:
+    state = {key: torch.full_like(value, 2) for key, value in backbone.state_dict().items()}
+    save_backbone(backbone, tmp_path, {}, state=state)
+    assert all((value == 2).all() for value in load_backbone(tmp_path)[0].state_dict().values())
+
+
+def test_channels_last_weights_can_be_saved(tmp_path: Path) -> None:
+    backbone = build_backbone(BackboneConfig(clip_frames=2, height=16, width=16)).to(
+        memory_format=torch.channels_last_3d
+    )
+    save_backbone(backbone, tmp_path, {})
+    again, _ = load_backbone(tmp_path)
+    assert all(torch.equal(again.state_dict()[key], value) for key, value in backbone.state_dict().items())
+
+
+def test_a_changed_file_is_refused(backbone: Backbone, tmp_path: Path) -> None:
+    save_backbone(backbone, tmp_path, {})
+    file = tmp_path / "backbone.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(bytes(data))
+    with pytest.raises(
+        UserError, match=r"backbone.safetensors is not the file its card describes .*Copy backbone.safetensors and"
+    ):
+        load_backbone(tmp_path)
+    file.unlink()
+    with pytest.raises(UserError, match=r"backbone.safetensors is missing, and .*backbone.json names it"):
+        load_backbone(tmp_path)
+
+
+def test_cards_that_are_none(backbone: Backbone, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"there is no .*nowhere; give a run's folder"):
+        load_backbone(tmp_path / "nowhere")
+    save_backbone(backbone, tmp_path, {})
+    card = tmp_path / "backbone.json"
+    card.write_text('{"format": "anomaly-pretext/backbone/9"}')
+    with pytest.raises(
+        UserError, match="has format 'anomaly-pretext/backbone/9'; this version reads 'anomaly-pretext/backbone/1'"
+    ):
+        load_backbone(tmp_path)
+    card.write_text("{")
+    with pytest.raises(UserError, match=r"backbone.json is no readable JSON"):
+        load_backbone(tmp_path)
+    card.unlink()
+    with pytest.raises(UserError, match=r"there is no .*backbone.json; an exported backbone is a folder with"):
+        load_backbone(tmp_path)
+
+
+def test_a_failed_save_leaves_the_old_one(backbone: Backbone, tmp_path: Path) -> None:
+    save_backbone(backbone, tmp_path, {"steps": 1})
+    with pytest.raises(ValueError):
+        save_backbone(build_backbone(BackboneConfig()), tmp_path, {"steps": float("nan")})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backbone.json", "backbone.safetensors"]
+    assert load_backbone(tmp_path)[1]["steps"] == 1
+
+
+def test_copy(backbone: Backbone, tmp_path: Path) -> None:
+    save_backbone(backbone, tmp_path / "backbone", {})
+    copies = copy_backbone(tmp_path, tmp_path / "export")
+    assert [path.name for path in copies] == ["backbone.safetensors", "backbone.json"]
+    assert load_backbone(tmp_path / "export")[0].spec == backbone.spec

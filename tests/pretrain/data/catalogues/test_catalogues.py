@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+from pretrain.data.catalogue import CatalogueConfig
+from pretrain.data.catalogues import CATALOGUES, open_catalogue, open_training_catalogue
+from pretrain.data.catalogues.disk import IMAGE_SUFFIXES
+from pretrain.data.video.frame_folder import SUFFIXES
+from pretrain.errors import UserError
+
+Make = Callable[[str], Path]
+
+
+@pytest.mark.parametrize("kind", CATALOGUES)
+def test_training_catalogue_never_holds_a_test_video(kind: str, make: Make) -> None:
+    config = CatalogueConfig(kind=kind, root=make(kind))
+    whole, training = open_catalogue(config), open_training_catalogue(config)
+    test_names = {video.name for video in whole if video.split == "test"}
+    assert test_names
+    assert training
+    assert not test_names & {video.name for video in training}
+    assert {video.name for video in training} | test_names == {video.name for video in whole}
+
+
+def test_no_setting_lets_a_test_video_into_training(make: Make) -> None:
+    config = CatalogueConfig(kind="folder", root=make("folder"))
+    for field in fields(CatalogueConfig):
+        if field.type == "bool":
+            changed = replace(config, **{field.name: not getattr(config, field.name)})
+            assert all(video.split == "train" for video in open_training_catalogue(changed))
+
+
+def test_a_set_of_test_videos_alone_cannot_be_trained_on(tmp_path: Path) -> None:
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "a.mp4").touch()
+    with pytest.raises(UserError, match="all 1 videos are test videos, none is left to train on"):
+        open_training_catalogue(CatalogueConfig(root=tmp_path))
+
+
+@pytest.mark.parametrize("kind", CATALOGUES)
+def test_missing_root_is_one_clear_line(kind: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        open_catalogue(CatalogueConfig(kind=kind, root=tmp_path / "nowhere"))
+    assert str(tmp_path / "nowhere") in str(error.value)
+    assert "set root to" in str(error.value) or "set annotations to" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CATALOGUES if kind not in ("folder", "csv", "json")])
+def test_missing_list_files_are_all_named_with_the_mend(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(UserError, match=r"not found in .*set annotations to its folder") as error:
+        open_catalogue(CatalogueConfig(kind=kind, root=tmp_path))
+    assert str(error.value).count("not found in") >= 2
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CATALOGUES if kind not in ("csv", "json")])
+def test_a_root_without_videos_says_what_was_looked_for(kind: str, make: Make) -> None:
+    root = make(kind)
+    for path in root.rglob("*"):
+        if path.suffix in (".mp4", ".avi", ".mkv", ".jpg"):
+            path.unlink()
+    with pytest.raises(UserError, match=r"no videos under .* \(looked for .*\.mp4"):
+        open_catalogue(CatalogueConfig(kind=kind, root=root))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CATALOGUES if kind != "folder"])
+def test_listed_videos_that_are_missing_are_errors_or_counted(
+    kind: str, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = make(kind)
+    config = CatalogueConfig(kind=kind, root=root)
+    catalogue = open_catalogue(config)
+    lost = catalogue[0]
+    path = Path(lost.path)
+    for file in path.iterdir() if path.is_dir() else [path]:
+        file.unlink()
+    if path.is_dir():
+        path.rmdir()
+    if kind == "xd_violence":  # without a training list, a training video that is gone was never there
+        lost = catalogue.subset("test")[0]
+        Path(lost.path).unlink()
+    with pytest.raises(UserError, match="allow_missing leaves such videos out") as error:
+        open_catalogue(config)
+    assert Path(lost.path).stem in str(error.value)
+    with caplog.at_level(logging.WARNING):
+        rest = open_catalogue(replace(config, allow_missing=True))
+    assert lost.name not in {video.name for video in rest}
+    assert "1 listed video(s) are not on disk and are left out" in caplog.text
+
+
+def test_unknown_kind_suggests_the_nearest() -> None:
+    with pytest.raises(UserError, match="unknown catalogue kind 'ucfcrime'; did you mean 'ucf_crime'"):
+        open_catalogue(CatalogueConfig(kind="ucfcrime"))
+
+
+def test_annotations_that_are_no_folder(make: Make) -> None:
+    root = make("ucf_crime")
+    config = CatalogueConfig(kind="ucf_crime", root=root, annotations=root / "Anomaly_Train.txt")
+    with pytest.raises(UserError, match="is a file; for ucf_crime set it to the folder of the list files"):
+        open_catalogue(config)
+
+
+def test_lists_may_lie_elsewhere(make: Make, tmp_path: Path) -> None:
+    root = make("ucf_crime")
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    for path in root.glob("*.txt"):
+        path.rename(lists / path.name)
+    assert len(open_catalogue(CatalogueConfig(kind="ucf_crime", root=root, annotations=lists))) == 5
+
+
+def test_frame_folders_found_are_those_the_reader_opens() -> None:
+    assert set(SUFFIXES) == IMAGE_SUFFIXES

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
+from pretrain.data.catalogues.csv_file import open_csv
+from pretrain.errors import UserError
+
+
+def opened(tmp_path: Path, text: str, **settings: bool) -> Catalogue:
+    (tmp_path / "list.csv").write_text(text, encoding="utf-8")
+    for name in ("a.mp4", "b.mp4", "sub/c.mp4", "sub/frames/1.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    return open_csv(CatalogueConfig(kind="csv", root=tmp_path, annotations=tmp_path / "list.csv", **settings))
+
+
+def test_all_columns(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "b.mp4"
+    catalogue = opened(
+        tmp_path,
+        "\ufeffgroup,path,label,split,class_name,name\r\n"
+        "cam1,a.mp4,Abnormal,test,Fall,first\r\n\r\n"
+        f",{elsewhere},0,,,\r\n"
+        'cam1,"sub/c.mp4",normal,train,"Walk, slow",\r\n'
+        "cam2,sub/frames/,,,,\r\n",
+    )
+    assert list(catalogue) == [
+        Video("first", str(tmp_path / "a.mp4"), 1, "test", "Fall", "cam1"),
+        Video("b", str(elsewhere), 0),
+        Video("c", str(tmp_path / "sub/c.mp4"), 0, "train", "Walk, slow", "cam1"),
+        Video("frames", str(tmp_path / "sub/frames"), None, "train", None, "cam2"),
+    ]
+
+
+def test_the_path_alone_is_enough(tmp_path: Path) -> None:
+    assert list(opened(tmp_path, "path\na.mp4\n")) == [Video("a", str(tmp_path / "a.mp4"))]
+
+
+def test_unknown_columns_are_named_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"unknown column 'lable'; did you mean 'label'.*unknown column 'zzz'"):
+        opened(tmp_path, "path,lable,zzz\na.mp4,1,2\n")
+    with pytest.raises(UserError, match="there is no column 'path'"):
+        opened(tmp_path, "name,label\na,1\n")
+    with pytest.raises(UserError, match="column 'path' stands twice"):
+        opened(tmp_path, "path,path\na.mp4,b.mp4\n")
+
+
+def test_every_bad_line_is_listed_with_its_number(tmp_path: Path) -> None:
+    bad = ["a.mp4,2,train", "b.mp4,1,val", ",1,train", "b.mp4,1", "sub/lost.mp4,,", "nowhere/x.mp4,,"]
+    text = "\n".join(["path,label,split", *bad, "a.mp4,0,", "a.mp4,1,"])
+    with pytest.raises(UserError) as error:
+        opened(tmp_path, text)
+    said = str(error.value)
+    assert said.startswith("7 problem(s)")
+    assert "list.csv:2: label '2' is none of 0, 1, normal, abnormal or empty" in said
+    assert "list.csv:3: split 'val' is neither train nor test" in said
+    assert "list.csv:4: the path is empty" in said
+    assert "list.csv:5: 2 cells, the header has 3" in said
+    assert f"list.csv:6: {tmp_path / 'sub/lost.mp4'} does not exist" in said
+    assert f"the folder '{tmp_path / 'nowhere'}' does not exist (1 listed video(s) in it)" in said
+    assert f"list.csv:9: two videos named 'a': {tmp_path / 'a.mp4'} (line 8)" in said
+
+
+def test_unchecked_files_need_not_exist(tmp_path: Path) -> None:
+    assert len(opened(tmp_path, "path\nnowhere/x.mp4\n", check_files=False)) == 1
+
+
+def test_nothing_left_is_an_error(tmp_path: Path) -> None:
+    for text in ("path\n", "path\nlost.mp4\n"):
+        with pytest.raises(UserError, match="lists no video that is there"):
+            opened(tmp_path, text, allow_missing=True)
+
+
+def test_no_list_and_no_text(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"videos\.csv: No such file.*set annotations to the CSV file"):
+        open_csv(CatalogueConfig(kind="csv", root=tmp_path))
+    (tmp_path / "videos.csv").write_bytes(b"path\n\xff\xfe.mp4\n")
+    with pytest.raises(UserError, match="not CSV text in UTF-8"):
+        open_csv(CatalogueConfig(kind="csv", root=tmp_path))
