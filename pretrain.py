@@ -6,7 +6,7 @@ import os
 # (measured on two busy cores: 3 times the clips per second). OpenMP reads this when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from pretrain.train import main  # noqa: E402
+from pretrain.train import main
 
 if __name__ == "__main__":
     main()

@@ -6,14 +6,13 @@ The pictures are real surveillance where `../shared/real` lies beside the checko
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from itertools import cycle
 from pathlib import Path
 
 import av
 import numpy as np
 
-from pretrain.data.video import IndexCache, probe
+from pretrain.data.video import IndexCache
 from pretrain.data.video.stream import stream_frames
 from pretrain.files import replacing
 
@@ -74,13 +73,12 @@ def rendered_pictures(length: int, rng: np.random.Generator) -> Iterator[np.ndar
 
 def join_clips(paths: Sequence[Path], target: Path, seconds: int) -> None:
     """A long file out of the clips' own packets, over and over; nothing is encoded again."""
-    tick = Fraction(1, 90_000)
-    per_frame = int(1 / tick / FPS)
-    clips = [_packets(path, tick) for path in paths]
+    clips = [_packets(path) for path in paths]
     written = 0
     with replacing(target) as temporary, av.open(str(temporary), "w") as output, av.open(str(paths[0])) as first:
+        tick = first.streams.video[0].time_base  # one for all clips: they have one encoder
+        per_frame = int(1 / tick / FPS)
         stream = output.add_stream_from_template(first.streams.video[0])
-        stream.time_base = tick
         for clip in cycle(clips):
             for data, pts, dts, is_keyframe in clip:
                 packet = av.Packet(data)
@@ -96,17 +94,7 @@ def join_clips(paths: Sequence[Path], target: Path, seconds: int) -> None:
                 return
 
 
-def _packets(path: Path, tick: Fraction) -> list[tuple[bytes, int, int, bool]]:
+def _packets(path: Path) -> list[tuple[bytes, int, int, bool]]:
     with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        scale = int(stream.time_base / tick)
-        return [
-            (bytes(packet), packet.pts * scale, packet.dts * scale, packet.is_keyframe)
-            for packet in container.demux(stream)
-            if packet.size
-        ]
-
-
-def length_of(path: Path) -> int:
-    """Frames."""
-    return probe(path, cache=IndexCache(None)).num_frames
+        packets = (packet for packet in container.demux(video=0) if packet.size)
+        return [(bytes(packet), packet.pts, packet.dts, packet.is_keyframe) for packet in packets]

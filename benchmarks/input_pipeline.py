@@ -116,7 +116,7 @@ def make_proxies(clips: Sequence[str], folder: Path) -> list[str]:
 
 
 def check_same_frames(windows: Sequence[Window], index_cache: Path) -> None:
-    """Print whether decord and our reader give the same pictures at full size: then both were asked for, and gave, the same.
+    """Print in how many frames decord and our reader differ at full size; none: both gave what was asked for.
 
     It also leaves every video's packet index in the cache, where a run has it from its start.
     """

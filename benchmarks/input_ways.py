@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ def window_reader(index_cache: Path) -> WindowReader:
         border_crop=(0.0, 0.0, 0.0, 0.0),
         motion_floor=1.0,
         reader="pyav",
-        index_cache=index_cache,
+        index_cache=IndexCache(index_cache),
     )
 
 
@@ -68,15 +68,18 @@ class Ours:
 
     def __init__(self, reader: WindowReader, use_proxy: bool) -> None:
         self._reader, self._use_proxy = reader, use_proxy
+        self._index_folder = reader.index_cache.folder if reader.index_cache else None
         self._sources: dict[str, Source] = {}
 
     def read(self, window: Window) -> np.ndarray:
         """uint8 (tasks, frames, height, width, 3)."""
         path = window.proxy if self._use_proxy else window.path
         if path not in self._sources:  # a run knows each video's facts from its start
-            info = probe(path, cache=IndexCache(self._reader.index_cache))
+            info = probe(path, cache=self._reader.index_cache)
             self._sources[path] = Source(name=path, path=path, info=info, motion=np.zeros(1, np.float32))
-        return self._reader.read(self._sources[path], window.frames)
+        # a set has more videos than a worker keeps indexes in memory: each read loads its own from disk
+        fresh = replace(self._reader, index_cache=IndexCache(self._index_folder))
+        return fresh.read(self._sources[path], window.frames)
 
 
 class Plain:

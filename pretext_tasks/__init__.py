@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 
 import numpy as np
+from torch import Tensor
 
 from pretext_tasks.abrupt_change import AbruptChange
 from pretext_tasks.arrow_of_time import ArrowOfTime
@@ -55,9 +56,20 @@ class PretextTasks:
         """The shortest window, in frames, in which every enabled task can be posed."""
         return max(task.min_window(clip_frames, stride_frames) for task in self.enabled().values())
 
+    @property
+    def clips_per_window(self) -> int:
+        """Clips of all enabled tasks from one window."""
+        return sum(task.clips_per_window for task in self.enabled().values())
+
+    def split(self, stacked: Tensor) -> dict[str, Tensor]:
+        """`(windows, clips_per_window, ...)` to each task's own `(windows * its clips, ...)`."""
+        tasks = self.enabled()
+        parts = stacked.split([task.clips_per_window for task in tasks.values()], dim=1)
+        return {name: part.flatten(0, 1) for name, part in zip(tasks, parts, strict=True)}
+
     def sample(
         self, geometry: ClipGeometry, rng: np.random.Generator, labels: dict[str, int] | None = None
     ) -> dict[str, ClipSample]:
-        """One clip of every enabled task from one window; `labels` may fix the class of some."""
+        """The clips of every enabled task from one window; `labels` may fix the class of some."""
         fixed = labels or {}
         return {name: task.sample(geometry, rng, fixed.get(name)) for name, task in self.enabled().items()}

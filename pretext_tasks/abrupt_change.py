@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from einops import rearrange, reduce
 from torch import Tensor, nn
 
-from pretext_tasks.base import ClipGeometry, ClipSample, require
+from pretext_tasks.base import ClipGeometry, ClipSample, one_clip, require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,7 @@ class AbruptChange:
     """Weight of the boundary's cross-entropy beside the detection's."""
 
     num_labels = 2
+    clips_per_window = 1
 
     def __post_init__(self) -> None:
         require(
@@ -47,17 +48,17 @@ class AbruptChange:
         return (clip_frames - 1) * stride_frames + 1 + self.min_jump_frames
 
     def sample(self, geometry: ClipGeometry, rng: np.random.Generator, label: int | None = None) -> ClipSample:
-        """Frames of a clip; label 0 = whole, b > 0 = spliced before frame b. A given `label` is only 0 or 1 (spliced)."""
+        """Frames of a clip; label 0 = whole, b > 0 = spliced before frame b. A given `label` is 0 or 1 (spliced)."""
         spliced = bool(rng.integers(2)) if label is None else bool(label)
         steps = geometry.stride_frames * np.arange(geometry.clip_frames)
         if not spliced:
-            return ClipSample(int(rng.integers(geometry.window_frames - geometry.clip_span + 1)) + steps, 0)
+            return one_clip(int(rng.integers(geometry.window_frames - geometry.clip_span + 1)) + steps, 0)
         boundary = int(rng.integers(1, geometry.clip_frames))
         length = int(rng.integers(self.min_jump_frames, geometry.window_frames - geometry.clip_span + 1))
         jump = length if rng.integers(2) else -length
         frames = steps + jump * (np.arange(geometry.clip_frames) >= boundary)
         low, high = int(frames.min()), int(frames.max())
-        return ClipSample(frames + int(rng.integers(-low, geometry.window_frames - high)), boundary)
+        return one_clip(frames + int(rng.integers(-low, geometry.window_frames - high)), boundary)
 
     def head(self, feature_dim: int, clip_frames: int) -> nn.Module:
         """Two detection logits, then one logit a boundary; see `SpliceHead`."""

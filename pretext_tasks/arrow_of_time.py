@@ -13,10 +13,14 @@ from pretext_tasks.base import ClipGeometry, ClipSample, PooledClassifier
 
 @dataclass(frozen=True, kw_only=True)
 class ArrowOfTime:
-    """A clip at normal speed, or its reverse.
+    """A clip at normal speed, and its reverse.
 
         window    ..abcdefgh....     label 0: abcdefgh
                                      label 1: hgfedcba
+
+    Every window gives both. What tells them apart is faint beside what tells two windows apart, and a pair differs in
+    nothing else (measured on the demo: with single clips accuracy was 0.53 after 600 steps, with pairs it leaves chance
+    after 9,000 clips). Each clip is still judged alone.
 
     Shortcuts closed elsewhere, because they lie in the pixels: burnt-in clocks are cut away by `data.border_crop`,
     and windows in which nothing moves, which carry no signal, are drawn less often (`pretrain.data.motion`).
@@ -27,17 +31,17 @@ class ArrowOfTime:
     """Weight of the task's loss; 0 switches the task off."""
 
     num_labels = 2
+    clips_per_window = 2
 
     def min_window(self, clip_frames: int, stride_frames: int) -> int:
         """One clip."""
         return (clip_frames - 1) * stride_frames + 1
 
     def sample(self, geometry: ClipGeometry, rng: np.random.Generator, label: int | None = None) -> ClipSample:
-        """Frames of a clip; label 0 = forward, 1 = backward."""
-        label = int(rng.integers(2)) if label is None else label
+        """A clip and its reverse; label 0 = forward, 1 = backward. `label` changes nothing."""
         start = int(rng.integers(geometry.window_frames - geometry.clip_span + 1))
         frames = start + geometry.stride_frames * np.arange(geometry.clip_frames)
-        return ClipSample(frames[::-1].copy() if label else frames, label)
+        return ClipSample(np.stack([frames, frames[::-1]]), np.array([0, 1]))
 
     def head(self, feature_dim: int, clip_frames: int) -> nn.Module:
         """Two logits: forward, backward."""

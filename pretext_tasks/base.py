@@ -28,11 +28,17 @@ class ClipGeometry:
 
 
 class ClipSample(NamedTuple):
-    """One clip of a task: which frames of the window, in which order, and what they are."""
+    """What a task draws from one window: which frames, in which order, and what they are."""
 
     frames: np.ndarray
-    """int64 (clip_frames,), indices into the window."""
-    label: int
+    """int64 (clips, clip_frames), indices into the window; as many clips as the task's `clips_per_window`."""
+    labels: np.ndarray
+    """int64 (clips,)."""
+
+
+def one_clip(frames: np.ndarray, label: int) -> ClipSample:
+    """The sample of a task that draws a single clip: `frames` (clip_frames,)."""
+    return ClipSample(frames[np.newaxis], np.array([label]))
 
 
 @runtime_checkable
@@ -53,12 +59,18 @@ class PretextTask(Protocol):
         """How many classes accuracy is counted over; chance is one in so many."""
         ...
 
+    @property
+    def clips_per_window(self) -> int:
+        """Clips that `sample` draws from a window."""
+        ...
+
     def min_window(self, clip_frames: int, stride_frames: int) -> int:
         """The shortest window, in frames, in which the task can be posed. ValueError for an impossible geometry."""
         ...
 
     def sample(self, geometry: ClipGeometry, rng: np.random.Generator, label: int | None = None) -> ClipSample:
-        """Draw a clip; with `label` (a class in `[0, num_labels)`) a clip of that class, else classes are equally likely."""
+        """Draw the clips of a window. With `label` (in `[0, num_labels)`) of that class, else classes are equally
+        likely; a task that draws all its classes from every window pays no heed to it."""
         ...
 
     def head(self, feature_dim: int, clip_frames: int) -> nn.Module:

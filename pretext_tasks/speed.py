@@ -8,7 +8,7 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pretext_tasks.base import ClipGeometry, ClipSample, PooledClassifier, require
+from pretext_tasks.base import ClipGeometry, ClipSample, PooledClassifier, one_clip, require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,8 @@ class Speed:
     """Weight of the task's loss; 0 switches the task off."""
     strides: tuple[int, ...] = (1, 2, 4, 8)
     """The playback strides to tell apart, in source frames, ascending."""
+
+    clips_per_window = 1
 
     def __post_init__(self) -> None:
         ascending = all(a < b for a, b in zip(self.strides, self.strides[1:], strict=False))
@@ -55,7 +57,7 @@ class Speed:
         start_of_longest = int(rng.integers(geometry.window_frames - longest + 1))
         span = (geometry.clip_frames - 1) * self.strides[label] + 1
         start = start_of_longest + (longest - span) // 2
-        return ClipSample(start + self.strides[label] * np.arange(geometry.clip_frames), label)
+        return one_clip(start + self.strides[label] * np.arange(geometry.clip_frames), label)
 
     def head(self, feature_dim: int, clip_frames: int) -> nn.Module:
         """One logit a stride."""

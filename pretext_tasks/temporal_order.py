@@ -8,7 +8,7 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pretext_tasks.base import ClipGeometry, ClipSample, PooledClassifier, require
+from pretext_tasks.base import ClipGeometry, ClipSample, PooledClassifier, one_clip, require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,7 @@ class TemporalOrder:
     """Fewest frames left out between neighbouring segments."""
 
     num_labels = 2
+    clips_per_window = 1
 
     def __post_init__(self) -> None:
         require(self.segments in (3, 4), f"tasks.order.segments is {self.segments}; it must be 3 or 4")
@@ -56,7 +57,7 @@ class TemporalOrder:
         segments = [
             start + geometry.stride_frames * np.arange(length) for start, length in zip(starts, lengths, strict=True)
         ]
-        return ClipSample(np.concatenate([segments[index] for index in order]), label)
+        return one_clip(np.concatenate([segments[index] for index in order]), label)
 
     def head(self, feature_dim: int, clip_frames: int) -> nn.Module:
         """Two logits: in order, permuted."""

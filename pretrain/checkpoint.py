@@ -41,7 +41,9 @@ def save_state(
     tensors = {f"model.{key}": value for key, value in model.state_dict().items()} | optimizer_tensors
     try:
         hidden.mkdir()
-        save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, hidden / "state.safetensors")
+        save_file(
+            {key: value.detach().cpu().contiguous() for key, value in tensors.items()}, hidden / "state.safetensors"
+        )
         meta = {
             "format": FORMAT,
             "step": step,

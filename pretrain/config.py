@@ -65,7 +65,7 @@ class OptimConfig:
     steps: int = 20_000
     """Optimiser steps of the whole run."""
     batch_size: int = 32
-    """Windows per step over all processes and accumulation rounds; each gives one clip a task."""
+    """Windows per step over all processes and accumulation rounds; each gives the clips of every task."""
     accumulate: int = 1
     """Rounds of forward and backward per step, where a step's batch does not fit the memory."""
     lr: float = 1e-3

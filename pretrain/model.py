@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from einops import rearrange
+from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from pretext_tasks import PretextTasks
@@ -16,15 +16,17 @@ class PretextModel(nn.Module):
     def __init__(self, backbone: Backbone, tasks: PretextTasks) -> None:
         super().__init__()
         self.backbone = backbone
+        self.tasks = tasks
         spec = backbone.spec
         self.heads = nn.ModuleDict(
             {name: task.head(spec.feature_dim, spec.clip_frames) for name, task in tasks.enabled().items()}
         )
 
     def forward(self, clips: Tensor) -> dict[str, Tensor]:
-        """Normalised clips `(tasks * clips, 3, T, H, W)`, task by task, to each task's output."""
-        maps = rearrange(self.backbone(clips), "(tasks clips) ... -> tasks clips ...", tasks=len(self.heads))
-        return {name: head(features) for (name, head), features in zip(self.heads.items(), maps.float(), strict=True)}
+        """Normalised clips `(windows * clips_per_window, 3, T, H, W)`, window by window, to each task's output."""
+        maps = self.backbone(clips).float()
+        by_window = rearrange(maps, "(windows clips) ... -> windows clips ...", clips=self.tasks.clips_per_window)
+        return {name: self.heads[name](features) for name, features in self.tasks.split(by_window).items()}
 
 
 def objective(
@@ -32,19 +34,21 @@ def objective(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Weighted sum of the tasks' losses, and its parts.
 
-    `labels` (tasks, clips), `valid` (clips,) with 0 for clips that could not be read. Each mean divides by the number of
-    clips asked for, valid or not: so the mean over processes is the mean over all clips, whoever read the bad one.
-    Returns the scalar and, detached, per task: `<task>/<part>` scalars and `<task>/accuracy`.
+    `labels` (windows, clips_per_window), `valid` (windows,) with 0 for windows that could not be read. Each mean divides
+    by the number of clips asked for, valid or not: so the mean over processes is the mean over all clips, whoever read
+    the bad one. Returns the scalar and, detached, per task: `<task>/<part>` scalars and `<task>/accuracy`.
     """
     total = torch.zeros((), device=valid.device)
     parts: dict[str, Tensor] = {}
-    for (name, task), task_labels in zip(tasks.enabled().items(), labels, strict=True):
+    counts = tasks.split(repeat(valid, "windows -> windows clips", clips=tasks.clips_per_window))
+    for name, task_labels in tasks.split(labels).items():
+        task, counted = tasks.enabled()[name], counts[name]
         for part, per_clip in task.loss(outputs[name].float(), task_labels).items():
             # where, not a product: 0 * nan is nan, and an unread clip must not count
-            mean = torch.where(valid > 0, per_clip, 0.0).mean()
+            mean = torch.where(counted > 0, per_clip, 0.0).mean()
             parts[f"{name}/{part}"] = mean.detach()
             if part == "loss":
                 total = total + task.weight * mean
-        right = task.correct(outputs[name], task_labels).float() * valid
-        parts[f"{name}/accuracy"] = right.sum() / valid.sum().clamp(min=1)
+        right = task.correct(outputs[name], task_labels).float() * counted
+        parts[f"{name}/accuracy"] = right.sum() / counted.sum().clamp(min=1)
     return total, parts

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-
-import os
 
 from tqdm import tqdm
 
@@ -16,8 +15,10 @@ from pretrain.backbones import BackboneSpec
 from pretrain.config import PretrainConfig
 from pretrain.data.catalogue import Catalogue, Video
 from pretrain.data.catalogues import open_training_catalogue
+from pretrain.data.check import read_quarantine
 from pretrain.data.held_out import split_held_out
 from pretrain.data.motion import cached_motion_profile
+from pretrain.data.proxy import ProxyCache
 from pretrain.data.video import IndexCache, VideoError, probe
 from pretrain.data.windows import Source, WindowReader
 from pretrain.errors import UserError, problem_list
@@ -42,11 +43,7 @@ def cache_folder(config: PretrainConfig) -> Path:
 def split_catalogue(config: PretrainConfig) -> tuple[Catalogue, Catalogue, int]:
     """Training and held-out videos of the catalogue's training split, and how many the quarantine list took away."""
     catalogue = open_training_catalogue(config.catalogue)
-    bad: set[str] = set()
-    if config.data.quarantine:
-        from pretrain.data.check import read_quarantine
-
-        bad = set(read_quarantine(config.data.quarantine))
+    bad = set(read_quarantine(config.data.quarantine)) if config.data.quarantine else set()
     kept = catalogue.without(bad)
     by = config.data.held_out_by
     if by == "auto":
@@ -81,7 +78,7 @@ def window_reader(config: PretrainConfig, spec: BackboneSpec) -> WindowReader:
         border_crop=config.data.border_crop,
         motion_floor=config.data.motion_floor,
         reader=config.data.reader,
-        index_cache=cache_folder(config) / "index",
+        index_cache=IndexCache(cache_folder(config) / "index"),
     )
 
 
@@ -120,8 +117,6 @@ def proxy_paths(config: PretrainConfig, videos: Sequence[Video]) -> dict[str, st
     """Where each video is decoded from: its proxy where the run uses a proxy cache, else the video itself."""
     if config.data.proxies is None:
         return {video.name: video.path for video in videos}
-    from pretrain.data.proxy import ProxyCache
-
     return ProxyCache(config.data.proxies).paths(videos)
 
 
@@ -147,7 +142,11 @@ def _open_all(
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         opened = pool.map(open_one, videos)
         for video, result in tqdm(
-            zip(videos, opened, strict=True), "reading videos", len(videos), disable=None if show else True, unit="video"
+            zip(videos, opened, strict=True),
+            "reading videos",
+            len(videos),
+            disable=None if show else True,
+            unit="video",
         ):
             if isinstance(result, str):
                 problems[video.name] = result

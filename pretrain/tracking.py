@@ -66,7 +66,9 @@ def clock(seconds: float) -> str:
 
 def progress_line(values: dict[str, float], tasks: list[str], step: int, total: int) -> str:
     """One console line: loss, each task's loss and accuracy, rate, speed, waiting, time left."""
-    parts = "  ".join(f"{name} {values[f'train/{name}/loss']:.2f} ({values[f'train/{name}/accuracy']:.2f})" for name in tasks)
+    parts = "  ".join(
+        f"{name} {values[f'train/{name}/loss']:.2f} ({values[f'train/{name}/accuracy']:.2f})" for name in tasks
+    )
     return (
         f"step {step:>{len(str(total))}}/{total}  loss {values['train/loss']:.3f}  {parts}  lr {values['train/lr']:.1e}  "
         f"{values['speed/clips_per_second']:.0f} clips/s  data wait {100 * values['speed/data_wait_share']:.0f} %  "

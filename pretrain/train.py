@@ -27,7 +27,7 @@ from pretrain.files import write_json, write_text
 from pretrain.intervals import Accuracy
 from pretrain.launch import start_cpu_processes
 from pretrain.model import PretextModel, objective
-from pretrain.prepare import Videos, clip_geometry, prepare_videos, split_catalogue, window_reader
+from pretrain.prepare import clip_geometry, prepare_videos, split_catalogue, window_reader
 from pretrain.schedule import lr_at
 from pretrain.stopping import StopRequest
 from pretrain.tracking import JsonLinesTracker, clock, plot_curves, progress_line, validation_table
@@ -69,7 +69,9 @@ def check_before_start(config: PretrainConfig) -> Path | None:
     folder = config.output / "checkpoints"
     if not config.resume:
         if whole_states(folder):
-            raise UserError(f"{config.output} already holds a run: add --resume to go on with it, or choose another --output")
+            raise UserError(
+                f"{config.output} already holds a run: add --resume to go on with it, or choose another --output"
+            )
         return None
     state = newest_state(folder)
     if state is None:
@@ -182,7 +184,7 @@ class Run:
             config.data.workers,
             pin_memory=self.accelerator.device.type == "cuda",
         )
-        meter = Meter(self.first_step, steps, config.optim.batch_size * len(self.tasks.enabled()))
+        meter = Meter(self.first_step, steps, config.optim.batch_size * self.tasks.clips_per_window)
         saved_at = self.first_step
         accuracies: dict[str, Accuracy] = {}
         self.plain.train()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from accelerate import Accelerator
-from einops import rearrange
+from einops import repeat
 from torch import Tensor
 
 from pretext_tasks import PretextTasks
@@ -31,9 +31,7 @@ def held_out_accuracy(
     was_training = model.training
     model.eval()
     for number, batch in zip(mine, load_batches(windows, mine, workers, pin_memory=False), strict=True):
-        right = judge(model, transform, tasks, batch, accelerator)
-        counts[0, :, number // windows.windows_per_video] += right.sum(dim=1)
-        counts[1, :, number // windows.windows_per_video] += batch.valid.to(accelerator.device).sum()
+        counts[:, :, number // windows.windows_per_video] += judge(model, transform, tasks, batch, accelerator)
     model.train(was_training)
     right_by_video, clips_by_video = accelerator.reduce(counts, "sum").cpu().numpy().astype(np.int64)
     return {
@@ -45,21 +43,20 @@ def held_out_accuracy(
 def judge(
     model: PretextModel, transform: ClipTransform, tasks: PretextTasks, batch: Batch, accelerator: Accelerator
 ) -> Tensor:
-    """float (tasks, clips): 1 where a task's answer is right, 0 where it is wrong or the clip could not be read."""
+    """float (2, tasks): how many clips of each task were judged right, and how many were judged (read at all)."""
     device = accelerator.device
-    labels, valid = batch.labels.to(device), batch.valid.to(device)
     with accelerator.autocast():
         outputs = model(device_clips(batch, transform, device))
-    right = [task.correct(outputs[name], labels[i]) for i, (name, task) in enumerate(tasks.enabled().items())]
-    return torch.stack(right).float() * valid
+    valid = repeat(batch.valid.to(device), "windows -> windows clips", clips=tasks.clips_per_window)
+    counted, labels = tasks.split(valid), tasks.split(batch.labels.to(device))
+    right = [
+        (task.correct(outputs[name], labels[name]) * counted[name]).sum() for name, task in tasks.enabled().items()
+    ]
+    return torch.stack([torch.stack(right), torch.stack([counted[name].sum() for name in tasks.enabled()])])
 
 
 def device_clips(batch: Batch, transform: ClipTransform, device: torch.device) -> Tensor:
-    """A batch's clips, task by task, on the device and ready for the backbone: float32 (tasks * clips, 3, T, H, W)."""
-    flat = rearrange(batch.clips.to(device, non_blocking=True), "tasks clips ... -> (tasks clips) ...")
-    augmentation = [
-        rearrange(part.to(device, non_blocking=True), "tasks clips ... -> (tasks clips) ...")
-        for part in batch.augmentation
-    ]
-    clips = transform(flat, augmentation)
+    """A batch's clips, window by window, on the device and ready for the backbone: float32 (clips, 3, T, H, W)."""
+    on_device = [part.to(device, non_blocking=True).flatten(0, 1) for part in (batch.clips, *batch.augmentation)]
+    clips = transform(on_device[0], on_device[1:])
     return clips.contiguous(memory_format=torch.channels_last_3d)

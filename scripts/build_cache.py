@@ -22,7 +22,7 @@ from pretrain.data.proxy import BuildReport, ProxyCache, ProxySettings, build_pr
 from pretrain.errors import UserError, problem_list
 
 PROG = "build_cache.py"
-PRETRAINING_GROUPS = {"run", "data", "backbone", "tasks", "augment", "optim"}
+PRETRAINING_GROUPS = {"output", "data", "backbone", "tasks", "augment", "optim"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ def build(options: Options) -> int:
     print(f"{len(report.failures)} of {len(videos)} videos left out:\n{problem_list(list(report.failures.values()))}")
     if report.not_tried:
         print(
-            f"no room is left on the disk of {options.out}: {report.not_tried} more were not tried; free some, run again"
+            f"no room is left on the disk of {options.out}: {report.not_tried} more not tried; free some and run again"
         )
     return 1
 

@@ -35,7 +35,9 @@ def motion_profile(path: str, *, reader: str = "pyav", cache: IndexCache | None 
     return np.append(profile[1:], profile[-1:])  # the difference across a bin belongs to the bin it starts from
 
 
-def cached_motion_profile(path: str, folder: Path, *, reader: str = "pyav", cache: IndexCache | None = None) -> np.ndarray:
+def cached_motion_profile(
+    path: str, folder: Path, *, reader: str = "pyav", cache: IndexCache | None = None
+) -> np.ndarray:
     """`motion_profile`, computed once for each state of a file (path, size, time of change)."""
     status = Path(path).stat()
     key = hashlib.sha256(

@@ -1,17 +1,17 @@
 """From videos to batches: one decoded window per video and step feeds every task.
 
-Sampling is stateless: item `g` (counted over the whole run, over all processes) is a function of the seed and `g` alone,
-so nothing about order has to be saved, and one process or four see the same items in the same steps.
+Sampling is stateless: item `g` (counted over the whole run, over all processes) is a function of the seed and `g`, so
+nothing about order has to be saved, and one process or four see the same items in the same steps.
 """
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from pretext_tasks import ClipGeometry, PretextTasks
+from pretext_tasks import ClipGeometry, ClipSample, PretextTasks
 from pretrain.data.motion import draw_window_start
 from pretrain.data.transforms import Augmentation, AugmentConfig, draw_augmentation, neutral_augmentation
 from pretrain.data.video import IndexCache, VideoError, VideoInfo, cover_size, read_frames
@@ -53,7 +53,7 @@ class WindowReader:
     """Shares cut off at top, bottom, left, right."""
     motion_floor: float
     reader: str
-    index_cache: Path | None
+    index_cache: IndexCache | None
 
     def draw_start(self, source: Source, rng: np.random.Generator) -> int:
         """First frame of a window in the source; 0 where the video is shorter than the window."""
@@ -78,9 +78,8 @@ class WindowReader:
             width=round(source.info.width * (1 - left - right)),
         )
         cover = cover_size(inner, self.height, self.width)
-        scaled = (round(cover[0] / (1 - top - bottom)), round(cover[1] / (1 - left - right)))
-        cache = None if self.index_cache is None else IndexCache(self.index_cache)
-        decoded = read_frames(source.path, needed, size=scaled, reader=self.reader, cache=cache)
+        scaled = (even(cover[0] / (1 - top - bottom)), even(cover[1] / (1 - left - right)))
+        decoded = read_frames(source.path, needed, size=scaled, reader=self.reader, cache=self.index_cache)
         # the middle of what the border leaves; where the shapes differ the longer side loses its ends
         y = round(top * scaled[0]) + max(0, cover[0] - self.height) // 2
         x = round(left * scaled[1]) + max(0, cover[1] - self.width) // 2
@@ -89,19 +88,24 @@ class WindowReader:
         return cropped[position.reshape(frames.shape)]
 
 
+def even(length: float) -> int:
+    """The next even number of pixels: odd widths are a third slower to scale (measured)."""
+    return 2 * math.ceil(length / 2)
+
+
 class Batch(NamedTuple):
-    """Windows of several videos, ready to travel: leading axes are (tasks, clips)."""
+    """Windows of several videos, ready to travel; `clips` counts the clips of all tasks of a window, task by task."""
 
     clips: Tensor
-    """uint8 (tasks, clips, frames, height, width, 3)."""
+    """uint8 (windows, clips, frames, height, width, 3)."""
     labels: Tensor
-    """int64 (tasks, clips)."""
+    """int64 (windows, clips)."""
     augmentation: list[Tensor]
-    """The fields of `Augmentation`, each with (tasks, clips) in front."""
+    """The fields of `Augmentation`, each with (windows, clips) in front."""
     valid: Tensor
-    """float32 (clips,): 0 where the video could not be read; such a clip counts in no loss."""
+    """float32 (windows,): 0 where the video could not be read; such a window counts in no loss."""
     names: list[str]
-    """Name of each clip's video."""
+    """Name of each window's video."""
     problems: dict[str, str]
     """Videos that could not be read, and why."""
     read_seconds: float
@@ -109,22 +113,22 @@ class Batch(NamedTuple):
 
 
 class Item(NamedTuple):
-    """One window, drawn but not yet read: each task's frames in the window, labels, augmentation."""
+    """One window, drawn but not yet read."""
 
     source: Source
     start: int
     frames: np.ndarray
-    """int64 (tasks, frames), indices into the window."""
-    labels: list[int]
+    """int64 (clips, frames), indices into the window."""
+    labels: np.ndarray
+    """int64 (clips,)."""
     augmentation: list[Augmentation]
+    """One entry a clip."""
 
 
 def read_batch(reader: WindowReader, items: Sequence[Item]) -> Batch:
-    """Decode the items' windows. A video that fails is named and its clips count as invalid, never replaced."""
+    """Decode the items' windows. A video that fails is named and its window counts as invalid, never replaced."""
     started = time.perf_counter()
-    clips = np.zeros(
-        (len(items), *items[0].frames.shape, reader.height, reader.width, 3), np.uint8
-    )  # (clips, tasks, frames, h, w, 3)
+    clips = np.zeros((len(items), *items[0].frames.shape, reader.height, reader.width, 3), np.uint8)
     valid = np.ones(len(items), np.float32)
     problems: dict[str, str] = {}
     for index, item in enumerate(items):
@@ -134,15 +138,23 @@ def read_batch(reader: WindowReader, items: Sequence[Item]) -> Batch:
             valid[index] = 0
             problems[item.source.name] = str(error)
     fields = zip(*(zip(*item.augmentation, strict=True) for item in items), strict=True)
-    stacked = [torch.from_numpy(np.stack([np.stack(part) for part in field], axis=1)) for field in fields]
+    stacked = [torch.from_numpy(np.stack([np.stack(part) for part in field])) for field in fields]
     return Batch(
-        torch.from_numpy(np.ascontiguousarray(clips.swapaxes(0, 1))),
-        torch.tensor([item.labels for item in items]).T.contiguous(),
+        torch.from_numpy(clips),
+        torch.from_numpy(np.stack([item.labels for item in items])),
         stacked,
         torch.from_numpy(valid),
         [item.source.name for item in items],
         problems,
         time.perf_counter() - started,
+    )
+
+
+def stack_samples(samples: dict[str, ClipSample]) -> tuple[np.ndarray, np.ndarray]:
+    """Frames (clips, frames) and labels (clips,) of all tasks, one task after another."""
+    return (
+        np.concatenate([sample.frames for sample in samples.values()]),
+        np.concatenate([sample.labels for sample in samples.values()]),
     )
 
 
@@ -188,10 +200,9 @@ class TrainWindows(Dataset[Batch]):
         source = self.sources[epoch_order(self.seed, epoch, len(self.sources))[position]]
         rng = np.random.default_rng([self.seed, TRAIN, number])
         start = self.reader.draw_start(source, rng)
-        samples = self.reader.tasks.sample(self.reader.geometry, rng).values()
-        augmentation = [draw_augmentation(self.augment, self.reader.geometry.clip_frames, rng) for _ in samples]
-        frames = np.stack([sample.frames for sample in samples])
-        return Item(source, start, frames, [sample.label for sample in samples], augmentation)
+        frames, labels = stack_samples(self.reader.tasks.sample(self.reader.geometry, rng))
+        augmentation = [draw_augmentation(self.augment, self.reader.geometry.clip_frames, rng) for _ in labels]
+        return Item(source, start, frames, labels, augmentation)
 
     def __getitem__(self, key: tuple[int, int]) -> Batch:
         return read_batch(self.reader, [self.draw(number) for number in self.share.items(*key)])
@@ -204,8 +215,8 @@ class TrainWindows(Dataset[Batch]):
 class HeldOutWindows(Dataset[Batch]):
     """Fixed, unaugmented windows of held-out videos: every task, every class of it, from the same windows.
 
-    Each window gives as many clips a task as the task with the most classes has; classes take turns, so that chance is
-    exactly one in the number of classes. One batch holds one window.
+    Each window is drawn from as often as the task with the most classes has classes; classes take turns, so that chance
+    is one in the number of classes. One batch holds one window of a video, once for each turn.
     """
 
     def __init__(self, sources: Sequence[Source], reader: WindowReader, windows_per_video: int, seed: int) -> None:
@@ -225,9 +236,8 @@ class HeldOutWindows(Dataset[Batch]):
         items = []
         for turn in range(rounds):
             labels = {name: turn % task.num_labels for name, task in tasks.items()}
-            samples = self.reader.tasks.sample(self.reader.geometry, rng, labels).values()
-            frames = np.stack([sample.frames for sample in samples])
-            items.append(Item(source, start, frames, [sample.label for sample in samples], [neutral] * len(tasks)))
+            frames, drawn = stack_samples(self.reader.tasks.sample(self.reader.geometry, rng, labels))
+            items.append(Item(source, start, frames, drawn, [neutral] * len(drawn)))
         return items
 
     def __getitem__(self, number: int) -> Batch:

@@ -34,6 +34,8 @@ class Person:
     """Rows per pixel walked sideways, besides the camera's slope."""
     script: Script | None = None
     moving: bool = False
+    landed: bool = False
+    """A foot came down in this frame."""
     tired: bool = False
     """Has had its interruption; it will not stop again."""
     track: int = -1
@@ -54,11 +56,12 @@ class Person:
         stride = 1.0 + 0.32 * self.speed if self.gait == "walk" else 1.3 + 0.37 * self.speed
         if self.action != self.gait and self.action != "stagger":
             self.action, self.progress = self.gait, 0.0
-        self.progress += metres / stride
+        before, self.progress = self.progress, self.progress + metres / stride
+        self.landed = int(2 * before) != int(2 * self.progress)
         self.moving = True
 
     def pose(self, action: str, progress: float) -> None:
-        self.action, self.progress, self.moving = action, progress, False
+        self.action, self.progress, self.moving, self.landed = action, progress, False, False
 
     def gone(self, camera: Camera) -> bool:
         margin = camera.scale(self.y) * 0.8

@@ -158,7 +158,7 @@ def make_camera(seed: int, index: int) -> Camera:
         slope=float(rng.uniform(-0.055, 0.055)) if kind != "shopfront" else 0.0,
         light=_light(kind, rng),
         surface="dusty" if kind == "track" else "dry" if kind == "shopfront" else str(rng.choice(["dry", "wet",
-        "dusty"], p=[0.4, 0.4, 0.2])),
+        "dusty"], p=[0.3, 0.45, 0.25])),
         noise=float(rng.uniform(1.4, 3.4)),
         vignette=float(rng.uniform(0.1, 0.38)),
         crossing_x=float(rng.uniform(110, 210)) if kind == "crossing" else -1.0,

@@ -14,11 +14,11 @@ from scripts.demo_world.drawing import Colour
 from scripts.demo_world.sprites import TO_YUV, YUV_OFFSET, Light, Sprite, make_sprite
 
 COLOURS: dict[str, Colour] = {
-    "exhaust": (196, 198, 204), "smoke": (44, 42, 42), "dust": (188, 164, 124), "steam": (226, 230, 234),
+    "exhaust": (224, 226, 232), "smoke": (44, 42, 42), "dust": (238, 226, 200), "steam": (226, 230, 234),
     "fire": (255, 168, 42),
     "flash": (255, 248, 216), "water": (206, 222, 236), "debris": (50, 46, 44), "leaf": (168, 116, 38), "glass": (206,
     226, 232),
-    "lamp": (255, 240, 186), "bird": (58, 58, 64),
+    "lamp": (255, 240, 186), "bird": (58, 58, 64), "ripple": (240, 246, 252), "spray": (226, 234, 242),
 }  # fmt: skip
 SHINING = {"fire", "flash", "lamp"}
 """These are not dimmed by the scene's light."""
@@ -60,26 +60,39 @@ class Particle:
 
     @property
     def opacity(self) -> float:
-        """Quickly there, slowly gone; solid things stay until the last third."""
+        """At once there, slowly gone; solid things stay until the last third."""
         rest = 1 - self.age / self.life
         solid = self.kind in ("leaf", "debris", "glass")
-        return self.alpha * min(1.0, 3 * rest) if solid else self.alpha * rest * min(1.0, (self.age + 1) / 3)
+        return self.alpha * min(1.0, 3 * rest) if solid else self.alpha * rest * min(1.0, (self.age + 1) / 2)
 
 
 def exhaust(rng: np.random.Generator, x: float, y: float, backwards: int, scale: float) -> Particle:
-    """A puff from the tailpipe, left behind."""
+    """A puff from the tailpipe, left behind: there at once, then it spreads and fades."""
     return Particle(
-        "exhaust", x, y, 0.28 * scale, backwards * float(rng.uniform(0.3, 0.8)), float(rng.uniform(0.05, 0.2)),
-        int(rng.integers(34, 56)), 0.1 * scale, 0.0085 * scale, 0.62, drag=0.96, variant=int(rng.integers(4)),
+        "exhaust", x, y, 0.3 * scale, backwards * float(rng.uniform(0.2, 0.6)), float(rng.uniform(0.05, 0.2)),
+        int(rng.integers(26, 44)), 0.15 * scale, 0.011 * scale, 0.72, drag=0.96, variant=int(rng.integers(4)),
     )  # fmt: skip
 
 
-def dust(rng: np.random.Generator, x: float, y: float, backwards: int, scale: float) -> Particle:
+def dust(rng: np.random.Generator, x: float, y: float, backwards: int, scale: float, thick: float = 1.0) -> Particle:
     """Kicked up by a foot or a wheel."""
     return Particle(
-        "dust", x, y, 0.05 * scale, backwards * float(rng.uniform(0.1, 0.5)), float(rng.uniform(0.15, 0.4)),
-        int(rng.integers(20, 34)),
-        0.08 * scale, 0.006 * scale, 0.5, drag=0.94, variant=int(rng.integers(4)),
+        "dust", x, y, 0.05 * scale, backwards * float(rng.uniform(0.1, 0.4)), float(rng.uniform(0.1, 0.25)),
+        int(rng.integers(20, 32)), 0.15 * scale, 0.01 * scale, 0.8 * thick, drag=0.94, variant=int(rng.integers(4)),
+    )  # fmt: skip
+
+
+def ripple(rng: np.random.Generator, x: float, y: float, scale: float) -> Particle:
+    """The ring that a step leaves on wet ground."""
+    life = int(rng.integers(18, 28))
+    return Particle("ripple", x, y, 0.0, 0.0, 0.0, life, 0.18 * scale, 0.014 * scale, 0.9)
+
+
+def spray(rng: np.random.Generator, x: float, y: float, backwards: int, scale: float) -> Particle:
+    """Mist behind a tyre on a wet road."""
+    return Particle(
+        "spray", x, y, 0.1 * scale, backwards * float(rng.uniform(0.3, 0.8)), float(rng.uniform(0.1, 0.3)),
+        int(rng.integers(16, 28)), 0.12 * scale, 0.011 * scale, 0.6, drag=0.95, variant=int(rng.integers(4)),
     )  # fmt: skip
 
 
@@ -166,6 +179,9 @@ def _mask(kind: str, size: int, variant: int) -> np.ndarray:
         return np.clip((1 - distance) * 2.2, 0, 1)
     if kind == "leaf":
         return np.clip(1.2 - np.hypot(axis[None, :], axis[:, None] * (1.2 + 0.5 * (variant % 3))), 0, 0.5) * 2
+    if kind == "ripple":
+        distance = np.hypot(axis[None, :], axis[:, None] * 2.0)
+        return np.maximum(np.exp(-(((distance - 0.75) / 0.2) ** 2)), 0.45 * (distance < 0.75))
     if kind in ("lamp", "flash"):
         return np.clip(1 - distance, 0, 1) ** 1.5
     rng = np.random.default_rng([variant, 99])

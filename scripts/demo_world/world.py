@@ -90,34 +90,41 @@ class World:
         return person.view != "side" and 98 < person.y < 190
 
     def _emit(self) -> None:
-        """Exhaust, dust, splashes and leaves of this frame."""
+        """Exhaust, spray, dust, ripples and leaves of this frame."""
         rng, camera = self.rng, self.camera
         for vehicle in self.vehicles:
-            scale = camera.scale(vehicle.y)
-            rear = vehicle.x - vehicle.facing * vehicle.length / 2 * scale
-            if vehicle.smoky and not vehicle.wreck and rng.random() < (0.34 if vehicle.moving else 0.12):
-                self.particles.append(effects.exhaust(rng, rear, vehicle.y - 1, -vehicle.facing, scale))
-            if vehicle.moving and camera.surface == "dusty" and rng.random() < 0.3:
-                self.particles.append(effects.dust(rng, rear, vehicle.y, -vehicle.facing, scale))
-            self._splash(vehicle, scale)
+            self._trail(vehicle, camera.scale(vehicle.y))
+            self._splash(vehicle, camera.scale(vehicle.y))
         for person in self.people:
-            if not person.moving or person.view != "side":
-                continue
-            scale = camera.scale(person.y)
-            landing = int(person.progress * 2 + 0.5) != int((person.progress - 0.03) * 2 + 0.5)
-            if camera.surface == "dusty" and landing and (person.gait == "run" or rng.random() < 0.4):
-                self.particles.append(
-                    effects.dust(rng, person.x - person.facing * 0.2 * scale, person.y, -person.facing, scale)
-                )
-            for x, y in self._puddles:
-                if landing and abs(x - person.x) < 13 and abs(y - person.y) < 7:
-                    self.particles.extend(effects.splash(rng, person.x, person.y, person.facing, 0.55 * scale))
+            if person.moving and person.landed:
+                self._footfall(person, camera.scale(person.y))
         if camera.leafy and rng.random() < 0.02:
-            self.particles.append(
-                effects.leaf(
-                    rng, float(rng.uniform(0, WIDTH)), float(rng.uniform(100, 225)), float(rng.uniform(40, 90))
-                )
-            )
+            x, y = float(rng.uniform(0, WIDTH)), float(rng.uniform(100, 225))
+            self.particles.append(effects.leaf(rng, x, y, float(rng.uniform(40, 90))))
+
+    def _trail(self, vehicle: Vehicle, scale: float) -> None:
+        """What a vehicle leaves behind: exhaust where it smokes, spray or dust where the road has any."""
+        rng, surface, back = self.rng, self.camera.surface, -vehicle.facing
+        rear = vehicle.x + back * vehicle.length / 2 * scale
+        if vehicle.smoky and not vehicle.wreck and rng.random() < (0.3 if vehicle.moving else 0.12):
+            self.particles.append(effects.exhaust(rng, rear, vehicle.y - 1, back, scale))
+        if vehicle.moving and surface != "dry" and rng.random() < 0.3:
+            puff = effects.spray if surface == "wet" else effects.dust
+            self.particles.append(puff(rng, rear - back * 0.6 * scale, vehicle.y, back, scale))
+
+    def _footfall(self, person: Person, scale: float) -> None:
+        """A step leaves a ring on wet ground, dust elsewhere: little of it where it is clean."""
+        rng, camera = self.rng, self.camera
+        side = person.facing if person.view == "side" else 0
+        x, y = person.x + side * 0.3 * scale, person.y
+        if camera.surface == "wet":
+            self.particles.append(effects.ripple(rng, x, y, scale))
+        else:
+            thick = (1.0 if camera.surface == "dusty" else 0.6) * (1.0 if person.gait == "run" else 0.8)
+            self.particles.append(effects.dust(rng, x, y, -side, scale, thick))
+        for puddle_x, puddle_y in self._puddles:
+            if abs(puddle_x - person.x) < 13 and abs(puddle_y - person.y) < 7:
+                self.particles.extend(effects.splash(rng, person.x, person.y, person.facing, 0.55 * scale))
 
     def _splash(self, vehicle: Vehicle, scale: float) -> None:
         for index, (x, y) in enumerate(self._puddles):

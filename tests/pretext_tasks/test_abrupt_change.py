@@ -13,7 +13,7 @@ GEOMETRY = ClipGeometry(window_frames=64, clip_frames=8, stride_frames=2)
 def test_a_spliced_clip_jumps_once_at_its_label() -> None:
     task, rng = AbruptChange(), np.random.default_rng(0)
     for _ in range(1000):
-        frames, label = task.sample(GEOMETRY, rng, 1)
+        (frames,), (label,) = task.sample(GEOMETRY, rng, 1)
         beyond = np.diff(frames) - GEOMETRY.stride_frames
         assert np.flatnonzero(beyond).tolist() == [label - 1]
         assert abs(beyond[label - 1]) >= task.min_jump_frames
@@ -22,16 +22,16 @@ def test_a_spliced_clip_jumps_once_at_its_label() -> None:
 def test_jumps_go_both_ways_with_the_same_lengths_and_boundaries_are_even() -> None:
     task, rng = AbruptChange(), np.random.default_rng(1)
     samples = [task.sample(GEOMETRY, rng, 1) for _ in range(6000)]
-    jumps = np.array([np.diff(frames)[label - 1] - GEOMETRY.stride_frames for frames, label in samples])
+    jumps = np.array([np.diff(frames)[label - 1] - GEOMETRY.stride_frames for (frames,), (label,) in samples])
     assert abs((jumps > 0).mean() - 0.5) < 0.03
     assert abs(np.median(jumps[jumps > 0]) + np.median(jumps[jumps < 0])) <= 2
-    shares = np.bincount([label for _, label in samples], minlength=8)[1:] / len(samples)
+    shares = np.bincount([label for _, (label,) in samples], minlength=8)[1:] / len(samples)
     np.testing.assert_allclose(shares, 1 / 7, atol=0.02)
 
 
 def test_a_whole_clip_has_no_jump() -> None:
     sample = AbruptChange().sample(GEOMETRY, np.random.default_rng(0), 0)
-    assert sample.label == 0
+    assert sample.labels == 0
     assert (np.diff(sample.frames) == GEOMETRY.stride_frames).all()
 
 

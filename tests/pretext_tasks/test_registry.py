@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from pretext_tasks import AbruptChange, ArrowOfTime, PretextTask, PretextTasks, Speed, TemporalOrder
 
@@ -25,3 +26,11 @@ def test_messages() -> None:
     }
     with pytest.raises(ValueError, match="every task's weight is 0"):
         PretextTasks(**off)  # type: ignore[arg-type]
+
+
+def test_clips_of_all_tasks_are_split_by_task() -> None:
+    tasks = PretextTasks()
+    assert tasks.clips_per_window == 5
+    stacked = torch.arange(10).view(2, 5)
+    parts = {name: part.tolist() for name, part in tasks.split(stacked).items()}
+    assert parts == {"order": [0, 5], "speed": [1, 6], "arrow_of_time": [2, 3, 7, 8], "abrupt_change": [4, 9]}

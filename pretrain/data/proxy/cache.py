@@ -53,9 +53,10 @@ class ProxyCache:
                 found[video.name] = str(path)
         if problems:
             raise UserError(
-                f"{len(problems)} of {len(videos)} videos have no valid proxy in {self.folder}:\n{problem_list(problems)}\n"
-                f"Run scripts/build_cache.py with this catalogue and --out {self.folder}: it makes what is missing or "
-                "stale. What it cannot read belongs on a quarantine list (scripts/check_videos.py). Or leave "
+                f"{len(problems)} of {len(videos)} videos have no valid proxy in {self.folder}:\n"
+                f"{problem_list(problems)}\n"
+                f"Run scripts/build_cache.py with this catalogue and --out {self.folder}: it makes what is missing "
+                "or stale. What it cannot read belongs on a quarantine list (scripts/check_videos.py). Or leave "
                 "data.proxies out"
             )
         return found
@@ -75,7 +76,7 @@ class ProxyCache:
         return record
 
     def adopt(self, settings: ProxySettings, *, rebuild: bool = False) -> None:
-        """Make these the folder's settings. UserError where it holds proxies of others, unless they are to be rebuilt."""
+        """Make these the folder's settings. UserError where it holds proxies of other settings, but for `rebuild`."""
         held, wanted = self.settings_record(), settings.record()
         if held is not None and held != wanted and not rebuild:
             changes = [
@@ -90,8 +91,10 @@ class ProxyCache:
 
     def path_of(self, video: Video, settings: dict[str, Any]) -> Path:
         """Where the proxy of a video lies, or will lie."""
-        key = hashlib.sha256(os.path.abspath(video.path).encode(errors="surrogateescape")).hexdigest()
-        readable = re.sub(r"[^A-Za-z0-9._-]+", "_", video.name)[-60:].lstrip(".")
+        source = os.path.abspath(video.path)
+        key = hashlib.sha256(source.encode(errors="surrogateescape")).hexdigest()
+        stem = os.path.splitext(os.path.basename(source))[0]
+        readable = re.sub(r"[^A-Za-z0-9._-]+", "_", stem)[-60:].lstrip(".")
         return self.folder / key[:2] / f"{readable}-{key[2:14]}{SUFFIXES[settings['format']]}"
 
     def manifest(self, video: Video) -> Manifest | None:

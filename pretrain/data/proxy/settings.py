@@ -19,7 +19,7 @@ class ProxySettings:
     """How proxies are made. One cache folder holds proxies of one kind."""
 
     short_side: int = 128
-    """Shorter side of the picture in pixels; smaller videos keep their size. Choose what the backbone reads and a margin."""
+    """Shorter side of the picture in pixels; smaller videos keep theirs. Choose the backbone's input and a margin."""
     format: Literal["h264", "jpeg"] = "h264"
     """h264: small files. jpeg: one pack of JPEG images a video, several times larger; any frame costs the same."""
     gop: int = 16

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from pretrain.data.video.container import open_stream
 from pretrain.data.video.decode import StreamDamaged, StreamMismatch, decode_frames, plane_rows
@@ -104,7 +104,12 @@ def exact_frames(path: str, index: PacketIndex, frames: np.ndarray) -> Iterator[
 
 
 class Picture:
-    """Turns decoded frames into RGB arrays of one shape: colours and scale in one swscale pass, then the rotation."""
+    """Turns decoded frames into RGB arrays of one shape: scale and colours by swscale, then the rotation.
+
+    The usual kind of frame (8 bits, 4:2:0) is scaled first and gets its colours after: swscale has fast code for each
+    but not for both at once. Measured, 320x240 to 172x130: 43 us instead of 93, and as near as one step to the picture
+    that is made RGB in full size and scaled then (mean error 1.7-2.5 grey levels in both; flat colours come out exact).
+    """
 
     def __init__(self, index: PacketIndex, size: tuple[int, int] | None) -> None:
         info, facts = index.info, index.facts
@@ -114,13 +119,21 @@ class Picture:
         self._height, self._width = (width, height) if self._turns % 2 else (height, width)
         shrinks = self._height <= facts.height and self._width <= facts.width and size is not None
         self._interpolation = Interpolation.AREA if shrinks else Interpolation.BILINEAR
-        self._reformatter = VideoReformatter()  # one for all frames: it keeps the scaler's tables
+        is_scaled = (self._height, self._width) != (facts.height, facts.width)
+        # half a colour sample does not exist: odd sizes take one step
+        self._may_split = is_scaled and self._height % 2 == self._width % 2 == 0
+        self._scaler, self._colours = VideoReformatter(), VideoReformatter()  # kept: they hold swscale's tables
 
     def rgb(self, frame: Any) -> np.ndarray:
-        image = self._reformatter.reformat(
-            frame, self._width, self._height, "rgb24", interpolation=self._interpolation, threads=1
-        )
+        if self._may_split and frame.format.name == "yuv420p" and frame.color_range != ColorRange.JPEG:
+            frame = self._to(self._scaler, frame, "yuv422p")
+        image = self._to(self._colours, frame, "rgb24")
         pixels = plane_rows(image.planes[0])[:, : 3 * self._width].reshape(self._height, self._width, 3)
         if self._mirrored:
             pixels = pixels[:, ::-1]
         return np.rot90(pixels, -self._turns) if self._turns else pixels
+
+    def _to(self, reformatter: VideoReformatter, frame: Any, pixel_format: str) -> Any:
+        return reformatter.reformat(
+            frame, self._width, self._height, pixel_format, interpolation=self._interpolation, threads=1
+        )
