@@ -28,7 +28,8 @@ def write_clips(folder: Path, count: int, seconds: tuple[int, int], seed: int) -
     paths = []
     for number in range(count):
         length = int(rng.integers(seconds[0] * FPS, seconds[1] * FPS + 1))
-        source = sources[number % len(sources)] if sources else None
+        # few clips: spread over the sources; many: all of them in turn
+        source = sources[number * max(1, len(sources) // count) % len(sources)] if sources else None
         paths.append(folder / f"clip{number:02d}.mp4")
         encode(paths[-1], real_pictures(source, length) if source else rendered_pictures(length, rng))
     return paths

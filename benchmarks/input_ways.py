@@ -22,12 +22,17 @@ HEIGHT, WIDTH, CLIP_FRAMES = 128, 171, 16
 
 @dataclass(frozen=True)
 class Window:
-    """What is asked of one video: the frames of the four tasks' clips."""
+    """What is asked of one video: one sample of each of the four tasks."""
 
     path: str
     proxy: str
-    frames: np.ndarray
-    """int64 (tasks, frames), counted from the start of the video."""
+    samples: tuple[np.ndarray, ...]
+    """Of each task int64 (clips, frames), counted from the start of the video. (A task may need two clips.)"""
+
+    @property
+    def frames(self) -> np.ndarray:
+        """int64 (clips, frames) of all samples."""
+        return np.concatenate(self.samples)
 
 
 def window_reader(index_cache: Path) -> WindowReader:
@@ -58,7 +63,7 @@ def draw_windows(
         place = number % len(paths)
         start = rng.integers(max(1, lengths[place] - reader.geometry.window_frames + 1))
         samples = reader.tasks.sample(reader.geometry, rng).values()
-        frames = np.minimum(start + np.stack([sample.frames for sample in samples]), lengths[place] - 1)
+        frames = tuple(np.minimum(start + sample.frames, lengths[place] - 1) for sample in samples)
         windows.append(Window(paths[place], proxies[place], frames))
     return windows
 
@@ -72,7 +77,7 @@ class Ours:
         self._sources: dict[str, Source] = {}
 
     def read(self, window: Window) -> np.ndarray:
-        """uint8 (tasks, frames, height, width, 3)."""
+        """uint8 (clips, frames, height, width, 3)."""
         path = window.proxy if self._use_proxy else window.path
         if path not in self._sources:  # a run knows each video's facts from its start
             info = probe(path, cache=self._reader.index_cache)
@@ -83,20 +88,21 @@ class Ours:
 
 
 class Plain:
-    """Four datasets, each of which opens the video with decord and reads its own clip at the size wanted."""
+    """Four datasets, each of which opens the video with decord and reads its own sample at the size wanted."""
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
 
-    def read(self, window: Window) -> np.ndarray:
-        """uint8 (tasks, frames, height, width, 3)."""
-        return np.stack([self._clip(window.path, frames) for frames in window.frames])
+    def read(self, window: Window) -> list[np.ndarray]:
+        """Of each task uint8 (clips, frames, height, width, 3)."""
+        return [self._sample(window.path, frames) for frames in window.samples]
 
-    def _clip(self, path: str, frames: np.ndarray) -> np.ndarray:
+    def _sample(self, path: str, frames: np.ndarray) -> np.ndarray:
         import decord
 
         video = decord.VideoReader(path, ctx=decord.cpu(0), width=WIDTH, height=HEIGHT, num_threads=self._threads)
-        return np.asarray(video.get_batch(frames.tolist()).asnumpy())
+        pictures = np.asarray(video.get_batch(frames.ravel().tolist()).asnumpy())
+        return pictures.reshape(*frames.shape, HEIGHT, WIDTH, 3)
 
 
 def cost(read: Callable[[Window], Any]) -> Callable[[Window], tuple[float, float]]:

@@ -73,3 +73,7 @@ class PretextTasks:
         """The clips of every enabled task from one window; `labels` may fix the class of some."""
         fixed = labels or {}
         return {name: task.sample(geometry, rng, fixed.get(name)) for name, task in self.enabled().items()}
+
+    def without_signal(self, samples: dict[str, ClipSample], geometry: ClipGeometry) -> dict[str, ClipSample]:
+        """Every task's control of what `sample` gave."""
+        return {name: task.without_signal(samples[name], geometry) for name, task in self.enabled().items()}

@@ -60,6 +60,11 @@ class AbruptChange:
         low, high = int(frames.min()), int(frames.max())
         return one_clip(frames + int(rng.integers(-low, geometry.window_frames - high)), boundary)
 
+    def without_signal(self, sample: ClipSample, geometry: ClipGeometry) -> ClipSample:
+        """The jump undone: both parts of a spliced clip go on from one another."""
+        first = np.minimum(sample.frames[:, :1], geometry.window_frames - geometry.clip_span)
+        return sample._replace(frames=first + geometry.stride_frames * np.arange(geometry.clip_frames))
+
     def head(self, feature_dim: int, clip_frames: int) -> nn.Module:
         """Two detection logits, then one logit a boundary; see `SpliceHead`."""
         return SpliceHead(feature_dim, clip_frames)

@@ -43,6 +43,11 @@ class ArrowOfTime:
         frames = start + geometry.stride_frames * np.arange(geometry.clip_frames)
         return ClipSample(np.stack([frames, frames[::-1]]), np.array([0, 1]))
 
+    def without_signal(self, sample: ClipSample, geometry: ClipGeometry) -> ClipSample:
+        """Motion that is symmetric in time: the first half of each clip, there and back again."""
+        forward = np.arange(geometry.clip_frames)
+        return sample._replace(frames=sample.frames[:, np.minimum(forward, forward[::-1])])
+
     def head(self, feature_dim: int, clip_frames: int) -> nn.Module:
         """Two logits: forward, backward."""
         return PooledClassifier(feature_dim, 2)

@@ -59,6 +59,12 @@ class Speed:
         start = start_of_longest + (longest - span) // 2
         return one_clip(start + self.strides[label] * np.arange(geometry.clip_frames), label)
 
+    def without_signal(self, sample: ClipSample, geometry: ClipGeometry) -> ClipSample:
+        """Every clip at the shortest stride, about the same centre, whatever its label says."""
+        steps = self.strides[0] * np.arange(geometry.clip_frames)
+        first = (sample.frames[:, :1] + sample.frames[:, -1:] - steps[-1]) // 2
+        return sample._replace(frames=first + steps)
+
     def head(self, feature_dim: int, clip_frames: int) -> nn.Module:
         """One logit a stride."""
         return PooledClassifier(feature_dim, self.num_labels)

@@ -97,19 +97,24 @@ def read_meta(state: Path) -> dict[str, Any]:
 
 def load_state(state: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Put a state's weights and moments into `model` and `optimizer`."""
-    tensors = load_file(state / "state.safetensors")
-    weights = {key[len("model.") :]: value for key, value in tensors.items() if key.startswith("model.")}
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise UserError(f"{state} does not fit the configured model: {' '.join(str(error).split())}") from None
-    rest = read_meta(state)["optimizer"]
+    tensors = load_weights(state, model)
     moments: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith("optimizer."):
             _, index, name = key.split(".", 2)
             moments.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({"state": moments, "param_groups": rest["param_groups"]})
+    optimizer.load_state_dict({"state": moments, "param_groups": read_meta(state)["optimizer"]["param_groups"]})
+
+
+def load_weights(state: Path, model: nn.Module) -> dict[str, Tensor]:
+    """Put a state's weights into `model`; returns all of the state's tensors. UserError where they do not fit."""
+    tensors: dict[str, Tensor] = load_file(state / "state.safetensors")
+    weights = {key[len("model.") :]: value for key, value in tensors.items() if key.startswith("model.")}
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(f"{state} does not fit the configured model: {' '.join(str(error).split())}") from None
+    return tensors
 
 
 def _split_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:

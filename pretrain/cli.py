@@ -44,15 +44,16 @@ def yaml_flags(path: Path) -> list[str]:
         return []
     if not isinstance(values, dict):
         raise UserError(f"{path} holds a {type(values).__name__}; it must hold `key: value` lines")
-    return list(_flatten(values, ""))
+    return flags_of(values)
 
 
-def _flatten(values: dict[str, Any], prefix: str) -> list[str]:
+def flags_of(values: dict[str, Any], prefix: str = "") -> list[str]:
+    """Nested (or dotted) keys and their values as flags."""
     flags: list[str] = []
     for key, value in values.items():
         name = f"{prefix}{key}".replace("_", "-")
         if isinstance(value, dict):
-            flags += _flatten(value, f"{name}.")
+            flags += flags_of(value, f"{name}.")
         elif isinstance(value, bool):
             group, _, last = name.rpartition(".")
             flags.append(f"--{group}{'.' if group else ''}{'' if value else 'no-'}{last}")

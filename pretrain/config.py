@@ -10,6 +10,7 @@ from pretext_tasks import PretextTasks
 from pretrain.backbones import BackboneConfig
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.data.transforms import AugmentConfig
+from pretrain.data.windows import Control
 from pretrain.errors import UserError
 
 
@@ -41,6 +42,10 @@ class DataConfig:
     """A list written by `scripts/check_videos.py`; the videos it names are left out."""
     max_bad_fraction: float = 0.01
     """The run stops when more than this share of the videos cannot be read."""
+    control: Control = "none"
+    """Train and validate with the signal taken away, to find shortcuts: `no_signal` undoes what each task does (segments
+    put in order, one stride, motion there and back, splices mended), `still` repeats one frame. Accuracy must then
+    stay at chance."""
     workers: int = 2
     """Reading processes for each training process; 0 reads in the training process itself."""
 

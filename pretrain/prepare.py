@@ -79,6 +79,7 @@ def window_reader(config: PretrainConfig, spec: BackboneSpec) -> WindowReader:
         motion_floor=config.data.motion_floor,
         reader=config.data.reader,
         index_cache=IndexCache(cache_folder(config) / "index"),
+        control=config.data.control,
     )
 
 

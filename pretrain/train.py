@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 import time
 from datetime import timedelta
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from pretrain.backbones import build_backbone, save_backbone
 from pretrain.checkpoint import load_state, newest_state, read_meta, save_state, whole_states
-from pretrain.cli import parse, run_command
+from pretrain.cli import flags_of, parse, run_command
 from pretrain.config import PretrainConfig
 from pretrain.cpu import keep_freed_memory
 from pretrain.data.transforms import ClipTransform
@@ -107,6 +108,15 @@ def as_json(config: PretrainConfig) -> dict[str, Any]:
     return flat
 
 
+def read_config(run: Path) -> PretrainConfig:
+    """The configuration that a run saved. UserError where `run` is no run folder."""
+    file = run / "config.json"
+    if not file.exists():
+        raise UserError(f"{run} is not a run folder: it has no config.json; give the --output folder of pretrain.py")
+    saved = json.loads(file.read_text(encoding="utf-8"))
+    return parse(PretrainConfig, flags_of(saved), "config.json")
+
+
 def make_accelerator(config: PretrainConfig) -> Accelerator:
     """The one place where Accelerate is configured."""
     accelerator = Accelerator(
@@ -155,7 +165,10 @@ class Run:
         self.windows = TrainWindows(self.videos.train, reader, config.augment, share, config.seed)
         self.held_out = HeldOutWindows(self.videos.held_out, reader, config.held_out_windows, config.seed)
         self.transform = ClipTransform(spec.height, spec.width, spec.mean, spec.std).to(accelerator.device)
-        model = model.to(accelerator.device, memory_format=torch.channels_last_3d)
+        model = model.to(accelerator.device)
+        for parameter in model.parameters():
+            if parameter.ndim == 5:  # 3D convolutions are faster so, on CPU and GPU; 2D ones refuse the format
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
         if accelerator.distributed_type == DistributedType.MULTI_GPU:
             # batch statistics over all processes; networks without batch normalisation are left as they are
             model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)

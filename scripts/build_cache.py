@@ -94,7 +94,7 @@ def build(options: Options) -> int:
             options.proxy,
             workers=options.workers,
             rebuild=options.rebuild,
-            on_done=lambda _: bar.update() and None,
+            on_done=lambda _: _advance(bar),
         )
     print_summary(report, options, time.perf_counter() - started)
     print_break_even(report, cache, videos, options)
@@ -107,6 +107,10 @@ def build(options: Options) -> int:
             f"no room is left on the disk of {options.out}: {report.not_tried} more not tried; free some and run again"
         )
     return 1
+
+
+def _advance(bar: tqdm) -> None:
+    bar.update()
 
 
 def choose_videos(options: Options) -> list[Video]:

@@ -12,18 +12,19 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from pretext_tasks import ClipGeometry, ClipSample, PretextTasks
+from pretext_tasks import ClipGeometry, PretextTasks
 from pretrain.data.motion import draw_window_start
 from pretrain.data.transforms import Augmentation, AugmentConfig, draw_augmentation, neutral_augmentation
 from pretrain.data.video import IndexCache, VideoError, VideoInfo, cover_size, read_frames
 
+Control = Literal["none", "no_signal", "still"]
 # the second entry of a generator's seed: what it is for
 ORDER, TRAIN, HELD_OUT = 1, 2, 3
 
@@ -54,6 +55,19 @@ class WindowReader:
     motion_floor: float
     reader: str
     index_cache: IndexCache | None
+    control: Control = "none"
+
+    def draw_clips(
+        self, rng: np.random.Generator, labels: dict[str, int] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Frames in the window (clips, frames) and labels (clips,) of all tasks, one task after another."""
+        samples = self.tasks.sample(self.geometry, rng, labels)
+        if self.control == "no_signal":
+            samples = self.tasks.without_signal(samples, self.geometry)
+        frames = np.concatenate([sample.frames for sample in samples.values()])
+        if self.control == "still":
+            frames = np.broadcast_to(frames[:, :1], frames.shape).copy()
+        return frames, np.concatenate([sample.labels for sample in samples.values()])
 
     def draw_start(self, source: Source, rng: np.random.Generator) -> int:
         """First frame of a window in the source; 0 where the video is shorter than the window."""
@@ -150,14 +164,6 @@ def read_batch(reader: WindowReader, items: Sequence[Item]) -> Batch:
     )
 
 
-def stack_samples(samples: dict[str, ClipSample]) -> tuple[np.ndarray, np.ndarray]:
-    """Frames (clips, frames) and labels (clips,) of all tasks, one task after another."""
-    return (
-        np.concatenate([sample.frames for sample in samples.values()]),
-        np.concatenate([sample.labels for sample in samples.values()]),
-    )
-
-
 @lru_cache(maxsize=2)
 def epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
     """A permutation of the videos: every video once per epoch."""
@@ -200,7 +206,7 @@ class TrainWindows(Dataset[Batch]):
         source = self.sources[epoch_order(self.seed, epoch, len(self.sources))[position]]
         rng = np.random.default_rng([self.seed, TRAIN, number])
         start = self.reader.draw_start(source, rng)
-        frames, labels = stack_samples(self.reader.tasks.sample(self.reader.geometry, rng))
+        frames, labels = self.reader.draw_clips(rng)
         augmentation = [draw_augmentation(self.augment, self.reader.geometry.clip_frames, rng) for _ in labels]
         return Item(source, start, frames, labels, augmentation)
 
@@ -219,8 +225,17 @@ class HeldOutWindows(Dataset[Batch]):
     is one in the number of classes. One batch holds one window of a video, once for each turn.
     """
 
-    def __init__(self, sources: Sequence[Source], reader: WindowReader, windows_per_video: int, seed: int) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        reader: WindowReader,
+        windows_per_video: int,
+        seed: int,
+        augment: AugmentConfig | None = None,
+    ) -> None:
         self.sources, self.reader, self.windows_per_video, self.seed = sources, reader, windows_per_video, seed
+        self.augment = augment
+        """Augmentation as in training, for controls; default: none."""
 
     def __len__(self) -> int:
         return len(self.sources) * self.windows_per_video
@@ -232,12 +247,16 @@ class HeldOutWindows(Dataset[Batch]):
         start = self.reader.draw_start(source, rng)
         tasks = self.reader.tasks.enabled()
         rounds = max(task.num_labels for task in tasks.values())
-        neutral = neutral_augmentation(self.reader.geometry.clip_frames)
+        length = self.reader.geometry.clip_frames
         items = []
         for turn in range(rounds):
             labels = {name: turn % task.num_labels for name, task in tasks.items()}
-            frames, drawn = stack_samples(self.reader.tasks.sample(self.reader.geometry, rng, labels))
-            items.append(Item(source, start, frames, drawn, [neutral] * len(drawn)))
+            frames, drawn = self.reader.draw_clips(rng, labels)
+            augmentation = [
+                neutral_augmentation(length) if self.augment is None else draw_augmentation(self.augment, length, rng)
+                for _ in drawn
+            ]
+            items.append(Item(source, start, frames, drawn, augmentation))
         return items
 
     def __getitem__(self, number: int) -> Batch:

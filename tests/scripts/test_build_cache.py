@@ -68,7 +68,8 @@ def test_an_unreadable_video_is_named_and_the_status_is_1(
 
 def test_a_pretraining_configuration_serves_as_it_is(videos: Path, tmp_path: Path) -> None:
     config = tmp_path / "run.yaml"
-    config.write_text(f"output: {tmp_path}/run\ncatalogue:\n  root: {videos}\ndata:\n  proxies: {tmp_path}/proxies\noptim:\n  steps: 5\n")
+    lines = [f"output: {tmp_path}/run", f"catalogue: {{root: {videos}}}", f"data: {{proxies: {tmp_path}/proxies}}"]
+    config.write_text("\n".join([*lines, "optim: {steps: 5}", ""]))
     assert run(config, "--workers", "1", "--measure-windows", "0", "--short-side", "64") == 0
     assert json.loads((tmp_path / "proxies" / "proxies.json").read_text())["short_side"] == 64
 

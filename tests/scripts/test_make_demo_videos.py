@@ -303,8 +303,8 @@ def test_exhaust_spreads_and_fades() -> None:
         radii.append(puff.radius)
         opacities.append(puff.opacity)
     assert radii == sorted(radii)
-    assert radii[-1] > 3 * radii[0]
-    assert opacities[3:] == sorted(opacities[3:], reverse=True)
+    assert radii[-1] > 2 * radii[0]
+    assert opacities == sorted(opacities, reverse=True)
     assert puff.x < 100
 
 

@@ -21,9 +21,11 @@ class ProxySettings:
     short_side: int = 128
     """Shorter side of the picture in pixels; smaller videos keep theirs. Choose the backbone's input and a margin."""
     format: Literal["h264", "jpeg"] = "h264"
-    """h264: small files. jpeg: one pack of JPEG images a video, several times larger; any frame costs the same."""
+    """h264: small files, read fastest by windows of many frames (measured, four tasks: 8.7 ms of CPU a window, 45 MB an
+    hour). jpeg: one pack of JPEG images a video (9.3 ms, 530 MB); any frame costs the same, however scattered."""
     gop: int = 16
-    """h264: frames from one keyframe to the next. Shorter costs disk, longer costs time for every window."""
+    """h264: frames from one keyframe to the next. A window wants most of its frames, so this hardly matters to time
+    (measured: 8 to 32 within 5 %); shorter ones serve scattered frames, longer ones save disk (62 to 36 MB an hour)."""
     quality: int | None = None
     """h264: CRF, 0 (lossless) to 51, default 20. jpeg: 1 to 100 (best), default 90."""
 

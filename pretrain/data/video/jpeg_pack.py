@@ -14,12 +14,15 @@ import io
 import mmap
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+import av
 import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
 from PIL import Image
 
-from pretrain.data.video.container import check_file
+from pretrain.data.video.container import FFMPEG_ERRORS, check_file
+from pretrain.data.video.decode import plane_rows
 from pretrain.data.video.info import VideoError, VideoInfo
 from pretrain.data.video.packet_index import rate_of
 
@@ -46,9 +49,16 @@ class JpegPackReader:
     def read(self, path: str, frames: np.ndarray, size: tuple[int, int] | None, cache: IndexCache | None) -> np.ndarray:
         pack = _Pack(path)
         height, width = size or (pack.height, pack.width)
+        decoder = av.CodecContext.create("mjpeg", "r")  # with the conversion less than half of Pillow's time (measured)
+        decoder.thread_count = 1
+        shrinks = height <= pack.height and width <= pack.width
+        method = Interpolation.AREA if shrinks else Interpolation.BILINEAR
+        reformatter = VideoReformatter()
         out = np.empty((len(frames), height, width, 3), np.uint8)
         for place, number in enumerate(frames.tolist()):
-            out[place] = pack.picture(number, (width, height))
+            frame = pack.decode(decoder, number)
+            image = reformatter.reformat(frame, width, height, "rgb24", interpolation=method, threads=1)
+            out[place] = plane_rows(image.planes[0])[:, : 3 * width].reshape(height, width, 3)
         return out
 
 
@@ -102,11 +112,13 @@ class _Pack:
         self._offsets = np.frombuffer(self._bytes, "<u8", count + 1, tables)
         self.times: np.ndarray = np.frombuffer(self._bytes, "<f8", count, tables + 8 * (count + 1))
 
-    def picture(self, number: int, size: tuple[int, int]) -> np.ndarray:
+    def decode(self, decoder: Any, number: int) -> Any:
+        """Frame `number` as FFmpeg decodes it. Raises VideoError."""
         start, end = int(self._offsets[number]), int(self._offsets[number + 1])
         try:
-            with Image.open(io.BytesIO(self._bytes[start:end]), formats=("JPEG",)) as image:
-                scaled = image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)
-                return np.asarray(scaled)
-        except (OSError, SyntaxError, ValueError) as error:
+            (frame,) = decoder.decode(av.Packet(self._bytes[start:end]))
+        except (*FFMPEG_ERRORS, ValueError) as error:  # ValueError: not exactly one frame
             raise VideoError(f"{self._path}: frame {number} does not decode ({error}); build it again") from error
+        if frame.is_corrupt or (frame.height, frame.width) != (self.height, self.width):
+            raise VideoError(f"{self._path}: frame {number} is damaged; build it again")
+        return frame

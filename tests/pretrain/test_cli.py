@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from pretrain.cli import flags_of, parse, run_command
+from pretrain.config import PretrainConfig
+from pretrain.errors import UserError
+from pretrain.train import as_json
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Inner:
+    rate: float = 0.1
+    flip: bool = False
+    sizes: tuple[int, ...] = (1,)
+
+
+@dataclass(frozen=True)
+class Outer:
+    name: str = "a"
+    path: Path | None = None
+    inner: Inner = field(default_factory=Inner)
+
+
+def test_file_then_flags_and_the_later_wins(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yml"
+    first.write_text("name: b\npath: null\ninner:\n  rate: 0.5\n  flip: true\n  sizes: [3, 4]\n")
+    second.write_text("inner: {rate: 0.25}\n")
+    parsed = parse(Outer, [str(first), str(second), "--name", "c"], "x")
+    assert parsed == Outer(name="c", inner=Inner(rate=0.25, flip=True, sizes=(3, 4)))
+
+
+def test_an_unknown_key_is_an_error_with_a_suggestion(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("optim:\n  learning_rat: 0.5\n  step: 3\n")
+    with pytest.raises(SystemExit) as caught:
+        parse(PretrainConfig, [str(file)], "pretrain.py")
+    assert caught.value.code == 2
+    assert "optim.steps" in capsys.readouterr().err
+
+
+def test_messages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match=r"no configuration file .*nothing.yaml"):
+        parse(Outer, [str(tmp_path / "nothing.yaml")], "x")
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("a: [1\n")
+    with pytest.raises(UserError, match=r"bad.yaml is not YAML"):
+        parse(Outer, [str(bad)], "x")
+    bad.write_text("- 1\n")
+    with pytest.raises(UserError, match=r"holds a list; it must hold"):
+        parse(Outer, [str(bad)], "x")
+
+
+def test_a_user_error_is_one_message_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise UserError("the thing is wrong: mend it")
+
+    with pytest.raises(SystemExit) as caught:
+        run_command(fail)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == "error: the thing is wrong: mend it\n"
+
+
+def test_a_saved_configuration_reads_back_as_it_was() -> None:
+    config = PretrainConfig(seed=5, resume=True)
+    assert parse(PretrainConfig, flags_of(as_json(config)), "config.json") == config
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_shipped_configuration_parses(file: Path) -> None:
+    parse(PretrainConfig, [str(file)], "pretrain.py")

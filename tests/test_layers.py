@@ -1,0 +1,44 @@
+"""Imports run one way: pretext_tasks <- pretrain <- downstream <- scripts."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LAYERS = ["pretext_tasks", "pretrain", "downstream", "scripts"]
+# downstream stands on what pretraining shares, not on how it trains
+CLOSED_TO_DOWNSTREAM = {"pretrain.train", "pretrain.model"}
+
+
+def imported(path: Path) -> set[str]:
+    """Absolute names of the modules that a file imports, wherever in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.add(node.module or "")
+    return names
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_no_layer_imports_one_above_it(layer: str) -> None:
+    above = LAYERS[LAYERS.index(layer) + 1 :]
+    files = sorted((ROOT / layer).rglob("*.py"))
+    assert files
+    for path in files:
+        found = imported(path)
+        upward = {name for name in found if name.split(".")[0] in (*above, "tests", "benchmarks")}
+        assert not upward, f"{path.relative_to(ROOT)} imports {sorted(upward)}"
+        if layer == "downstream":
+            assert not found & CLOSED_TO_DOWNSTREAM, path
+
+
+def test_the_test_notices_an_upward_import(tmp_path: Path) -> None:
+    file = tmp_path / "x.py"
+    file.write_text("def f():\n    from scripts.demo import demo\n")
+    assert imported(file) == {"scripts.demo"}
