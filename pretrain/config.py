@@ -21,7 +21,7 @@ class DataConfig:
     window_frames: int | None = None
     """Frames of the window that all tasks draw from; default: what the tasks need, and an eighth more."""
     border_crop: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-    """Shares of the frame cut off at top, bottom, left, right: cut burnt-in clocks away, they give time's arrow away."""
+    """Shares of the frame cut off at top, bottom, left, right: cut burnt-in clocks away, they tell the time."""
     decode_margin: float = 1.15
     """Frames are decoded this much larger than the backbone's input, for the random crop to choose from."""
     short_videos: Literal["skip", "hold"] = "skip"
@@ -31,7 +31,7 @@ class DataConfig:
     held_out_by: Literal["auto", "group", "video"] = "auto"
     """Hold out whole groups (cameras, scenes), single videos, or groups where the catalogue knows them."""
     motion_floor: float = 0.25
-    """Windows are drawn by motion; this share of the draws is even, so that nothing is never seen. 1 switches it off."""
+    """Windows are drawn by motion; this share of them evenly, so that nothing is never seen. 1 switches it off."""
     reader: Literal["pyav", "decord"] = "pyav"
     """What decodes."""
     cache: Path | None = None
@@ -43,9 +43,9 @@ class DataConfig:
     max_bad_fraction: float = 0.01
     """The run stops when more than this share of the videos cannot be read."""
     control: Control = "none"
-    """Train and validate with the signal taken away, to find shortcuts: `no_signal` undoes what each task does (segments
-    put in order, one stride, motion there and back, splices mended), `still` repeats one frame. Accuracy must then
-    stay at chance."""
+    """Train and validate with the signal taken away, to find shortcuts: `no_signal` undoes what each task does
+    (segments put in order, one stride, motion there and back, splices mended), `still` repeats one frame. Accuracy
+    must then stay at chance."""
     workers: int = 2
     """Reading processes for each training process; 0 reads in the training process itself."""
 

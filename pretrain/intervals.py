@@ -30,8 +30,8 @@ class Accuracy:
 def clustered_accuracy(right: Sequence[int], clips: Sequence[int], chance: float) -> Accuracy:
     """Accuracy over clips with a Wilson interval (1927) that allows for clips of one video being alike.
 
-    `right[i]` of the `clips[i]` clips of video i were judged right. The number of clips is divided by the design effect:
-    the variance of the accuracy as videos show it (ratio estimator) over that of independent clips, never below 1.
+    `right[i]` of the `clips[i]` clips of video i were judged right. The number of clips is divided by the design
+    effect: the variance of the accuracy as videos show it (ratio estimator) over that of independent clips, at least 1.
     Unlike a bootstrap over videos the interval does not shrink to nothing at an accuracy of 1.
     Raises ValueError without clips.
     """

@@ -34,9 +34,9 @@ def objective(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Weighted sum of the tasks' losses, and its parts.
 
-    `labels` (windows, clips_per_window), `valid` (windows,) with 0 for windows that could not be read. Each mean divides
-    by the number of clips asked for, valid or not: so the mean over processes is the mean over all clips, whoever read
-    the bad one. Returns the scalar and, detached, per task: `<task>/<part>` scalars and `<task>/accuracy`.
+    `labels` (windows, clips_per_window), `valid` (windows,) with 0 for windows that could not be read. Each mean
+    divides by the number of clips asked for, valid or not: so the mean over processes is the mean over all clips,
+    whoever read the bad one. Returns the scalar and, detached, per task: `<task>/<part>` scalars and `<task>/accuracy`.
     """
     total = torch.zeros((), device=valid.device)
     parts: dict[str, Tensor] = {}

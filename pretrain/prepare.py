@@ -61,8 +61,8 @@ def clip_geometry(config: PretrainConfig, spec: BackboneSpec) -> ClipGeometry:
     window = config.data.window_frames or needed + needed // 8
     if window < needed:
         raise UserError(
-            f"data.window_frames is {window}, but the tasks need {needed} frames with clips of {spec.clip_frames} frames "
-            f"at stride {spec.clip_stride}: raise it, or lower tasks.speed.strides, backbone.clip_frames or "
+            f"data.window_frames is {window}, but the tasks need {needed} frames with clips of {spec.clip_frames} "
+            f"frames at stride {spec.clip_stride}: raise it, or lower tasks.speed.strides, backbone.clip_frames or "
             "backbone.clip_stride"
         )
     return ClipGeometry(window_frames=window, clip_frames=spec.clip_frames, stride_frames=spec.clip_stride)

@@ -69,9 +69,10 @@ def progress_line(values: dict[str, float], tasks: list[str], step: int, total: 
     parts = "  ".join(
         f"{name} {values[f'train/{name}/loss']:.2f} ({values[f'train/{name}/accuracy']:.2f})" for name in tasks
     )
+    speed, waiting = values["speed/clips_per_second"], 100 * values["speed/data_wait_share"]
     return (
-        f"step {step:>{len(str(total))}}/{total}  loss {values['train/loss']:.3f}  {parts}  lr {values['train/lr']:.1e}  "
-        f"{values['speed/clips_per_second']:.0f} clips/s  data wait {100 * values['speed/data_wait_share']:.0f} %  "
+        f"step {step:>{len(str(total))}}/{total}  loss {values['train/loss']:.3f}  {parts}  "
+        f"lr {values['train/lr']:.1e}  {speed:.0f} clips/s  data wait {waiting:.0f} %  "
         f"left {clock(values['speed/seconds_left'])}"
     )
 
@@ -82,7 +83,8 @@ def validation_table(accuracies: dict[str, dict[str, float]]) -> str:
     for name, entry in accuracies.items():
         interval = f"{entry['ci_low']:.3f} to {entry['ci_high']:.3f}"
         lines.append(
-            f"{name:<16}{entry['accuracy']:>9.3f}   {interval:<17}{entry['chance']:>7.3f}{entry['clips']:>8}{entry['videos']:>8}"
+            f"{name:<16}{entry['accuracy']:>9.3f}   {interval:<17}{entry['chance']:>7.3f}"
+            f"{entry['clips']:>8}{entry['videos']:>8}"
         )
     return "\n".join(lines)
 

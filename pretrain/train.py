@@ -35,9 +35,8 @@ from pretrain.tracking import JsonLinesTracker, clock, plot_curves, progress_lin
 from pretrain.validate import device_clips, held_out_accuracy
 
 # what may differ between a run and the run that goes on from it, because it changes no weight
-FREE_TO_CHANGE = {
-    "output", "resume", "log_every", "validate_every", "save_every", "keep_states", "held_out_windows", "data.workers", "data.cache",
-}  # fmt: skip
+FREE_TO_CHANGE = {"output", "resume", "log_every", "validate_every", "save_every", "keep_states", "held_out_windows"}
+FREE_TO_CHANGE |= {"data.workers", "data.cache"}
 
 
 def main() -> None:
@@ -227,9 +226,9 @@ class Run:
         return 0
 
     def _one_step(self, step: int, batches: Any, meter: Meter) -> tuple[float, Tensor]:
-        """Forward and backward over the step's rounds, then the optimiser. Returns the learning rate and gradient norm."""
+        """Forward and backward over the step's rounds, then the optimiser. Returns learning rate and gradient norm."""
         config, accelerator = self.config, self.accelerator
-        # dropout and stochastic depth draw from the global generators: a function of the step and process, like all else
+        # dropout and stochastic depth draw from the global generator: a function of step and process, like all else
         state = np.random.SeedSequence([config.seed, step, accelerator.process_index]).generate_state(1, np.uint64)
         torch.manual_seed(int(state[0]))
         lr = lr_at(
@@ -278,7 +277,7 @@ class Run:
         return loss, parts
 
     def _stop_if_not_finite(self, step: int, parts: dict[str, Tensor], norm: Tensor, names: list[str]) -> None:
-        """All processes stop before the optimiser moves, when a loss or (without loss scaling) a gradient is not finite."""
+        """All processes stop before the optimiser moves when a loss (or, unscaled, a gradient) is not finite."""
         bad = ~torch.isfinite(parts["loss"])
         if self.config.precision != "fp16":  # the scaler of fp16 meets infinite gradients as a matter of course
             bad = bad | ~torch.isfinite(norm)
@@ -289,8 +288,8 @@ class Run:
         tasks = sorted({task for entry, _ in found for task in entry if task != "loss"})
         videos = sorted({name for _, entry in found for name in entry})
         raise UserError(
-            f"the loss is not finite at step {step + 1} (tasks: {', '.join(tasks) or 'only the gradient'}); no weight was "
-            f"changed by it. Videos of this step:\n{problem_list(videos)}\nThe last training state is good: lower "
+            f"the loss is not finite at step {step + 1} (tasks: {', '.join(tasks) or 'only the gradient'}); no weight "
+            f"was changed by it. Videos of this step:\n{problem_list(videos)}\nThe last training state is good: lower "
             "optim.lr or raise optim.warmup_steps and start again, or check these videos with scripts/check_videos.py"
         )
 
@@ -332,14 +331,20 @@ class Run:
             f"{spec.clip_frames} frames at stride {spec.clip_stride}, {spec.height}x{spec.width} pixels, "
             f"windows of {geometry.window_frames} frames; tasks: {', '.join(self.tasks.enabled())}\n"
             f"{len(videos.train)} training and {len(videos.held_out)} held-out videos; {len(videos.skipped_short)} too "
-            f"short, {len(videos.unreadable)} unreadable, {videos.quarantined} quarantined (all named in {run / 'videos.json'})\n"
+            f"short, {len(videos.unreadable)} unreadable, {videos.quarantined} quarantined (all named in "
+            f"{run / 'videos.json'})\n"
             f"{self.accelerator.num_processes} process(es) on {self.accelerator.device.type}, precision "
             f"{self.config.precision}, from step {self.first_step} to {self.config.optim.steps}"
         )
 
     def _validate(self, step: int) -> dict[str, Accuracy]:
         accuracies = held_out_accuracy(
-            self.plain, self.transform, self.held_out, self.accelerator, self.config.data.workers
+            self.plain,
+            self.transform,
+            self.held_out,
+            self.accelerator,
+            self.config.data.workers,
+            self._note_bad,
         )
         flat = {
             f"held_out/{task}/{key}": value
@@ -405,8 +410,8 @@ class Run:
             }
             write_json(run / "summary.json", summary)
         self.say(
-            f"done in {clock(meter.total_seconds())}: weights in {run / 'backbone' / 'backbone.safetensors'}, curves in "
-            f"{run / 'curves.png'}; next: python scripts/export_backbone.py {run}",
+            f"done in {clock(meter.total_seconds())}: weights in {run / 'backbone' / 'backbone.safetensors'}, curves "
+            f"in {run / 'curves.png'}; next: python scripts/export_backbone.py {run}",
             flush=True,
         )
         self.accelerator.end_training()

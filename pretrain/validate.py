@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from accelerate import Accelerator
@@ -11,6 +13,7 @@ from torch import Tensor
 from pretext_tasks import PretextTasks
 from pretrain.data.transforms import ClipTransform
 from pretrain.data.windows import Batch, HeldOutWindows, load_batches
+from pretrain.errors import UserError
 from pretrain.intervals import Accuracy, clustered_accuracy
 from pretrain.model import PretextModel
 
@@ -22,8 +25,12 @@ def held_out_accuracy(
     windows: HeldOutWindows,
     accelerator: Accelerator,
     workers: int,
+    note_bad: Callable[[Batch], None] = lambda batch: None,
 ) -> dict[str, Accuracy]:
-    """Accuracy of each task with its 95 % interval, counted by video. Training mode is restored afterwards."""
+    """Accuracy of each task with its 95 % interval, counted by video. Training mode is restored afterwards.
+
+    `note_bad` is told of every batch with a video that could not be read. UserError when none could be.
+    """
     tasks = windows.reader.tasks
     names = list(tasks.enabled())
     counts = torch.zeros(2, len(names), len(windows.sources), device=accelerator.device)
@@ -31,9 +38,14 @@ def held_out_accuracy(
     was_training = model.training
     model.eval()
     for number, batch in zip(mine, load_batches(windows, mine, workers, pin_memory=False), strict=True):
+        note_bad(batch)
         counts[:, :, number // windows.windows_per_video] += judge(model, transform, tasks, batch, accelerator)
     model.train(was_training)
     right_by_video, clips_by_video = accelerator.reduce(counts, "sum").cpu().numpy().astype(np.int64)
+    if not clips_by_video.any():
+        raise UserError(
+            "none of the held-out videos can be read any more: check them with scripts/check_videos.py and start again"
+        )
     return {
         name: clustered_accuracy(right_by_video[index], clips_by_video[index], 1 / tasks.enabled()[name].num_labels)
         for index, name in enumerate(names)

@@ -26,8 +26,11 @@ STEPS: list[tuple[str, list[str]]] = [
     ("make proxies to train from", ["scripts/build_cache.py", "configs/demo_pretrain.yaml"]),
     (
         "pretrain the backbone on four pretext tasks",
-        ["-m", "accelerate.commands.launch", "--num_processes", "1", "--num_machines", "1", "--mixed_precision", "no"]
-        + ["--dynamo_backend", "no", "pretrain.py", "configs/demo_pretrain.yaml", "--resume"],
+        [
+            *("-m", "accelerate.commands.launch", "--num_processes", "1", "--num_machines", "1"),
+            *("--mixed_precision", "no", "--dynamo_backend", "no"),
+            *("pretrain.py", "configs/demo_pretrain.yaml", "--resume"),
+        ],
     ),
     ("export it", ["scripts/export_backbone.py", str(DEMO / "pretrain"), "--out", str(DEMO / "backbone")]),
 ]

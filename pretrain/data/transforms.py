@@ -36,7 +36,7 @@ class AugmentConfig:
     colour_cast: float = 0.1
     """Greatest relative change of each colour channel of a clip."""
     frame_jitter: float = 0.03
-    """Greatest change of brightness, and relative change of contrast, of single frames (hides speed in frame statistics)."""
+    """Greatest change of brightness, and relative change of contrast, of single frames (hides speed)."""
     noise: float = 0.03
     """Largest standard deviation of the noise added to every frame anew (hides what compression froze)."""
 

@@ -40,7 +40,7 @@ def build_demo_set(
     cameras: int,
     videos_per_camera: int,
     workers: int,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> bool:
     """Render the set into `root`; False if it is there already with the same arguments.
 

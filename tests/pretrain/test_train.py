@@ -19,6 +19,7 @@ from pretrain.backbones import load_backbone
 from pretrain.checkpoint import newest_state, whole_states
 from pretrain.config import PretrainConfig
 from pretrain.errors import UserError
+from pretrain.prepare import split_catalogue
 from pretrain.tracking import read_log
 from pretrain.train import as_json, pretrain
 from tests.pretrain.conftest import changed
@@ -212,10 +213,10 @@ def test_a_video_that_fails_while_training_is_named_and_counts_in_no_loss(
     from pretrain.data import windows
     from pretrain.data.video import VideoError
 
-    real = windows.read_frames
+    real, damaged = windows.read_frames, split_catalogue(tiny_config)[0][0].path
 
     def failing(path: str, *arguments: object, **options: object) -> object:
-        if path.endswith("clip2.mp4"):
+        if path == damaged:
             raise VideoError(f"{path}: damaged in the middle")
         return real(path, *arguments, **options)  # type: ignore[arg-type]
 
