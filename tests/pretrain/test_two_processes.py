@@ -66,7 +66,8 @@ def test_gradients_of_two_processes_equal_those_of_one(tiny_config: PretrainConf
         shared = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         assert shared.keys() == alone.keys()
         for name, gradient in alone.items():
-            torch.testing.assert_close(shared[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
+            # float32 sums over a map of thousands of places, in another order: one part in a thousand of the norm
+            assert torch.linalg.vector_norm(shared[name] - gradient) <= 1e-3 * torch.linalg.vector_norm(gradient), name
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 4])

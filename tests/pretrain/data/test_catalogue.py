@@ -59,8 +59,11 @@ from pretrain.data.catalogues import open_training_catalogue
 start = time.process_time()
 root, checked = Path(sys.argv[1]), sys.argv[2] == "checked"
 catalogue = open_training_catalogue(CatalogueConfig(kind="csv", root=root, check_files=checked))
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-megabytes = peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+if sys.platform == "linux":  # ru_maxrss counts what the process was before exec: the whole test runner
+    status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    megabytes = int(status["VmHWM"].split()[0]) / 1024
+else:
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
 print(json.dumps({"videos": len(catalogue), "seconds": time.process_time() - start, "megabytes": megabytes}))
 """
 
