@@ -2,9 +2,9 @@
 
     python -m benchmarks.training_step [--quick] [--backbones r3d_18 swin3d_t ...] [--compile]
 
-The step is pretraining's own (four tasks, AdamW) on clips that lie on the device already, so that the share of a real
 The step is pretraining's own (four tasks, AdamW) on clips that lie on the device already: the share of a real run that
-waits for data is not in it, a run logs that as `speed/data_wait_share`. The matrix rate is measured in the same
+waits for data is not in it, a run logs that as `speed/data_wait_share`. The matrix rate is measured in the same run, as
+a large product in the same precision. Ends with one line `RESULT {json}`.
 """
 
 from __future__ import annotations
