@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -111,6 +112,18 @@ def prepare_videos(
     skipped = short if config.data.short_videos == "skip" else []
     return Videos(
         train=parts[0], held_out=parts[1], skipped_short=skipped, unreadable=unreadable, quarantined=quarantined
+    )
+
+
+def enlarged(config: PretrainConfig, reader: WindowReader, sources: Sequence[Source]) -> str:
+    """A line for the console when proxies are smaller than the frames read from them, else an empty string."""
+    needed = reader.height / (1 - reader.border_crop[0] - reader.border_crop[1])
+    small = [source for source in sources if source.info.height < needed]
+    if config.data.proxies is None or not small:
+        return ""
+    return (
+        f"note: {len(small)} of {len(sources)} proxies are lower than the {math.ceil(needed)} pixels read and "
+        f"are enlarged: build the cache with --short-side {2 * math.ceil(needed / 2)}, if the videos have as much\n"
     )
 
 

@@ -28,7 +28,7 @@ from pretrain.files import write_json, write_text
 from pretrain.intervals import Accuracy
 from pretrain.launch import start_cpu_processes
 from pretrain.model import PretextModel, objective
-from pretrain.prepare import clip_geometry, prepare_videos, split_catalogue, window_reader
+from pretrain.prepare import clip_geometry, enlarged, prepare_videos, split_catalogue, window_reader
 from pretrain.schedule import lr_at
 from pretrain.stopping import StopRequest
 from pretrain.tracking import JsonLinesTracker, clock, plot_curves, progress_line, validation_table
@@ -333,6 +333,7 @@ class Run:
             f"{len(videos.train)} training and {len(videos.held_out)} held-out videos; {len(videos.skipped_short)} too "
             f"short, {len(videos.unreadable)} unreadable, {videos.quarantined} quarantined (all named in "
             f"{run / 'videos.json'})\n"
+            f"{enlarged(self.config, self.windows.reader, videos.train)}"
             f"{self.accelerator.num_processes} process(es) on {self.accelerator.device.type}, precision "
             f"{self.config.precision}, from step {self.first_step} to {self.config.optim.steps}"
         )
