@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import get_args
 
+import av
+import numpy as np
 import torch
 from accelerate import Accelerator
 
 from pretrain.backbones import build_backbone
 from pretrain.checkpoint import load_weights, newest_state
 from pretrain.data.transforms import ClipTransform
-from pretrain.data.windows import Control, HeldOutWindows
+from pretrain.data.video import probe, read_frames
+from pretrain.data.windows import Control, HeldOutWindows, Source
 from pretrain.errors import UserError
 from pretrain.intervals import Accuracy
 from pretrain.model import PretextModel
@@ -22,12 +26,15 @@ from pretrain.validate import held_out_accuracy
 
 
 def control_accuracies(
-    run: Path, accelerator: Accelerator, windows_per_video: int, workers: int
+    run: Path, accelerator: Accelerator, windows_per_video: int, workers: int, codec: bool = False
 ) -> dict[str, dict[str, Accuracy]]:
     """Accuracy of a run's tasks on its held-out videos, as they are and under each control, by control and task.
 
     Frames are augmented as in training, noise and jitter of each frame included: what is left in a control is all that
-    could give a label away, except the signal. UserError where the run has no training state.
+    could give a label away, except the signal. With `codec` two more: `encoded` (the held-out videos encoded once more)
+    and `reversed` (their frames reversed, then encoded). Compression has a direction in time of its own; a task that
+    reads it still calls a reversed film forward, one that reads motion calls it backward.
+    UserError where the run has no training state.
     """
     config = read_config(run)
     state = newest_state(run / "checkpoints")
@@ -47,4 +54,28 @@ def control_accuracies(
             videos.held_out, replace(reader, control=control), windows_per_video, config.seed, config.augment
         )
         found[control] = held_out_accuracy(model, transform, windows, accelerator, workers)
+    if codec:
+        with TemporaryDirectory() as folder:
+            for name, backward in (("encoded", False), ("reversed", True)):
+                again = [encode_again(source, Path(folder) / name, backward) for source in videos.held_out]
+                plain = replace(reader, control="none", index_cache=None, reader="pyav")
+                windows = HeldOutWindows(again, plain, windows_per_video, config.seed)
+                found[name] = held_out_accuracy(model, transform, windows, accelerator, workers)
     return found
+
+
+def encode_again(source: Source, folder: Path, backward: bool) -> Source:
+    """The source's frames encoded with x264, as they are or last frame first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{source.name}.mp4"
+    frames = read_frames(source.path, range(source.info.num_frames))
+    height, width = (length // 2 * 2 for length in frames.shape[1:3])
+    with av.open(str(target), "w") as container:
+        stream = container.add_stream("libx264", rate=round(source.info.fps), options={"preset": "veryfast"})
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        for frame in frames[::-1] if backward else frames:
+            picture = np.ascontiguousarray(frame[:height, :width])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    motion = source.motion[::-1].copy() if backward else source.motion
+    return replace(source, path=str(target), info=probe(target), motion=motion)

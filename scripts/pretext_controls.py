@@ -30,6 +30,9 @@ class Options:
 
     run: Annotated[Path, tyro.conf.Positional]
     """Folder of a pretraining run."""
+    codec: bool = False
+    """Also encode the held-out videos again, as they are and last frame first. A reversed film must be called backward:
+    arrow of time is then wrong about as often as it was right."""
     windows_per_video: int = 16
     """Windows of each held-out video."""
     workers: int = 2
@@ -41,11 +44,11 @@ class Options:
 def main() -> int:
     """Print a table for each control and write them all to one file."""
     options = parse(Options, sys.argv[1:], "pretext_controls.py")
-    found = control_accuracies(options.run, Accelerator(), options.windows_per_video, options.workers)
+    found = control_accuracies(options.run, Accelerator(), options.windows_per_video, options.workers, options.codec)
     above = []
     for control, accuracies in found.items():
         print(f"\ncontrol: {control}\n{validation_table(plain_accuracies(accuracies))}", flush=True)
-        if control != "none":
+        if control in ("no_signal", "still"):
             above += [f"{task} under {control}" for task, entry in accuracies.items() if entry.ci_low > entry.chance]
     write_json(
         options.out or options.run / "controls.json",
