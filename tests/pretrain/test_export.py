@@ -86,7 +86,7 @@ def test_nan_and_a_wrong_shape_are_differences() -> None:
     with pytest.raises(export.ExportError, match="by nan"):
         export._check("ONNX", module, backbone, lambda clips: [torch.full((len(c), dim), torch.nan) for c in clips])
     with pytest.raises(
-        export.ExportError, match=r"gives shape \(1, 3\) for a batch of 1, not \(1, 192\); no file was left"
+        export.ExportError, match=r"gives shape \(1, 3\) for a batch of 1, not \(1, 128\); no file was left"
     ):
         export._check("ONNX", module, backbone, lambda clips: [torch.zeros(len(c), 3) for c in clips])
 
