@@ -21,7 +21,7 @@ from pretrain.errors import UserError
 from pretrain.intervals import Accuracy
 from pretrain.model import PretextModel
 from pretrain.prepare import prepare_videos, window_reader
-from pretrain.train import read_config
+from pretrain.run_folder import read_config
 from pretrain.validate import held_out_accuracy
 
 

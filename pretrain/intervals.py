@@ -58,3 +58,8 @@ def clustered_accuracy(right: Sequence[int], clips: Sequence[int], chance: float
         clips=int(total),
         videos=videos,
     )
+
+
+def as_dicts(accuracies: dict[str, Accuracy]) -> dict[str, dict[str, float]]:
+    """Accuracies by name, for JSON."""
+    return {name: entry.as_dict() for name, entry in accuracies.items()}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import sys
 import time
 from datetime import timedelta
@@ -17,26 +15,24 @@ from accelerate.utils import DistributedType, gather_object
 from torch import Tensor
 
 from pretrain.backbones import build_backbone, save_backbone
-from pretrain.checkpoint import load_state, newest_state, read_meta, save_state, whole_states
-from pretrain.cli import flags_of, parse, run_command
+from pretrain.checkpoint import load_state, read_meta, save_state
+from pretrain.cli import parse, run_command
 from pretrain.config import PretrainConfig
 from pretrain.cpu import keep_freed_memory
 from pretrain.data.transforms import ClipTransform
 from pretrain.data.windows import Batch, HeldOutWindows, Share, TrainWindows, load_batches
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json, write_text
-from pretrain.intervals import Accuracy
+from pretrain.intervals import Accuracy, as_dicts
 from pretrain.launch import start_cpu_processes
+from pretrain.meter import Meter
 from pretrain.model import PretextModel, objective
 from pretrain.prepare import clip_geometry, enlarged, prepare_videos, split_catalogue, window_reader
+from pretrain.run_folder import as_json, check_before_start
 from pretrain.schedule import lr_at
 from pretrain.stopping import StopRequest
 from pretrain.tracking import JsonLinesTracker, clock, plot_curves, progress_line, validation_table
 from pretrain.validate import device_clips, held_out_accuracy
-
-# what may differ between a run and the run that goes on from it, because it changes no weight
-FREE_TO_CHANGE = {"output", "resume", "log_every", "validate_every", "save_every", "keep_states", "held_out_windows"}
-FREE_TO_CHANGE |= {"data.workers", "data.cache"}
 
 
 def main() -> None:
@@ -60,60 +56,6 @@ def pretrain(config: PretrainConfig) -> int:
     split_catalogue(config)
     accelerator = make_accelerator(config)
     return Run(config, accelerator, PretextModel(backbone, config.tasks), state).train()
-
-
-def check_before_start(config: PretrainConfig) -> Path | None:
-    """The state to go on from, if any; UserError for a run folder that does not fit."""
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("device is cuda, but no CUDA device is available here: use --device auto or cpu")
-    folder = config.output / "checkpoints"
-    if not config.resume:
-        if whole_states(folder):
-            raise UserError(
-                f"{config.output} already holds a run: add --resume to go on with it, or choose another --output"
-            )
-        return None
-    state = newest_state(folder)
-    if state is None:
-        return None
-    before, now = read_meta(state)["config"], as_json(config)
-    changed = [
-        f"{key}: was {before.get(key)!r}, is {now.get(key)!r}"
-        for key in sorted({*before, *now} - FREE_TO_CHANGE)
-        if before.get(key) != now.get(key)
-    ]
-    if changed:
-        raise UserError(
-            f"cannot go on with {config.output}: these settings differ from the run's own:\n{problem_list(changed)}\n"
-            "Set them back, or start a new run with another --output"
-        )
-    return state
-
-
-def as_json(config: PretrainConfig) -> dict[str, Any]:
-    """The configuration as flat `section.key` to JSON values."""
-    flat: dict[str, Any] = {}
-
-    def walk(value: Any, prefix: str) -> None:
-        for entry in dataclasses.fields(value):
-            item = getattr(value, entry.name)
-            if dataclasses.is_dataclass(item):
-                walk(item, f"{prefix}{entry.name}.")
-            else:
-                plain = str(item) if isinstance(item, Path) else item
-                flat[prefix + entry.name] = list(plain) if isinstance(plain, tuple) else plain
-
-    walk(config, "")
-    return flat
-
-
-def read_config(run: Path) -> PretrainConfig:
-    """The configuration that a run saved. UserError where `run` is no run folder."""
-    file = run / "config.json"
-    if not file.exists():
-        raise UserError(f"{run} is not a run folder: it has no config.json; give the --output folder of pretrain.py")
-    saved = json.loads(file.read_text(encoding="utf-8"))
-    return parse(PretrainConfig, flags_of(saved), "config.json")
 
 
 def make_accelerator(config: PretrainConfig) -> Accelerator:
@@ -354,7 +296,7 @@ class Run:
             if key in ("accuracy", "ci_low", "ci_high")
         }
         self.accelerator.log(flat, step=step)
-        self.say(f"held-out accuracy after step {step}\n{validation_table(plain_accuracies(accuracies))}", flush=True)
+        self.say(f"held-out accuracy after step {step}\n{validation_table(as_dicts(accuracies))}", flush=True)
         return accuracies
 
     def _save(self, step: int, accuracies: dict[str, Accuracy]) -> None:
@@ -389,7 +331,7 @@ class Run:
                 "border_crop": list(self.config.data.border_crop),
             },
             "steps": step,
-            "held_out_accuracy": plain_accuracies(accuracies),
+            "held_out_accuracy": as_dicts(accuracies),
         }
 
     def _save_bad_videos(self) -> None:
@@ -406,7 +348,7 @@ class Run:
             summary = {
                 "steps": self.config.optim.steps,
                 "seconds": round(meter.total_seconds(), 1),
-                "pretext": plain_accuracies(accuracies),
+                "pretext": as_dicts(accuracies),
                 "backbone": str(run / "backbone" / "backbone.safetensors"),
             }
             write_json(run / "summary.json", summary)
@@ -416,11 +358,6 @@ class Run:
             flush=True,
         )
         self.accelerator.end_training()
-
-
-def plain_accuracies(accuracies: dict[str, Accuracy]) -> dict[str, dict[str, float]]:
-    """For JSON."""
-    return {name: entry.as_dict() for name, entry in accuracies.items()}
 
 
 def make_optimizer(model: PretextModel, config: PretrainConfig) -> torch.optim.AdamW:
@@ -442,47 +379,3 @@ def tensorboard_tracker(run: Path, accelerator: Accelerator, first_step: int) ->
     tracker = TensorBoardTracker(run_name="tensorboard", logging_dir=str(run), purge_step=first_step + 1)
     tracker.start()
     return [tracker]
-
-
-class Meter:
-    """Sums between two lines of the log; numbers leave the device only when a line is made."""
-
-    def __init__(self, first_step: int, total_steps: int, clips_per_step: int) -> None:
-        self.total_steps, self.clips_per_step = total_steps, clips_per_step
-        self.began = self.since = time.perf_counter()
-        self.paused = 0.0
-        self.data_seconds = 0.0
-        self.steps = 0
-        self.sums: dict[str, Tensor] = {}
-        self._left = time.perf_counter()
-        self._first_step = first_step
-
-    def add(self, parts: dict[str, Tensor]) -> None:
-        """Count a step."""
-        self.steps += 1
-        for key, value in parts.items():
-            self.sums[key] = self.sums.get(key, torch.zeros_like(value)) + value
-        self._left = time.perf_counter()
-
-    def resume(self) -> None:
-        """Time since the last step went into validation or saving, not training."""
-        self.since += time.perf_counter() - self._left
-        self._left = time.perf_counter()
-
-    def total_seconds(self) -> float:
-        """Seconds since the loop began."""
-        return time.perf_counter() - self.began
-
-    def values(self, step: int, accelerator: Accelerator) -> dict[str, float]:
-        """Means since the last call, over all processes."""
-        seconds = time.perf_counter() - self.since
-        sums = accelerator.reduce(torch.stack(list(self.sums.values())), "mean").tolist()
-        means = {f"train/{key}": value / self.steps for key, value in zip(self.sums, sums, strict=True)}
-        speed = {
-            "speed/clips_per_second": self.steps * self.clips_per_step / seconds,
-            "speed/step_seconds": seconds / self.steps,
-            "speed/data_wait_share": self.data_seconds / seconds,
-            "speed/seconds_left": seconds / self.steps * (self.total_steps - step),
-        }
-        self.since, self.data_seconds, self.steps, self.sums = time.perf_counter(), 0.0, 0, {}
-        return means | speed

@@ -13,8 +13,8 @@ from accelerate import Accelerator
 from pretrain.cli import parse, run_command
 from pretrain.controls import control_accuracies
 from pretrain.files import write_json
+from pretrain.intervals import as_dicts
 from pretrain.tracking import validation_table
-from pretrain.train import plain_accuracies
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ def main() -> int:
     found = control_accuracies(options.run, Accelerator(), options.windows_per_video, options.workers, options.codec)
     above = []
     for control, accuracies in found.items():
-        print(f"\ncontrol: {control}\n{validation_table(plain_accuracies(accuracies))}", flush=True)
+        print(f"\ncontrol: {control}\n{validation_table(as_dicts(accuracies))}", flush=True)
         if control in ("no_signal", "still"):
             above += [f"{task} under {control}" for task, entry in accuracies.items() if entry.ci_low > entry.chance]
     write_json(
         options.out or options.run / "controls.json",
-        {control: plain_accuracies(accuracies) for control, accuracies in found.items()},
+        {control: as_dicts(accuracies) for control, accuracies in found.items()},
     )
     print(f"\nabove chance without signal: {', '.join(above)}" if above else "\nevery control lies at chance")
     return 1 if above else 0

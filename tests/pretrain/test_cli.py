@@ -8,7 +8,7 @@ import pytest
 from pretrain.cli import flags_of, parse, run_command
 from pretrain.config import PretrainConfig
 from pretrain.errors import UserError
-from pretrain.train import as_json
+from pretrain.run_folder import as_json
 
 ROOT = Path(__file__).parents[2]
 

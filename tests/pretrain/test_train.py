@@ -20,8 +20,9 @@ from pretrain.checkpoint import newest_state, whole_states
 from pretrain.config import PretrainConfig
 from pretrain.errors import UserError
 from pretrain.prepare import split_catalogue
+from pretrain.run_folder import as_json
 from pretrain.tracking import read_log
-from pretrain.train import as_json, pretrain
+from pretrain.train import pretrain
 from tests.pretrain.conftest import changed
 
 ROOT = Path(__file__).parents[2]
