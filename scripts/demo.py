@@ -60,7 +60,7 @@ def report(seconds: float) -> None:
     run = json.loads((ROOT / DEMO / "pretrain" / "summary.json").read_text(encoding="utf-8"))
     write_json(ROOT / DEMO / "summary.json", {"seconds": round(seconds, 1), "pretext": run["pretext"]})
     print(
-        f"\nHeld-out cameras, after {run['steps']} steps ({clock(run['seconds'])} of training):\n"
+        f"\nHeld-out cameras, after {run['steps']} steps:\n"
         f"{validation_table(run['pretext'])}\n\n"
         f"weights   {DEMO / 'backbone' / 'backbone.safetensors'}\n"
         f"curves    {DEMO / 'pretrain' / 'curves.png'}\n"
