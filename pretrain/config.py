@@ -105,8 +105,8 @@ class PretrainConfig:
     """Decides everything random."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes a GPU where there is one."""
-    precision: Literal["no", "bf16", "fp16"] = "no"
-    """Mixed precision of the forward pass; `no` is float32."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Precision of the forward pass; weights are float32. It decides, whatever --mixed_precision tells accelerate."""
     compile: bool = False
     """torch.compile for the backbone."""
     log_every: int = 20

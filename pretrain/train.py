@@ -62,7 +62,7 @@ def make_accelerator(config: PretrainConfig) -> Accelerator:
     """The one place where Accelerate is configured."""
     accelerator = Accelerator(
         cpu=config.device == "cpu",
-        mixed_precision=config.precision,
+        mixed_precision="no" if config.precision == "fp32" else config.precision,
         kwargs_handlers=[
             # the first process group call comes after every process has opened its share of the videos
             InitProcessGroupKwargs(timeout=timedelta(hours=2)),
@@ -118,6 +118,12 @@ class Run:
         if state is not None:
             load_state(state, model, optimizer)
             self.first_step = read_meta(state)["step"]
+        starts = gather_object([self.first_step])
+        if len(set(starts)) > 1:
+            raise UserError(
+                f"the processes would start from different steps ({starts}): {config.output} must lie on a file system "
+                "that all machines share"
+            )
         if config.compile:
             model.backbone.compile()
         self.plain = model
