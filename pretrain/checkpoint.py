@@ -31,12 +31,15 @@ def save_state(
 ) -> Path:
     """Write the state after `step` steps and drop all but the newest `keep` whole states. Returns its folder.
 
-    On a full disk nothing is left of the new state, the older ones stand, and a UserError says so.
+    A whole state of the same step stays as it is: it can only be the same. On a full disk nothing is left of the new
+    state, the older ones stand, and a UserError says so.
     """
     final = folder / f"step-{step:08d}"
     hidden = folder / f".step-{step:08d}.{os.getpid()}.tmp"
     folder.mkdir(parents=True, exist_ok=True)
     _drop_unfinished(folder)
+    if final == newest_state(folder):
+        return final
     optimizer_tensors, optimizer_rest = _split_optimizer(optimizer)
     tensors = {f"model.{key}": value for key, value in model.state_dict().items()} | optimizer_tensors
     try:
@@ -53,7 +56,7 @@ def save_state(
         }
         (hidden / "state.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
         sync_folder(hidden)
-        if final.exists():
+        if final.exists():  # damaged, or it would have been the newest
             shutil.rmtree(final)
         os.replace(hidden, final)
         sync_folder(folder)

@@ -182,9 +182,12 @@ def test_a_damaged_state_is_passed_over(tiny_config: PretrainConfig) -> None:
 def test_resuming_a_finished_run_changes_nothing(tiny_config: PretrainConfig) -> None:
     pretrain(tiny_config)
     before = final_tensors(tiny_config.output)
+    written = (newest_state(tiny_config.output / "checkpoints") / "state.json").stat().st_ino  # type: ignore[operator]
     assert pretrain(changed(tiny_config, resume=True)) == 0
     after = final_tensors(tiny_config.output)
     assert all(torch.equal(before[key], after[key]) for key in before)
+    # the only good state is never deleted, not even to be written again
+    assert (newest_state(tiny_config.output / "checkpoints") / "state.json").stat().st_ino == written  # type: ignore[operator]
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_optimiser_moves(
