@@ -70,7 +70,7 @@ class H264Writer:
             "preset": "veryfast",
             "tune": "fastdecode",
             "crf": str(settings.chosen_quality),
-            "x264-params": f"keyint={settings.gop}:min-keyint=1:scenecut=0:bframes=0:ref=1:log-level=none",
+            "x264-params": f"keyint={settings.gop}:min-keyint=1:scenecut=0:bframes=0:ref=1:mbtree=0:log-level=none",
         }
         rate = Fraction(info.fps).limit_denominator(1001)
         self._stream = self._container.add_stream("libx264", rate=rate, options=options)
