@@ -38,7 +38,7 @@ def save_state(
     hidden = folder / f".step-{step:08d}.{os.getpid()}.tmp"
     folder.mkdir(parents=True, exist_ok=True)
     _drop_unfinished(folder)
-    if final == newest_state(folder):
+    if final.exists() and final == newest_state(folder):  # looked for only then: it reads a whole state
         return final
     optimizer_tensors, optimizer_rest = _split_optimizer(optimizer)
     tensors = {f"model.{key}": value for key, value in model.state_dict().items()} | optimizer_tensors

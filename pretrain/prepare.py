@@ -41,7 +41,11 @@ def cache_folder(config: PretrainConfig) -> Path:
     return config.data.cache or config.output.parent / "cache"
 
 
-def split_catalogue(config: PretrainConfig) -> tuple[Catalogue, Catalogue, int]:
+Split = tuple[Catalogue, Catalogue, int]
+"""Training videos, held-out videos, and how many a quarantine list took away."""
+
+
+def split_catalogue(config: PretrainConfig) -> Split:
     """Training and held-out videos of the catalogue's training split, and how many the quarantine list took away."""
     catalogue = open_training_catalogue(config.catalogue)
     bad = set(read_quarantine(config.data.quarantine)) if config.data.quarantine else set()
@@ -85,14 +89,20 @@ def window_reader(config: PretrainConfig, spec: BackboneSpec) -> WindowReader:
 
 
 def prepare_videos(
-    config: PretrainConfig, window_frames: int, rank: int, world_size: int, wait: Callable[[], None]
+    config: PretrainConfig,
+    window_frames: int,
+    rank: int,
+    world_size: int,
+    wait: Callable[[], None],
+    split: Split | None = None,
 ) -> Videos:
     """Open every video once: length, packet index, motion, all cached. Processes share the work, then read the caches.
 
+    `split` is what `split_catalogue` gave, where the caller has it already: a large catalogue takes seconds to open.
     Raises UserError naming every unreadable video when they are more than `data.max_bad_fraction`, and when no video
     is long enough.
     """
-    train, held_out, quarantined = split_catalogue(config)
+    train, held_out, quarantined = split_catalogue(config) if split is None else split
     videos = [*train, *held_out]
     paths = proxy_paths(config, videos)
     _open_all(config, videos[rank::world_size], paths, show=rank == 0)

@@ -27,7 +27,7 @@ from pretrain.intervals import Accuracy, as_dicts
 from pretrain.launch import start_cpu_processes
 from pretrain.meter import Meter
 from pretrain.model import PretextModel, objective
-from pretrain.prepare import clip_geometry, enlarged, prepare_videos, split_catalogue, window_reader
+from pretrain.prepare import Split, clip_geometry, enlarged, prepare_videos, split_catalogue, window_reader
 from pretrain.run_folder import as_json, check_before_start
 from pretrain.schedule import lr_at
 from pretrain.stopping import StopRequest
@@ -53,9 +53,9 @@ def pretrain(config: PretrainConfig) -> int:
     torch.manual_seed(config.seed)
     backbone = build_backbone(config.backbone)
     clip_geometry(config, backbone.spec)
-    split_catalogue(config)
+    split = split_catalogue(config)
     accelerator = make_accelerator(config)
-    return Run(config, accelerator, PretextModel(backbone, config.tasks), state).train()
+    return Run(config, accelerator, PretextModel(backbone, config.tasks), split, state).train()
 
 
 def make_accelerator(config: PretrainConfig) -> Accelerator:
@@ -85,7 +85,7 @@ class Run:
     """One process's side of a run: what is built once, and the loop."""
 
     def __init__(
-        self, config: PretrainConfig, accelerator: Accelerator, model: PretextModel, state: Path | None
+        self, config: PretrainConfig, accelerator: Accelerator, model: PretextModel, split: Split, state: Path | None
     ) -> None:
         self.config, self.accelerator, self.tasks = config, accelerator, config.tasks
         spec = model.backbone.spec
@@ -96,6 +96,7 @@ class Run:
             accelerator.process_index,
             accelerator.num_processes,
             accelerator.wait_for_everyone,
+            split,
         )
         share = Share(
             batch_size=config.optim.batch_size,
