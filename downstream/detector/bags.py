@@ -1,0 +1,70 @@
+"""What every loss of the detector sees: a batch of bags, scored; and choosing instances from them.
+
+A bag is a video's snippets (in spatiotemporal detection: the cells of all its snippets). Losses know instances and a
+mask, nothing of time, unless they say so.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Bags(NamedTuple):
+    """B scored bags of T instances. All float32, whatever precision the forward pass had."""
+
+    labels: Tensor
+    """(B,): 1 = contains an anomaly somewhere, 0 = normal."""
+    mask: Tensor
+    """bool (B, T): true where there is an instance, false where there is padding. Every bag has at least one."""
+    log_scores: Tensor
+    """(B, T): log of the anomaly score; finite everywhere, of no meaning on padding."""
+    features: Tensor
+    """(B, T, D): what the scoring head saw."""
+    embeddings: Tensor | None = None
+    """(B, T, E): of the clustering branch, where the detector has one."""
+    teacher_scores: Tensor | None = None
+    """(B, T) in [0, 1], without gradient: of the exponential moving average of the detector, where there is one."""
+
+    @property
+    def scores(self) -> Tensor:
+        """(B, T) in [0, 1], 0 on padding."""
+        return self.log_scores.exp() * self.mask
+
+    @property
+    def abnormal(self) -> Tensor:
+        """bool (B,)."""
+        return self.labels > 0.5
+
+
+Parts = dict[str, Tensor]
+"""Named, detached parts of a loss, for the log."""
+
+
+def num_top(mask: Tensor, k: int | None, divisor: int = 16) -> Tensor:
+    """int64 (B,): instances to take of each bag: `k`, or `count // divisor + 1`; never more than the bag has."""
+    count = mask.sum(dim=1)
+    wanted = count // divisor + 1 if k is None else torch.full_like(count, k)
+    return torch.minimum(wanted, count)
+
+
+def top_mask(values: Tensor, mask: Tensor, k: Tensor) -> Tensor:
+    """bool (B, T): the `k[b]` greatest of each bag's instances. Ties go to the earlier instance; no gradient."""
+    order = values.detach().masked_fill(~mask, -torch.inf).argsort(dim=1, descending=True, stable=True)
+    rank = torch.empty_like(order).scatter_(
+        1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
+    )
+    return (rank < k.unsqueeze(1)) & mask
+
+
+def mean_of(values: Tensor, chosen: Tensor) -> Tensor:
+    """(B,): mean of `values` (B, T) over the chosen instances of each bag; 0 for a bag with none."""
+    return (values * chosen).sum(dim=1) / chosen.sum(dim=1).clamp(min=1)
+
+
+def cross_entropy(log_scores: Tensor, targets: Tensor) -> Tensor:
+    """Binary cross-entropy, elementwise, of scores given as logarithms: exact however near the scores are to 0 or 1."""
+    log_scores = log_scores.clamp(max=-1e-7)
+    return -(targets * log_scores + (1 - targets) * torch.log(-torch.expm1(log_scores)))

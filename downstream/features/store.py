@@ -1,0 +1,251 @@
+"""A feature set on disk: one memory-mappable array of all snippets, and a manifest that says what they are.
+
+    FOLDER/manifest.json            format, kind, name of the array file, one entry a video
+    FOLDER/features-3f2a90....npy   (total snippets, crops, dim), float16 or float32
+
+The manifest is renamed into place last and names the array by its own hash: a kill at any moment leaves the old set or
+the new one. While a set is being made, finished videos lie in `FOLDER/parts/`, one file each, so that making it can go
+on after a kill and several processes can share the work.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from downstream.features.kind import FeatureKind, VideoEntry
+from pretrain.errors import UserError, nearest, problem_list
+from pretrain.files import replacing, write_json
+
+FORMAT = "anomaly-pretext/features/1"
+MANIFEST = "manifest.json"
+DTYPES = ("float16", "float32")
+
+
+class FeatureSet:
+    """Features of many videos, read from disk only where they are asked for."""
+
+    def __init__(self, folder: Path, kind: FeatureKind, videos: Sequence[VideoEntry], array: NDArray[Any]) -> None:
+        self.folder, self.kind = folder, kind
+        self.videos: Mapping[str, VideoEntry] = MappingProxyType({video.name: video for video in videos})
+        """Entries by name, in stored order."""
+        self._array = array
+
+    @staticmethod
+    def open(folder: Path) -> FeatureSet:
+        """Open a set; UserError where it is none, not whole, or of another format. Reads the manifest only."""
+        manifest = read_manifest(folder)
+        try:
+            kind = FeatureKind.from_json(manifest["kind"])
+            videos = [VideoEntry(**entry) for entry in manifest["videos"]]
+            file = folder / str(manifest["array"])
+            array = np.load(file, mmap_mode="r", allow_pickle=False)
+        except (KeyError, TypeError, OSError, ValueError, EOFError) as error:
+            raise UserError(f"{folder} is no whole feature set ({error!r}); make it again") from error
+        total = sum(video.snippets for video in videos)
+        if array.shape != (total, len(kind.crops), kind.dim) or array.dtype.name not in DTYPES:
+            raise UserError(
+                f"{file} holds {array.dtype} {array.shape}, but {folder / MANIFEST} promises {total} snippets x "
+                f"{len(kind.crops)} crops x {kind.dim}: the two are not of one set; make it again"
+            )
+        return FeatureSet(folder, kind, videos, array)
+
+    def read(self, name: str) -> NDArray[Any]:
+        """(snippets, crops, dim) in the stored type, a view of the file: only the pages that are used are read."""
+        video = self.videos[name]
+        view: NDArray[Any] = self._array[video.offset : video.offset + video.snippets]
+        return view
+
+    def check_finite(self, names: Iterable[str] | None = None) -> None:
+        """UserError naming every video that holds NaN or infinity, and its first snippet; reads all of them."""
+        bad = [text for name in (names or self.videos) if (text := not_finite(name, self.read(name)))]
+        if bad:
+            raise UserError(f"{self.folder}: {len(bad)} video(s) with values that are not finite:\n{problem_list(bad)}")
+
+
+def not_finite(name: str, features: NDArray[Any]) -> str:
+    """Where features (snippets, ...) are NaN or infinite, in words; an empty string where nowhere."""
+    rows = np.flatnonzero(~np.isfinite(features).reshape(len(features), -1).all(axis=1))
+    return f"'{name}': {len(rows)} of {len(features)} snippets, the first is {rows[0]}" if len(rows) else ""
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a set; UserError where there is none or it is of another format."""
+    file = folder / MANIFEST
+    if not file.is_file():
+        unfinished = (
+            "; it was begun and not finished: run the same command again" if (folder / "parts").exists() else ""
+        )
+        raise UserError(
+            f"{folder} is no feature set: there is no {MANIFEST}{unfinished}. Make one with "
+            "scripts/extract_features.py or scripts/import_features.py"
+        )
+    try:
+        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{file} is not JSON ({error}); make the set again") from error
+    found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
+    if found != FORMAT:
+        raise UserError(f"{file} has format {found!r}; this version reads {FORMAT!r}. Make the set again")
+    return manifest
+
+
+class FeatureWriter:
+    """Makes a feature set video by video, and goes on with one that was begun.
+
+    `add` may be called by many processes for different videos; `finish` by one, when all have added. Parts of another
+    kind or type in the folder are refused: a folder holds one set.
+    """
+
+    def __init__(self, folder: Path, kind: FeatureKind, dtype: str = "float16") -> None:
+        if dtype not in DTYPES:
+            raise UserError(f"dtype '{dtype}'{nearest(dtype, DTYPES)}; features are stored as {' or '.join(DTYPES)}")
+        self.folder, self.kind, self.dtype = folder, kind, dtype
+        self._parts = folder / "parts"
+        self._before = FeatureSet.open(folder) if (folder / MANIFEST).exists() else None
+        self._refuse_other_kind()
+        self._parts.mkdir(parents=True, exist_ok=True)
+        write_json(self._parts / "kind.json", kind.as_json() | {"dtype": dtype})
+
+    def has(self, name: str) -> bool:
+        """Whether that video is done: a part of its own, or in the finished set."""
+        return self._part(name).exists() or (self._before is not None and name in self._before.videos)
+
+    def add(
+        self,
+        name: str,
+        features: NDArray[Any],
+        *,
+        frames: int | None = None,
+        fps: float | None = None,
+        snippet_frames: int | None = None,
+    ) -> None:
+        """Store one video's features (snippets, crops, dim), atomically.
+
+        `snippet_frames` defaults to the kind's. UserError, with nothing stored: wrong shape, no snippet, or values
+        that are not finite in the stored type.
+        """
+        expected = (len(self.kind.crops), self.kind.dim)
+        if features.ndim != 3 or features.shape[1:] != expected or not len(features):
+            raise UserError(
+                f"'{name}': features of shape {features.shape}; expected (snippets >= 1, {expected[0]} crop(s), "
+                f"{expected[1]} numbers)"
+            )
+        if wrong := not_finite(name, features):
+            raise UserError(f"not a finite number in {wrong}; mend or leave out that video")
+        with np.errstate(over="ignore"):
+            stored = np.ascontiguousarray(features, dtype=self.dtype)
+        if wrong := not_finite(name, stored):
+            raise UserError(f"too large for {self.dtype} (beyond 65504): {wrong}; store the set as float32")
+        entry = {"frames": frames, "fps": fps, "snippet_frames": snippet_frames or self.kind.snippet_frames}
+        meta = {"name": name, "entry": json.dumps(entry)}
+        with replacing(self._part(name)) as temporary:
+            save_file({"features": stored}, temporary, metadata=meta)
+
+    def finish(self, names: Sequence[str] | None = None) -> FeatureSet:
+        """Join the parts (and what the finished set held before) to one array, in the order of `names`.
+
+        Default order: the videos of the set that was there, then the new ones by name. Without a video: UserError.
+        """
+        parts = self._part_names()
+        before = self._before.videos if self._before is not None else {}
+        order = [name for name in names if name in parts or name in before] if names is not None else []
+        order += [name for name in [*before, *sorted(parts)] if name not in set(order)]
+        order = list(dict.fromkeys(order))
+        if not order:
+            raise UserError(f"no video has features, {self.folder} stays empty; see the messages above")
+        entries: list[VideoEntry] = []
+        temporary = self.folder / ".features.tmp.npy"
+        digest = hashlib.sha256()
+        rows = sum(self._snippets(name, parts) for name in order)
+        target = np.lib.format.open_memmap(
+            temporary, mode="w+", dtype=self.dtype, shape=(rows, len(self.kind.crops), self.kind.dim)
+        )
+        offset = 0
+        for name in order:
+            features, entry = self._stored(name, parts, offset)
+            target[offset : offset + len(features)] = features
+            digest.update(features.tobytes())
+            entries.append(entry)
+            offset += len(features)
+        target.flush()
+        del target
+        array = self.folder / f"features-{digest.hexdigest()[:16]}.npy"
+        temporary.replace(array)
+        manifest = {
+            "format": FORMAT,
+            "kind": self.kind.as_json(),
+            "dtype": self.dtype,
+            "array": array.name,
+            "array_sha256": digest.hexdigest(),
+            "videos": [{field: getattr(entry, field) for field in VideoEntry.__slots__} for entry in entries],
+        }
+        write_json(self.folder / MANIFEST, manifest)
+        for old in self.folder.glob("features-*.npy"):
+            if old != array:
+                old.unlink()
+        shutil.rmtree(self._parts)
+        return FeatureSet.open(self.folder)
+
+    def _part(self, name: str) -> Path:
+        # names may hold any character; a digest is a file name everywhere
+        return self._parts / f"{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.safetensors"
+
+    def _part_names(self) -> dict[str, Path]:
+        found = {}
+        for path in sorted(self._parts.glob("*.safetensors")):
+            if path.name.startswith("."):
+                continue  # what a killed process left half-written
+            try:
+                with safe_open(path, framework="numpy") as file:
+                    found[file.metadata()["name"]] = path
+            except (SafetensorError, OSError, KeyError, TypeError) as error:
+                raise UserError(f"{path} is damaged ({error}); delete it and run again") from error
+        return found
+
+    def _stored(self, name: str, parts: Mapping[str, Path], offset: int) -> tuple[NDArray[Any], VideoEntry]:
+        if name in parts:
+            with safe_open(parts[name], framework="numpy") as file:
+                features = file.get_tensor("features")
+                values = json.loads(file.metadata()["entry"])
+        else:
+            assert self._before is not None
+            features, old = self._before.read(name), self._before.videos[name]
+            values = {"frames": old.frames, "fps": old.fps, "snippet_frames": old.snippet_frames}
+        return features, VideoEntry(name=name, offset=offset, snippets=len(features), **values)
+
+    def _snippets(self, name: str, parts: Mapping[str, Path]) -> int:
+        if name in parts:
+            with safe_open(parts[name], framework="numpy") as file:
+                return int(file.get_slice("features").get_shape()[0])
+        assert self._before is not None
+        return self._before.videos[name].snippets
+
+    def _refuse_other_kind(self) -> None:
+        file = self._parts / "kind.json"
+        if self._before is not None:
+            differences = self._before.kind.differences(self.kind)
+            if read_manifest(self.folder)["dtype"] != self.dtype:
+                differences.append(f"dtype: {read_manifest(self.folder)['dtype']!r}, {self.dtype!r}")
+        elif file.exists():
+            values = json.loads(file.read_text(encoding="utf-8"))
+            dtype = values.pop("dtype")
+            differences = FeatureKind.from_json(values).differences(self.kind)
+            differences += [] if dtype == self.dtype else [f"dtype: {dtype!r}, {self.dtype!r}"]
+        else:
+            differences = []
+        if differences:
+            raise UserError(
+                f"{self.folder} holds features of another kind (there, asked for):\n{problem_list(differences)}\n"
+                "Choose another folder, or delete that one"
+            )
