@@ -7,8 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from pretrain.accelerator import check_device
 from pretrain.checkpoint import newest_state, read_meta, whole_states
 from pretrain.cli import flags_of, parse
 from pretrain.config import PretrainConfig
@@ -21,14 +20,19 @@ FREE_TO_CHANGE |= {"data.workers", "data.cache"}
 
 def check_before_start(config: PretrainConfig) -> Path | None:
     """The state to go on from, if any; UserError for a run folder that does not fit."""
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("device is cuda, but no CUDA device is available here: use --device auto or cpu")
-    folder = config.output / "checkpoints"
-    if not config.resume:
+    check_device(config.device)
+    return state_to_resume(config, config.output, config.resume, FREE_TO_CHANGE)
+
+
+def state_to_resume(config: Any, output: Path, resume: bool, free_to_change: set[str]) -> Path | None:
+    """The newest state in `output/checkpoints` where `resume` asks for it; None for a fresh start.
+
+    UserError: a run is there and was not to be resumed, or settings other than `free_to_change` differ from its own.
+    """
+    folder = output / "checkpoints"
+    if not resume:
         if whole_states(folder):
-            raise UserError(
-                f"{config.output} already holds a run: add --resume to go on with it, or choose another --output"
-            )
+            raise UserError(f"{output} already holds a run: add --resume to go on with it, or choose another --output")
         return None
     state = newest_state(folder)
     if state is None:
@@ -36,19 +40,19 @@ def check_before_start(config: PretrainConfig) -> Path | None:
     before, now = read_meta(state)["config"], as_json(config)
     changed = [
         f"{key}: was {before.get(key)!r}, is {now.get(key)!r}"
-        for key in sorted({*before, *now} - FREE_TO_CHANGE)
+        for key in sorted({*before, *now} - free_to_change)
         if before.get(key) != now.get(key)
     ]
     if changed:
         raise UserError(
-            f"cannot go on with {config.output}: these settings differ from the run's own:\n{problem_list(changed)}\n"
+            f"cannot go on with {output}: these settings differ from the run's own:\n{problem_list(changed)}\n"
             "Set them back, or start a new run with another --output"
         )
     return state
 
 
-def as_json(config: PretrainConfig) -> dict[str, Any]:
-    """The configuration as flat `section.key` to JSON values."""
+def as_json(config: Any) -> dict[str, Any]:
+    """A configuration (nested dataclasses) as flat `section.key` to JSON values."""
     flat: dict[str, Any] = {}
 
     def walk(value: Any, prefix: str) -> None:
@@ -57,11 +61,17 @@ def as_json(config: PretrainConfig) -> dict[str, Any]:
             if dataclasses.is_dataclass(item):
                 walk(item, f"{prefix}{entry.name}.")
             else:
-                plain = str(item) if isinstance(item, Path) else item
-                flat[prefix + entry.name] = list(plain) if isinstance(plain, tuple) else plain
+                flat[prefix + entry.name] = plain(item)
 
     walk(config, "")
     return flat
+
+
+def plain(value: Any) -> Any:
+    """Paths as text and tuples as lists."""
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def read_config(run: Path) -> PretrainConfig:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
+from accelerate import Accelerator
 from accelerate.utils import DistributedType, gather_object
 from torch import Tensor
 
+from pretrain.accelerator import check_batch_size, make_accelerator
 from pretrain.backbones import build_backbone, save_backbone
 from pretrain.checkpoint import load_state, read_meta, save_state
 from pretrain.cli import parse, run_command
@@ -54,31 +54,9 @@ def pretrain(config: PretrainConfig) -> int:
     backbone = build_backbone(config.backbone)
     clip_geometry(config, backbone.spec)
     split = split_catalogue(config)
-    accelerator = make_accelerator(config)
+    accelerator = make_accelerator(config.device, config.precision)
+    check_batch_size(config.optim.batch_size, config.optim.accumulate, accelerator)
     return Run(config, accelerator, PretextModel(backbone, config.tasks), split, state).train()
-
-
-def make_accelerator(config: PretrainConfig) -> Accelerator:
-    """The one place where Accelerate is configured."""
-    accelerator = Accelerator(
-        cpu=config.device == "cpu",
-        mixed_precision="no" if config.precision == "fp32" else config.precision,
-        kwargs_handlers=[
-            # the first process group call comes after every process has opened its share of the videos
-            InitProcessGroupKwargs(timeout=timedelta(hours=2)),
-            DistributedDataParallelKwargs(gradient_as_bucket_view=True),
-        ],
-    )
-    known = (DistributedType.NO, DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)
-    if accelerator.distributed_type not in known:
-        raise UserError(f"pretraining runs on one process or with DDP, not with {accelerator.distributed_type.value}")
-    rounds = accelerator.num_processes * config.optim.accumulate
-    if config.optim.batch_size % rounds:
-        raise UserError(
-            f"optim.batch_size is {config.optim.batch_size}; it must be a multiple of {accelerator.num_processes} "
-            f"process(es) times optim.accumulate = {config.optim.accumulate}"
-        )
-    return accelerator
 
 
 class Run:

@@ -112,7 +112,9 @@ class CatalogueConfig:
     allow_missing: bool = False
     """Leave out listed videos that are not on disk, with a count in the log. Otherwise they are an error."""
     check_files: bool = True
-    """csv and json: look whether listed files exist, by one directory listing per folder. Other kinds always look."""
+    """Look whether listed videos exist. Off, for those who have lists and features but no videos: `path` is what the
+    list says (or root/name), nothing is looked for, and root need not exist where annotations is given. Not for
+    folder, and for xd_violence only with a train_videos.txt: both learn their videos from the files alone."""
 
 
 def merge_spans(spans: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

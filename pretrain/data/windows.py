@@ -85,21 +85,29 @@ class WindowReader:
         """
         held = np.minimum(frames, source.info.num_frames - 1)
         needed, position = np.unique(held, return_inverse=True)
-        top, bottom, left, right = self.border_crop
-        inner = replace(
-            source.info,
-            height=round(source.info.height * (1 - top - bottom)),
-            width=round(source.info.width * (1 - left - right)),
-        )
-        cover = cover_size(inner, self.height, self.width)
-        scaled = (even(cover[0] / (1 - top - bottom)), even(cover[1] / (1 - left - right)))
+        scaled, cover, (top, left) = covering(source.info, self.height, self.width, self.border_crop)
         decoded = read_frames(source.path, needed, size=scaled, reader=self.reader, cache=self.index_cache)
         # the middle of what the border leaves; where the shapes differ the longer side loses its ends
-        y = round(top * scaled[0]) + max(0, cover[0] - self.height) // 2
-        x = round(left * scaled[1]) + max(0, cover[1] - self.width) // 2
+        y = top + max(0, cover[0] - self.height) // 2
+        x = left + max(0, cover[1] - self.width) // 2
         y, x = min(y, scaled[0] - self.height), min(x, scaled[1] - self.width)
         cropped = decoded[:, y : y + self.height, x : x + self.width]
         return cropped[position.reshape(frames.shape)]
+
+
+def covering(
+    info: VideoInfo, height: int, width: int, border_crop: tuple[float, float, float, float]
+) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """How to decode frames of which `height` x `width` pixels are covered once the border is cut away.
+
+    `border_crop` are the shares cut off at top, bottom, left, right. Returns (height, width) to decode at, (height,
+    width) of what the border leaves, and (y, x) where that begins.
+    """
+    top, bottom, left, right = border_crop
+    inner = replace(info, height=round(info.height * (1 - top - bottom)), width=round(info.width * (1 - left - right)))
+    cover = cover_size(inner, height, width)
+    scaled = (even(cover[0] / (1 - top - bottom)), even(cover[1] / (1 - left - right)))
+    return scaled, cover, (round(top * scaled[0]), round(left * scaled[1]))
 
 
 def even(length: float) -> int:

@@ -1,22 +1,32 @@
-"""A CSV of videos: `path` and, where known, `name, label, split, class_name, group`; a million lines in seconds."""
+"""A CSV of videos, a million lines in seconds: `path` and, where known, more.
+
+    path,name,label,split,class_name,group,num_frames,fps,spans
+    cam3/0412.mp4,,abnormal,test,Fall,cam3,450,30,120:180 300:330
+
+Only `path` is needed. Spans are `start:end` in frames, counted from 0, the end outside, separated by spaces.
+"""
 
 from __future__ import annotations
 
 import csv
 import os
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from pretrain.data.catalogue import SPLITS, Catalogue, CatalogueConfig, Video
+from pretrain.data.catalogue import SPLITS, Catalogue, CatalogueConfig, Video, merge_spans
 from pretrain.data.catalogues.disk import check_listed, video_name
 from pretrain.data.catalogues.problems import Problems
+from pretrain.data.catalogues.spans import length_problems, span_problems
 from pretrain.errors import UserError, nearest
 
-COLUMNS = ("path", "name", "label", "split", "class_name", "group")
+COLUMNS = ("path", "name", "label", "split", "class_name", "group", "num_frames", "fps", "spans")
 _LABELS: dict[str, int | None] = {"": None, "0": 0, "1": 1, "normal": 0, "abnormal": 1}
 
 _Known = tuple[int | None, str, str | None, str | None]
 """label, split, class_name, group"""
+_Extent = tuple[tuple[tuple[int, int], ...], int | None, float | None]
+"""spans, num_frames, fps"""
+_NO_EXTENT: _Extent = ((), None, None)
 _MAX_KNOWN = 100_000
 """So many combinations are kept while reading: a list with a group per video must not fill the memory with them."""
 
@@ -53,7 +63,8 @@ def _read(file: TextIO, path: Path, root: str, problems: Problems) -> tuple[list
     _check_header(header, path)
     # An absent column is read from an empty cell that each row gets at its end.
     at = {column: header.index(column) if column in header else len(header) for column in COLUMNS}
-    at_path, at_name, *at_known = (at[column] for column in COLUMNS)
+    at_path, at_name, *at_known = (at[column] for column in COLUMNS[:6])
+    at_extent = [at[column] for column in COLUMNS[6:]] if set(COLUMNS[6:]) & set(header) else []
     known: dict[tuple[str, ...], _Known | str] = {}
     videos: list[Video] = []
     lines: list[int] = []
@@ -75,8 +86,14 @@ def _read(file: TextIO, path: Path, root: str, problems: Problems) -> tuple[list
         if isinstance(of_row, str) or not listed:
             problems.add(f"{path.name}:{reader.line_num}: {of_row if listed else 'the path is empty'}")
             continue
+        extent = _extent(of_row[0], *(row[column].strip() for column in at_extent)) if at_extent else _NO_EXTENT
+        if isinstance(extent, str):
+            problems.add(f"{path.name}:{reader.line_num}: {extent}")
+            continue
         name = row[at_name].strip() or video_name(listed.rpartition("/")[2])
-        videos.append(Video(name, listed if os.path.isabs(listed) else f"{root}/{listed}", *of_row))
+        spans, num_frames, fps = extent
+        whole = listed if os.path.isabs(listed) else f"{root}/{listed}"
+        videos.append(Video(name, whole, *of_row, spans, (), num_frames, fps))
         lines.append(reader.line_num)
     return videos, lines
 
@@ -89,6 +106,25 @@ def _known(label: str, split: str, class_name: str, group: str) -> _Known | str:
     if split not in SPLITS:
         return f"split '{split}' is neither train nor test"
     return _LABELS[label], split, class_name.strip() or None, group.strip() or None
+
+
+def _extent(label: int | None, num_frames: str, fps: str, spans: str) -> _Extent | str:
+    """The cells of one row as spans, frame count and rate, or what is wrong with them."""
+    frames, rate = _number(num_frames, int), _number(fps, float)
+    pairs = [[_number(edge, int) for edge in span.split(":")] for span in spans.split()]
+    odd = [span for span, pair in zip(spans.split(), pairs, strict=True) if [*map(type, pair)] != [int, int]]
+    if odd:
+        return f"span '{odd[0]}' is not start:end in whole frames, such as 120:180"
+    wrong = length_problems(frames, rate) or span_problems(pairs, frames, label)
+    return "; ".join(wrong) if wrong else (merge_spans((start, end) for start, end in pairs), frames, rate)
+
+
+def _number(text: str, of: type[int] | type[float]) -> Any:
+    """The number that a cell holds; None where it is empty, the text itself where it is none."""
+    try:
+        return of(text) if text else None
+    except ValueError:
+        return text
 
 
 def _check_header(header: list[str], path: Path) -> None:

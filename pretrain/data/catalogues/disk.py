@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from pretrain.data.catalogue import CatalogueConfig
 from pretrain.data.catalogues.problems import Problems
 from pretrain.errors import UserError
 
@@ -95,8 +96,8 @@ class OnDisk:
         """Whether a video of that name was found."""
         return video_name(name) in self._paths
 
-    def locate(self, name: str, where: str, problems: Problems, folder: str = "") -> str | None:
-        """The one path of `name`; otherwise None, and the problem is added, said to be at `where`.
+    def locate(self, name: str, where: str, problems: Problems, folder: str = "", listed: str = "") -> str | None:
+        """The one path of `name`, wherever it is `listed`; otherwise None, and the problem is added, at `where`.
 
         Of several files of that name, those in a folder called `folder` win (UCF-Crime's archive holds 50 videos
         twice), then a video file over folders of frames (ShanghaiTech users often keep both).
@@ -114,6 +115,29 @@ class OnDisk:
         else:
             problems.missing(f"{where}: no video '{name}' under {self.root}")
         return None
+
+
+class AsListed:
+    """Stands in for `OnDisk` where nobody looks at the disk: every listed video lies where its list says."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def has(self, name: str) -> bool:
+        """Always False: no file is known by its name."""
+        return False
+
+    def locate(self, name: str, where: str, problems: Problems, folder: str = "", listed: str = "") -> str:
+        """ROOT/listed, or ROOT/name where the list says no more than a name."""
+        return os.path.join(self.root, listed or name)
+
+
+Places = OnDisk | AsListed
+
+
+def places(config: CatalogueConfig) -> Places:
+    """Where listed videos lie: looked up under the root, or believed (`check_files`)."""
+    return OnDisk(config.root) if config.check_files else AsListed(config.root)
 
 
 def _parent(path: str) -> str:

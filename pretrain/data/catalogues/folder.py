@@ -14,6 +14,7 @@ from pathlib import Path
 from pretrain.data.catalogue import SPLITS, Catalogue, CatalogueConfig, Video
 from pretrain.data.catalogues.disk import no_videos, require_root, video_name, walk_videos
 from pretrain.data.catalogues.problems import Problems
+from pretrain.errors import UserError
 
 _LABELS = {"normal": 0, "abnormal": 1}
 
@@ -21,8 +22,13 @@ _LABELS = {"normal": 0, "abnormal": 1}
 def open_folder(config: CatalogueConfig) -> Catalogue:
     """All videos under `config.root`. What lies in neither `train/` nor `test/` is train.
 
-    UserError: no such folder, no video in it, or two videos of one name (all such pairs are listed).
+    UserError: no such folder, no video in it, check_files off, or two videos of one name (all such pairs are listed).
     """
+    if not config.check_files:
+        raise UserError(
+            "catalogue kind 'folder' knows its videos from their files alone, so check_files cannot be off; without the"
+            " videos give a list of them: kind csv or json with annotations set to the file"
+        )
     require_root(config.root)
     videos = list(_videos(config.root))
     if not videos:

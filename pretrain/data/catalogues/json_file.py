@@ -21,6 +21,7 @@ from pretrain.data.catalogue import SPLITS, Box, Catalogue, CatalogueConfig, Vid
 from pretrain.data.catalogues.disk import check_listed
 from pretrain.data.catalogues.lists import read_text
 from pretrain.data.catalogues.problems import Problems
+from pretrain.data.catalogues.spans import is_number, length_problems, span_problems
 from pretrain.errors import UserError, nearest
 
 FORMAT = "anomaly-pretext/ground-truth/1"
@@ -93,30 +94,14 @@ def _entry_problems(entry: Any) -> list[str]:
     for key in ("class_name", "group"):
         if key in entry and not isinstance(entry[key], str | None):
             wrong.append(f"'{key}' is not text")
-    frames, fps = entry.get("num_frames"), entry.get("fps")
-    if frames is not None and not (type(frames) is int and frames > 0):
-        return [*wrong, f"num_frames {frames!r} is not a whole number above 0"]
-    if fps is not None and not (_is_number(fps) and fps > 0):
-        wrong.append(f"fps {fps!r} is not a number above 0")
+    frames = entry.get("num_frames")
+    bad_length = length_problems(frames, entry.get("fps"))
+    if bad_length:
+        return wrong + bad_length
     if entry.get("spans") not in (None, []):
-        wrong += _span_problems(entry, frames)
+        wrong += span_problems(entry["spans"], frames, entry.get("label"))
     if entry.get("boxes") not in (None, []):
         wrong += _box_problems(entry, frames)
-    return wrong
-
-
-def _span_problems(entry: dict[str, Any], num_frames: int | None) -> list[str]:
-    spans, last = entry["spans"], math.inf if num_frames is None else num_frames
-    if not isinstance(spans, list):
-        return ["'spans' is not a list"]
-    wrong = []
-    for span in spans:
-        if not (isinstance(span, list) and len(span) == 2 and all(type(value) is int for value in span)):
-            wrong.append(f"span {span!r} is not [start, end) in whole frames")
-        elif not 0 <= span[0] < span[1] <= last:
-            wrong.append(f"span {span} is not within 0 <= start < end <= {last} frames")
-    if entry.get("label") == 0:
-        wrong.append("label 0 (normal), yet it has anomalous spans")
     return wrong
 
 
@@ -126,17 +111,13 @@ def _box_problems(entry: dict[str, Any], num_frames: int | None) -> list[str]:
         return ["'boxes' is not a list"]
     wrong = []
     for box in boxes:
-        if not (isinstance(box, list) and len(box) == 6 and all(_is_number(value) for value in box)):
+        if not (isinstance(box, list) and len(box) == 6 and all(is_number(value) for value in box)):
             wrong.append(f"box {box!r} is not [frame, x1, y1, x2, y2, track]")
         elif type(box[0]) is not int or type(box[5]) is not int or not 0 <= box[0] < last:
             wrong.append(f"box {box}: frame and track must be whole numbers, 0 <= frame < {last}")
         elif not (0 <= box[1] < box[3] and 0 <= box[2] < box[4]):
             wrong.append(f"box {box} is not within 0 <= x1 < x2 and 0 <= y1 < y2")
     return wrong
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
 
 
 def _is_label(value: Any) -> bool:

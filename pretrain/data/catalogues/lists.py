@@ -14,6 +14,10 @@ from pretrain.errors import UserError
 def annotation_folders(config: CatalogueConfig) -> list[Path]:
     """Where list files are looked for: the given folder alone, else the root and its `annotations` folders."""
     if config.annotations is None:
+        if not config.check_files and not config.root.is_dir():
+            raise UserError(
+                f"no list files: there is no folder '{config.root}'; set annotations to the folder of the list files"
+            )
         require_root(config.root)
         return [config.root, config.root / "annotations", config.root / "annotations" / config.kind]
     if not config.annotations.is_dir():

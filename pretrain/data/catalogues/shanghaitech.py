@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
-from pretrain.data.catalogues.disk import OnDisk
+from pretrain.data.catalogues.disk import Places, places
 from pretrain.data.catalogues.lists import find_list, unique_lines
 from pretrain.data.catalogues.problems import Problems
 
@@ -39,7 +39,7 @@ def open_shanghaitech(config: CatalogueConfig) -> Catalogue:
     if masks is None or None in lists.values():
         problems.stop_if_any()
         raise AssertionError("a list that was not found is a problem")
-    on_disk = OnDisk(config.root)
+    files = places(config)
     videos: list[Video] = []
     seen: dict[str, str] = {}
     for split, path in lists.items():
@@ -49,13 +49,13 @@ def open_shanghaitech(config: CatalogueConfig) -> Catalogue:
                 problems.add(f"{where}: '{name}' was listed before, at {seen[name]}; a clip is train or test, not both")
                 continue
             seen[name] = where
-            video = _video(name, split, where, masks, on_disk, problems)
+            video = _video(name, split, where, masks, files, problems)
             videos += [video] if video else []
     problems.stop_if_any()
     return Catalogue(videos, source)
 
 
-def _video(name: str, split: str, where: str, masks: Path, on_disk: OnDisk, problems: Problems) -> Video | None:
+def _video(name: str, split: str, where: str, masks: Path, files: Places, problems: Problems) -> Video | None:
     match = _ID.fullmatch(name)
     if match is None:
         problems.add(f"{where}: '{name}' is no clip id such as 01_001 or 01_0015")
@@ -64,7 +64,7 @@ def _video(name: str, split: str, where: str, masks: Path, on_disk: OnDisk, prob
     mask = read_mask(masks / f"{name}.npy", problems) if from_test_set and (masks / f"{name}.npy").exists() else None
     if from_test_set and mask is None and split == "test" and not (masks / f"{name}.npy").exists():
         problems.add(f"{where}: '{name}' has no frame mask {masks / name}.npy; without it it cannot be scored")
-    path = on_disk.locate(name, where, problems)
+    path = files.locate(name, where, problems)
     if path is None:
         return None
     label = int(from_test_set if mask is None else mask.any())

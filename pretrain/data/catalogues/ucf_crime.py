@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video, merge_spans
-from pretrain.data.catalogues.disk import OnDisk, video_name
+from pretrain.data.catalogues.disk import Places, places, video_name
 from pretrain.data.catalogues.lists import find_list, integers, numbered_lines, unique_lines
 from pretrain.data.catalogues.problems import Problems
 
@@ -52,12 +52,12 @@ def open_ucf_crime(config: CatalogueConfig) -> Catalogue:
     if train_list is None or test_list is None:
         problems.stop_if_any()
         raise AssertionError("a list that was not found is a problem")
-    on_disk = OnDisk(config.root)
+    files = places(config)
     test = read_annotations(test_list, problems)
-    videos = _train_videos(train_list, {item.name for item in test.values()}, on_disk, problems)
+    videos = _train_videos(train_list, {item.name for item in test.values()}, files, problems)
     for where, item in test.items():
         folder = _NORMAL_FOLDERS["test"] if item.class_name == "Normal" else item.class_name
-        path = on_disk.locate(item.name, where, problems, folder)
+        path = files.locate(item.name, where, problems, folder)
         if path is not None:
             label = int(item.class_name != "Normal")
             spans = item.spans
@@ -72,7 +72,7 @@ def class_from_name(name: str) -> str:
     return "Normal" if "normal" in name.lower() else (letters[0] if letters else "")
 
 
-def _train_videos(path: Path, test_names: set[str], on_disk: OnDisk, problems: Problems) -> list[Video]:
+def _train_videos(path: Path, test_names: set[str], files: Places, problems: Problems) -> list[Video]:
     videos: list[Video] = []
     seen: dict[str, str] = {}
     for line, where in unique_lines(path, problems).items():
@@ -86,7 +86,7 @@ def _train_videos(path: Path, test_names: set[str], on_disk: OnDisk, problems: P
         elif not class_name:
             problems.add(f"{where}: '{line}' is not CLASS/VIDEO.mp4")
         else:
-            located = on_disk.locate(name, where, problems, folder or _NORMAL_FOLDERS["train"])
+            located = files.locate(name, where, problems, folder or _NORMAL_FOLDERS["train"], line.replace("\\", "/"))
             if located is not None:
                 videos.append(Video(name, located, int(class_name != "Normal"), "train", class_name))
         seen.setdefault(name, where)

@@ -19,7 +19,7 @@ import os
 from pathlib import Path
 
 from pretrain.data.catalogue import Box, Catalogue, CatalogueConfig, Video, merge_spans
-from pretrain.data.catalogues.disk import OnDisk, video_name
+from pretrain.data.catalogues.disk import Places, places, video_name
 from pretrain.data.catalogues.lists import find_list, numbered_lines, unique_lines
 from pretrain.data.catalogues.problems import Problems
 from pretrain.data.catalogues.ucf_crime import class_from_name
@@ -43,8 +43,9 @@ TEST_IDS = frozenset(
 def open_ucf_crime2local(config: CatalogueConfig) -> Catalogue:
     """The videos of both lists, found by name (`Arrest003` or `Arrest003_x264`) anywhere under the root.
 
-    A video's name is that of its file, hence UCF-Crime's own, so features and overlaps match by name. Boxes lie beside
-    the lists or in any folder below them. An abnormal test video without boxes is an error.
+    A video's name is that of its file, hence UCF-Crime's own, so features and overlaps match by name; without files
+    (`check_files`) it is `Arrest003_x264`. Boxes lie beside the lists or in any folder below them. An abnormal test
+    video without boxes is an error.
     """
     source = f"UCF-Crime2Local in {config.root}"
     problems = Problems(source, config.allow_missing)
@@ -53,7 +54,7 @@ def open_ucf_crime2local(config: CatalogueConfig) -> Catalogue:
         problems.stop_if_any()
         raise AssertionError("a list that was not found is a problem")
     box_files = _text_files(lists["test"].parent)
-    on_disk = OnDisk(config.root)
+    files = places(config)
     videos: list[Video] = []
     seen: dict[str, str] = {}
     for split, path in lists.items():
@@ -64,7 +65,7 @@ def open_ucf_crime2local(config: CatalogueConfig) -> Catalogue:
             elif split == "train" and video_id in TEST_IDS:
                 problems.add(f"{where}: '{video_id}' is a known test video; remove it, nothing may be trained on it")
             else:
-                video = _video(video_id, split, where, box_files, on_disk, problems)
+                video = _video(video_id, split, where, box_files, files, problems)
                 videos += [video] if video else []
             seen.setdefault(video_id, where)
     problems.stop_if_any()
@@ -82,7 +83,7 @@ def _text_files(folder: Path) -> dict[str, Path]:
 
 
 def _video(
-    video_id: str, split: str, where: str, box_files: dict[str, Path], on_disk: OnDisk, problems: Problems
+    video_id: str, split: str, where: str, box_files: dict[str, Path], files: Places, problems: Problems
 ) -> Video | None:
     class_name = class_from_name(video_id)
     label = int(class_name != "Normal")
@@ -91,8 +92,8 @@ def _video(
         problems.add(f"{where}: '{video_id}' is normal, yet {box_files[video_id]} holds boxes")
     if label and split == "test" and video_id not in box_files:
         problems.add(f"{where}: '{video_id}' has no box file {video_id}.txt; without it it cannot be scored")
-    file_name = video_id if on_disk.has(video_id) else f"{video_id}_x264"
-    path = on_disk.locate(file_name, where, problems, class_name)
+    file_name = video_id if files.has(video_id) else f"{video_id}_x264"
+    path = files.locate(file_name, where, problems, class_name)
     if path is None:
         return None
     spans = merge_spans((box.frame, box.frame + 1) for box in boxes)

@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 
 from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video, merge_spans
-from pretrain.data.catalogues.disk import OnDisk, video_name
+from pretrain.data.catalogues.disk import OnDisk, Places, places, video_name
 from pretrain.data.catalogues.lists import find_list, integers, numbered_lines, unique_lines
 from pretrain.data.catalogues.problems import Problems
 
@@ -36,7 +36,8 @@ Spans = tuple[tuple[int, int], ...]
 def open_xd_violence(config: CatalogueConfig) -> Catalogue:
     """3954 training and 800 test videos, found by name anywhere under the root.
 
-    Train is `train_videos.txt` where there is one, else every video under the root that is not a test video.
+    Train is `train_videos.txt` where there is one, else every video under the root that is not a test video (an error
+    where files are not looked at).
     `class_name` joins several classes with `+` in the name's order; `group` is the film or the YouTube id.
     """
     source = f"XD-Violence in {config.root}"
@@ -46,11 +47,11 @@ def open_xd_violence(config: CatalogueConfig) -> Catalogue:
     if test_list is None or span_list is None:
         problems.stop_if_any()
         raise AssertionError("a list that was not found is a problem")
-    on_disk = OnDisk(config.root)
+    files = places(config)
     test = _names(test_list, problems)
     spans = _read_spans(span_list, set(test), problems)
-    train = _train_names(config, set(test), on_disk, problems)
-    videos = _videos(train, "train", {}, on_disk, problems) + _videos(test, "test", spans, on_disk, problems)
+    train = _train_names(config, set(test), files, problems)
+    videos = _videos(train, "train", {}, files, problems) + _videos(test, "test", spans, files, problems)
     problems.stop_if_any()
     return Catalogue(videos, source)
 
@@ -79,10 +80,16 @@ def _names(path: Path, problems: Problems) -> dict[str, str]:
     return found
 
 
-def _train_names(config: CatalogueConfig, test: set[str], on_disk: OnDisk, problems: Problems) -> dict[str, str]:
+def _train_names(config: CatalogueConfig, test: set[str], files: Places, problems: Problems) -> dict[str, str]:
     path = find_list(config, ["train_videos.txt"], Problems("an optional list"))
+    if path is None and isinstance(files, OnDisk):
+        return {name: "by its place under the root" for name in files.names() if name not in test}
     if path is None:
-        return {name: "by its place under the root" for name in on_disk.names() if name not in test}
+        problems.add(
+            "train_videos.txt not found, and without the videos (check_files is off) nothing else says which are train;"
+            " write the training names into it, one a line, beside test_videos.txt"
+        )
+        return {}
     train = _names(path, problems)
     for name in train.keys() & test:
         problems.add(f"{train.pop(name)}: '{name}' is a test video; remove the line, nothing may be trained on it")
@@ -112,7 +119,7 @@ def _read_spans(path: Path, test: set[str], problems: Problems) -> dict[str, Spa
 
 
 def _videos(
-    names: dict[str, str], split: str, spans: dict[str, Spans], on_disk: OnDisk, problems: Problems
+    names: dict[str, str], split: str, spans: dict[str, Spans], files: Places, problems: Problems
 ) -> list[Video]:
     videos = []
     for name, where in names.items():
@@ -124,7 +131,7 @@ def _videos(
             state = "has" if name in spans else "has no"
             problems.add(f"{where}: '{name}' is {'+'.join(classes)} but {state} line in annotations.txt")
         else:
-            path = on_disk.locate(name, where, problems)
+            path = files.locate(name, where, problems)
             if path is not None:
                 group = group_from_name(name)
                 videos.append(Video(name, path, label, split, "+".join(classes), group, spans.get(name, ())))

@@ -27,8 +27,9 @@ def test_training_catalogue_never_holds_a_test_video(kind: str, make: Make) -> N
     assert {video.name for video in training} | test_names == {video.name for video in whole}
 
 
-def test_no_setting_lets_a_test_video_into_training(make: Make) -> None:
-    config = CatalogueConfig(kind="folder", root=make("folder"))
+@pytest.mark.parametrize("kind", ["csv", "ucf_crime"])
+def test_no_setting_lets_a_test_video_into_training(kind: str, make: Make) -> None:
+    config = CatalogueConfig(kind=kind, root=make(kind))
     for field in fields(CatalogueConfig):
         if field.type == "bool":
             changed = replace(config, **{field.name: not getattr(config, field.name)})
@@ -113,6 +114,64 @@ def test_lists_may_lie_elsewhere(make: Make, tmp_path: Path) -> None:
     for path in root.glob("*.txt"):
         path.rename(lists / path.name)
     assert len(open_catalogue(CatalogueConfig(kind="ucf_crime", root=root, annotations=lists))) == 5
+
+
+WITHOUT_VIDEOS = [kind for kind in CATALOGUES if kind != "folder"]
+
+
+@pytest.mark.parametrize("kind", WITHOUT_VIDEOS)
+def test_lists_alone_say_the_same_without_a_video(kind: str, make: Make, tmp_path: Path) -> None:
+    root = make(kind)
+    if kind == "xd_violence":
+        names = (Path(v.path).stem for v in open_catalogue(CatalogueConfig(kind=kind, root=root)).subset("train"))
+        (root / "train_videos.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+    if kind == "ucf_crime2local":  # nothing but a file could say that this one's name ends otherwise
+        (root / "Robbery/Robbery001.mp4").rename(root / "Robbery/Robbery001_x264.mp4")
+    with_videos = open_catalogue(CatalogueConfig(kind=kind, root=root))
+    for path in [*root.rglob("*.mp4"), *root.rglob("*.avi"), *root.rglob("*.jpg")]:
+        path.unlink()
+    lists = {"csv": root / "videos.csv", "json": root / "annotations" / "ground_truth.json"}.get(kind, root)
+    if kind == "shanghaitech":
+        (root / "testing" / "test_frame_mask").rename(root / "test_frame_mask")
+    nowhere = tmp_path / "nowhere"
+    config = CatalogueConfig(kind=kind, root=nowhere, annotations=lists, check_files=False)
+    listed = open_catalogue(config)
+    assert {replace(v, path="") for v in listed} == {replace(v, path="") for v in with_videos}
+    assert all(Path(video.path).is_relative_to(nowhere) for video in listed)
+
+
+def test_the_path_is_what_the_list_says(make: Make) -> None:
+    root = make("ucf_crime")
+    listed = open_catalogue(CatalogueConfig(kind="ucf_crime", root=root, check_files=False))
+    assert listed.by_name("Abuse001_x264").path == str(root / "Abuse/Abuse001_x264.mp4")
+    assert listed.by_name("Abuse028_x264").path == str(root / "Abuse028_x264")
+
+
+def test_kinds_that_cannot_do_without_files_name_the_mend(make: Make, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"'folder' knows its videos from their files alone.*kind csv or json"):
+        open_catalogue(CatalogueConfig(kind="folder", root=tmp_path / "nowhere", check_files=False))
+    with pytest.raises(UserError, match=r"train_videos\.txt not found, .*write the training names into it"):
+        open_catalogue(CatalogueConfig(kind="xd_violence", root=make("xd_violence"), check_files=False))
+    with pytest.raises(UserError, match=r"no folder '.*nowhere'; set annotations to the folder of the list files"):
+        open_catalogue(CatalogueConfig(kind="ucf_crime", root=tmp_path / "nowhere", check_files=False))
+
+
+@pytest.mark.parametrize(
+    ("kind", "train", "test", "frames"),
+    [
+        ("ucf_crime", [810, 800], [140, 150], 84_345),
+        ("xd_violence", [1905, 2049], [500, 300], 538_324),
+        ("shanghaitech", [63, 175], [44, 155], 7_962),
+    ],
+)
+def test_real_lists_alone_give_the_published_counts(
+    kind: str, train: list[int], test: list[int], frames: int, real: Path, tmp_path: Path
+) -> None:
+    config = CatalogueConfig(kind=kind, root=tmp_path / "none", annotations=real / kind, check_files=False)
+    catalogue = open_catalogue(config)
+    counts = [[sum(v.label == label for v in catalogue.subset(s)) for label in (1, 0)] for s in ("train", "test")]
+    assert counts == [train, test]
+    assert sum(end - start for video in catalogue for start, end in video.spans) == frames
 
 
 def test_frame_folders_found_are_those_the_reader_opens() -> None:

@@ -64,6 +64,40 @@ def test_every_bad_line_is_listed_with_its_number(tmp_path: Path) -> None:
     assert f"list.csv:9: two videos named 'a': {tmp_path / 'a.mp4'} (line 8)" in said
 
 
+def test_ground_truth(tmp_path: Path) -> None:
+    catalogue = opened(
+        tmp_path,
+        "path,label,split,spans,num_frames,fps\n"
+        "a.mp4,1,test,300:330 120:180 170:200,450,29.97\n"
+        "b.mp4,0,test,,100,\n"
+        "sub/c.mp4,,,0:5,,\n",
+    )
+    a, b, c = catalogue
+    assert (a.spans, a.num_frames, a.fps) == (((120, 200), (300, 330)), 450, 29.97)
+    assert (b.spans, b.num_frames, b.fps) == ((), 100, None)
+    assert (c.spans, c.num_frames) == (((0, 5),), None)
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ("1,120-180,,", "span '120-180' is not start:end in whole frames, such as 120:180"),
+        ("1,1:2:3,,", "span '1:2:3' is not start:end"),
+        ("1,1:,,", "span '1:' is not start:end"),
+        ("1,5:5,,", r"span \[5, 5\] is not within 0 <= start < end <= inf frames"),
+        ("1,5:101,100,", r"span \[5, 101\] is not within 0 <= start < end <= 100 frames"),
+        ("0,5:6,,", r"label 0 \(normal\), yet it has anomalous spans"),
+        ("1,,0,", "num_frames 0 is not a whole number above 0"),
+        ("1,,9.5,", "num_frames '9.5' is not a whole number above 0"),
+        ("1,,,nan", "fps nan is not a number above 0"),
+        ("1,,,PAL", "fps 'PAL' is not a number above 0"),
+    ],
+)
+def test_ground_truth_is_checked_line_by_line(tmp_path: Path, cells: str, said: str) -> None:
+    with pytest.raises(UserError, match=rf"1 problem\(s\).*\n  - list\.csv:3: {said}"):
+        opened(tmp_path, f"path,label,spans,num_frames,fps\nb.mp4,,,,\na.mp4,{cells}\n")
+
+
 def test_unchecked_files_need_not_exist(tmp_path: Path) -> None:
     assert len(opened(tmp_path, "path\nnowhere/x.mp4\n", check_files=False)) == 1
 

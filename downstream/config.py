@@ -1,0 +1,111 @@
+"""The configuration of fine-tuning a detector: frozen dataclasses, composed once, saved with the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from downstream.detector.model import DetectorConfig
+from downstream.detector.objective import ObjectiveConfig
+from downstream.features.fusion import Normalise
+from downstream.segments import BagsConfig
+from pretrain.data.catalogue import CatalogueConfig
+from pretrain.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturesConfig:
+    """What the detector sees."""
+
+    sets: tuple[Path, ...] = ()
+    """Folders of feature sets (scripts/extract_features.py, scripts/import_features.py); several are fused."""
+    normalise: Normalise = "none"
+    """Each set by itself before fusion: none, l2, layer, or video (less the video's own mean, over its deviation)."""
+    allow_missing: bool = False
+    """Leave out listed videos without features, with their names in the summary. Otherwise they are an error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorOptimConfig:
+    """The optimiser and its schedule."""
+
+    optimizer: Literal["adamw", "adam", "adagrad"] = "adamw"
+    """Which optimiser; MIL ranking (2018) used Adagrad at 0.01."""
+    steps: int = 1000
+    """Optimiser steps."""
+    batch_size: int = 64
+    """Bags per step over all processes, both classes together."""
+    lr: float = 1e-3
+    """Peak learning rate; a half cosine brings it down to `final_lr_share` of it."""
+    warmup_steps: int = 20
+    """Steps of linear warm-up."""
+    final_lr_share: float = 0.01
+    """Learning rate at the end, as a share of the peak; 1 keeps it constant."""
+    weight_decay: float = 0.01
+    """Not applied to biases and normalisation."""
+    clip_norm: float = 1.0
+    """Greatest norm of the gradient."""
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise UserError(f"optim.steps is {self.steps}; it must be at least 1")
+        if self.batch_size < 2:
+            raise UserError(f"optim.batch_size is {self.batch_size}; it must hold a bag of each class: at least 2")
+        for name in ("lr", "clip_norm"):
+            if not getattr(self, name) > 0:
+                raise UserError(f"optim.{name} is {getattr(self, name)}; it must be above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig:
+    """Train a detector on video labels; select it on held-out training videos; score the test videos once."""
+
+    output: Path = Path("runs/finetune")
+    """Folder of the run: a folder for each seed, the evaluation, a summary."""
+    resume: bool = False
+    """Go on where an earlier call stopped; seeds that are done stay as they are."""
+    seeds: tuple[int, ...] = (0,)
+    """One detector for each; figures are means over them."""
+    split_seed: int = 0
+    """Which training videos are held out; the same for all seeds."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes a GPU where there is one."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Precision of the network's forward pass; losses and weights are float32."""
+    held_out_fraction: float = 0.2
+    """Share of the training videos, of each class, that selects the checkpoint."""
+    held_out_by: Literal["auto", "group", "video"] = "auto"
+    """Hold out whole groups (cameras, scenes), single videos, or groups where the catalogue knows them."""
+    select: Literal["best", "last"] = "best"
+    """best: the detector that tells held-out videos apart best (video-level AUC); last: the one after the last step."""
+    score_test: bool = True
+    """Score the test videos once at the end, and evaluate where the catalogue has ground truth."""
+    log_every: int = 50
+    """Steps between two lines of the log."""
+    validate_every: int = 100
+    """Steps between two looks at the held-out videos."""
+    save_every: int = 500
+    """Steps between two training states."""
+    keep_states: int = 1
+    """Newest training states kept."""
+
+    catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    bags: BagsConfig = field(default_factory=BagsConfig)
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    optim: DetectorOptimConfig = field(default_factory=DetectorOptimConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("log_every", "validate_every", "save_every", "keep_states"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not 0 < self.held_out_fraction < 1:
+            raise UserError(f"held_out_fraction is {self.held_out_fraction}; it must lie in (0, 1)")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise UserError(f"seeds are {list(self.seeds)}; give one or more different numbers, 0 or above")
+
+
+FREE_TO_CHANGE = {"output", "resume", "seeds", "device", "log_every", "save_every", "keep_states", "bags.cache"}
+"""What may differ between a run and the run that goes on from it, because it changes no figure."""

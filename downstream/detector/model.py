@@ -1,0 +1,110 @@
+"""The detector: features of snippets in, an anomaly score of each out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from downstream.detector.cross_batch_clustering import ClusterBranch, guide
+from downstream.detector.temporal import temporal_encoder
+from pretrain.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorConfig:
+    """The network between features and scores."""
+
+    temporal: Literal["none", "multi_scale", "transformer"] = "none"
+    """How snippets see their neighbours."""
+    width: int = 128
+    """Numbers per snippet inside the detector."""
+    hidden: int = 32
+    """Width of the scoring head."""
+    dropout: float = 0.5
+    """After the projection and inside the head."""
+    standardise: bool = True
+    """Bring every feature to mean 0 and deviation 1 of the training bags; the two travel with the detector."""
+    layers: int = 1
+    """Layers of the transformer."""
+    heads: int = 4
+    """Attention heads of the transformer."""
+
+    def __post_init__(self) -> None:
+        for name in ("width", "hidden", "layers", "heads"):
+            if getattr(self, name) < 1:
+                raise UserError(f"detector.{name} is {getattr(self, name)}; it must be at least 1")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"detector.dropout is {self.dropout}; it must lie in [0, 1)")
+        if self.temporal == "transformer" and self.width % self.heads:
+            raise UserError(f"detector.width {self.width} is not a multiple of detector.heads {self.heads}")
+
+
+class DetectorOutput(NamedTuple):
+    """What a detector says of bags; see `downstream.detector.bags.Bags` for the shapes."""
+
+    log_scores: Tensor
+    """(B, T), guided by the clusters where the detector has them."""
+    features: Tensor
+    """(B, T, width): what the scoring head saw."""
+    embeddings: Tensor | None
+    """(B, T, E) of the clustering branch, or None."""
+    mask: Tensor
+    """bool (B, T)."""
+
+    @property
+    def scores(self) -> Tensor:
+        """(B, T) in [0, 1], 0 on padding."""
+        return self.log_scores.float().exp() * self.mask
+
+
+class Detector(nn.Module):
+    """Projection, temporal encoder, scoring head, and on request the clustering branch that guides the scores.
+
+    Any B >= 1, T >= 1. Snippets that the mask leaves out change nothing. MIL ranking (Sultani 2018) scores snippets by
+    an MLP of 512 and 32 units; ours has the same three layers in other widths.
+    """
+
+    input_mean: Tensor
+    input_scale: Tensor
+
+    def __init__(
+        self, config: DetectorConfig, dim: int, guidance: str | None = None, cluster_temperature: float = 1.0
+    ) -> None:
+        """`guidance` None: no clustering branch; otherwise how it guides, see `cross_batch_clustering.guide`."""
+        super().__init__()
+        self.config, self.dim, self.guidance, self.cluster_temperature = config, dim, guidance, cluster_temperature
+        self.register_buffer("input_mean", torch.zeros(dim))
+        self.register_buffer("input_scale", torch.ones(dim))
+        self.project = nn.Linear(dim, config.width)
+        self.temporal = temporal_encoder(config.temporal, config.width, config.layers, config.heads, config.dropout)
+        self.drop = nn.Dropout(config.dropout)
+        self.head = nn.Sequential(
+            nn.Linear(config.width, config.hidden), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(config.hidden, 1)
+        )
+        self.branch = None if guidance is None else ClusterBranch(config.width, temperature=cluster_temperature)
+
+    def forward(self, features: Tensor, mask: Tensor | None = None) -> DetectorOutput:
+        """Features (B, T, D), mask bool (B, T) (default: no padding) -> scores."""
+        if mask is None:
+            mask = torch.ones(features.shape[:2], dtype=torch.bool, device=features.device)
+        inside = (features - self.input_mean) * self.input_scale
+        inside = self.drop(F.relu(self.project(inside)))
+        inside = self.temporal(inside, mask)
+        log_scores = F.logsigmoid(self.head(inside).squeeze(2).float())
+        embeddings = None
+        if self.branch is not None and self.guidance is not None:
+            embeddings, log_abnormal = self.branch(inside)
+            log_scores = guide(log_scores, log_abnormal.float(), self.guidance)
+        return DetectorOutput(log_scores, inside, embeddings, mask)
+
+    @torch.no_grad()
+    def standardise(self, mean: Tensor, deviation: Tensor) -> None:
+        """Set the input normalisation from the training bags' mean and deviation (D,)."""
+        self.input_mean.copy_(mean)
+        # a number that hardly ever changes must not be blown up where it does
+        floor = 1e-3 * deviation.mean().clamp(min=1e-12) + 1e-6
+        self.input_scale.copy_(1 / deviation.clamp(min=float(floor)))

@@ -1,0 +1,135 @@
+"""The training objective: one MIL base and any combination of added terms, each with a weight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from downstream.detector.bags import Bags, Parts
+from downstream.detector.contrastive_clustering import ContrastiveClustering, ContrastiveClusteringConfig
+from downstream.detector.cross_batch_clustering import CrossBatchClustering, CrossBatchClusteringConfig
+from downstream.detector.feature_magnitude import FeatureMagnitudeConfig, feature_magnitude
+from downstream.detector.gather import gather_bags
+from downstream.detector.hard_mining import HardMiningConfig, hard_mining
+from downstream.detector.mil_ranking import MilRankingConfig, mil_ranking
+from downstream.detector.model import Detector, DetectorConfig
+from downstream.detector.smoothness import SmoothnessConfig, smoothness
+from downstream.detector.sparsity import SparsityConfig, sparsity
+from downstream.detector.topk_bce import TopKBCEConfig, topk_bce
+from pretrain.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveConfig:
+    """What the detector is trained for. A term whose weight is 0 is off."""
+
+    base: Literal["mil_ranking", "topk_bce", "feature_magnitude"] = "topk_bce"
+    """The loss that every combination stands on."""
+    mil_ranking: MilRankingConfig = field(default_factory=MilRankingConfig)
+    topk_bce: TopKBCEConfig = field(default_factory=TopKBCEConfig)
+    feature_magnitude: FeatureMagnitudeConfig = field(default_factory=FeatureMagnitudeConfig)
+    hard_mining: HardMiningConfig = field(default_factory=HardMiningConfig)
+    contrastive: ContrastiveClusteringConfig = field(default_factory=ContrastiveClusteringConfig)
+    cross_batch: CrossBatchClusteringConfig = field(default_factory=CrossBatchClusteringConfig)
+    smoothness: SmoothnessConfig = field(default_factory=SmoothnessConfig)
+    sparsity: SparsityConfig = field(default_factory=SparsityConfig)
+    teacher_momentum: float = 0.99
+    """Of the moving average of the detector that hard instance mining takes its soft labels from."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.teacher_momentum < 1:
+            raise UserError(f"objective.teacher_momentum is {self.teacher_momentum}; it must lie in [0, 1)")
+
+
+def build_detector(config: DetectorConfig, objective: ObjectiveConfig, dim: int) -> Detector:
+    """The detector for features of `dim` numbers, with the clustering branch where the objective asks for one.
+
+    Its weights come from torch's global generator (`torch.manual_seed` is the caller's).
+    """
+    clusters = objective.cross_batch
+    guidance = clusters.guidance if clusters.weight > 0 else None
+    return Detector(config, dim, guidance, clusters.temperature)
+
+
+class DetectorTraining(nn.Module):
+    """Detector and objective as one module: what DDP wraps, and what a training state holds.
+
+    In several processes every one of them sees the bags of all (`gather_bags`) and computes the whole loss, so that
+    pairs, prototypes, centres and memories are those of one process with the whole batch.
+    """
+
+    def __init__(self, detector: Detector, config: ObjectiveConfig) -> None:
+        super().__init__()
+        self.detector, self.config = detector, config
+        width = detector.config.width
+        self.contrastive = ContrastiveClustering(config.contrastive, width) if config.contrastive.weight > 0 else None
+        self.cross_batch = (
+            CrossBatchClustering(config.cross_batch, detector.branch) if detector.branch is not None else None
+        )
+        self.teacher: Detector | None = None
+        if config.hard_mining.weight > 0:
+            self.teacher = Detector(detector.config, detector.dim, detector.guidance, detector.cluster_temperature)
+            self.teacher.load_state_dict(detector.state_dict())
+            self.teacher.requires_grad_(False)
+
+    def forward(self, features: Tensor, mask: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Parts]:
+        """Training bags (B, T, D), bool (B, T), (B,) of this process -> the loss over all processes, and its parts."""
+        output = self.detector(features, mask)
+        teacher_scores = None
+        if self.teacher is not None:
+            with torch.no_grad():
+                teacher_scores = self.teacher.eval()(features, mask).scores
+        bags = Bags(
+            labels=labels,
+            mask=mask,
+            log_scores=output.log_scores.float(),
+            features=output.features.float(),
+            embeddings=None if output.embeddings is None else output.embeddings.float(),
+            teacher_scores=teacher_scores,
+        )
+        return self.objective(gather_bags(bags), step)
+
+    def objective(self, bags: Bags, step: int) -> tuple[Tensor, Parts]:
+        """The weighted sum of the base and the terms that are on."""
+        config = self.config
+        bases = {"mil_ranking": mil_ranking, "topk_bce": topk_bce, "feature_magnitude": feature_magnitude}
+        loss, base_parts = bases[config.base](bags, getattr(config, config.base))  # type: ignore[operator]
+        parts = {"base": loss.detach()} | {f"base/{key}": value for key, value in base_parts.items()}
+        # autocast ends with the forward pass of the network: prototypes and distances want float32
+        with torch.autocast(loss.device.type, enabled=False):
+            for name, weight, (term, term_parts) in self._terms(bags, step):
+                loss = loss + weight * term
+                parts |= {name: term.detach()} | {f"{name}/{key}": value for key, value in term_parts.items()}
+        return loss, parts
+
+    def _terms(self, bags: Bags, step: int) -> list[tuple[str, float, tuple[Tensor, Parts]]]:
+        config = self.config
+        found: list[tuple[str, float, tuple[Tensor, Parts]]] = []
+        if config.smoothness.weight > 0:
+            found.append(("smoothness", config.smoothness.weight, smoothness(bags, config.smoothness)))
+        if config.sparsity.weight > 0:
+            found.append(("sparsity", config.sparsity.weight, sparsity(bags, config.sparsity)))
+        mining = config.hard_mining
+        if mining.weight > 0 and step >= mining.warmup_steps:
+            found.append(("hard_mining", mining.weight, hard_mining(bags, mining)))
+        if self.contrastive is not None:
+            found.append(("contrastive", config.contrastive.weight, self.contrastive(bags)))
+        if self.cross_batch is not None:
+            found.append(("cross_batch", config.cross_batch.weight, self.cross_batch(bags)))
+        return found
+
+    @torch.no_grad()
+    def update_teacher(self, step: int) -> None:
+        """After the optimiser's step: move the teacher towards the detector; early on faster, as a plain mean would."""
+        if self.teacher is None:
+            return
+        momentum = min(self.config.teacher_momentum, (step + 1) / (step + 10))
+        mine = dict(self.detector.state_dict())
+        for name, value in self.teacher.state_dict().items():
+            if value.is_floating_point():
+                value.lerp_(mine[name], 1 - momentum)
+            else:
+                value.copy_(mine[name])

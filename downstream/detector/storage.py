@@ -1,0 +1,114 @@
+"""The detector on disk: its weights, and a card that says which features it takes. No pickle."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from downstream.detector.model import Detector, DetectorConfig
+from downstream.features.fusion import FusedFeatures
+from downstream.features.kind import FeatureKind
+from pretrain.errors import UserError, problem_list
+from pretrain.files import replacing, sha256_of, write_json
+
+FORMAT = "anomaly-pretext/detector/1"
+WEIGHTS_FILE, CARD_FILE = "detector.safetensors", "detector.json"
+
+
+def save_detector(
+    detector: Detector, folder: Path, kinds: Sequence[FeatureKind], normalise: str, details: Mapping[str, Any]
+) -> None:
+    """Write `detector.safetensors` and its card `detector.json`, atomically, the card last.
+
+    `kinds` and `normalise` are those of the features it was trained on; `details` are JSON values for the card.
+    """
+    with ExitStack() as renames:  # undone in reverse: the card is renamed last
+        card = renames.enter_context(replacing(folder / CARD_FILE))
+        weights = renames.enter_context(replacing(folder / WEIGHTS_FILE))
+        save_file({key: value.detach().cpu().contiguous() for key, value in detector.state_dict().items()}, weights)
+        write_json(
+            card,
+            {
+                "format": FORMAT,
+                "config": dataclasses.asdict(detector.config),
+                "dim": detector.dim,
+                "guidance": detector.guidance,
+                "cluster_temperature": detector.cluster_temperature,
+                "features": {"kinds": [kind.as_json() for kind in kinds], "normalise": normalise},
+                **details,
+                "sha256": sha256_of(weights),
+            },
+        )
+
+
+def load_detector(folder: Path) -> tuple[Detector, dict[str, Any]]:
+    """The detector in evaluation mode, and its card. `folder` is a detector's, or a seed's of a fine-tuning run.
+
+    UserError where it is missing, damaged, or of another format.
+    """
+    if not (folder / CARD_FILE).exists() and (folder / "detector" / CARD_FILE).exists():
+        folder = folder / "detector"
+    card = read_card(folder)
+    file = folder / WEIGHTS_FILE
+    try:
+        if sha256_of(file) != card["sha256"]:
+            raise UserError(
+                f"{file} is not the file its card describes: damaged, or replaced by another; copy both again"
+            )
+        detector = Detector(
+            DetectorConfig(**card["config"]), card["dim"], card["guidance"], card["cluster_temperature"]
+        )
+        detector.load_state_dict(load_file(file))
+    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError) as error:
+        raise UserError(f"{folder} holds no whole detector ({' '.join(str(error).split())}); train it again") from error
+    return detector.eval(), card
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card of a detector; UserError where there is none or it is of another format."""
+    file = folder / CARD_FILE
+    if not file.is_file():
+        raise UserError(
+            f"there is no detector in {folder}: no {CARD_FILE}; scripts/finetune.py writes OUTPUT/seed-N/detector"
+        )
+    try:
+        card: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{file} is not JSON ({error}); train the detector again") from error
+    found = card.get("format") if isinstance(card, dict) else type(card).__name__
+    if found != FORMAT:
+        raise UserError(f"{file} has format {found!r}; this version reads {FORMAT!r}")
+    return card
+
+
+def kinds_of(card: Mapping[str, Any]) -> list[FeatureKind]:
+    """The kinds of features a detector was trained on."""
+    return [FeatureKind.from_json(values) for values in card["features"]["kinds"]]
+
+
+def refuse_other_features(card: Mapping[str, Any], source: FusedFeatures) -> None:
+    """UserError saying what differs where `source` is not what the detector was trained on.
+
+    Crops may differ in number and order: they are averaged.
+    """
+    trained = kinds_of(card)
+    problems = []
+    if len(trained) != len(source.kinds):
+        problems.append(f"it was trained on {len(trained)} fused set(s), {len(source.kinds)} were given")
+    for number, (mine, theirs) in enumerate(zip(trained, source.kinds, strict=False), start=1):
+        same_crops = dataclasses.replace(theirs, crops=mine.crops)
+        problems += [f"set {number}, {text} (detector, features)" for text in mine.differences(same_crops)]
+    if card["features"]["normalise"] != source.normalise:
+        problems.append(f"normalise: {card['features']['normalise']!r}, {source.normalise!r} (detector, features)")
+    if problems:
+        raise UserError(
+            f"the detector was trained on other features:\n{problem_list(problems)}\n"
+            "Give it features of the same encoder, weights and preprocessing, in the same order"
+        )

@@ -1,0 +1,81 @@
+"""How a detector looks along time: not at all, by dilated convolutions at several scales, or by attention."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+
+class NoContext(nn.Module):
+    """Every snippet by itself."""
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Features (B, T, D) -> the same."""
+        return features
+
+
+class MultiScale(nn.Module):
+    """Dilated convolutions over 3 snippets at distances 1, 2 and 4, side by side, added to the input.
+
+    After the pyramid of RTFM (2021) [ours: no self-attention beside it; layer norm; padding is set to zero before every
+    convolution, so that a padded bag gives what the bare one gives].
+    """
+
+    def __init__(self, width: int, dilations: tuple[int, ...] = (1, 2, 4)) -> None:
+        super().__init__()
+        share = width // len(dilations)
+        sizes = [share] * (len(dilations) - 1) + [width - share * (len(dilations) - 1)]
+        self.branches = nn.ModuleList(
+            nn.Conv1d(width, size, 3, padding=dilation, dilation=dilation)
+            for size, dilation in zip(sizes, dilations, strict=True)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.mix = nn.Linear(width, width)
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Features (B, T, D), mask bool (B, T) -> (B, T, D)."""
+        real = rearrange(features * mask.unsqueeze(2), "b t d -> b d t")
+        context = torch.cat([branch(real) for branch in self.branches], dim=1)
+        return features + self.mix(F.relu(self.norm(rearrange(context, "b d t -> b t d"))))
+
+
+class Attention(nn.Module):
+    """A small pre-norm transformer with sinusoidal positions [ours]."""
+
+    def __init__(self, width: int, layers: int = 1, heads: int = 4, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(width, heads, 2 * width, dropout, batch_first=True, norm_first=True)
+            for _ in range(layers)
+        )
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Features (B, T, D), mask bool (B, T) -> (B, T, D)."""
+        context = features + positions(features.shape[1], features.shape[2], features.device)
+        for layer in self.layers:
+            context = layer(context, src_key_padding_mask=~mask)
+        return context
+
+
+def positions(length: int, width: int, device: torch.device) -> Tensor:
+    """Sinusoidal position codes (length, width), of the size of a tenth: features are about 1."""
+    half = (width + 1) // 2
+    rates = torch.exp(torch.arange(half, device=device) * (-math.log(10_000.0) / half))
+    angles = torch.arange(length, device=device).unsqueeze(1) * rates
+    return 0.1 * torch.cat([angles.sin(), angles.cos()], dim=1)[:, :width]
+
+
+TEMPORAL_ENCODERS = ("none", "multi_scale", "transformer")
+
+
+def temporal_encoder(name: str, width: int, layers: int, heads: int, dropout: float) -> nn.Module:
+    """The encoder of that name; every one maps features (B, T, D), mask (B, T) to (B, T, D)."""
+    if name == "multi_scale":
+        return MultiScale(width)
+    if name == "transformer":
+        return Attention(width, layers, heads, dropout)
+    return NoContext()

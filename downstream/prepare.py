@@ -1,0 +1,84 @@
+"""Everything that can be known to be wrong before a detector trains: lists, labels, features, lengths."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from downstream.config import FinetuneConfig
+from downstream.features.fusion import FusedFeatures
+from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
+from pretrain.data.catalogues import open_catalogue
+from pretrain.data.held_out import split_held_out
+from pretrain.errors import UserError, problem_list
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """The features and videos of a run."""
+
+    source: FusedFeatures
+    train: Catalogue
+    held_out: Catalogue
+    test: Catalogue
+    without_features: list[str]
+
+
+def prepare(config: FinetuneConfig) -> Prepared:
+    """Open features and lists, check that they fit, carve the held-out part. UserError for all that is wrong."""
+    if not config.features.sets:
+        raise UserError("no features were given: set features.sets to a folder (scripts/extract_features.py makes one)")
+    source = FusedFeatures.open(config.features.sets, config.features.normalise)
+    catalogue = open_listed(config.catalogue)
+    missing = [video.name for video in catalogue if video.name not in source.videos]
+    if config.features.allow_missing:
+        catalogue = catalogue.without(set(missing))
+    train, held_out = split_training(catalogue.subset("train"), config)
+    test = catalogue.subset("test")
+    for what, part in (("training", train), ("held-out", held_out), ("test", test)):
+        source.require([video.name for video in part], what)
+    return Prepared(source=source, train=train, held_out=held_out, test=test, without_features=missing)
+
+
+def open_listed(config: CatalogueConfig) -> Catalogue:
+    """The catalogue from its lists alone: for features the videos need not be there. Folders are their own list."""
+    return open_catalogue(config if config.kind == "folder" else dataclasses.replace(config, check_files=False))
+
+
+def split_training(training: Catalogue, config: FinetuneConfig) -> tuple[Catalogue, Catalogue]:
+    """(train, held out): stratified by label, a function of `split_seed`. UserError where labels are missing."""
+    check_labels(training)
+    by = config.held_out_by
+    if by == "auto":
+        by = "group" if len({video.group for video in training if video.group}) > 1 else "video"
+    train, held_out = split_held_out(training, config.held_out_fraction, config.split_seed, by=by)
+    for what, part in (("left for training", train), ("held out", held_out)):
+        if len({video.label for video in part}) < 2:
+            raise UserError(
+                f"the {len(part)} videos {what} are all of one class: change held_out_fraction or split_seed, or set "
+                "held_out_by to video"
+            )
+    return train, held_out
+
+
+def check_labels(training: Catalogue) -> None:
+    """UserError where a training video has no label, or all have the same."""
+    if not len(training):
+        raise UserError(f"{training.source}: no training video; their split must be 'train'")
+    unknown = [video.name for video in training if video.label is None]
+    if unknown:
+        raise UserError(
+            f"{len(unknown)} of {len(training)} training videos have no label:\n{problem_list(unknown)}\n"
+            "Say 0 (normal) or 1 (abnormal) for each, or take them out of the list"
+        )
+    if len({video.label for video in training}) < 2:
+        kind = "abnormal" if training[0].label else "normal"
+        raise UserError(
+            f"all {len(training)} training videos are {kind}; weak supervision needs both classes: check the labels"
+        )
+
+
+def has_ground_truth(videos: Catalogue) -> bool:
+    """Whether frames can be scored: there are abnormal videos, all with spans, and normal frames beside them."""
+    abnormal: list[Video] = [video for video in videos if video.label == 1]
+    return bool(abnormal) and all(video.spans for video in abnormal) and all(v.label is not None for v in videos)

@@ -1,0 +1,46 @@
+"""Accelerate, configured in one place for pretraining and everything downstream."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
+from accelerate.utils import DistributedType
+
+from pretrain.errors import UserError
+
+
+def make_accelerator(device: str, precision: str) -> Accelerator:
+    """The process's accelerator; `device` is auto, cpu or cuda, `precision` fp32, bf16 or fp16.
+
+    UserError for distributed set-ups other than DDP.
+    """
+    accelerator = Accelerator(
+        cpu=device == "cpu",
+        mixed_precision="no" if precision == "fp32" else precision,
+        kwargs_handlers=[
+            # the first process group call comes after every process has opened its share of the videos
+            InitProcessGroupKwargs(timeout=timedelta(hours=2)),
+            DistributedDataParallelKwargs(gradient_as_bucket_view=True),
+        ],
+    )
+    known = (DistributedType.NO, DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)
+    if accelerator.distributed_type not in known:
+        raise UserError(f"training runs on one process or with DDP, not with {accelerator.distributed_type.value}")
+    return accelerator
+
+
+def check_device(device: str) -> None:
+    """UserError where CUDA is asked for and there is none."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("device is cuda, but no CUDA device is available here: use --device auto or cpu")
+
+
+def check_batch_size(batch_size: int, accumulate: int, accelerator: Accelerator) -> None:
+    """UserError where a step's batch cannot be shared out evenly over processes and rounds."""
+    if batch_size % (accelerator.num_processes * accumulate):
+        raise UserError(
+            f"optim.batch_size is {batch_size}; it must be a multiple of {accelerator.num_processes} "
+            f"process(es) times optim.accumulate = {accumulate}"
+        )
