@@ -62,6 +62,12 @@ class FusedFeatures:
 
     def require(self, names: Sequence[str], what: str) -> None:
         """UserError naming the videos of a list that have no features."""
+        empty = [name for name in names if name in self.videos and not self.videos[name].snippets]
+        if empty:
+            raise UserError(
+                f"{len(empty)} {what} video(s) have features without a single snippet:\n{problem_list(empty)}\n"
+                "Extract them again, or take them out of the list"
+            )
         missing = [name for name in names if name not in self.videos]
         if missing:
             raise UserError(
@@ -91,6 +97,9 @@ def _refuse_mismatch(sets: Sequence[FeatureSet]) -> None:
         mine, theirs = len(first.kind.crops), len(other.kind.crops)
         if mine != theirs and 1 not in (mine, theirs):
             problems.append(f"{other.folder} has {theirs} crops, {first.folder} has {mine}")
+        elif first.kind.snippet_frames != other.kind.snippet_frames:
+            a, b = first.kind.snippet_frames, other.kind.snippet_frames
+            problems.append(f"snippets of {a} frames in {first.folder} against {b} in {other.folder}")
         elif mine == theirs and first.kind.crops != other.kind.crops:
             problems.append(f"the crops of {other.folder} come in another order: {other.kind.crops}")
         problems += [f"'{name}' is not in {other.folder}" for name in first.videos if name not in other.videos]

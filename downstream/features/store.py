@@ -53,6 +53,7 @@ class FeatureSet:
         except (KeyError, TypeError, OSError, ValueError, EOFError) as error:
             raise UserError(f"{folder} is no whole feature set ({error!r}); make it again") from error
         total = sum(video.snippets for video in videos)
+        _refuse_overlap(folder, videos)
         if array.shape != (total, len(kind.crops), kind.dim) or array.dtype.name not in DTYPES:
             raise UserError(
                 f"{file} holds {array.dtype} {array.shape}, but {folder / MANIFEST} promises {total} snippets x "
@@ -73,10 +74,31 @@ class FeatureSet:
             raise UserError(f"{self.folder}: {len(bad)} video(s) with values that are not finite:\n{problem_list(bad)}")
 
 
+def _whole(part: Path) -> bool:
+    try:
+        with safe_open(part, framework="numpy"):
+            return True
+    except (SafetensorError, OSError):
+        return False
+
+
 def not_finite(name: str, features: NDArray[Any]) -> str:
     """Where features (snippets, ...) are NaN or infinite, in words; an empty string where nowhere."""
+    if not features.size:
+        return ""
     rows = np.flatnonzero(~np.isfinite(features).reshape(len(features), -1).all(axis=1))
     return f"'{name}': {len(rows)} of {len(features)} snippets, the first is {rows[0]}" if len(rows) else ""
+
+
+def _refuse_overlap(folder: Path, videos: Sequence[VideoEntry]) -> None:
+    """A manifest that somebody edited: doubled names, or rows that belong to two videos or to none."""
+    row = 0
+    for video in videos:
+        if video.offset != row or video.snippets < 0:
+            raise UserError(f"{folder / MANIFEST}: '{video.name}' does not begin at row {row}; make the set again")
+        row += video.snippets
+    if len({video.name for video in videos}) < len(videos):
+        raise UserError(f"{folder / MANIFEST} holds a video twice; make the set again")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -119,7 +141,11 @@ class FeatureWriter:
 
     def has(self, name: str) -> bool:
         """Whether that video is done: a part of its own, or in the finished set."""
-        return self._part(name).exists() or (self._before is not None and name in self._before.videos)
+        if (part := self._part(name)).exists():
+            if _whole(part):
+                return True
+            part.unlink()  # damaged by a crash of the machine: made anew
+        return self._before is not None and name in self._before.videos
 
     def add(
         self,
@@ -160,8 +186,7 @@ class FeatureWriter:
         parts = self._part_names()
         before = self._before.videos if self._before is not None else {}
         order = [name for name in names if name in parts or name in before] if names is not None else []
-        order += [name for name in [*before, *sorted(parts)] if name not in set(order)]
-        order = list(dict.fromkeys(order))
+        order = list(dict.fromkeys([*order, *before, *sorted(parts)]))
         if not order:
             raise UserError(f"no video has features, {self.folder} stays empty; see the messages above")
         entries: list[VideoEntry] = []

@@ -1,0 +1,102 @@
+"""Which parts of a frame are encoded: one, five or ten crops of the encoder's own size, in a stated order.
+
+Frames are decoded once, just covering the crops, and every crop is cut from them on the device.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pretrain.data.video import VideoInfo
+from pretrain.data.windows import covering
+from pretrain.errors import UserError
+
+BorderCrop = tuple[float, float, float, float]
+"""Shares of the frame cut off at top, bottom, left, right."""
+
+_PLACES = ("centre", "top_left", "top_right", "bottom_left", "bottom_right")
+CROPS: dict[int, tuple[str, ...]] = {
+    1: _PLACES[:1],
+    5: _PLACES,
+    10: (*_PLACES, *(f"{place}_mirrored" for place in _PLACES)),
+}
+"""Names of the crops in stored order. `top_left_mirrored` is the top left corner of the mirrored frame."""
+
+MARGIN = {1: 1.0, 5: 1.15, 10: 1.15}
+"""Frames are this much larger than a crop: a single crop takes all it can, corners need room to differ. The same as
+pretraining's default `data.decode_margin`."""
+
+
+class Region(NamedTuple):
+    """How a video's frames are decoded, and which part of them crops are cut from."""
+
+    decode_height: int
+    decode_width: int
+    y: int
+    x: int
+    height: int
+    width: int
+
+
+class CropBox(NamedTuple):
+    """A crop in pixels of the region as filmed: cut at (y, x), then turned left to right if `mirrored`."""
+
+    y: int
+    x: int
+    mirrored: bool
+
+
+def decode_region(info: VideoInfo, crops: int, out_height: int, out_width: int, border_crop: BorderCrop) -> Region:
+    """The region of a video for that many crops of `out_height` x `out_width` pixels; at least as large as they."""
+    check_crops(crops)
+    margin = MARGIN[crops]
+    scaled, cover, (y, x) = covering(info, round(out_height * margin), round(out_width * margin), border_crop)
+    return Region(*scaled, min(y, scaled[0] - cover[0]), min(x, scaled[1] - cover[1]), *cover)
+
+
+def crop_boxes(crops: int, height: int, width: int, out_height: int, out_width: int) -> list[CropBox]:
+    """Boxes of `CROPS[crops]`, in that order, in a region of `height` x `width` pixels.
+
+    UserError for another number than 1, 5 or 10, and where the region is smaller than a crop.
+    """
+    check_crops(crops)
+    if height < out_height or width < out_width:
+        raise UserError(f"a region of {height}x{width} pixels holds no crop of {out_height}x{out_width}")
+    bottom, right = height - out_height, width - out_width
+    corners = {
+        "centre": (bottom // 2, right // 2),
+        "top_left": (0, 0),
+        "top_right": (0, right),
+        "bottom_left": (bottom, 0),
+        "bottom_right": (bottom, right),
+    }
+    boxes = []
+    for name in CROPS[crops]:
+        mirrored = name.endswith("_mirrored")
+        y, x = corners[name.removesuffix("_mirrored")]
+        boxes.append(CropBox(y, right - x if mirrored else x, mirrored))
+    return boxes
+
+
+def cut_crops(frames: Tensor, crops: int, out_height: int, out_width: int) -> Tensor:
+    """Frames (N, ..., height, width, 3) -> (N, crops, ..., out_height, out_width, 3), on their device."""
+    cut = []
+    for y, x, mirrored in crop_boxes(crops, frames.shape[-3], frames.shape[-2], out_height, out_width):
+        part = frames[..., y : y + out_height, x : x + out_width, :]
+        cut.append(part.flip(-2) if mirrored else part)
+    return torch.stack(cut, dim=1)
+
+
+def check_crops(crops: int) -> None:
+    """UserError unless there are that many crops."""
+    if crops not in CROPS:
+        raise UserError(f"crops is {crops}; there are sets of {', '.join(map(str, CROPS))}")
+
+
+def check_border(border_crop: BorderCrop) -> None:
+    """UserError unless the four shares leave something of the frame."""
+    if len(border_crop) != 4 or any(not 0 <= share < 0.5 for share in border_crop):
+        raise UserError(f"border_crop is {border_crop}; it holds four shares (top, bottom, left, right) in [0, 0.5)")

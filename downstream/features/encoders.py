@@ -1,0 +1,261 @@
+"""What turns clips into feature vectors: a backbone of ours, a video network by name, or an image tower of timm."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from downstream.features.crops import CROPS, MARGIN, BorderCrop, check_border, check_crops
+from downstream.features.image_tower import ImageTower, Pool, build_tower, load_tower, tower_dim, tower_facts
+from downstream.features.kind import FeatureKind
+from downstream.features.snippets import SnippetSettings, View
+from pretrain.backbones import BACKBONES, Backbone, BackboneConfig, BackboneSpec, build_backbone, load_backbone
+from pretrain.backbones.assembly import Clip
+from pretrain.backbones.timm_frames import PREFIX, download_timm
+from pretrain.backbones.weights import read_weights
+from pretrain.errors import UserError, nearest
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
+    """Which network makes the features."""
+
+    backbone: str = "small3d"
+    """A run's folder or an exported one; or a name: small3d, a video network of torchvision (r3d_18, swin3d_t, ...),
+    or timm/<model>, any image model of timm, which encodes single frames (timm/vit_base_patch16_clip_224.openai is
+    CLIP's image tower)."""
+    weights: Path | None = None
+    """For a name: its weights, a .safetensors or .pth file. Default: random weights."""
+    download: bool = False
+    """For a name: its published weights, fetched by torchvision or timm. Nothing is fetched unasked."""
+    weights_seed: int = 0
+    """For a name without weights: decides the random ones."""
+    height: int | None = None
+    """For a name: height of a crop in pixels. Default: the network's own."""
+    width: int | None = None
+    """For a name: width of a crop in pixels. Default: the network's own."""
+    clip_stride: int | None = None
+    """Video frames from one frame of a clip to the next. Default: the backbone's own; of an image tower, so that its
+    frames spread over the snippet."""
+    image_frames: int = 4
+    """Frames of each snippet that an image tower encodes; their features are averaged."""
+    border_crop: tuple[float, float, float, float] | None = None
+    """Shares of the frame cut off at top, bottom, left, right. Default: what the backbone was pretrained with."""
+    pool: Pool = "mean"
+    """mean over the feature map, or mean_max: mean and maximum side by side, twice as wide."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the forward pass; features are always float32."""
+
+    def __post_init__(self) -> None:
+        for name in ("height", "width", "clip_stride", "image_frames"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name} is {value}; it must be at least 1")
+        if self.weights is not None and self.download:
+            raise UserError(f"weights ({self.weights}) and download are both set; choose one of them")
+        if self.border_crop is not None:
+            check_border(self.border_crop)
+
+
+class VideoNetwork(nn.Module):
+    """Normalised clips (B, 3, T, H, W) -> features (B, D): a backbone's map, pooled over time and space."""
+
+    def __init__(self, backbone: Backbone, pool: Pool) -> None:
+        super().__init__()
+        self.backbone, self.pool = backbone, pool
+
+    def forward(self, clips: Tensor) -> Tensor:
+        feature_map = self.backbone(clips).float()
+        mean = self.backbone.pool(feature_map)
+        return mean if self.pool == "mean" else torch.cat([mean, feature_map.amax(dim=(2, 3, 4))], dim=1)
+
+
+class Encoder:
+    """Clips in, features out, and everything that must be known to make the same features again."""
+
+    def __init__(
+        self,
+        config: EncoderConfig,
+        spec: BackboneSpec,
+        network: nn.Module,
+        sha256: str,
+        made_of: str,
+        border: BorderCrop,
+    ) -> None:
+        self.name, self.weights_sha256, self.pool, self.precision = spec.name, sha256, config.pool, config.precision
+        self.clip_frames = spec.clip_frames
+        self.clip_stride: int | None = spec.clip_stride or None
+        """None: the frames of a clip spread over the snippet, however long that is."""
+        self.height, self.width, self.mean, self.std = spec.height, spec.width, spec.mean, spec.std
+        self.border_crop = border
+        self.dim = spec.feature_dim * (2 if config.pool == "mean_max" else 1)
+        self._made_of = made_of
+        self._network = network.eval().requires_grad_(False)
+        for parameter in self._network.parameters():
+            if parameter.ndim == 5:  # 3D convolutions are faster so; 2D ones refuse the format
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
+
+    def to(self, device: torch.device) -> Encoder:
+        """Move the weights; returns the encoder itself."""
+        self._network.to(device)
+        return self
+
+    def view(self, snippet_frames: int) -> View:
+        """What it looks at in snippets of that many frames."""
+        return View(
+            clip_frames=self.clip_frames,
+            clip_stride=self.clip_stride or max(1, snippet_frames // self.clip_frames),
+            height=self.height,
+            width=self.width,
+            border_crop=self.border_crop,
+        )
+
+    def kind(self, settings: SnippetSettings) -> FeatureKind:
+        """The kind of features it makes of snippets so taken."""
+        check_crops(settings.crops)
+        return FeatureKind(
+            encoder=self.name,
+            weights_sha256=self.weights_sha256,
+            dim=self.dim,
+            crops=CROPS[settings.crops],
+            snippet_frames=settings.snippet_frames,
+            clip_frames=self.clip_frames,
+            clip_stride=self.view(settings.snippet_frames).clip_stride,
+            preprocessing=self._preprocessing(settings),
+        )
+
+    @torch.inference_mode()
+    def features(self, clips: Tensor) -> Tensor:
+        """uint8 clips (B, T, H, W, 3) on the encoder's device -> float32 (B, D)."""
+        mean, std = (torch.tensor(values, device=clips.device) for values in (self.mean, self.std))
+        pixels = clips.float().mul_(1 / (255 * std)).sub_(mean / std)  # in place: half the time of the plain formula
+        # the permuted view of frames in colour-last order already is what channels_last_3d means
+        pixels = rearrange(pixels, "b t h w c -> b c t h w")
+        with torch.autocast(clips.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            features: Tensor = self._network(pixels)
+        return features.float()
+
+    def _preprocessing(self, settings: SnippetSettings) -> str:
+        top, bottom, left, right = (f"{share:g}" for share in self.border_crop)
+        tail = "left out" if settings.tail == "drop" else "a snippet that holds the last frame"
+        return (
+            f"RGB; border cut top {top}, bottom {bottom}, left {left}, right {right} of the frame; scaled to cover "
+            f"{self.height}x{self.width} times {MARGIN[settings.crops]:g}; crops of {self.height}x{self.width}; "
+            f"(pixels / 255 - {_numbers(self.mean)}) / {_numbers(self.std)}; {self._made_of}, pooled by {self.pool}; "
+            f"tail shorter than a snippet: {tail}"
+        )
+
+
+def open_encoder(config: EncoderConfig) -> Encoder:
+    """The encoder a configuration asks for, on the CPU.
+
+    UserError: neither a folder nor a name that is known, weights that are missing or do not fit, an option that only a
+    name takes.
+    """
+    if config.backbone.startswith(PREFIX):
+        return _image_tower(config)
+    if config.backbone in BACKBONES:
+        return _named(config)
+    path = Path(config.backbone)
+    if path.exists():
+        return _exported(config, path)
+    raise UserError(
+        f"backbone '{config.backbone}' is neither a folder nor a name{nearest(config.backbone, BACKBONES)} Give "
+        f"a run's folder, an exported one, timm/<model>, or one of {', '.join(sorted(BACKBONES))}"
+    )
+
+
+def _exported(config: EncoderConfig, path: Path) -> Encoder:
+    for name in ("weights", "download", "height", "width"):
+        if getattr(config, name):
+            raise UserError(f"{name} is set, but {path} is an exported backbone and brings its own; leave it out")
+    backbone, card = load_backbone(path)
+    border = config.border_crop or tuple(card.get("data", {}).get("border_crop", (0.0, 0.0, 0.0, 0.0)))
+    check_border(border)
+    return _of_backbone(config, backbone, border)
+
+
+def _named(config: EncoderConfig) -> Encoder:
+    wanted = BackboneConfig(
+        name=config.backbone,
+        weights=config.weights,
+        download=config.download,
+        height=config.height,
+        width=config.width,
+    )
+    with torch.random.fork_rng(devices=[]):  # building draws from the global generator
+        torch.manual_seed(config.weights_seed)
+        backbone = build_backbone(wanted)
+    return _of_backbone(config, backbone, config.border_crop or (0.0, 0.0, 0.0, 0.0))
+
+
+def _of_backbone(config: EncoderConfig, backbone: Backbone, border: BorderCrop) -> Encoder:
+    spec = backbone.spec
+    made_of = "feature map" if backbone.mixing is None else "feature map after temporal mixing"
+    off_path = {f"net.{key}" for key in backbone.off_path}
+    used = ((key, value) for key, value in backbone.state_dict().items() if key not in off_path)
+    if config.clip_stride:
+        spec = replace(spec, clip_stride=config.clip_stride)
+    return Encoder(config, spec, VideoNetwork(backbone, config.pool), state_sha256(used), made_of, border)
+
+
+def _image_tower(config: EncoderConfig) -> Encoder:
+    model = config.backbone.removeprefix(PREFIX)
+    known = tower_facts(model)
+    _, height, width = known["input_size"]
+    clip = Clip(
+        frames=config.image_frames,
+        stride=config.clip_stride or 0,
+        height=config.height or height,
+        width=config.width or width,
+        mean=tuple(known["mean"]),
+        std=tuple(known["std"]),
+    )
+    weights = config.weights
+    with torch.random.fork_rng(devices=[]):  # building draws from the global generator
+        torch.manual_seed(config.weights_seed)
+        net = build_tower(model, clip)
+    if weights is not None:
+        load_tower(net, model, read_weights(weights).state, str(weights))
+    elif config.download:
+        load_tower(net, model, download_timm(model), f"the download of {config.backbone}")
+    spec = BackboneSpec(
+        name=config.backbone,
+        feature_dim=tower_dim(net, clip),
+        clip_frames=clip.frames,
+        clip_stride=clip.stride,
+        height=clip.height,
+        width=clip.width,
+        mean=clip.mean,
+        std=clip.std,
+        map_size=(clip.frames, 1, 1),
+    )
+    border = config.border_crop or (0.0, 0.0, 0.0, 0.0)
+    sha256 = state_sha256(net.state_dict().items())
+    return Encoder(config, spec, ImageTower(net, config.pool), sha256, "the image model's own pooled output", border)
+
+
+def state_sha256(state: Iterable[tuple[str, Tensor]]) -> str:
+    """Hex SHA-256 of weights by name: keys in order, each with its type, shape and bytes.
+
+    The counters of batch normalisation, which take no part in the output, are left out.
+    """
+    digest = hashlib.sha256()
+    for key, value in sorted(state, key=lambda item: item[0]):
+        if key.endswith("num_batches_tracked"):
+            continue
+        plain = value.detach().cpu().contiguous()
+        digest.update(f"{key} {plain.dtype} {tuple(plain.shape)}\n".encode())
+        digest.update(plain.view(torch.uint8).numpy().tobytes() if plain.ndim else plain.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return "(" + ", ".join(f"{value:g}" for value in values) + ")"

@@ -1,0 +1,229 @@
+"""Extraction of a whole catalogue: shared out over processes, able to go on after a kill, one bad video hurts no other.
+
+status = extract(ExtractConfig(out=Path("features/ours"), encoder=EncoderConfig(backbone="runs/pretrain")))
+features, info = extract_video("street.mp4", open_encoder(EncoderConfig(...)), SnippetSettings(), device)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+import tyro
+from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate.utils import gather_object
+
+from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
+from downstream.features.pipeline import Encoded, encode_videos, extract_video
+from downstream.features.progress import FrameProgress
+from downstream.features.snippets import SnippetSettings
+from downstream.features.store import MANIFEST, FeatureSet, FeatureWriter
+from pretrain.cpu import keep_freed_memory
+from pretrain.data.catalogue import CatalogueConfig, Video
+from pretrain.data.catalogues import open_catalogue
+from pretrain.data.check import read_quarantine
+from pretrain.errors import UserError
+from pretrain.files import write_text
+
+__all__ = ["ExtractConfig", "extract", "extract_video"]
+
+FAILED_FILE = "failed.txt"
+MAX_DECODERS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractConfig:
+    """Turn the videos of a catalogue into a feature set.
+
+    Run the same command again after a kill: finished videos are kept. Videos that cannot be read are named, listed in
+    OUT/failed.txt (a list that --quarantine takes) and left out. Exit status: 0 all done, 1 some videos failed, 2 the
+    command itself was wrong.
+
+        python scripts/extract_features.py --out features/ours --backbone runs/pretrain --catalogue.root data/videos
+        accelerate launch scripts/extract_features.py ...            # over all GPUs
+        ... --out features/clip --backbone timm/vit_base_patch16_clip_224.openai --download
+    """
+
+    out: Path
+    """Folder of the feature set."""
+    encoder: Annotated[EncoderConfig, tyro.conf.arg(name="")] = field(default_factory=EncoderConfig)
+    catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
+    snippets: Annotated[SnippetSettings, tyro.conf.arg(name="")] = field(default_factory=SnippetSettings)
+    split: Literal["all", "train", "test"] = "all"
+    """Which videos of the catalogue."""
+    quarantine: Path | None = None
+    """A list written by scripts/check_videos.py; the videos it names are left out."""
+    dtype: Literal["float16", "float32"] = "float16"
+    """What features are stored as."""
+    batch_clips: int = 32
+    """Clips encoded at a time."""
+    decoders: int | None = None
+    """Videos decoded at a time by each process. Default: its share of the machine's cores, at most 8; one less than
+    that where the encoder runs on a CPU too."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes a GPU where there is one."""
+    cache: Path | None = None
+    """Folder of the packet indexes that other runs left (pretraining: data.cache). Default: they are made anew."""
+    max_bad_fraction: float = 0.01
+    """When more than this share of the videos fail, the end of the run says so loudly."""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_clips", "decoders"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name} is {value}; it must be at least 1")
+        if not 0 <= self.max_bad_fraction <= 1:
+            raise UserError(f"max_bad_fraction is {self.max_bad_fraction}; it must lie in [0, 1]")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise UserError("device is cuda, but no CUDA device is available here: use --device auto or cpu")
+
+
+def extract(config: ExtractConfig) -> int:
+    """Make, or go on with, the feature set of a catalogue. Returns the exit status: 1 where a video failed."""
+    keep_freed_memory()
+    videos = choose_videos(config)
+    encoder = open_encoder(config.encoder)
+    writer = FeatureWriter(config.out, encoder.kind(config.snippets), config.dtype)
+    accelerator = Accelerator(
+        cpu=config.device == "cpu",
+        mixed_precision="no",
+        # the slowest process may be hours behind the others when these wait for it
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(days=7))],
+    )
+    pending = [video for video in videos if not writer.has(video.name)]
+    # every process must have looked before the first one adds to what is done
+    accelerator.wait_for_everyone()
+    problems, progress = encode_share(config, encoder, writer, accelerator, pending)
+    failed = {name: text for part in gather_object([problems]) for name, text in part.items()}
+    frames, seconds = sum(gather_object([progress.frames])), max(gather_object([progress.seconds()]))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        finish(config, writer, videos, pending, failed)
+        speed = f"{frames} frames now at {frames / max(seconds, 1e-9):.0f} frames/s"
+        print(summary(config, videos, pending, failed, speed), flush=True)
+    accelerator.end_training()
+    return 1 if failed else 0
+
+
+def encode_share(
+    config: ExtractConfig, encoder: Encoder, writer: FeatureWriter, accelerator: Accelerator, pending: Sequence[Video]
+) -> tuple[dict[str, str], FrameProgress]:
+    """Encode and store this process's share of the videos; what failed and why, and how many frames it took."""
+    work = {video.name: length_of(video) for video in pending}
+    own = {v.name: v.path for v in share(pending, work, accelerator.process_index, accelerator.num_processes)}
+    label = f"extracting, process 1 of {accelerator.num_processes}" if accelerator.num_processes > 1 else "extracting"
+    progress = FrameProgress({name: work[name] for name in own}, accelerator.is_main_process, label)
+    results = encode_videos(
+        list(own.items()),
+        encoder,
+        config.snippets,
+        accelerator.device,
+        batch_clips=config.batch_clips,
+        decoders=config.decoders or default_decoders(accelerator.device),
+        cache=config.cache,
+        on_frames=progress.add,
+    )
+    problems: dict[str, str] = {}
+    with closing(results), closing(progress):
+        for result in results:
+            problem = store(writer, result).removeprefix(f"{own[result.name]}: ")
+            if problem:
+                problems[result.name] = problem
+                progress.say(f"left out: {result.name}: {problem}")
+    return problems, progress
+
+
+def choose_videos(config: ExtractConfig) -> list[Video]:
+    """The catalogue's videos of the split asked for, less those on the quarantine list; UserError where none is."""
+    catalogue = open_catalogue(config.catalogue)
+    if config.quarantine is not None:
+        catalogue = catalogue.without(set(read_quarantine(config.quarantine)))
+    videos = [video for video in catalogue if config.split in ("all", video.split)]
+    if not videos:
+        raise UserError(f"{catalogue.source}: no video of split '{config.split}' to extract features of")
+    return videos
+
+
+def length_of(video: Video) -> float:
+    """How long a video is against others, without opening it: bytes on disk, entries of a folder; 1 where unknown."""
+    try:
+        if os.path.isdir(video.path):
+            # an image of a folder weighs about as much as so many bytes of a video
+            return 10_000.0 * len(os.listdir(video.path))
+        return float(max(1, os.path.getsize(video.path)))
+    except OSError:
+        return 1.0
+
+
+def share(videos: Sequence[Video], work: dict[str, float], rank: int, world_size: int) -> list[Video]:
+    """This process's videos: the longest first, dealt out in turn, so that all end at about the same time."""
+    order = sorted(videos, key=lambda video: (-work[video.name], video.name))
+    return order[rank::world_size]
+
+
+def default_decoders(device: torch.device) -> int:
+    """Decoding threads of one process."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores //= int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, min(MAX_DECODERS, cores - (device.type == "cpu")))
+
+
+def store(writer: FeatureWriter, result: Encoded) -> str:
+    """Add one video's features to the set; why it is left out, or an empty string."""
+    if result.problem is not None:
+        return str(result.problem)
+    assert result.features is not None
+    assert result.info is not None
+    try:
+        writer.add(result.name, result.features, frames=result.info.num_frames, fps=result.info.fps)
+    except UserError as error:  # not finite, or too large for float16
+        return str(error)
+    return ""
+
+
+def finish(
+    config: ExtractConfig,
+    writer: FeatureWriter,
+    videos: Sequence[Video],
+    pending: Sequence[Video],
+    failed: dict[str, str],
+) -> None:
+    """Write the list of failed videos, and join the rest in the catalogue's order."""
+    lines = [f"# Videos left out of {config.out.name}. One per line: name, tab, reason.\n"]
+    lines += [f"{name}\t{' '.join(reason.split())}\n" for name, reason in sorted(failed.items())]
+    write_text(config.out / FAILED_FILE, "".join(lines))
+    if len(pending) > len(failed) or not (config.out / MANIFEST).exists():
+        writer.finish([video.name for video in videos])
+
+
+def summary(
+    config: ExtractConfig, videos: Sequence[Video], pending: Sequence[Video], failed: dict[str, str], speed: str
+) -> str:
+    """What there is now, what failed, and what to do about it."""
+    features = FeatureSet.open(config.out)
+    entries = [features.videos[video.name] for video in videos if video.name in features.videos]
+    kind = features.kind
+    size = sum(path.stat().st_size for path in config.out.glob("features-*.npy"))
+    lines = []
+    if failed:
+        lines.append(
+            f"{len(failed)} of {len(videos)} videos failed and are left out, see {config.out / FAILED_FILE}; mend them "
+            "and run again, or give the list as --quarantine"
+        )
+    if len(failed) > config.max_bad_fraction * len(videos):
+        lines.append(
+            f"WARNING: {len(failed) / len(videos):.0%} of the videos failed, more than max_bad_fraction = "
+            f"{config.max_bad_fraction:g}: this feature set is not the dataset"
+        )
+    before = f" ({len(videos) - len(pending)} done before)" if len(pending) < len(videos) else ""
+    lines.append(
+        f"done: {len(entries)} videos{before}, {sum(entry.snippets for entry in entries)} snippets x {len(kind.crops)} "
+        f"crop(s) x {kind.dim}; {speed}; {size / 1e6:.1f} MB in {config.out}"
+    )
+    return "\n".join(lines)

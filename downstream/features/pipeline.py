@@ -1,0 +1,262 @@
+"""Many videos through one encoder: threads decode ahead, the device works on full batches, memory stays bounded.
+
+Clips of different videos, snippets and crops share a batch; in evaluation mode no clip's features depend on the
+others.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from downstream.features.crops import cut_crops
+from downstream.features.encoders import Encoder
+from downstream.features.snippets import SnippetSettings, SnippetStream
+from pretrain.data.video import IndexCache, VideoError, VideoInfo
+
+
+class Encoded(NamedTuple):
+    """One video, done or failed."""
+
+    name: str
+    features: NDArray[np.float32] | None
+    """(snippets, crops, dim); None where it failed."""
+    info: VideoInfo | None
+    problem: VideoError | None
+
+
+@dataclass
+class _Job:
+    """A video on its way through the encoder."""
+
+    name: str
+    info: VideoInfo
+    snippets: int
+    clips_each: int
+    """Clips of a snippet, whose features are averaged."""
+    sums: Tensor
+    """float32 (snippets * crops, dim)."""
+    snippet_frames: int
+    filled: int = 0
+    snippets_seen: int = 0
+    frames_seen: int = 0
+    failed: bool = False
+
+    def add(self, features: Tensor) -> bool:
+        """Take the next clips' features; whether these were the last. Clips come by snippet, crop, clip."""
+        rows = torch.arange(self.filled, self.filled + len(features)) // self.clips_each
+        self.sums.index_add_(0, rows, features / self.clips_each)
+        self.filled += len(features)
+        return self.filled == len(self.sums) * self.clips_each
+
+    def frames_of(self, snippets: int) -> tuple[int, int]:
+        """Video frames that the next snippets stand for, and all of the video; the last snippet takes the tail."""
+        before, total = self.frames_seen, self.info.num_frames
+        self.snippets_seen += snippets
+        is_last = self.snippets_seen == self.snippets
+        self.frames_seen = total if is_last else self.snippets_seen * self.snippet_frames
+        return self.frames_seen - before, total
+
+
+class _Chunk(NamedTuple):
+    job: _Job
+    pixels: NDArray[np.uint8]
+
+
+class _Failed(NamedTuple):
+    name: str
+    job: _Job | None
+    problem: BaseException
+
+
+class _Ended(NamedTuple):
+    """A decoding thread has nothing left to do."""
+
+
+_Event = _Chunk | _Failed | _Ended
+
+
+def extract_video(
+    path: str | Path,
+    encoder: Encoder,
+    settings: SnippetSettings,
+    device: torch.device,
+    *,
+    batch_clips: int = 32,
+    cache: Path | None = None,
+) -> tuple[NDArray[np.float32], VideoInfo]:
+    """Features float32 (snippets, crops, dim) of one video, and what the video is. VideoError where it fails."""
+    videos = [(str(path), str(path))]
+    results = encode_videos(videos, encoder, settings, device, batch_clips=batch_clips, decoders=1, cache=cache)
+    with closing(results):
+        done = next(results)
+    if done.problem is not None:
+        raise done.problem
+    assert done.features is not None
+    assert done.info is not None
+    return done.features, done.info
+
+
+def encode_videos(
+    videos: Iterable[tuple[str, str]],
+    encoder: Encoder,
+    settings: SnippetSettings,
+    device: torch.device,
+    *,
+    batch_clips: int,
+    decoders: int,
+    cache: Path | None = None,
+    on_frames: Callable[[str, int, int], None] = lambda name, frames, of: None,
+) -> Generator[Encoded, None, None]:
+    """Encode `(name, path)` videos; each comes when it is done, so not always in order.
+
+    `decoders` videos are decoded at a time. `on_frames(name, count, total)` hears of `count` frames more, of
+    `total`. A video that fails comes with its problem. Closing the iterator ends the threads.
+    """
+    encoder.to(device)
+    decoding = _Decoding(videos, encoder, settings, decoders, cache)
+    batcher = _Batcher(encoder, settings, device, batch_clips)
+    try:
+        for event in decoding.events():
+            if isinstance(event, _Failed):
+                if event.job is not None:
+                    event.job.failed = True
+                if not isinstance(event.problem, VideoError):
+                    raise event.problem
+                yield Encoded(event.name, None, None, event.problem)
+            elif isinstance(event, _Chunk):
+                for job in batcher.put(event.job, event.pixels):
+                    yield _result(job, settings)
+                on_frames(event.job.name, *event.job.frames_of(len(event.pixels)))
+        for job in batcher.flush():
+            yield _result(job, settings)
+    finally:
+        decoding.stop()
+
+
+def _result(job: _Job, settings: SnippetSettings) -> Encoded:
+    return Encoded(job.name, job.sums.view(-1, settings.crops, job.sums.shape[1]).numpy(), job.info, None)
+
+
+class _Batcher:
+    """Collects clips on the device until a batch is full; hands features back to the videos in the clips' order."""
+
+    def __init__(self, encoder: Encoder, settings: SnippetSettings, device: torch.device, batch_clips: int) -> None:
+        self._encoder, self._settings, self._device, self._size = encoder, settings, device, batch_clips
+        self._waiting: deque[tuple[_Job, Tensor]] = deque()
+        self._count = 0
+
+    def put(self, job: _Job, pixels: NDArray[np.uint8]) -> Iterator[_Job]:
+        """Take a chunk (snippets, clips, frames, height, width, 3); yield the videos that this completes."""
+        frames = torch.from_numpy(pixels).to(self._device)
+        clips = cut_crops(frames, self._settings.crops, self._encoder.height, self._encoder.width).flatten(0, 2)
+        self._waiting.append((job, clips))
+        self._count += len(clips)
+        while self._count >= self._size:
+            yield from self._encode(self._size)
+
+    def flush(self) -> Iterator[_Job]:
+        """Encode what is left."""
+        if self._count:
+            yield from self._encode(self._count)
+
+    def _encode(self, count: int) -> Iterator[_Job]:
+        parts: list[tuple[_Job, Tensor]] = []
+        self._count -= count
+        while count:
+            job, clips = self._waiting.popleft()
+            if len(clips) > count:
+                self._waiting.appendleft((job, clips[count:]))
+            parts.append((job, clips[:count]))
+            count -= len(parts[-1][1])
+        parts = [part for part in parts if not part[0].failed]
+        if not parts:
+            return
+        features = self._encoder.features(torch.cat([clips for _, clips in parts])).cpu()
+        for (job, _), own in zip(parts, features.split([len(clips) for _, clips in parts]), strict=True):
+            if job.add(own):
+                yield job
+
+
+class _Decoding:
+    """Threads that decode one video each, and the queue between them and the encoder.
+
+    Threads, not processes: FFmpeg works without the interpreter lock, and pixels need not be copied between processes.
+    """
+
+    def __init__(
+        self,
+        videos: Iterable[tuple[str, str]],
+        encoder: Encoder,
+        settings: SnippetSettings,
+        decoders: int,
+        cache: Path | None,
+    ) -> None:
+        self._videos, self._lock = iter(videos), threading.Lock()
+        self._encoder, self._settings, self._cache = encoder, settings, cache
+        self._queue: queue.Queue[_Event] = queue.Queue(maxsize=decoders + 2)
+        self._stopped = threading.Event()
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(decoders)]
+
+    def events(self) -> Iterator[_Event]:
+        """Everything that happens, until all threads have ended."""
+        for thread in self._threads:
+            thread.start()
+        running = len(self._threads)
+        while running:
+            event = self._queue.get()
+            running -= isinstance(event, _Ended)
+            yield event
+
+    def stop(self) -> None:
+        """End the threads, wherever they are."""
+        self._stopped.set()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+
+    def _work(self) -> None:
+        while not self._stopped.is_set():
+            with self._lock:
+                video = next(self._videos, None)
+            if video is None:
+                break
+            self._decode(*video)
+        self._put(_Ended())
+
+    def _decode(self, name: str, path: str) -> None:
+        job = None
+        try:
+            view = self._encoder.view(self._settings.snippet_frames)
+            # a cache of its own: what one thread drops from memory, another may be using
+            stream = SnippetStream(path, self._settings, view, IndexCache(self._cache))
+            snippets, clips, _ = stream.frames.shape
+            sums = torch.zeros(snippets * self._settings.crops, self._encoder.dim)
+            job = _Job(name, stream.info, snippets, clips, sums, self._settings.snippet_frames)
+            with closing(stream.chunks()) as chunks:
+                for pixels in chunks:
+                    if not self._put(_Chunk(job, pixels)):
+                        return
+        except Exception as problem:  # every kind crosses to the thread that can tell them apart
+            self._put(_Failed(name, job, problem))
+
+    def _put(self, event: _Event) -> bool:
+        """Whether the event was taken; not once the encoder has stopped listening."""
+        while not self._stopped.is_set():
+            try:
+                self._queue.put(event, timeout=0.2)
+            except queue.Full:
+                continue
+            return True
+        return False

@@ -1,0 +1,161 @@
+"""From a video to the frames of its snippets: which frames they are, and decoding them once, in order.
+
+A snippet stands for `snippet_frames` frames of the video. What the encoder sees of it are clips:
+
+    snippet      |0..............15|16.............31|         16 frames
+    clip covers them exactly       x.x.x.x.x.x.x.x.            8 frames, stride 2: one clip
+    clip is shorter                xxxxxxxx  then  ...xxxxxxxx two clips, first and last frames, features averaged
+    clip is longer           x.x.x.x.x.x.x.x.x.x.x.x.          one clip about the snippet's middle, into its neighbours
+
+Frames before the first and past the last one of the video show the first and the last.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from downstream.features.crops import BorderCrop, check_crops, decode_region
+from pretrain.data.video import IndexCache, VideoError, probe, read_frames
+from pretrain.data.video.container import open_stream
+from pretrain.data.video.decode import StreamDamaged, decode_frames
+from pretrain.data.video.jpeg_pack import SUFFIX as JPEG_PACK_SUFFIX
+from pretrain.data.video.pyav_reader import Picture
+from pretrain.errors import UserError
+
+BLOCK_FRAMES = 64
+"""Frames read at a time from what is no stream: a folder of images, a JPEG pack."""
+MAX_CHUNK_BYTES = 8 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnippetSettings:
+    """How a video is divided into snippets, and what is seen of each."""
+
+    snippet_frames: int = 16
+    """Video frames a snippet stands for; snippets do not overlap."""
+    crops: Literal[1, 5, 10] = 1
+    """1: the centre. 5: also the four corners. 10: also the five of the mirrored frame."""
+    tail: Literal["drop", "pad"] = "drop"
+    """Frames left after the last whole snippet: no snippet of theirs (a video shorter than a snippet has one all the
+    same), or one more snippet that holds the last frame."""
+
+    def __post_init__(self) -> None:
+        if self.snippet_frames < 1:
+            raise UserError(f"snippet_frames is {self.snippet_frames}; it must be at least 1")
+        check_crops(self.crops)
+
+    def count(self, num_frames: int) -> int:
+        """Snippets of a video of that many frames, at least one."""
+        whole = num_frames // self.snippet_frames if self.tail == "drop" else -(-num_frames // self.snippet_frames)
+        return max(1, whole)
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What an encoder looks at: the clip's frames and the crop's pixels."""
+
+    clip_frames: int
+    clip_stride: int
+    height: int
+    width: int
+    border_crop: BorderCrop
+
+
+def clip_offsets(snippet_frames: int, clip_frames: int, clip_stride: int) -> NDArray[np.int64]:
+    """int64 (clips, clip_frames): frames of a snippet's clips, counted from its first frame; see the module."""
+    span = clip_frames * clip_stride
+    clips = max(1, -(-snippet_frames // span))
+    if clips == 1:
+        starts = np.array([(snippet_frames - span) // 2])
+    else:
+        starts = np.arange(clips) * (snippet_frames - span) // (clips - 1)
+    return starts[:, None].astype(np.int64) + np.arange(clip_frames, dtype=np.int64) * clip_stride
+
+
+def snippet_clips(num_frames: int, settings: SnippetSettings, view: View) -> NDArray[np.int64]:
+    """int64 (snippets, clips, clip_frames): frame numbers, held at both ends of the video."""
+    offsets = clip_offsets(settings.snippet_frames, view.clip_frames, view.clip_stride)
+    starts = np.arange(settings.count(num_frames), dtype=np.int64) * settings.snippet_frames
+    return np.clip(starts[:, None, None] + offsets, 0, num_frames - 1)
+
+
+class SnippetStream:
+    """One video's snippets, decoded in order, never held all at once. VideoError where it cannot be opened."""
+
+    def __init__(self, path: str, settings: SnippetSettings, view: View, cache: IndexCache) -> None:
+        self.path = path
+        self.info = probe(path, cache=cache)
+        if self.info.num_frames < 1:
+            raise VideoError(f"{path}: no frame decodes; leave it out")
+        self.frames = snippet_clips(self.info.num_frames, settings, view)
+        """int64 (snippets, clips, clip_frames)."""
+        self.region = decode_region(self.info, settings.crops, view.height, view.width, view.border_crop)
+        self._cache = cache
+
+    def chunks(self, max_bytes: int = MAX_CHUNK_BYTES) -> Generator[NDArray[np.uint8], None, None]:
+        """uint8 (n, clips, clip_frames, height, width, 3) of the next n >= 1 snippets, in order; VideoError."""
+        flat = self.frames.reshape(len(self.frames), -1)
+        first, last = flat.min(axis=1), flat.max(axis=1)
+        shape = (flat.shape[1], self.region.height, self.region.width, 3)
+        size = int(min(len(flat), max(1, max_bytes // int(np.prod(shape)))))
+        held: dict[int, NDArray[np.uint8]] = {}
+        chunk, done = np.empty((size, *shape), np.uint8), 0
+        for number, picture in self._pictures(np.unique(flat)):
+            held[number] = picture
+            while done < len(flat) and last[done] <= number:
+                for place, frame in enumerate(flat[done].tolist()):
+                    chunk[done % size, place] = held[frame]
+                done += 1
+                needed_from = first[done] if done < len(flat) else number + 1
+                held = {frame: pixels for frame, pixels in held.items() if frame >= needed_from}
+                if done % size == 0 or done == len(flat):
+                    filled = chunk[: (done - 1) % size + 1]
+                    yield filled.reshape(len(filled), *self.frames.shape[1:], *shape[1:])
+                    chunk = np.empty_like(chunk)
+
+    def _pictures(self, frames: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        y, x, height, width = self.region[2:]
+        size = (self.region.decode_height, self.region.decode_width)
+        for number, picture in stream_chosen(self.path, frames, size, self._cache):
+            yield number, picture[y : y + height, x : x + width].copy()
+
+
+def stream_chosen(
+    path: str, frames: NDArray[np.int64], size: tuple[int, int], cache: IndexCache
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """What `read_frames` gives for these frames (increasing), one by one with their numbers, read by PyAV from the
+    beginning on: uint8 (height, width, 3), valid until the next. VideoError, perhaps after some pictures.
+    """
+    if os.path.isdir(path) or path.endswith(JPEG_PACK_SUFFIX):
+        for start in range(0, len(frames), BLOCK_FRAMES):
+            block = frames[start : start + BLOCK_FRAMES]
+            yield from zip(block.tolist(), read_frames(path, block, size=size, cache=cache), strict=True)
+        return
+    index = cache.get(path)
+    picture, done = Picture(index, size), 0
+    try:
+        with open_stream(path) as (container, stream):
+            for number, frame in decode_frames(container, stream, index, 0, frames):
+                if number != frames[done]:
+                    raise VideoError(f"{path}: frame {frames[done]} does not decode (damaged); leave it out")
+                yield number, picture.rgb(frame)
+                done += 1
+    except StreamDamaged:
+        pass
+    if done == len(frames):
+        return
+    if index.facts.is_counted:
+        raise VideoError(f"{path}: frame {frames[done]} does not decode (damaged); leave it out")
+    # the index was made without decoding; if all its frames do decode, damage and all, they are what they are
+    counted = cache.get(path, count=True)
+    if counted.num_frames != index.num_frames:
+        raise VideoError(
+            f"{path}: damaged: its packets promise {index.num_frames} frames, {counted.num_frames} decode; leave it out"
+        )
+    yield from stream_chosen(path, frames[done:], size, cache)
