@@ -31,7 +31,7 @@ class Bags(NamedTuple):
     @property
     def scores(self) -> Tensor:
         """(B, T) in [0, 1], 0 on padding."""
-        return self.log_scores.exp() * self.mask
+        return self.log_scores.masked_fill(~self.mask, -torch.inf).exp()
 
     @property
     def abnormal(self) -> Tensor:
@@ -66,5 +66,5 @@ def mean_of(values: Tensor, chosen: Tensor) -> Tensor:
 
 def cross_entropy(log_scores: Tensor, targets: Tensor) -> Tensor:
     """Binary cross-entropy, elementwise, of scores given as logarithms: exact however near the scores are to 0 or 1."""
-    log_scores = log_scores.clamp(max=-1e-7)
+    log_scores = log_scores.clamp(max=-1e-30)  # a score of exactly 1 has no finite cross-entropy to 0
     return -(targets * log_scores + (1 - targets) * torch.log(-torch.expm1(log_scores)))

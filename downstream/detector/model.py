@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from downstream.detector.cross_batch_clustering import ClusterBranch, guide
+from downstream.detector.cross_batch_clustering import ClusterBranch, Guidance, guide
 from downstream.detector.temporal import temporal_encoder
 from pretrain.errors import UserError
 
@@ -72,7 +72,7 @@ class Detector(nn.Module):
     input_scale: Tensor
 
     def __init__(
-        self, config: DetectorConfig, dim: int, guidance: str | None = None, cluster_temperature: float = 1.0
+        self, config: DetectorConfig, dim: int, guidance: Guidance | None = None, cluster_temperature: float = 1.0
     ) -> None:
         """`guidance` None: no clustering branch; otherwise how it guides, see `cross_batch_clustering.guide`."""
         super().__init__()

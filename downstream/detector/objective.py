@@ -96,10 +96,10 @@ class DetectorTraining(nn.Module):
         """The weighted sum of the base and the terms that are on."""
         config = self.config
         bases = {"mil_ranking": mil_ranking, "topk_bce": topk_bce, "feature_magnitude": feature_magnitude}
-        loss, base_parts = bases[config.base](bags, getattr(config, config.base))  # type: ignore[operator]
-        parts = {"base": loss.detach()} | {f"base/{key}": value for key, value in base_parts.items()}
         # autocast ends with the forward pass of the network: prototypes and distances want float32
-        with torch.autocast(loss.device.type, enabled=False):
+        with torch.autocast(bags.labels.device.type, enabled=False):
+            loss, base_parts = bases[config.base](bags, getattr(config, config.base))  # type: ignore[operator]
+            parts = {"base": loss.detach()} | {f"base/{key}": value for key, value in base_parts.items()}
             for name, weight, (term, term_parts) in self._terms(bags, step):
                 loss = loss + weight * term
                 parts |= {name: term.detach()} | {f"{name}/{key}": value for key, value in term_parts.items()}

@@ -1,0 +1,170 @@
+"""Contrastive clustering: cluster centres attract instances of their own class and repel those of the other.
+
+    normal videos, all snippets ---+                        +--> k-means --> centres ---+
+                                   +--> project, unit length +                           +--> InfoNCE, both ways
+    abnormal videos, their top-k --+                        +--> k-means --> centres ---+
+
+[paper] (contrastive clustering and early fusion, IJCNN 2025; known to us by its abstract): the features of a cluster's
+centre and of its category are positive pairs, those of the other category are negatives.
+[ours] Everything else: which instances stand for a class, k-means on the batch, the centre as differentiable mean of
+its members, the form of the loss, and every constant.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from downstream.detector.bags import Bags, Parts, num_top, top_mask
+from pretrain.errors import UserError
+
+NO_LENGTH = 1e-6
+"""A shorter vector has no direction: it becomes 0 and gets no gradient, where dividing by its length would give 1e6."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContrastiveClusteringConfig:
+    """All values are ours; none but the temperature has been studied elsewhere."""
+
+    weight: float = 0.0
+    """0 switches the term off; 0.1 is a good start."""
+    clusters: int = 4
+    """Centres per class; a class with fewer instances in a batch has fewer."""
+    temperature: float = 0.1
+    """Cosine similarities are divided by it."""
+    projection_dim: int = 128
+    """Width of the space in which instances are compared."""
+    iterations: int = 5
+    """Of k-means, each batch anew."""
+    max_instances: int = 1024
+    """Per class and batch: shared evenly among the class's videos, evenly spaced in each, at least one of each."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight < math.inf:
+            raise UserError(f"contrastive.weight is {self.weight}; it must be a finite number of 0 or more (0 = off)")
+        if not 0 < self.temperature < math.inf:
+            raise UserError(f"contrastive.temperature is {self.temperature}; it must be a finite number above 0")
+        for name, least in (("clusters", 1), ("projection_dim", 1), ("iterations", 0), ("max_instances", 1)):
+            if getattr(self, name) < least:
+                raise UserError(f"contrastive.{name} is {getattr(self, name)}; it must be {least} or more")
+
+
+class ContrastiveClustering(nn.Module):
+    """The loss with its projection. Stateless otherwise: each batch makes its own centres."""
+
+    def __init__(self, config: ContrastiveClusteringConfig, feature_dim: int) -> None:
+        super().__init__()
+        self.config = config
+        self.projection = nn.Linear(feature_dim, config.projection_dim)
+
+    def forward(self, bags: Bags) -> tuple[Tensor, Parts]:
+        """Scalar: for each centre c with members P, and N the instances of the other class,
+
+            -mean_c mean_{p in P} log( e^{c.p/t} / (e^{c.p/t} + sum_{n in N} e^{c.n/t}) )
+
+        0, yet with a (zero) gradient for every parameter, where the batch lacks a class. In the precision of the
+        projection's weights, also under autocast.
+        """
+        classes = self.project(bags, normal_instances(bags)), self.project(bags, abnormal_instances(bags))
+        if not all(len(points) for points in classes):
+            # Still a path to every parameter and to the features: DDP waits for the gradients of all.
+            zero = 0.0 * (self.projection.weight.sum() + self.projection.bias.sum())
+            zero = zero + 0.0 * bags.features.masked_fill(~bags.mask.unsqueeze(2), 0.0).sum()
+            return zero, {"similarity_own": zero.detach(), "similarity_other": zero.detach()}
+        normal, abnormal = classes
+        found = [self.centre_terms(normal, abnormal), self.centre_terms(abnormal, normal)]
+        losses, counts, own, other = (torch.cat(part) for part in zip(*found, strict=True))
+        num_centres = (counts > 0).sum()  # duplicates can leave a centre without members: it has no loss
+        parts = {
+            "similarity_own": (own.sum() / num_centres).detach(),
+            "similarity_other": ((other * (counts > 0)).sum() / num_centres).detach(),
+        }
+        return losses.sum() / num_centres, parts
+
+    def project(self, bags: Bags, chosen: Tensor) -> Tensor:
+        """(P, E): projections of unit length of at most `max_instances` of the chosen (B, T) instances."""
+        kept = evenly_spaced(chosen, self.config.max_instances)
+        with torch.autocast(bags.features.device.type, enabled=False):
+            return unit_length(self.projection(bags.features[kept].to(self.projection.weight.dtype)))
+
+    def centre_terms(self, points: Tensor, others: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Of each centre of `points` (P, E), against `others` (N, E): loss, members, mean similarity to both; (K,)."""
+        assigned = assign(points, self.config.clusters, self.config.iterations)
+        members = functional.one_hot(assigned, min(self.config.clusters, len(points))).to(points.dtype)
+        counts = members.sum(dim=0)
+        weights = members / counts.clamp(min=1)
+        with torch.autocast(points.device.type, enabled=False):
+            centres = unit_length(weights.T @ points)
+            own = (points * centres[assigned]).sum(dim=1)
+            other = centres @ others.T
+            against = torch.logsumexp(other / self.config.temperature, dim=1)
+            # -log(e^a / (e^a + e^b)) = softplus(b - a): exact, and no overflow
+            terms = functional.softplus(against[assigned] - own / self.config.temperature)
+            return weights.T @ terms, counts, weights.T @ own, other.mean(dim=1)
+
+
+def normal_instances(bags: Bags) -> Tensor:
+    """bool (B, T): every snippet of the normal videos."""
+    return bags.mask & ~bags.abnormal.unsqueeze(1)
+
+
+def abnormal_instances(bags: Bags) -> Tensor:
+    """bool (B, T): the top-k of each abnormal video by score, `k = count // 16 + 1`."""
+    return top_mask(bags.log_scores, bags.mask, num_top(bags.mask, None)) & bags.abnormal.unsqueeze(1)
+
+
+def evenly_spaced(chosen: Tensor, limit: int) -> Tensor:
+    """bool (B, T): of the chosen instances, an even share of `limit` per bag that has any, evenly spaced, at least one.
+
+    A share that a short bag cannot fill is not passed on: so the choice in a bag depends on nothing but the number of
+    bags, and on their order not at all.
+    """
+    count = chosen.sum(dim=1, keepdim=True)
+    share = (limit // (count > 0).sum().clamp(min=1)).clamp(min=1)
+    quota = torch.minimum(count, share)
+    place = chosen.cumsum(dim=1)  # 1 for the first chosen instance of a bag
+    taken = torch.div(place * quota, count.clamp(min=1), rounding_mode="floor")
+    before = torch.div((place - 1) * quota, count.clamp(min=1), rounding_mode="floor")
+    return chosen & (taken > before)
+
+
+def unit_length(vectors: Tensor) -> Tensor:
+    """(..., E): each vector divided by its length; 0, without gradient, where that is below `NO_LENGTH`."""
+    squared = vectors.square().sum(dim=-1, keepdim=True)
+    has_direction = squared > NO_LENGTH**2
+    return vectors * torch.where(has_direction, squared, 1.0).rsqrt() * has_direction
+
+
+@torch.no_grad()
+def assign(points: Tensor, clusters: int, iterations: int) -> Tensor:
+    """int64 (P,): the cluster of each of the points (P, E) of unit length, in [0, min(clusters, P)).
+
+    Spherical k-means from a deterministic start: the point farthest from the mean, then whichever is farthest from all
+    that were taken. Clusters may end up empty, where points coincide.
+    """
+    clusters = min(clusters, len(points))
+    with torch.autocast(points.device.type, enabled=False):
+        centres = farthest_points(points, clusters)
+        for _ in range(iterations):
+            members = functional.one_hot((points @ centres.T).argmax(dim=1), clusters).to(points.dtype)
+            moved = unit_length(members.T @ points)
+            centres = torch.where(moved.any(dim=1, keepdim=True), moved, centres)
+        return (points @ centres.T).argmax(dim=1)
+
+
+def farthest_points(points: Tensor, count: int) -> Tensor:
+    """(count, E): the point farthest from the mean, then each time the one farthest from those taken so far.
+
+    Distances between points of unit length fall as their cosine grows, so the least cosine is the farthest.
+    """
+    taken = points[(points @ points.mean(dim=0)).argmin()].unsqueeze(0)
+    nearest = points @ taken[0]
+    for _ in range(count - 1):
+        farthest = points[nearest.argmin()]
+        taken = torch.cat([taken, farthest.unsqueeze(0)])
+        nearest = torch.maximum(nearest, points @ farthest)
+    return taken

@@ -1,0 +1,57 @@
+"""RTFM-style base: abnormal snippets have long feature vectors, normal ones short ones."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from downstream.detector.bags import Bags, Parts, mean_of, num_top, top_mask
+from downstream.detector.mil_ranking import mean_over_pairs
+from downstream.detector.topk_bce import bag_cross_entropy
+from pretrain.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureMagnitudeConfig:
+    """The feature magnitude base (Tian 2021)."""
+
+    k: int | None = 3
+    """Instances taken of each bag, by the length of their feature vector; None: count // 16 + 1."""
+    margin: float = 100.0
+    """The magnitude that abnormal bags are drawn to; in units of the features that the scoring head sees."""
+    alpha: float = 1e-4
+    """Weight of the magnitude term beside the cross-entropy."""
+
+    def __post_init__(self) -> None:
+        if self.k is not None and self.k < 1:
+            raise UserError(f"feature_magnitude.k is {self.k}; it must be 1 or more, or None for count // 16 + 1")
+        if not 0 < self.margin < math.inf:
+            raise UserError(
+                f"feature_magnitude.margin is {self.margin}; it must be a finite number above 0 (100 as published)"
+            )
+        if not 0 <= self.alpha < math.inf:
+            raise UserError(
+                f"feature_magnitude.alpha is {self.alpha}; it must be a finite number of 0 or more"
+                " (0 leaves the cross-entropy alone)"
+            )
+
+
+def feature_magnitude(bags: Bags, config: FeatureMagnitudeConfig) -> tuple[Tensor, Parts]:
+    """`alpha * mean over pairs of (|margin - m_abnormal| + m_normal)^2` + cross-entropy of the bags' scores.
+
+    m: mean L2 length of the k longest feature vectors of a bag; the bag's score: the mean score of those same
+    instances. [paper] Robust Temporal Feature Magnitude Learning (Tian 2021): top 3 by magnitude, margin 100, weight
+    1e-4, the squared form of the margin term. [ours] every abnormal/normal pair of the batch instead of one to one; no
+    dropout on the choice of instances; its smoothness and sparsity are terms of their own here. Without an abnormal or
+    a normal bag the margin term is 0. Parts: the two summands.
+    """
+    lengths = torch.linalg.vector_norm(bags.features, dim=-1)
+    chosen = top_mask(lengths, bags.mask, num_top(bags.mask, config.k))
+    magnitudes = mean_of(lengths, chosen)
+    distance = (config.margin - magnitudes).abs().unsqueeze(1) + magnitudes.unsqueeze(0)
+    magnitude = config.alpha * mean_over_pairs(distance.square(), bags.abnormal)
+    entropy = bag_cross_entropy(bags, chosen).mean()
+    return magnitude + entropy, {"magnitude": magnitude.detach(), "bce": entropy.detach()}

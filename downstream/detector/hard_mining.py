@@ -1,0 +1,183 @@
+"""Hard instance mining (HIMS): the snippets that top-k selection leaves unused teach too."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from downstream.detector.bags import Bags, Parts, cross_entropy, num_top, top_mask
+from pretrain.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardMiningConfig:
+    """Which instances are mined, and what is asked of them. All constants are ours."""
+
+    weight: float = 0.0
+    """Weight of the term in the objective; 0 switches it off."""
+    warmup_steps: int = 200
+    """The objective leaves the term out of this many first steps, until scores mean something. Not studied."""
+    k: int | None = None
+    """Instances of a bag taken by score, at either end; None: count // 16 + 1."""
+    ratio: int = 1
+    """r: of the others, the `r * k` nearest to a prototype are candidates."""
+    margin: float = 1.0
+    """Of the triplets, on squared distances of unit vectors (which lie in [0, 4])."""
+    mine_abnormal: bool = True
+    """Mine hard positives in abnormal bags."""
+    mine_normal: bool = True
+    """Mine hard negatives in normal bags."""
+    triplet_weight: float = 1.0
+    """Weight of the triplets within the term."""
+    bce_weight: float = 1.0
+    """Weight of the cross-entropies of the mined instances within the term."""
+
+    def __post_init__(self) -> None:
+        for name in ("weight", "triplet_weight", "bce_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UserError(
+                    f"hard_mining.{name} is {getattr(self, name)}; it must be a finite number of 0 or more (0 = off)"
+                )
+        if self.warmup_steps < 0:
+            raise UserError(
+                f"hard_mining.warmup_steps is {self.warmup_steps}; it must be 0 or more (0 = from the start)"
+            )
+        if self.k is not None and self.k < 1:
+            raise UserError(f"hard_mining.k is {self.k}; it must be 1 or more, or None for count // 16 + 1")
+        if self.ratio < 1:
+            raise UserError(
+                f"hard_mining.ratio is {self.ratio}; it must be 1 or more"
+                " (to mine nothing, switch off mine_abnormal or mine_normal)"
+            )
+        if not 0 < self.margin < math.inf:
+            raise UserError(f"hard_mining.margin is {self.margin}; it must be a finite number above 0")
+
+
+class Selection(NamedTuple):
+    """What was chosen, bool (B, T) each; no instance is in two of them, padding in none."""
+
+    top: Tensor
+    """Top k by score of abnormal bags."""
+    hard_positives: Tensor
+    """Of the others in abnormal bags: looks like the bag's top k, more than like a normal video."""
+    easy_normals: Tensor
+    """The k lowest scores of what is left of abnormal bags."""
+    hard_negatives: Tensor
+    """Of normal bags: the top k by score, and of the others those that look most like an anomaly."""
+
+
+def hard_mining(bags: Bags, config: HardMiningConfig) -> tuple[Tensor, Parts]:
+    """Triplets on unit features + cross-entropies of the mined instances; not yet times `weight`, no warm-up in here.
+
+    [paper] HIMS (Computer Vision and Image Understanding 257, 2025): mine cues in the instances outside the top k, to
+    separate normal from abnormal better. [ours] everything else, METHODS section 2:
+    triplets `max(0, margin + |a - p|^2 - |a - n|^2)` of unit vectors, mean over all (p, n) of the batch:
+    a = the normal prototype, p = easy normals and hard negatives, n = top k and hard positives;
+    cross-entropy of hard negatives to 0 and of hard positives to `bags.teacher_scores`. Without a teacher their own
+    detached scores are the targets: that cross-entropy is their entropy and has no gradient.
+    Whatever has no instances is 0, the triplets also where there is no normal bag. Time and memory of the triplets grow
+    with the product of the two sets. Call it outside autocast, which would round the cosines. Parts: the three
+    summands, and how many hard positives were found.
+    """
+    chosen = select(bags, config)
+    teacher = bags.scores if bags.teacher_scores is None else bags.teacher_scores
+    to_normal = cross_entropy(bags.log_scores, torch.zeros_like(bags.log_scores))
+    to_teacher = cross_entropy(bags.log_scores, teacher.detach())
+    triplet = config.triplet_weight * triplets(bags, chosen, config.margin)
+    negatives = config.bce_weight * mean_over(to_normal, chosen.hard_negatives)
+    positives = config.bce_weight * mean_over(to_teacher, chosen.hard_positives)
+    parts = {
+        "triplet": triplet.detach(),
+        "hard_negative_bce": negatives.detach(),
+        "hard_positive_bce": positives.detach(),
+        "num_hard_positives": chosen.hard_positives.sum(),
+    }
+    return triplet + negatives + positives, parts
+
+
+@torch.no_grad()
+def select(bags: Bags, config: HardMiningConfig) -> Selection:
+    """The instances to learn from, without gradient.
+
+    Nearness is the cosine to a prototype, which is a mean of unit vectors. Hard positives: the `r * k` nearest to their
+    own bag's top k, kept where nearer to it than to the prototype of all normal bags' instances; none without a normal
+    bag. Hard negatives: the top k by score and the `r * k` nearest to the prototype of all abnormal bags' top k.
+    """
+    mask, normal, abnormal = bags.mask, ~bags.abnormal.unsqueeze(1), bags.abnormal.unsqueeze(1)
+    k = num_top(mask, config.k)
+    top = top_mask(bags.log_scores, mask, k)
+    rest, units, none = mask & ~top, Directions.of(bags.features), torch.zeros_like(mask)
+
+    positives = negatives = none
+    if config.mine_abnormal:
+        to_own = units.cosine(units.bag_prototypes(top))
+        to_normal = units.cosine(units.batch_prototype(mask & normal))
+        nearest = top_mask(to_own, rest & abnormal, config.ratio * k)
+        positives = nearest & (to_own > to_normal) & normal.any()
+    if config.mine_normal:
+        to_abnormal = units.cosine(units.batch_prototype(top & abnormal))
+        nearest = top_mask(to_abnormal, rest & normal, config.ratio * k) & abnormal.any()
+        negatives = (top & normal) | nearest
+    # a bag too short for all three keeps its hard positives: they are what the method is for
+    easy = top_mask(-bags.log_scores, rest & abnormal & ~positives, k)
+    return Selection(top & abnormal, positives, easy, negatives)
+
+
+def triplets(bags: Bags, chosen: Selection, margin: float) -> Tensor:
+    """Mean hinge over all pairs of a normal and an abnormal instance; 0 without pairs or without a normal bag."""
+    units, in_normal = Directions.of(bags.features), bags.mask & ~bags.abnormal.unsqueeze(1)
+    # |a - b|^2 = 2 - 2 cos; a feature vector of zeros lies as far as an orthogonal one
+    distance = 2 - 2 * units.cosine(units.batch_prototype(in_normal))
+    near = distance[chosen.easy_normals | chosen.hard_negatives]
+    far = distance[chosen.top | chosen.hard_positives]
+    hinge = (margin + near.unsqueeze(1) - far.unsqueeze(0)).clamp(min=0)
+    return hinge.sum() / max(1, hinge.numel()) * in_normal.any()
+
+
+class Directions(NamedTuple):
+    """Unit vectors of features, kept as the features and their lengths: copies (B, T, D) are what mining costs."""
+
+    features: Tensor
+    """(B, T, D)."""
+    inverse_lengths: Tensor
+    """(B, T): 1 / L2 length; 0 for a vector without direction."""
+
+    @staticmethod
+    def of(features: Tensor) -> Directions:
+        """Of features (B, T, D)."""
+        return Directions(features, inverse_lengths(features))
+
+    def bag_prototypes(self, chosen: Tensor) -> Tensor:
+        """(B, D): direction of the mean of each bag's chosen (bool (B, T)) unit vectors; zeros for a bag with none."""
+        sums = torch.einsum("btd,bt->bd", self.features, chosen * self.inverse_lengths)
+        return unit_vectors(sums / chosen.sum(dim=1, keepdim=True).clamp(min=1))
+
+    def batch_prototype(self, chosen: Tensor) -> Tensor:
+        """(D,): direction of the mean of all chosen unit vectors, every instance alike; zeros where none is chosen."""
+        total = torch.einsum("btd,bt->d", self.features, chosen * self.inverse_lengths)
+        return unit_vectors(total / chosen.sum().clamp(min=1))
+
+    def cosine(self, prototype: Tensor) -> Tensor:
+        """(B, T): with a unit vector of each bag (B, D) or of the batch (D,); 0 where either is zeros."""
+        return (self.features @ prototype.unsqueeze(-1)).squeeze(-1) * self.inverse_lengths
+
+
+def inverse_lengths(vectors: Tensor, smallest: float = 1e-6) -> Tensor:
+    """1 / L2 length of vectors (..., D); 0, without gradient, for those shorter than `smallest`."""
+    lengths = torch.linalg.vector_norm(vectors, dim=-1)
+    short = lengths < smallest
+    return lengths.masked_fill(short, 1).reciprocal().masked_fill(short, 0)
+
+
+def unit_vectors(vectors: Tensor) -> Tensor:
+    """Vectors (..., D) of length 1; those without direction become 0 and get no gradient."""
+    return vectors * inverse_lengths(vectors).unsqueeze(-1)
+
+
+def mean_over(values: Tensor, chosen: Tensor) -> Tensor:
+    """Mean of the chosen of all values (B, T); 0 when there are none."""
+    return (values * chosen).sum() / chosen.sum().clamp(min=1)

@@ -1,0 +1,39 @@
+"""Temporal smoothness: within an abnormal video, neighbouring snippets score alike."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from downstream.detector.bags import Bags, Parts
+from pretrain.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmoothnessConfig:
+    """The smoothness term of MIL ranking (Sultani 2018)."""
+
+    weight: float = 0.0
+    """Weight of the term in the objective; 0 switches it off, 8e-5 as published."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight < math.inf:
+            raise UserError(
+                f"smoothness.weight is {self.weight}; it must be a finite number of 0 or more (8e-5 as published)"
+            )
+
+
+def smoothness(bags: Bags, config: SmoothnessConfig) -> tuple[Tensor, Parts]:
+    """Sum over neighbours of the squared difference of scores, mean over abnormal bags; not yet times `weight`.
+
+    [paper] Sultani 2018: the sum, on abnormal bags alone. [ours] the mean over bags, so that the batch size does not
+    change the weight's meaning. Instances must stand in order of time. Two videos are never neighbours, an instance
+    and padding neither; without an abnormal bag the term is 0.
+    """
+    scores = bags.scores
+    neighbours = bags.mask[:, 1:] & bags.mask[:, :-1]
+    per_bag = ((scores[:, 1:] - scores[:, :-1]).square() * neighbours).sum(dim=1)
+    loss = (per_bag * bags.abnormal).sum() / bags.abnormal.sum().clamp(min=1)
+    return loss, {"smoothness": loss.detach()}

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+
+from downstream.detector.bags import Bags
+from downstream.detector.mil_ranking import MilRankingConfig, mil_ranking
+from pretrain.errors import UserError
+from tests.downstream.detector import loss_checks
+from tests.downstream.detector.loss_checks import random_bags
+
+LOSSES = [partial(mil_ranking, config=MilRankingConfig(k=k)) for k in (1, 3, None)]
+
+
+def reference(bags: Bags, k: int | None, margin: float) -> float:
+    """Loops over bags and pairs."""
+    means: dict[bool, list[float]] = {True: [], False: []}
+    for label, mask, log_scores in zip(bags.labels, bags.mask, bags.log_scores, strict=True):
+        scores = sorted((s.exp().item() for s, real in zip(log_scores, mask, strict=True) if real), reverse=True)
+        top = scores[: k if k is not None else len(scores) // 16 + 1]
+        means[label.item() == 1].append(sum(top) / len(top))
+    hinges = [max(0.0, margin - a + n) for a in means[True] for n in means[False]]
+    return sum(hinges) / len(hinges) if hinges else 0.0
+
+
+@pytest.mark.parametrize("k", [1, 3, None])
+@pytest.mark.parametrize("margin", [0.3, 1.0])
+def test_equals_the_reference(k: int | None, margin: float) -> None:
+    for seed in range(5):
+        bags = random_bags(seed)
+        loss, parts = mil_ranking(bags, MilRankingConfig(k=k, margin=margin))
+        assert loss.item() == pytest.approx(reference(bags, k, margin), rel=1e-12)
+        assert parts["ranking"] == loss
+
+
+def test_by_hand() -> None:
+    """Abnormal maximum 0.75; normal maxima 0.5 and 0.25: hinges 0.75 and 0.5."""
+    scores = torch.tensor([[0.75, 0.125], [0.5, 0.5], [0.125, 0.25]])
+    bags = random_bags(0, (1, 0, 0), (2, 2, 2))._replace(log_scores=scores.log())
+    assert mil_ranking(bags, MilRankingConfig())[0].item() == pytest.approx(0.625)
+
+
+@pytest.mark.parametrize("labels", [(1, 1), (0, 0)])
+def test_no_pair_is_0(labels: tuple[int, int]) -> None:
+    loss, by_scores, _ = loss_checks.gradients(LOSSES[0], random_bags(0, labels, (3, 5)))
+    assert loss == 0
+    assert not by_scores.any()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_what_holds_of_every_loss(loss: loss_checks.Loss) -> None:
+    loss_checks.check_padding_changes_nothing(loss)
+    loss_checks.check_bag_order_changes_nothing(loss)
+    loss_checks.check_instance_order_changes_nothing(loss)
+    loss_checks.check_every_batch_is_finite(loss)
+    loss_checks.check_gradient(loss)
+    loss_checks.check_a_step_separates_scores(loss)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("loss", LOSSES)
+def test_cuda_equals_cpu(loss: loss_checks.Loss) -> None:
+    loss_checks.check_cuda_equals_cpu(loss)
+
+
+def test_configuration_errors() -> None:
+    with pytest.raises(UserError, match=r"mil_ranking.k is 0; it must be 1 or more, or None"):
+        MilRankingConfig(k=0)
+    for margin in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(UserError, match=r"mil_ranking.margin is .*; it must be a finite number above 0"):
+            MilRankingConfig(margin=margin)

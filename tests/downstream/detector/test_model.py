@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from downstream.detector.model import Detector, DetectorConfig
+from downstream.detector.objective import DetectorTraining, ObjectiveConfig, build_detector
+from downstream.detector.storage import load_detector, save_detector
+from downstream.detector.temporal import TEMPORAL_ENCODERS
+from downstream.features.kind import FeatureKind
+from pretrain.errors import UserError
+
+KIND = FeatureKind(encoder="e", weights_sha256=None, dim=6)
+
+
+def detector(temporal: str, guidance: str | None = None) -> Detector:
+    torch.manual_seed(0)
+    config = DetectorConfig(temporal=temporal, width=16, hidden=8)  # type: ignore[arg-type]
+    return Detector(config, 6, guidance).eval()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("temporal", TEMPORAL_ENCODERS)
+@pytest.mark.parametrize("guidance", [None, "product", "mean"])
+@settings(max_examples=15, deadline=None)
+@given(bags=st.integers(1, 3), length=st.integers(1, 9), padding=st.integers(0, 5))
+def test_any_shape_and_padding_changes_nothing(
+    temporal: str, guidance: str | None, bags: int, length: int, padding: int
+) -> None:
+    net = detector(temporal, guidance)
+    features = torch.randn(bags, length, 6, generator=torch.Generator().manual_seed(length))
+    bare = net(features)
+    assert bare.scores.shape == (bags, length)
+    assert ((bare.scores >= 0) & (bare.scores <= 1)).all()
+    noise = torch.full((bags, padding, 6), 1e3)
+    mask = torch.arange(length + padding) < torch.full((bags, 1), length)
+    padded = net(torch.cat([features, noise], dim=1), mask)
+    assert torch.allclose(padded.scores[:, :length], bare.scores, atol=1e-5)
+    assert not padded.scores[:, length:].any()
+
+
+def test_context_reaches_neighbours_or_does_not() -> None:
+    features = torch.randn(1, 12, 6, generator=torch.Generator().manual_seed(0))
+    other = features.clone()
+    other[0, 6] += 1
+    for temporal, reach in (("none", 0), ("multi_scale", 4), ("transformer", 12)):
+        net = detector(temporal)
+        moved = (net(features).scores - net(other).scores).abs()[0] > 1e-7
+        places = moved.nonzero().flatten()
+        assert (places - 6).abs().max() <= reach
+        assert reach == 0 or len(places) > 1
+
+
+def test_standardise_and_dead_features() -> None:
+    net = detector("none")
+    net.standardise(torch.arange(6.0), torch.tensor([1.0, 2.0, 0.0, 1.0, 1.0, 1.0]))
+    features = torch.arange(6.0).view(1, 1, 6)
+    centred = net.head(torch.relu(net.project(torch.zeros(1, 1, 6))))
+    assert torch.allclose(net(features).log_scores, torch.nn.functional.logsigmoid(centred.squeeze(2)))
+    assert torch.isfinite(net.input_scale).all()
+    assert net.input_scale.max() < 2000
+
+
+def test_saved_and_loaded(tmp_path: Path) -> None:
+    net = detector("multi_scale", "product")
+    assert net.branch is not None
+    net.branch.centres.normal_()
+    save_detector(net, tmp_path, [KIND], "none", {"threshold": 0.5})
+    again, card = load_detector(tmp_path)
+    features = torch.randn(2, 3, 6)
+    assert torch.equal(again(features).log_scores, net(features).log_scores)
+    assert card["threshold"] == 0.5
+    weights = tmp_path / "detector.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(UserError, match="not the file its card describes"):
+        load_detector(tmp_path)
+    with pytest.raises(UserError, match="there is no detector in"):
+        load_detector(tmp_path / "nowhere")
+    (tmp_path / "detector.json").write_text('{"format": "other"}')
+    with pytest.raises(UserError, match="format 'other'"):
+        load_detector(tmp_path)
+
+
+def test_the_teacher_follows(small_objective: ObjectiveConfig) -> None:
+    torch.manual_seed(0)
+    training = DetectorTraining(build_detector(DetectorConfig(width=8, hidden=4), small_objective, 6), small_objective)
+    teacher = training.teacher
+    assert teacher is not None
+    with torch.no_grad():
+        training.detector.project.weight.add_(1)
+    before = teacher.project.weight.clone()
+    training.update_teacher(0)
+    assert torch.allclose(teacher.project.weight, before + 0.9, atol=1e-6)  # momentum 1/10 at first
+    training.update_teacher(10**6)
+    assert torch.allclose(teacher.project.weight, before + 0.9 + 0.01 * 0.1, atol=1e-6)
+    assert not any(parameter.requires_grad for parameter in teacher.parameters())
+
+
+def test_weights_add_up(small_objective: ObjectiveConfig) -> None:
+    torch.manual_seed(0)
+    config = DetectorConfig(width=8, hidden=4, dropout=0)
+    training = DetectorTraining(build_detector(config, small_objective, 6), small_objective)
+    labels = torch.tensor([1.0, 0.0, 1.0, 0.0])
+    loss, parts = training(torch.randn(4, 7, 6), torch.ones(4, 7, dtype=torch.bool), labels, 10)
+    expected = parts["base"] + 0.5 * parts["hard_mining"] + 0.25 * parts["contrastive"] + 0.125 * parts["smoothness"]
+    assert loss.detach() == pytest.approx(float(expected), rel=1e-5)
+    _, early = training(torch.randn(4, 7, 6), torch.ones(4, 7, dtype=torch.bool), labels, 0)
+    assert "hard_mining" not in early  # warm-up
+
+
+@pytest.fixture
+def small_objective() -> ObjectiveConfig:
+    from downstream.detector.contrastive_clustering import ContrastiveClusteringConfig
+    from downstream.detector.hard_mining import HardMiningConfig
+    from downstream.detector.smoothness import SmoothnessConfig
+
+    return ObjectiveConfig(
+        hard_mining=HardMiningConfig(weight=0.5, warmup_steps=5),
+        contrastive=ContrastiveClusteringConfig(weight=0.25),
+        smoothness=SmoothnessConfig(weight=0.125),
+    )
+
+
+def test_bad_settings_are_named() -> None:
+    with pytest.raises(UserError, match=r"detector\.dropout is 1\.0"):
+        DetectorConfig(dropout=1.0)
+    with pytest.raises(UserError, match=r"not a multiple of detector\.heads"):
+        DetectorConfig(temporal="transformer", width=30)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import itertools
+from functools import partial
+
+import pytest
+import torch
+
+from downstream.detector.bags import Bags
+from downstream.detector.smoothness import SmoothnessConfig, smoothness
+from pretrain.errors import UserError
+from tests.downstream.detector import loss_checks
+from tests.downstream.detector.loss_checks import random_bags
+
+LOSS = partial(smoothness, config=SmoothnessConfig(weight=8e-5))
+
+
+def reference(bags: Bags) -> float:
+    sums = []
+    for row, label in enumerate(bags.labels.tolist()):
+        scores = [bags.log_scores[row, i].exp().item() for i in range(bags.mask.shape[1]) if bags.mask[row, i]]
+        if label == 1:
+            sums.append(sum((a - b) ** 2 for a, b in itertools.pairwise(scores)))
+    return sum(sums) / len(sums) if sums else 0.0
+
+
+def test_equals_the_reference() -> None:
+    for seed in range(5):
+        bags = random_bags(seed)
+        loss, parts = LOSS(bags)
+        assert loss.item() == pytest.approx(reference(bags), rel=1e-12)
+        assert parts["smoothness"] == loss
+
+
+def test_videos_are_not_neighbours() -> None:
+    """Two abnormal videos of constant, different scores are perfectly smooth."""
+    bags = random_bags(0, (1, 1), (4, 2))
+    constant = bags._replace(log_scores=torch.tensor([[-0.1], [-3.0]]).expand(2, 4))
+    assert LOSS(constant)[0] == 0
+
+
+@pytest.mark.parametrize(("labels", "lengths"), [((0, 0), (3, 5)), ((1, 1), (1, 1))])
+def test_nothing_to_smooth_is_0(labels: tuple[int, int], lengths: tuple[int, int]) -> None:
+    loss, by_scores, _ = loss_checks.gradients(LOSS, random_bags(0, labels, lengths))
+    assert loss == 0
+    assert not by_scores.any()
+
+
+def test_a_gap_inside_a_bag_is_no_neighbour() -> None:
+    bags = random_bags(0, (1,), (3,))._replace(
+        mask=torch.tensor([[True, False, True]]), log_scores=torch.tensor([[-0.1, -1.0, -3.0]])
+    )
+    assert LOSS(bags)[0] == 0
+
+
+def test_what_holds_of_every_loss() -> None:
+    loss_checks.check_padding_changes_nothing(LOSS)
+    loss_checks.check_bag_order_changes_nothing(LOSS)
+    loss_checks.check_every_batch_is_finite(LOSS)
+    loss_checks.check_gradient(LOSS)
+
+
+def test_a_step_smooths() -> None:
+    bags = random_bags(4)
+    before, by_scores, _ = loss_checks.gradients(LOSS, bags)
+    assert LOSS(bags._replace(log_scores=bags.log_scores - 0.1 * by_scores))[0] < before
+
+
+@pytest.mark.gpu
+def test_cuda_equals_cpu() -> None:
+    loss_checks.check_cuda_equals_cpu(LOSS)
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
+def test_configuration_errors(weight: float) -> None:
+    with pytest.raises(UserError, match=r"smoothness.weight is .*; it must be a finite number of 0 or more"):
+        SmoothnessConfig(weight=weight)
