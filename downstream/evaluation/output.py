@@ -1,0 +1,69 @@
+"""What an evaluation reads of runs and leaves on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from downstream.evaluation.evaluate import Difference, Evaluation
+from downstream.evaluation.plots import plot_pr, plot_roc, plot_scores
+from downstream.evaluation.scores import VideoScores, read_scores
+from downstream.evaluation.table import markdown, per_video_csv
+from pretrain.data.catalogue import Catalogue
+from pretrain.errors import UserError, problem_list
+from pretrain.files import write_json, write_text
+
+FORMAT = "anomaly-pretext/evaluation/1"
+SCORES = "test_scores.json"
+
+
+def read_method(path: Path) -> dict[str, list[VideoScores]]:
+    """Seed -> scores, of a run folder or of one score file."""
+    if path.is_file():
+        return {"0": read_scores(path).videos}
+    if not path.is_dir():
+        raise UserError(f"there is no {path}: give a run folder of scripts/finetune.py, or a score file")
+    if (path / SCORES).is_file():
+        return {path.name.removeprefix("seed-"): read_scores(path / SCORES).videos}
+    seeds = sorted(path.glob("seed-*"), key=lambda folder: (len(folder.name), folder.name))
+    if not seeds:
+        raise UserError(f"{path} holds no seed-*/{SCORES}: it is no run folder of scripts/finetune.py")
+    if unfinished := [str(folder) for folder in seeds if not (folder / SCORES).is_file()]:
+        raise UserError(
+            f"{path}: seeds without {SCORES}; finish them with the same command and --resume, or remove them:\n"
+            f"{problem_list(unfinished)}"
+        )
+    return {folder.name.removeprefix("seed-"): read_scores(folder / SCORES).videos for folder in seeds}
+
+
+def write_all(
+    out: Path,
+    evaluations: Sequence[Evaluation],
+    comparisons: dict[str, dict[str, Difference]],
+    videos: Catalogue,
+    plots: bool = True,
+) -> None:
+    """Everything that an evaluation leaves on disk; one per_video file a method where there are several."""
+    document: dict[str, Any] = {
+        "format": FORMAT,
+        "ground_truth": videos.source,
+        "methods": [entry.as_json() for entry in evaluations],
+        "comparisons": [
+            {
+                "first": evaluations[0].method,
+                "second": name,
+                "second_less_first": {metric: entry.as_json() for metric, entry in differences.items()},
+            }
+            for name, differences in comparisons.items()
+        ],
+    }
+    write_json(out / "evaluation.json", document)
+    write_text(out / "table.md", markdown(evaluations))
+    for number, entry in enumerate(evaluations):
+        name = "per_video.csv" if len(evaluations) == 1 else f"per_video-{number}.csv"
+        write_text(out / name, per_video_csv(entry))
+    if plots:
+        plot_roc(evaluations, out / "roc.png")
+        plot_pr(evaluations, out / "pr.png")
+        plot_scores(evaluations, out / "scores.png")

@@ -1,0 +1,109 @@
+"""Evaluate score files or fine-tuning runs against the ground truth of a catalogue."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from downstream.evaluation.evaluate import compare, evaluate_seeds
+from downstream.evaluation.output import read_method, write_all
+from downstream.evaluation.settings import EvaluationSettings
+from downstream.evaluation.table import comparison_table, evaluation_table
+from downstream.prepare import open_listed
+from pretrain.cli import flags_of, parse, run_command
+from pretrain.data.catalogue import CatalogueConfig
+from pretrain.errors import UserError
+
+PROG = "evaluate.py"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Frame-level, video-level and event-level figures with intervals; plots; paired comparison of several methods.
+
+    Each input is one method: a run folder of scripts/finetune.py (its seeds are averaged), or a score file (.json or
+    .csv, see downstream/evaluation/scores.py). The videos themselves are not needed. The first method is what the
+    others are compared with.
+
+    The catalogue is that of the first run, unless another is given.
+
+        python scripts/evaluate.py runs/ucf --fps 30
+        python scripts/evaluate.py scores.csv --catalogue.kind ucf_crime --catalogue.annotations lists/ --fps 30
+        python scripts/evaluate.py runs/base runs/all --catalogue.kind json --catalogue.annotations ground_truth.json
+    """
+
+    inputs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Run folders or score files."""
+    catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
+    settings: Annotated[EvaluationSettings, tyro.conf.arg(name="")] = field(default_factory=EvaluationSettings)
+    split: Literal["test", "train", "all"] = "test"
+    """Videos to evaluate: each must have scores."""
+    out: Path | None = None
+    """Folder for evaluation.json, per_video.csv, table.md and the plots. Default: RUN/evaluation; with several inputs
+    `evaluation` beside the first."""
+    plots: bool = True
+    """Draw roc.png, pr.png and scores.png."""
+
+    def __post_init__(self) -> None:
+        if not self.inputs:
+            raise UserError("nothing to evaluate: give run folders or score files")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and leave with its exit status."""
+    given = sys.argv[1:] if arguments is None else arguments
+    run_command(lambda: run(parse(Options, [*own_catalogue(given), *given], PROG)))
+
+
+def own_catalogue(arguments: Sequence[str]) -> list[str]:
+    """The catalogue that the first run given was trained with, as flags; none where another is asked for."""
+    config = next((Path(item) / "config.json" for item in arguments if (Path(item) / "config.json").is_file()), None)
+    if config is None or any(item.startswith("--catalogue") for item in arguments):
+        return []
+    saved = json.loads(config.read_text(encoding="utf-8"))
+    return flags_of({key: value for key, value in saved.items() if key.startswith("catalogue.") and value is not None})
+
+
+def run(options: Options) -> None:
+    """Evaluate, print the tables, write the files."""
+    methods = dict(zip(method_names(options.inputs), map(read_method, options.inputs), strict=True))
+    catalogue = open_listed(options.catalogue)
+    videos = catalogue if options.split == "all" else catalogue.subset(options.split)
+    if not videos:
+        raise UserError(f"{catalogue.source}: no video of split '{options.split}'; choose another --split")
+    evaluations = [evaluate_seeds(seeds, videos, options.settings, name) for name, seeds in methods.items()]
+    comparisons = {entry.method: compare(evaluations[0], entry) for entry in evaluations[1:]}
+    for entry in evaluations:
+        print(evaluation_table(entry), end="\n\n")
+    for name, differences in comparisons.items():
+        print(comparison_table(evaluations[0].method, name, differences), end="\n\n")
+    out = options.out or default_folder(options.inputs)
+    write_all(out, evaluations, comparisons, videos, plots=options.plots)
+    print(f"written to {out}")
+
+
+def method_names(inputs: Sequence[Path]) -> list[str]:
+    """The last part of each path that tells it from the others."""
+    paths = [path.resolve().with_suffix("") if path.is_file() else path.resolve() for path in inputs]
+    if len(set(paths)) < len(paths):
+        raise UserError(f"one input stands twice: {', '.join(map(str, inputs))}; a method is given once")
+    for depth in range(1, max(len(path.parts) for path in paths) + 1):
+        names = ["/".join(path.parts[-depth:]) for path in paths]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def default_folder(inputs: Sequence[Path]) -> Path:
+    """Inside a single run, beside a score file or the first of several inputs."""
+    return (inputs[0] if len(inputs) == 1 and inputs[0].is_dir() else inputs[0].parent) / "evaluation"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from downstream.evaluation.evaluate import METRICS, compare, evaluate, evaluate_seeds, title_of
+from downstream.evaluation.scores import VideoScores, make_scores
+from downstream.evaluation.settings import EvaluationSettings
+from downstream.evaluation.table import comparison_table, evaluation_table, latex, markdown, per_video_csv
+from pretrain.data.catalogue import Video
+from pretrain.errors import UserError
+from tests.downstream.evaluation.reference import random_test_set
+
+SETTINGS = EvaluationSettings(resamples=100)
+
+
+@pytest.fixture
+def truth() -> tuple[list[VideoScores], list[Video]]:
+    return random_test_set(np.random.default_rng(5), abnormal=6, normal=6)
+
+
+def better(scores: list[VideoScores], videos: list[Video], seed: int) -> list[VideoScores]:
+    """The same scores with the anomalies raised."""
+    rng = np.random.default_rng(seed)
+    raised = []
+    for entry, video in zip(scores, videos, strict=True):
+        hit = [any(a < end and b > start for start, end in video.spans) for a, b in pairwise(entry.edges)]
+        values = 0.4 * entry.scores + 0.5 * np.array(hit) + 0.1 * rng.random(len(hit))
+        raised.append(make_scores(entry.name, values, entry.edges))
+    return raised
+
+
+def test_seeds_are_averaged_and_their_deviation_given(truth: tuple[list[VideoScores], list[Video]]) -> None:
+    scores, videos = truth
+    sets = {"0": scores, "1": better(scores, videos, 1)}
+    both = evaluate_seeds(sets, videos, SETTINGS)
+    single = [evaluate(entries, videos, SETTINGS).measures["frame_auc"] for entries in sets.values()]
+    measure = both.measures["frame_auc"]
+    values = [entry.value for entry in single]
+    assert measure.per_seed == tuple(values)
+    assert measure.value == pytest.approx(np.mean(values))
+    assert measure.deviation == pytest.approx(abs(values[0] - values[1]) / np.sqrt(2))
+    assert single[0].deviation is None
+    assert measure.interval is not None
+    assert measure.interval.low < measure.value < measure.interval.high
+
+
+def test_comparison_is_paired_and_says_what_is_clear(truth: tuple[list[VideoScores], list[Video]]) -> None:
+    scores, videos = truth
+    first = evaluate(scores, videos, SETTINGS, "first")
+    second = evaluate_seeds({s: better(scores, videos, int(s)) for s in "12"}, videos, SETTINGS, "second")
+    difference = compare(first, second)["frame_auc"]
+    assert difference.value == second.measures["frame_auc"].value - first.measures["frame_auc"].value
+    assert difference.clear
+    assert difference.value > 0
+    same = compare(first, first)["frame_auc"]
+    assert same.interval == (0, 0)
+    assert not same.clear
+    lines = comparison_table("first", "second", compare(first, second)).splitlines()
+    assert next(line for line in lines if line.startswith("frame AUC ")).endswith("*")
+    other = evaluate(scores[:-1], videos[:-1], SETTINGS, "other")
+    with pytest.raises(UserError, match="'first' and 'other' were not evaluated on the same videos"):
+        compare(first, other)
+
+
+def test_json_holds_no_nan_and_tables_hold_every_metric(truth: tuple[list[VideoScores], list[Video]]) -> None:
+    scores, videos = truth
+    quiet = [make_scores(entry.name, np.full(len(entry.scores), 0.1), entry.edges) for entry in scores]
+    result = evaluate(quiet, videos, SETTINGS, "quiet_50%")
+    document = json.loads(json.dumps(result.as_json(), allow_nan=False))
+    assert document["metrics"]["event_precision_iou_0.5"]["value"] is None  # nothing was predicted
+    assert document["metrics"]["frame_auc"] == {
+        "value": 0.5,
+        "deviation": None,
+        "ci_low": 0.5,
+        "ci_high": 0.5,
+        "per_seed": [0.5],
+    }
+    assert document["test_set"]["abnormal_videos"] == 6
+    text = evaluation_table(result)
+    assert all(title_of(name) in text for name in result.measures)
+    assert {"AUC of Fire", "recall at FPR 0.01"} <= {title_of(name) for name in result.measures}
+    assert all(METRICS[name][0] == title_of(name) for name in ("frame_auc", "false_alarm_rate"))
+    assert "| quiet_50% | 1 | 0.500 [0.500, 0.500] |" in markdown([result])
+    assert r"quiet\_50\% & 1 & 0.500" in latex([result])
+
+
+def test_without_resamples_and_frame_rates_there_are_no_intervals_and_no_alarms_per_hour(
+    truth: tuple[list[VideoScores], list[Video]],
+) -> None:
+    scores, videos = truth
+    silent = [Video(v.name, v.path, v.label, v.split, None, None, v.spans, (), v.num_frames) for v in videos]
+    result = evaluate(scores, silent, EvaluationSettings(resamples=0))
+    assert all(measure.interval is None for measure in result.measures.values())
+    assert "false_alarms_per_hour" not in result.measures
+    assert "false_alarms_per_hour" in evaluate(scores, silent, EvaluationSettings(resamples=0, fps=30)).measures
+
+
+def test_per_video_figures_by_hand() -> None:
+    videos = [
+        Video("a", "", 1, "test", "Fire", None, ((8, 16),), (), 24),
+        Video("n", "", 0, "test", None, None, (), (), 16),
+    ]
+    scores = [make_scores("a", [0.6, 0.9, 0.0], [0, 8, 16, 24]), make_scores("n", [0.1, 0.2], [0, 8, 16])]
+    result = evaluate(scores, videos, SETTINGS)
+    abnormal, normal = csv.DictReader(io.StringIO(per_video_csv(result)))
+    assert abnormal == {
+        "name": "a",
+        "label": "1",
+        "class_name": "Fire",
+        "frames": "24",
+        "anomalous_frames": "8",
+        "max_score": "0.9",
+        "mean_score": "0.5",
+        "auc": "1",
+        "events": "1",
+        "found_share": "1",
+        "false_share": "0.5",
+    }
+    assert (normal["auc"], normal["found_share"], normal["false_share"]) == ("", "", "0")
+
+
+def test_errors_name_method_and_seed(truth: tuple[list[VideoScores], list[Video]]) -> None:
+    scores, videos = truth
+    with pytest.raises(UserError, match="base, seed 7: 1 problem") as error:
+        evaluate_seeds({"6": scores, "7": scores[1:]}, videos, SETTINGS, "base")
+    assert "'v0': a video to evaluate without scores" in str(error.value)
+    with pytest.raises(UserError, match=r"iou is \(0, 0.5\); it must be overlaps above 0"):
+        EvaluationSettings(iou=(0, 0.5))

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from downstream.evaluation.scores import write_scores
+from scripts.evaluate import main, method_names
+from tests.downstream.evaluation.reference import random_test_set
+
+UCF = Path(__file__).parents[3] / "shared" / "real" / "annotations" / "ucf_crime"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Path:
+    """Two runs of two seeds each, and the ground truth; no video is on disk."""
+    for run, first in (("base", 0), ("all", 2)):
+        for seed in range(2):
+            scores, videos = random_test_set(np.random.default_rng(9), 5, 5)
+            rng = np.random.default_rng(first + seed)
+            scores = [type(entry)(entry.name, rng.random(len(entry.scores)), entry.edges) for entry in scores]
+            write_scores(tmp_path / run / f"seed-{seed}" / "test_scores.json", scores)
+    entries = {
+        video.name: {
+            "path": video.path,
+            "label": video.label,
+            "split": "test",
+            "class_name": video.class_name,
+            "num_frames": video.num_frames,
+            "fps": video.fps,
+            "spans": [list(span) for span in video.spans],
+        }
+        for video in videos
+    }
+    entries["trained_on"] = {"path": "t.mp4", "label": 1}
+    truth = {"format": "anomaly-pretext/ground-truth/1", "videos": entries}
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    return tmp_path
+
+
+def run(world: Path, *arguments: str) -> int:
+    catalogue = ["--catalogue.kind", "json", "--catalogue.annotations", str(world / "truth.json")]
+    with pytest.raises(SystemExit) as left:
+        main([*arguments, *catalogue, "--resamples", "50"])
+    return int(left.value.code or 0)
+
+
+def test_one_run_is_evaluated_into_its_own_folder(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(world, str(world / "base")) == 0
+    out = world / "base" / "evaluation"
+    assert {path.name for path in out.iterdir()} == {
+        *("evaluation.json", "table.md", "per_video.csv", "roc.png", "pr.png", "scores.png")
+    }
+    document = json.loads((out / "evaluation.json").read_text())
+    (method,) = document["methods"]
+    assert (method["method"], method["seeds"], document["comparisons"]) == ("base", ["0", "1"], [])
+    shown = capsys.readouterr().out
+    assert re.search(rf"^frame AUC +{method['metrics']['frame_auc']['value']:.3f} ", shown, re.MULTILINE)
+
+
+def test_two_runs_are_compared(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    inputs = [str(world / "base"), str(world / "all")]
+    assert run(world, *inputs, "--no-plots", "--out", str(world / "out")) == 0
+    document = json.loads((world / "out" / "evaluation.json").read_text())
+    (pair,) = document["comparisons"]
+    values = [entry["metrics"]["frame_ap"]["value"] for entry in document["methods"]]
+    assert (pair["first"], pair["second"]) == ("base", "all")
+    assert pair["second_less_first"]["frame_ap"]["difference"] == pytest.approx(values[1] - values[0])
+    assert "all less base, paired over videos" in capsys.readouterr().out
+    assert not (world / "out" / "roc.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda world: [world / "nothing"], "there is no"),
+        (lambda world: [world], "holds no seed-*/test_scores.json"),
+        (lambda world: [world / "base", world / "base"], "one input stands twice"),
+    ],
+)
+def test_wrong_inputs(world: Path, capsys: pytest.CaptureFixture[str], make: object, message: str) -> None:
+    assert run(world, *map(str, make(world))) == 2  # type: ignore[operator]
+    assert message in capsys.readouterr().err
+
+
+def test_a_run_that_is_not_finished_is_refused(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (world / "base" / "seed-1" / "test_scores.json").unlink()
+    assert run(world, str(world / "base")) == 2
+    assert "seeds without test_scores.json" in capsys.readouterr().err
+
+
+def test_names_tell_methods_apart(tmp_path: Path) -> None:
+    assert method_names([tmp_path / "x" / "run", tmp_path / "y" / "run"]) == ["x/run", "y/run"]
+
+
+@pytest.mark.skipif(not UCF.is_dir(), reason="real data (../shared/real) is not here")
+def test_ucf_crime_needs_its_lists_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frames = json.loads((UCF / "test_num_frames.json").read_text())
+    lines = ["name,start,end,score"]
+    for name, count in frames.items():
+        level = 0.2 if name.startswith("Normal") else 0.8
+        lines += [f"{name},0,{count // 2},{level}", f"{name},{count // 2},{count},{level / 2}"]
+    (tmp_path / "peer.csv").write_text("\n".join(lines))
+    catalogue = ["--catalogue.kind", "ucf_crime", "--catalogue.annotations", str(UCF)]
+    with pytest.raises(SystemExit) as left:
+        main([str(tmp_path / "peer.csv"), *catalogue, "--resamples", "20", "--fps", "30", "--no-plots"])
+    assert not left.value.code
+    shown = capsys.readouterr().out
+    assert "290 videos (140 abnormal), 1112032 frames" in shown
+    document = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
+    assert document["methods"][0]["metrics"]["video_auc"]["value"] == 1
