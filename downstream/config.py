@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from downstream.detector.model import DetectorConfig
 from downstream.detector.objective import ObjectiveConfig
+from downstream.evaluation.settings import EvaluationSettings
+from downstream.features.crops import check_border
 from downstream.features.fusion import Normalise
 from downstream.segments import BagsConfig
 from pretrain.data.catalogue import CatalogueConfig
@@ -24,6 +27,56 @@ class FeaturesConfig:
     """Each set by itself before fusion: none, l2, layer, or video (less the video's own mean, over its deviation)."""
     allow_missing: bool = False
     """Leave out listed videos without features, with their names in the summary. Otherwise they are an error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideosConfig:
+    """Training end to end, from videos through the backbone, instead of on stored features.
+
+    Of `bags` only `normal_per_abnormal` has a meaning then. Keep optim.batch_size small: a step encodes `batch_size *
+    snippets` snippets.
+    """
+
+    backbone: str | None = None
+    """Switches it on: a run's folder, an exported one, or a name (small3d, r3d_18, timm/<model>, ...)."""
+    weights: Path | None = None
+    """For a name: its weights, a .safetensors or .pth file. Default: random weights, of the seed."""
+    download: bool = False
+    """For a name: its published weights, fetched by torchvision or timm. Nothing is fetched unasked."""
+    unfreeze: int = 1
+    """Last stages of the network that train; 0: none."""
+    backbone_lr_share: float = 0.1
+    """Learning rate of the backbone, as a share of optim.lr."""
+    snippets: int = 8
+    """Length of a bag: one snippet of each of so many equal parts of the video, drawn anew in every step."""
+    snippet_frames: int = 16
+    """Video frames a snippet stands for."""
+    border_crop: tuple[float, float, float, float] | None = None
+    """Shares of the frame cut off at top, bottom, left, right. Default: what the backbone was pretrained with."""
+    augment: Literal["flip_crop", "none"] = "flip_crop"
+    """flip_crop: one random crop, mirrored in half of the cases, for all snippets of a bag."""
+    workers: int = 2
+    """Reading processes for each training process; 0 reads in the training process itself."""
+    cache: Path | None = None
+    """Folder of packet indices, shared by runs; default: `cache/index` beside the run folder."""
+    quarantine: Path | None = None
+    """A list written by scripts/check_videos.py; the videos it names are left out."""
+    max_bad_fraction: float = 0.01
+    """The run stops when more than this share of the videos cannot be read."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("unfreeze", 0), ("snippets", 1), ("snippet_frames", 1), ("workers", 0)):
+            if getattr(self, name) < least:
+                raise UserError(f"videos.{name} is {getattr(self, name)}; it must be at least {least}")
+        if not self.backbone_lr_share > 0:
+            raise UserError(
+                f"videos.backbone_lr_share is {self.backbone_lr_share}; it must be above 0 (unfreeze 0 trains no "
+                "backbone)"
+            )
+        if not 0 <= self.max_bad_fraction <= 1:
+            raise UserError(f"videos.max_bad_fraction is {self.max_bad_fraction}; it must lie in [0, 1]")
+        if self.border_crop is not None:
+            check_border(self.border_crop)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +134,8 @@ class FinetuneConfig:
     """best: the detector that tells held-out videos apart best (video-level AUC); last: the one after the last step."""
     score_test: bool = True
     """Score the test videos once at the end, and evaluate where the catalogue has ground truth."""
+    plots: bool = True
+    """Draw curves of the evaluation."""
     log_every: int = 50
     """Steps between two lines of the log."""
     validate_every: int = 100
@@ -92,10 +147,12 @@ class FinetuneConfig:
 
     catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    videos: VideosConfig = field(default_factory=VideosConfig)
     bags: BagsConfig = field(default_factory=BagsConfig)
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     optim: DetectorOptimConfig = field(default_factory=DetectorOptimConfig)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
 
     def __post_init__(self) -> None:
         for name in ("log_every", "validate_every", "save_every", "keep_states"):
@@ -108,4 +165,6 @@ class FinetuneConfig:
 
 
 FREE_TO_CHANGE = {"output", "resume", "seeds", "device", "log_every", "save_every", "keep_states", "bags.cache"}
+FREE_TO_CHANGE |= {"videos.workers", "videos.cache"}
+FREE_TO_CHANGE |= {"plots"} | {f"evaluation.{entry.name}" for entry in dataclasses.fields(EvaluationSettings)}
 """What may differ between a run and the run that goes on from it, because it changes no figure."""

@@ -21,7 +21,7 @@ def content_findings(part: FeatureSet, videos: Sequence[Video], where: str) -> l
     same_crops: list[str] = []
     first_of: dict[bytes, Video] = {}
     moving = _MovingColumns()
-    read = 0
+    alive = 0
     for video in tqdm(videos, desc=f"reading {part.folder.name}", unit="video", disable=None):
         values, name = part.read(video.name), video.name
         if not len(values):
@@ -29,22 +29,22 @@ def content_findings(part: FeatureSet, videos: Sequence[Video], where: str) -> l
         if wrong := not_finite(name, values):
             found.append(Finding("wrong", "not finite", name, f"{wrong}: NaN or infinite{where}"))
             continue
-        read += 1
         # compared as bits: numpy has no fast half precision, and every equality here is meant exactly
         bits = np.ascontiguousarray(values).view(f"u{values.dtype.itemsize}")
         moving.see(bits)
-        if bits.shape[1] > 1 and bits.any() and bool((bits == bits[:, :1]).all()):
-            same_crops.append(name)
         constant = _constant(name, bits, where)
         found += constant
         if any(finding.severity == "wrong" for finding in constant):
             continue
+        alive += 1
+        if bits.shape[1] > 1 and bool((bits == bits[:, :1]).all()):
+            same_crops.append(name)
         twin = first_of.setdefault(hashlib.blake2b(bits.tobytes(), digest_size=16).digest(), video)
         if twin is not video:
             leak = f": '{twin.name}' is {twin.split}, this is {video.split}" if twin.split != video.split else ""
             text = f"'{name}': the same {len(bits)} snippets, bit for bit, as '{twin.name}'{leak}{where}"
             found.append(Finding("wrong", "same features twice", name, text))
-    if read and len(same_crops) == read:
+    if alive and len(same_crops) == alive:
         text = f"{part.folder}: all {len(part.kind.crops)} crops are identical in every video"
         found.append(Finding("wrong", "identical crops", None, text))
     else:
@@ -57,7 +57,8 @@ def content_findings(part: FeatureSet, videos: Sequence[Video], where: str) -> l
 
 def _constant(name: str, bits: NDArray[Any], where: str) -> list[Finding]:
     """Features (snippets, crops, dim) that say nothing, as a whole or in some snippets."""
-    zero = int((~bits.reshape(len(bits), -1).any(axis=1)).sum())
+    # the sign is shifted out: -0 is zero too
+    zero = int((~(bits << 1).reshape(len(bits), -1).any(axis=1)).sum())
     if zero == len(bits):
         text = f"'{name}': nothing but zeros in its {len(bits)} snippet(s){where}"
         return [Finding("wrong", "constant features", name, text)]

@@ -27,7 +27,10 @@ class Prepared:
 def prepare(config: FinetuneConfig) -> Prepared:
     """Open features and lists, check that they fit, carve the held-out part. UserError for all that is wrong."""
     if not config.features.sets:
-        raise UserError("no features were given: set features.sets to a folder (scripts/extract_features.py makes one)")
+        raise UserError(
+            "no features were given: set features.sets to a folder (scripts/extract_features.py makes one), or "
+            "videos.backbone to train from videos"
+        )
     source = FusedFeatures.open(config.features.sets, config.features.normalise)
     catalogue = open_listed(config.catalogue)
     missing = [video.name for video in catalogue if video.name not in source.videos]

@@ -26,38 +26,43 @@ def score_videos(
     names: Sequence[str],
     device: torch.device,
     frames: Mapping[str, int | None] | None = None,
+    placed: bool = True,
 ) -> list[VideoScores]:
     """Scores of these videos in the order of `names`; the detector is in evaluation mode meanwhile.
 
     Videos of similar length share a padded, masked batch; the padding changes nothing. `frames` gives the lengths of
-    videos whose features do not say theirs. UserError: features that are not finite, or snippets that cannot be placed.
+    videos whose features do not say theirs; with `placed` off, snippets that nobody can place count themselves instead
+    of frames, which is enough to compare whole videos.
+    UserError: features that are not finite, or snippets that cannot be placed.
     """
     was_training = detector.training
     detector.eval()
     scored: dict[str, VideoScores] = {}
     for group in _groups(source, names):
-        values = [torch.from_numpy(np.ascontiguousarray(source.read(name).transpose(1, 0, 2))) for name in group]
+        values = [torch.from_numpy(np.array(source.read(name))) for name in group]
         for name, value in zip(group, values, strict=True):
             if not bool(torch.isfinite(value).all()):
                 raise UserError(f"'{name}': features that are not finite numbers; scripts/doctor.py says where")
-        lengths = torch.tensor([value.shape[1] for value in values])
-        bags = pad_sequence([value.transpose(0, 1) for value in values], batch_first=True)  # (B, T, C, D)
-        bags = bags.transpose(1, 2).flatten(0, 1).to(device)
+        lengths = torch.tensor([len(value) for value in values])
+        bags = pad_sequence(values, batch_first=True).transpose(1, 2)  # (B, C, T, D)
+        bags = bags.flatten(0, 1).to(device)
         mask = torch.arange(bags.shape[1]) < lengths.repeat_interleave(source.crops).unsqueeze(1)
         scores = detector(bags, mask.to(device)).scores.double().cpu()
         scores = scores.unflatten(0, (len(group), source.crops)).mean(dim=1)
         for name, row, length in zip(group, scores, lengths.tolist(), strict=True):
-            edges = snippet_edges(source.videos[name], (frames or {}).get(name))
+            edges = snippet_edges(source.videos[name], (frames or {}).get(name), placed)
             scored[name] = VideoScores(name, row[:length].numpy().copy(), edges)
     detector.train(was_training)
     return [scored[name] for name in names]
 
 
-def snippet_edges(entry: VideoEntry, frames: int | None) -> NDArray[np.int64]:
+def snippet_edges(entry: VideoEntry, frames: int | None, placed: bool = True) -> NDArray[np.int64]:
     """int64 (snippets + 1,): the frames of a video's snippets; UserError where neither side knows its length."""
     edges = entry.edges()
     if edges is None and frames is not None:
         return np.arange(entry.snippets + 1, dtype=np.int64) * frames // entry.snippets
+    if edges is None and not placed:
+        return np.arange(entry.snippets + 1, dtype=np.int64)
     if edges is None:
         raise UserError(
             f"'{entry.name}': its {entry.snippets} snippets divide the video evenly, and nobody says how many frames "

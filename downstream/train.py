@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -14,14 +15,17 @@ from accelerate.utils import gather_object
 from torch import Tensor
 
 from downstream.config import FREE_TO_CHANGE, FinetuneConfig
-from downstream.detector.model import Detector
-from downstream.detector.objective import DetectorTraining, build_detector
-from downstream.detector.storage import load_detector, save_detector
+from downstream.evaluation.evaluate import evaluate_seeds
 from downstream.evaluation.metrics import roc_auc
-from downstream.evaluation.scores import VideoScores, write_scores
-from downstream.prepare import Prepared, prepare
-from downstream.score import score_videos, video_score
-from downstream.segments import Batch, TrainBags
+from downstream.evaluation.output import write_all
+from downstream.evaluation.scores import VideoScores, read_scores, write_scores
+from downstream.evaluation.table import evaluation_table
+from downstream.from_features import FromFeatures
+from downstream.from_videos import FromVideos
+from downstream.open_videos import PreparedVideos, prepare_videos
+from downstream.prepare import Prepared, has_ground_truth, prepare
+from downstream.score import video_score
+from downstream.segments import Batch
 from pretrain.accelerator import check_batch_size, check_device, make_accelerator
 from pretrain.checkpoint import load_state, read_meta, save_state
 from pretrain.cpu import keep_freed_memory
@@ -38,7 +42,7 @@ def finetune(config: FinetuneConfig) -> int:
     """Train a detector for each seed. Returns the exit status: 0 done, 128 + signal when stopped by one."""
     keep_freed_memory()
     check_device(config.device)
-    prepared = prepare(config)
+    prepared = prepare(config) if config.videos.backbone is None else prepare_videos(config)
     states = {
         seed: state_to_resume(config, seed_folder(config, seed), config.resume, FREE_TO_CHANGE) for seed in config.seeds
     }
@@ -49,11 +53,38 @@ def finetune(config: FinetuneConfig) -> int:
     for seed in config.seeds:
         folder = seed_folder(config, seed)
         if not (config.resume and (folder / "summary.json").exists()):
-            status = SeedRun(config, seed, prepared, accelerator, stop, states[seed]).train()
+            road = make_road(config, seed, prepared, accelerator)
+            status = SeedRun(config, seed, prepared, road, accelerator, stop, states[seed]).train()
             if status:
                 return status
     accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        report(config, prepared)
     return 0
+
+
+def report(config: FinetuneConfig, prepared: Prepared | PreparedVideos) -> None:
+    """Evaluate the test scores of all seeds, write the summary, and say where everything lies."""
+    seeds = {str(seed): json.loads((seed_folder(config, seed) / "summary.json").read_text()) for seed in config.seeds}
+    summary: dict[str, Any] = {"seeds": seeds}
+    if config.score_test and has_ground_truth(prepared.test):
+        scores = {seed: read_scores(config.output / f"seed-{seed}" / "test_scores.json").videos for seed in seeds}
+        evaluation = evaluate_seeds(scores, prepared.test, config.evaluation, config.output.name)
+        write_all(config.output / "evaluation", [evaluation], {}, prepared.test, plots=config.plots)
+        summary["test"] = evaluation.as_json()
+        print(evaluation_table(evaluation), f"\nplots and tables in {config.output / 'evaluation'}", sep="")
+    elif config.score_test and len(prepared.test):
+        print(
+            "the test videos are scored, not evaluated: the catalogue does not say which of their frames are abnormal"
+        )
+    write_json(config.output / "summary.json", summary)
+
+
+def make_road(config: FinetuneConfig, seed: int, prepared: Prepared | PreparedVideos, accelerator: Accelerator) -> Road:
+    """From stored features, or from videos through a backbone."""
+    if isinstance(prepared, PreparedVideos):
+        return FromVideos(config, seed, prepared, accelerator)
+    return FromFeatures(config, seed, prepared, accelerator)
 
 
 def seed_folder(config: FinetuneConfig, seed: int) -> Path:
@@ -61,20 +92,37 @@ def seed_folder(config: FinetuneConfig, seed: int) -> Path:
     return config.output / f"seed-{seed}"
 
 
-def describe(config: FinetuneConfig, prepared: Prepared, accelerator: Accelerator) -> str:
+def describe(config: FinetuneConfig, prepared: Prepared | PreparedVideos, accelerator: Accelerator) -> str:
     """What is trained on what, for the console."""
-    source = prepared.source
+    if isinstance(prepared, PreparedVideos):
+        what, length = prepared.backbone, f"{config.videos.snippets} snippets"
+    else:
+        source = prepared.source
+        encoders = " + ".join(kind.encoder for kind in source.kinds)
+        what = f"features of {encoders}, {source.dim} numbers, {source.crops} crop(s)"
+        length = f"{config.bags.segments} segments"
     parts = (("training", prepared.train), ("held-out", prepared.held_out), ("test", prepared.test))
     counts = ", ".join(
-        f"{len(part)} {what} ({sum(video.label == 1 for video in part)} abnormal)" for what, part in parts
+        f"{len(part)} {name} ({sum(video.label == 1 for video in part)} abnormal)" for name, part in parts
     )
-    encoders = " + ".join(kind.encoder for kind in source.kinds)
     without = f"; {len(prepared.without_features)} without features left out" if prepared.without_features else ""
     return (
-        f"features of {encoders}, {source.dim} numbers, {source.crops} crop(s); videos: {counts}{without}\n"
-        f"{config.objective.base}, bags of {config.bags.segments} segments, {config.optim.batch_size} a step, "
+        f"{what}; videos: {counts}{without}\n"
+        f"{config.objective.base}, bags of {length}, {config.optim.batch_size} a step, "
         f"{accelerator.num_processes} process(es) on {accelerator.device.type}, {len(config.seeds)} seed(s)"
     )
+
+
+class Road(Protocol):
+    """Where bags come from, what is trained on them, and how whole videos are scored."""
+
+    module: Any
+    """Takes `batch.features, batch.mask, batch.labels, step`, gives the loss and its parts."""
+
+    def batch(self, step: int) -> Batch: ...
+    def score(self, videos: Catalogue) -> list[VideoScores]: ...
+    def save(self, folder: Path, details: Mapping[str, Any]) -> None: ...
+    def score_saved(self, folder: Path, videos: Catalogue) -> list[VideoScores]: ...
 
 
 class SeedRun:
@@ -84,35 +132,23 @@ class SeedRun:
         self,
         config: FinetuneConfig,
         seed: int,
-        prepared: Prepared,
+        prepared: Prepared | PreparedVideos,
+        road: Road,
         accelerator: Accelerator,
         stop: StopRequest,
         state: Path | None,
     ) -> None:
-        self.config, self.seed, self.videos, self.accelerator, self.stop = config, seed, prepared, accelerator, stop
+        self.config, self.seed, self.videos, self.road = config, seed, prepared, road
+        self.accelerator, self.stop = accelerator, stop
         self.folder = seed_folder(config, seed)
-        self.bags = TrainBags(
-            prepared.source,
-            list(prepared.train),
-            config.bags,
-            config.optim.batch_size,
-            seed,
-            cache_folder(config, accelerator),
-            accelerator.device,
-        )
-        torch.manual_seed(seed)
-        detector = build_detector(config.detector, config.objective, prepared.source.dim)
-        if config.detector.standardise:
-            detector.standardise(*self.bags.statistics())
-        model = DetectorTraining(detector, config.objective).to(accelerator.device)
-        optimizer = make_optimizer(model, config)
+        self.plain = road.module.to(accelerator.device)
+        optimizer = make_optimizer(self.plain, config)
         self.first_step = 0
         self.best: dict[str, Any] | None = None
         if state is not None:
-            load_state(state, model, optimizer)
+            load_state(state, self.plain, optimizer)
             self.first_step, self.best = read_meta(state)["step"], read_meta(state)["best"]
-        self.plain = model
-        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        self.model, self.optimizer = accelerator.prepare(self.plain, optimizer)
         if state is not None and accelerator.scaler is not None:
             accelerator.scaler.load_state_dict(read_meta(state)["scaler"])
 
@@ -159,8 +195,8 @@ class SeedRun:
             final_share=config.optim.final_lr_share,
         )
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        batch = self.bags.batch(step, accelerator.process_index, accelerator.num_processes)
+            group["lr"] = lr * group["lr_share"]
+        batch = self.road.batch(step)
         with accelerator.autocast():
             loss, parts = self.model(batch.features, batch.mask, batch.labels, step)
         accelerator.backward(loss)
@@ -191,7 +227,7 @@ class SeedRun:
 
     def _validate(self, step: int) -> None:
         """Score the held-out videos; keep the detector that tells them apart best."""
-        scored = self._score(self.plain.detector, self.videos.held_out)
+        scored = self.road.score(self.videos.held_out)
         found = held_out_figures(scored, self.videos.held_out)
         self.accelerator.log({f"held_out/{key}": value for key, value in found.items()}, step=step)
         better = self.best is None or (found["video_auc"], -found["loss"]) > (
@@ -203,12 +239,6 @@ class SeedRun:
             if self.accelerator.is_main_process:
                 self._save_detector()
 
-    def _score(self, detector: Detector, videos: Catalogue) -> list[VideoScores]:
-        frames = {video.name: video.num_frames for video in videos}
-        return score_videos(
-            detector, self.videos.source, [video.name for video in videos], self.accelerator.device, frames
-        )
-
     def _save_detector(self) -> None:
         details = {
             "selected": self.best,
@@ -217,8 +247,7 @@ class SeedRun:
             "objective": {key: value for key, value in as_json(self.config).items() if key.startswith("objective.")},
             "trained_on": sorted(video.name for video in self.videos.train),
         }
-        source = self.videos.source
-        save_detector(self.plain.detector, self.folder / "detector", source.kinds, source.normalise, details)
+        self.road.save(self.folder / "detector", details)
 
     def _save(self, step: int) -> None:
         """The training state, by the main process; on failure every process stops."""
@@ -260,17 +289,16 @@ class SeedRun:
     def _finish(self) -> None:
         """Score with the selected detector: the held-out videos and, once, the test videos."""
         self.accelerator.wait_for_everyone()
+        best = self.best or {}
+        meta = {"seed": self.seed, "selected_step": best["step"], "threshold": best["threshold"]}
+        parts = {"validation": self.videos.held_out, "test": self.videos.test}
+        for name, videos in parts.items():
+            if name == "validation" or (self.config.score_test and len(videos)):
+                scored = self.road.score_saved(self.folder / "detector", videos)
+                if self.accelerator.is_main_process:
+                    write_scores(self.folder / f"{name}_scores.json", scored, meta)
         if not self.accelerator.is_main_process:
             return
-        detector = load_detector(self.folder)[0].to(self.accelerator.device)
-        meta = {
-            "seed": self.seed,
-            "selected_step": (self.best or {})["step"],
-            "threshold": (self.best or {})["threshold"],
-        }
-        write_scores(self.folder / "validation_scores.json", self._score(detector, self.videos.held_out), meta)
-        if self.config.score_test and len(self.videos.test):
-            write_scores(self.folder / "test_scores.json", self._score(detector, self.videos.test), meta)
         summary = {
             "seed": self.seed,
             "steps": self.config.optim.steps,
@@ -281,18 +309,13 @@ class SeedRun:
         write_json(self.folder / "summary.json", summary)
 
 
-def cache_folder(config: FinetuneConfig, accelerator: Accelerator) -> Path:
-    """Where segment caches are kept."""
-    return config.bags.cache or config.output.parent / "segments"
-
-
 def held_out_figures(scored: Sequence[VideoScores], videos: Catalogue) -> dict[str, float]:
     """Video-level AUC, cross-entropy of the video scores, and the threshold that parts the classes best (Youden 1950).
 
     Frames of training videos have no labels, so a detector is selected by what is known: the video's.
     """
     scores = np.array([video_score(item.scores) for item in scored])
-    labels = np.array([video.label for video in videos], np.int64)
+    labels = np.array([videos.by_name(item.name).label for item in scored], np.int64)
     safe = np.clip(scores, 1e-6, 1 - 1e-6)
     loss = -(labels * np.log(safe) + (1 - labels) * np.log(1 - safe)).mean()
     cuts = np.unique(scores)
@@ -307,13 +330,19 @@ def held_out_figures(scored: Sequence[VideoScores], videos: Catalogue) -> dict[s
     }
 
 
-def make_optimizer(model: DetectorTraining, config: FinetuneConfig) -> torch.optim.Optimizer:
-    """The configured optimiser; no decay for vectors (biases, normalisation)."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.optim.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+def make_optimizer(model: torch.nn.Module, config: FinetuneConfig) -> torch.optim.Optimizer:
+    """The configured optimiser; no decay for vectors (biases, normalisation), smaller steps for a backbone."""
+    groups: list[dict[str, Any]] = []
+    for in_backbone, share in ((False, 1.0), (True, config.videos.backbone_lr_share)):
+        trained = [
+            parameter
+            for name, parameter in model.named_parameters()
+            if parameter.requires_grad and name.startswith("backbone.") == in_backbone
+        ]
+        for decayed in (True, False):
+            chosen = [parameter for parameter in trained if (parameter.ndim > 1) == decayed]
+            decay = config.optim.weight_decay if decayed else 0.0
+            groups += [{"params": chosen, "weight_decay": decay, "lr_share": share}] if chosen else []
     kinds: dict[str, Any] = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "adagrad": torch.optim.Adagrad}
     optimizer: torch.optim.Optimizer = kinds[config.optim.optimizer](groups, lr=config.optim.lr)
     return optimizer

@@ -43,7 +43,7 @@ def _stem(name: str) -> str:
 
 
 def _starts(stem: str) -> Iterator[str]:
-    """The stem up to each place where letters and digits end, longest first; digits alone are no name."""
+    """The stem up to each place where letters or digits end, longest first; a few characters are no name."""
     for match in reversed(list(re.finditer(r"[^\W_](?=[\W_])", stem))):
-        if re.search(r"[^\W\d_]", stem[: match.end()]):
+        if match.end() >= 4:
             yield stem[: match.end()]

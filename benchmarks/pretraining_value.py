@@ -1,0 +1,263 @@
+"""What pretraining is worth, and which tasks: random weights, each task alone, all but one, all four, other weights.
+
+    python -m benchmarks.pretraining_value configs/demo_pretrain.yaml configs/demo_detector.yaml --out runs/value
+    ... --weights kinetics=path/to/exported hockey=runs/hockey/pretrain         other starts, of any architecture
+
+For every seed the network is built anew; `random` is that very network, untrained, so that all arms of a seed differ by
+their training alone. Every arm goes the same way: features of all videos, a linear probe, and the detector, whose test
+figures are compared with `random` on the same draws of videos. The probe is a logistic regression on snippets where
+training frames are annotated (it sees frame labels, the detector never does), otherwise on the means of whole videos,
+of which it then gives the video-level AUC. Steps that are done are not done again. Ends with one line `RESULT {json}`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+import tyro
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from downstream.config import FinetuneConfig
+from downstream.evaluation.evaluate import Evaluation, compare, evaluate_seeds
+from downstream.evaluation.ground_truth import align
+from downstream.evaluation.metrics import roc_auc
+from downstream.evaluation.output import write_all
+from downstream.evaluation.scores import VideoScores, read_scores
+from downstream.features.store import FeatureSet
+from downstream.prepare import open_listed
+from pretext_tasks import PretextTasks
+from pretrain.cli import flags_of, parse, run_command
+from pretrain.config import PretrainConfig
+from pretrain.data.catalogue import Catalogue
+from pretrain.errors import UserError
+from pretrain.files import write_json
+from pretrain.run_folder import as_json
+
+ROOT = Path(__file__).resolve().parents[1]
+TASKS = tuple(entry.name for entry in fields(PretextTasks))
+STUDENT_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+"""Of 1, 2, ... degrees of freedom."""
+ARMS = ("random", "all", *TASKS, *(f"without_{task}" for task in TASKS))
+
+
+@dataclass(frozen=True)
+class Options:
+    """Measure what pretraining is worth."""
+
+    configs: tyro.conf.Positional[tuple[Path, Path]]
+    """Configuration of pretraining, and of the detector (its features, output and seeds are set here)."""
+    out: Path = Path("runs/value")
+    """Folder of all runs and results."""
+    arms: tuple[str, ...] = ARMS
+    """Which starts to compare; random is always there."""
+    weights: tuple[str, ...] = ()
+    """More starts, name=FOLDER of an exported backbone or a run; the same for all seeds."""
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    """Each is a network, a pretraining run and `detectors` detectors."""
+    detectors: int = 3
+    """Detectors for each network."""
+    pretrain: tuple[str, ...] = ()
+    """More flags for pretrain.py, for instance `--optim.steps 200`."""
+    extract: tuple[str, ...] = field(default=())
+    """Flags for scripts/extract_features.py, for instance `--border-crop 0.1 0 0 0`; default: as in pretraining."""
+
+
+def main() -> None:
+    """Run what is not there yet, and print the table."""
+    options = parse_options(sys.argv[1:])
+    pretraining = parse(PretrainConfig, [str(options.configs[0])], "pretraining_value")
+    detector = parse(FinetuneConfig, [str(options.configs[1])], "pretraining_value")
+    given = dict(entry.split("=", 1) for entry in options.weights if "=" in entry)
+    if len(given) < len(options.weights):
+        raise UserError(f"--weights {' '.join(options.weights)}: give name=FOLDER")
+    arms = list(dict.fromkeys(["random", *options.arms, *given]))
+    evaluations: dict[str, Evaluation] = {}
+    probes: dict[str, list[float]] = {}
+    catalogue = open_listed(detector.catalogue)
+    for arm in arms:
+        scores: dict[str, Sequence[VideoScores]] = {}
+        probes[arm] = []
+        for seed in options.seeds:
+            folder = options.out / arm / f"seed-{seed}"
+            features = features_of(options, pretraining, detector, arm, seed, folder, given)
+            run = folder / "detector"
+            detector_seeds = [str(100 * seed + number) for number in range(options.detectors)]
+            if not (run / "summary.json").exists():
+                command = ["scripts/finetune.py", str(options.configs[1]), "--output", str(run), "--resume"]
+                command += ["--features.sets", str(features), "--seeds", *detector_seeds, "--no-plots"]
+                call([*command, "--bags.cache", str(options.out / "segments")])
+            for name in detector_seeds:
+                scores[name] = read_scores(run / f"seed-{name}" / "test_scores.json").videos
+            probes[arm].append(linear_probe(FeatureSet.open(features), catalogue))
+        evaluations[arm] = evaluate_seeds(scores, catalogue.subset("test"), detector.evaluation, arm)
+    print(report(options, evaluations, probes, catalogue.subset("test")))
+
+
+def parse_options(arguments: Sequence[str]) -> Options:
+    """The command line."""
+    return tyro.cli(Options, args=arguments, description=__doc__)
+
+
+def features_of(
+    options: Options,
+    pretraining: PretrainConfig,
+    detector: FinetuneConfig,
+    arm: str,
+    seed: int,
+    folder: Path,
+    given: dict[str, str],
+) -> Path:
+    """The features of one arm and seed: pretrained and extracted where that is still to do."""
+    features = folder / "features"
+    if (features / "manifest.json").exists():
+        return features
+    backbone = pretraining.backbone
+    border = [str(share) for share in pretraining.data.border_crop]
+    source = ["--backbone", given[arm]] if arm in given else ["--backbone", backbone.name, "--weights-seed", str(seed)]
+    if arm not in given:
+        size = {"height": backbone.height, "width": backbone.width, "clip-stride": backbone.clip_stride}
+        source += [part for key, value in size.items() if value for part in (f"--{key}", str(value))]
+    if arm not in given and arm != "random":
+        run = folder / "pretrain"
+        command = ["pretrain.py", str(options.configs[0]), "--output", str(run), "--seed", str(seed), "--resume"]
+        command += options.pretrain
+        off = [task for task in TASKS if (arm in TASKS and task != arm) or arm == f"without_{task}"]
+        call([*command, *(part for task in off for part in (f"--tasks.{task}.weight", "0"))])
+        source = ["--backbone", str(run)]
+    catalogue = as_json(detector.catalogue)
+    lists = flags_of({f"catalogue.{key}": value for key, value in catalogue.items() if value is not None})
+    extra = list(options.extract) or ["--border-crop", *border]
+    call(["scripts/extract_features.py", "--out", str(features), *source, *lists, *extra, "--dtype", "float32"])
+    return features
+
+
+def call(command: Sequence[str]) -> None:
+    """Run one of our commands; UserError where it fails."""
+    print("    python " + " ".join(command), flush=True)
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"{command[0]} left with {done.returncode}:\n{done.stdout[-1500:]}\n{done.stderr[-1500:]}")
+
+
+def linear_probe(features: FeatureSet, catalogue: Catalogue) -> float:
+    """AUC on the test split of a logistic regression on the training split, see the top of this file."""
+    train, test = catalogue.subset("train"), catalogue.subset("test")
+    if all(video.spans for video in train if video.label):
+        parts = [snippets_of(features, part) for part in (train, test)]
+    else:
+        parts = [videos_of(features, part) for part in (train, test)]
+    (inputs, positive, negative), (test_inputs, test_positive, test_negative) = parts
+    mean, deviation = inputs.mean(axis=0), inputs.std(axis=0) + 1e-6
+    weight = logistic_regression((inputs - mean) / deviation, positive, negative)
+    return float(roc_auc(((test_inputs - mean) / deviation) @ weight, test_positive, test_negative))
+
+
+Sample = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]
+
+
+def snippets_of(features: FeatureSet, videos: Catalogue) -> Sample:
+    """Every snippet's features, anomalous frames and normal frames."""
+    placeholder = []
+    for video in videos:
+        edges = features.videos[video.name].edges()
+        assert edges is not None
+        placeholder.append(VideoScores(video.name, np.zeros(len(edges) - 1), edges))
+    labelled = align(placeholder, videos).videos
+    values = [features.read(video.name).mean(axis=1, dtype=np.float64) for video in labelled]
+    positive = np.concatenate([video.positive for video in labelled])
+    return np.concatenate(values), positive, np.concatenate([video.negative for video in labelled])
+
+
+def videos_of(features: FeatureSet, videos: Catalogue) -> Sample:
+    """Every video's mean features and its label."""
+    values = np.stack([features.read(video.name).mean(axis=(0, 1), dtype=np.float64) for video in videos])
+    labels = np.array([video.label for video in videos], np.int64)
+    return values, labels, 1 - labels
+
+
+def logistic_regression(
+    inputs: NDArray[np.float64], positive: NDArray[np.int64], negative: NDArray[np.int64], penalty: float = 1e-2
+) -> NDArray[np.float64]:
+    """Weights (D,) of a regression with both classes weighing alike and an L2 penalty, by L-BFGS."""
+    x = torch.from_numpy(inputs)
+    y = torch.from_numpy(positive / (positive + negative))
+    balance = torch.where(y > 0.5, 0.5 / y.mean(), 0.5 / (1 - y).mean())
+    weight = torch.zeros(inputs.shape[1], dtype=torch.float64, requires_grad=True)
+    bias = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weight, bias], max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        misfit = functional.binary_cross_entropy_with_logits(x @ weight + bias, y, balance)
+        loss = misfit + penalty * weight.square().sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    found: NDArray[np.float64] = weight.detach().numpy()
+    return found
+
+
+def paired_half_width(differences: NDArray[np.float64]) -> float:
+    """Half of the 95 % interval of a mean difference over networks (Student's t); infinite for one network."""
+    count = len(differences)
+    if count < 2:
+        return math.inf
+    quantile = STUDENT_975[min(count - 1, len(STUDENT_975)) - 1]
+    return float(quantile * differences.std(ddof=1) / math.sqrt(count))
+
+
+def report(
+    options: Options, evaluations: dict[str, Evaluation], probes: dict[str, list[float]], videos: Catalogue
+) -> str:
+    """The table, written and returned; its last line is the RESULT."""
+    reference = evaluations["random"]
+    heads = (("weights", 24), ("frame AUC", 18), ("less random", 26), ("per-video AUC", 15), ("probe AUC", 18))
+    lines = ["".join(f"{name:<{width}}" for name, width in heads) + "less random"]
+    result = {}
+    for arm, entry in evaluations.items():
+        auc = entry.measures["frame_auc"]
+        difference = compare(reference, entry)["frame_auc"]
+        probe, paired = np.array(probes[arm]), np.array(probes[arm]) - np.array(probes["random"])
+        assert auc.interval is not None
+        assert difference.interval is not None
+        gain = f"{difference.value:+.3f} ({difference.interval.low:+.3f} to {difference.interval.high:+.3f})"
+        half = paired_half_width(paired)
+        per_video = entry.measures["per_video_auc"].value
+        result[arm] = {
+            "frame_auc": auc.value,
+            "deviation": auc.deviation,
+            "less_random": difference.value,
+            "ci_low": difference.interval.low,
+            "ci_high": difference.interval.high,
+            "per_video_auc": per_video,
+            "probe_auc": float(probe.mean()),
+            "probe_less_random": float(paired.mean()),
+            "probe_half_width": half,
+        }
+        lines.append(
+            f"{arm:<24}{f'{auc.value:.3f} +- {auc.deviation:.3f}':<18}{'' if arm == 'random' else gain:<26}"
+            f"{per_video:<15.3f}{f'{probe.mean():.3f} +- {probe.std(ddof=1):.3f}':<18}"
+            f"{'' if arm == 'random' else f'{paired.mean():+.3f} +- {half:.3f}'}"
+        )
+    lines.append(
+        f"\n{len(options.seeds)} networks, {options.detectors} detectors each. Frame AUC: mean and deviation over "
+        "both;\ndifferences, paired with random weights: 95 % interval over test videos (probe: over networks, Student's t)."
+    )
+    others = {name: compare(reference, entry) for name, entry in evaluations.items() if name != "random"}
+    write_all(options.out / "evaluation", list(evaluations.values()), others, videos, plots=False)
+    write_json(options.out / "value.json", result)
+    return "\n".join([*lines, f"RESULT {json.dumps(result)}"])
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,179 @@
+"""The configuration of an ablation: fine-tuning's own settings, and the grid over them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+import yaml
+
+from downstream.config import FinetuneConfig
+from downstream.evaluation.evaluate import METRICS
+from downstream.evaluation.settings import EvaluationSettings
+from pretrain.cli import flags_of, parse, yaml_flags
+from pretrain.errors import UserError, nearest
+
+Base = Literal["mil_ranking", "topk_bce", "feature_magnitude"]
+WEIGHTS = {"hard_mining": 0.1, "contrastive": 0.1, "cross_batch": 0.1}
+"""[ours] Weight of a term that is on where the configuration leaves it at 0; not studied beyond docs/results.md."""
+COMBINATIONS: dict[str, tuple[str, ...]] = {
+    "base": (),
+    **{name: (name,) for name in WEIGHTS},
+    "all": tuple(WEIGHTS),
+}
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+COMPARABLE = ("frame_auc", "frame_ap", "abnormal_auc", "abnormal_ap", "per_video_auc", "video_auc")
+
+
+def _own_finetuning() -> FinetuneConfig:
+    # metrics that no column shows are left out: events and recalls cost most of an evaluation
+    evaluation = EvaluationSettings(max_fpr=(), iou=())
+    return FinetuneConfig(output=Path("runs/ablation"), seeds=(0, 1, 2, 3, 4), plots=False, evaluation=evaluation)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblationConfig:
+    """Fine-tune every combination of feature sets, bases and terms, with several seeds each; compare them in one table.
+
+    Every setting of scripts/finetune.py is a flag here too and holds for all cells. Run the same command again to go on
+    after a stop: what is done stays. Test videos are scored by detectors that held-out training videos selected.
+
+        python scripts/ablate.py configs/ucf_crime_ablation.yaml
+        python scripts/ablate.py configs/ucf_crime_ablation.yaml --bases topk_bce --terms base all --seeds 0 1 2
+
+    In YAML, feature sets and variants may be written as keys and values:
+
+        feature_sets: {i3d: feat/i3d, i3d+clip: [feat/i3d, feat/clip]}
+        variants:
+          smooth: [--objective.smoothness.weight, "8e-5"]
+          "all:no_memory": {objective: {cross_batch: {memory: 0}}}
+    """
+
+    finetune: Annotated[FinetuneConfig, tyro.conf.arg(name="")] = field(default_factory=_own_finetuning)
+    bases: tuple[Base, ...] = ("mil_ranking", "topk_bce", "feature_magnitude")
+    """Losses that every combination stands on."""
+    terms: tuple[str, ...] = tuple(COMBINATIONS)
+    """Combinations of terms on each base: base (none), hard_mining, contrastive, cross_batch, several joined with `+`,
+    or all. A term that is on has its weight of `objective`, or 0.1 where that is 0; the others are off."""
+    feature_sets: tuple[str, ...] = ()
+    """NAME=FOLDER, or NAME=FOLDER,FOLDER for a fusion. Default: features.sets alone."""
+    variants: tuple[str, ...] = ()
+    """NAME=FLAGS: one more cell on each base, without terms, with these flags of fine-tuning on top. TERMS:NAME=FLAGS
+    stands on that combination of terms instead."""
+    workers: int | None = None
+    """Runs at a time, one process each; default: one a core, or `per_gpu` a GPU."""
+    per_gpu: int = 1
+    """Runs that share a GPU."""
+    compare: tuple[str, ...] = ("frame_auc",)
+    """Metrics whose difference to the same base without terms has a column; ablation.json and .csv hold all."""
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "per_gpu"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name} is {value}; it must be at least 1")
+        if self.finetune.videos.backbone is not None:
+            raise UserError(
+                "videos.backbone is set; ablations run on stored features: leave it out, and make the features with "
+                "scripts/extract_features.py"
+            )
+        for name in ("bases", "terms", "compare"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values) or (not values and name != "compare"):
+                raise UserError(f"{name} are {list(values)}; give {'one or more, ' * (name != 'compare')}each once")
+        for metric in self.compare:
+            if metric not in COMPARABLE:
+                raise UserError(f"compare: {metric!r}{nearest(metric, METRICS)} (known: {', '.join(COMPARABLE)})")
+        for name in self.terms:
+            terms_of(name)
+        named_features(self)
+        named_variants(self)
+
+
+def terms_of(name: str) -> tuple[str, ...]:
+    """`hard_mining+contrastive` -> the names of the terms that are on. UserError for an unknown one."""
+    if name in COMBINATIONS:
+        return COMBINATIONS[name]
+    parts = name.split("+")
+    if unknown := [part for part in parts if part not in WEIGHTS]:
+        known = ", ".join(COMBINATIONS)
+        raise UserError(f"terms: {unknown[0]!r}{nearest(unknown[0], COMBINATIONS)} (known: {known}, joined with '+')")
+    if len(set(parts)) < len(parts):
+        raise UserError(f"terms: {name!r} names a term twice")
+    return tuple(parts)
+
+
+def named_features(config: AblationConfig) -> dict[str, tuple[Path, ...]]:
+    """Name -> folders of each feature set of the grid. UserError for a bad or doubled name."""
+    if not config.feature_sets:
+        sets = config.finetune.features.sets
+        if not sets:
+            raise UserError("no features were given: set feature_sets to NAME=FOLDER, or features.sets to a folder")
+        name = re.sub(r"[^A-Za-z0-9_.+-]", "_", "+".join(folder.name for folder in sets)).lstrip("_.+-")
+        return {name or "features": sets}
+    named = {name: text.split(",") for name, text in _pairs("feature_sets", config.feature_sets, "FOLDER")}
+    if empty := [name for name, folders in named.items() if not all(folders)]:
+        raise UserError(f"feature_sets: {empty[0]!r} has an empty folder name; write NAME=FOLDER,FOLDER")
+    return {name: tuple(map(Path, folders)) for name, folders in named.items()}
+
+
+def named_variants(config: AblationConfig) -> dict[tuple[str, str], list[str]]:
+    """(terms, name) -> flags of each variant. UserError for a bad or doubled name, or unknown terms."""
+    found = {}
+    for key, text in _pairs("variants", config.variants, "FLAGS"):
+        terms, _, name = key.rpartition(":")
+        terms_of(terms or "base")
+        try:
+            found[terms or "base", name] = shlex.split(text)
+        except ValueError as error:
+            raise UserError(f"variants: the flags of {key!r} cannot be read ({error}): {text}") from error
+    return found
+
+
+def _pairs(what: str, entries: Sequence[str], value: str) -> list[tuple[str, str]]:
+    pairs: list[tuple[str, str]] = []
+    for entry in entries:
+        name, separator, text = entry.partition("=")
+        plain = name.rpartition(":")[2] if what == "variants" else name
+        if not separator or not NAME.fullmatch(plain):
+            raise UserError(f"{what}: {entry!r} is not NAME={value}; a name has letters, digits, '_', '-', '.' and '+'")
+        if name in (known for known, _ in pairs):
+            raise UserError(f"{what}: {name!r} stands twice; give each a name of its own")
+        pairs.append((name, text.strip()))
+    return pairs
+
+
+def read_config(arguments: Sequence[str], prog: str) -> AblationConfig:
+    """The configuration of a command line `[FILE.yaml ...] [--flag value ...]`."""
+    flags: list[str] = []
+    rest = list(arguments)
+    while rest and rest[0].endswith((".yaml", ".yml")):
+        flags += grid_flags(Path(rest.pop(0)))
+    return parse(AblationConfig, flags + rest, prog)
+
+
+def grid_flags(path: Path) -> list[str]:
+    """The flags of a YAML file in which feature_sets and variants may be mappings."""
+    yaml_flags(path)  # says what is wrong with the file
+    values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    sets, variants = values.get("feature_sets"), values.get("variants")
+    if isinstance(sets, dict):
+        values["feature_sets"] = [
+            f"{name}={','.join(map(str, folders if isinstance(folders, list) else [folders]))}"
+            for name, folders in sets.items()
+        ]
+    if isinstance(variants, dict):
+        values["variants"] = [f"{name}={_flag_text(flags)}" for name, flags in variants.items()]
+    return flags_of(values)
+
+
+def _flag_text(flags: Any) -> str:
+    """A variant's flags: text, a list of them, or nested keys as in any configuration file."""
+    if isinstance(flags, dict):
+        return shlex.join(flags_of(flags))
+    return shlex.join(map(str, flags)) if isinstance(flags, list) else str(flags or "")

@@ -1,0 +1,177 @@
+"""The cells of an ablation: one fine-tuning configuration each."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from downstream.ablation.config import (
+    COMBINATIONS,
+    WEIGHTS,
+    AblationConfig,
+    Base,
+    named_features,
+    named_variants,
+    terms_of,
+)
+from downstream.config import FREE_TO_CHANGE, FinetuneConfig
+from pretrain.cli import parse
+from pretrain.errors import UserError, problem_list
+from pretrain.run_folder import as_json
+
+FIXED = (
+    "catalogue.",
+    "videos.",
+    "evaluation.",
+    "output",
+    "seeds",
+    "resume",
+    "bags.cache",
+    "device",
+    "score_test",
+    "features.allow_missing",
+    "objective.base",
+)
+"""What a variant may not change: cells are compared on the same videos and seeds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One row of the table to be."""
+
+    features: str
+    base: str
+    terms: str
+    variant: str | None
+    config: FinetuneConfig
+
+    @property
+    def name(self) -> str:
+        """`i3d/topk_bce-all`: what its folder is called."""
+        return "/".join(self.config.output.parts[-2:])
+
+    @property
+    def method(self) -> str:
+        """Terms and variant, for the table."""
+        if self.variant is None:
+            return self.terms
+        return self.variant if self.terms == "base" else f"{self.terms}: {self.variant}"
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether others are compared with it: the base alone."""
+        return not terms_of(self.terms) and self.variant is None
+
+    def seed_folder(self, seed: int) -> Path:
+        """Where fine-tuning puts that seed."""
+        return self.config.output / f"seed-{seed}"
+
+    def done(self, seed: int) -> bool:
+        """Whether that seed is trained and scored."""
+        return (self.seed_folder(seed) / "summary.json").exists()
+
+
+class Failure(NamedTuple):
+    """A cell, or one seed of it, of which nothing came."""
+
+    cell: str
+    seed: int | None
+    text: str
+
+
+def make_cells(config: AblationConfig) -> tuple[list[Cell], list[Failure]]:
+    """Every cell of the grid, in the order of the table; and the variants whose flags are wrong.
+
+    UserError where two cells would share a folder.
+    """
+    cells, failures = [], []
+    variants = named_variants(config)
+    for (features, sets), base in itertools.product(named_features(config).items(), config.bases):
+        plain: list[tuple[str, str | None, list[str]]] = [(terms, None, []) for terms in config.terms]
+        for terms, variant, flags in plain + [(terms, name, flags) for (terms, name), flags in variants.items()]:
+            folder = f"{base}-{terms}" + (f"-{variant}" if variant else "")
+            output = config.finetune.output / "cells" / features / folder
+            try:
+                own = _cell_config(config, sets, base, terms, output)
+                own = _with_flags(own, flags) if flags else own
+            except UserError as error:
+                failures.append(Failure(f"{features}/{folder}", None, str(error)))
+                continue
+            cells.append(Cell(features=features, base=base, terms=terms, variant=variant, config=own))
+    names = [cell.name.lower() for cell in cells]  # some file systems do not tell case apart
+    if doubled := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"two cells would share a folder; rename a variant or a feature set:\n{problem_list(doubled)}")
+    return cells, failures
+
+
+def _cell_config(
+    config: AblationConfig, sets: tuple[Path, ...], base: Base, terms: str, output: Path
+) -> FinetuneConfig:
+    plain, objective, on = config.finetune, config.finetune.objective, terms_of(terms)
+    parts = {
+        name: replace(part, weight=(part.weight or WEIGHTS[name]) if name in on else 0.0)
+        for name in COMBINATIONS["all"]
+        for part in (getattr(objective, name),)
+    }
+    return replace(
+        plain,
+        output=output,
+        resume=True,
+        features=replace(plain.features, sets=sets),
+        bags=replace(plain.bags, cache=plain.bags.cache or plain.output / "segments"),
+        objective=replace(objective, base=base, **parts),
+    )
+
+
+def _with_flags(config: FinetuneConfig, flags: Sequence[str]) -> FinetuneConfig:
+    """The configuration with a variant's flags on top. UserError: a wrong flag, or one that may not change."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            changed = parse(FinetuneConfig, flags, "variant", default=config)
+    except SystemExit:
+        # tyro draws a frame around what it says, and ends with where to find help
+        lines = [line.strip(" │╭╰─╮╯|+\t") for line in said.getvalue().partition("For full help")[0].splitlines()]
+        text = " ".join(line for line in lines if any(character.isalnum() for character in line))
+        raise UserError(f"its flags are wrong: {text}") from None
+    before, after = as_json(config), as_json(changed)
+    fixed = [key for key in after if after[key] != before[key] and key.startswith(FIXED)]
+    if fixed:
+        raise UserError(f"a variant may not change {', '.join(fixed)}: cells are compared on the same videos and seeds")
+    return changed
+
+
+def check_warmup(cell: Cell) -> None:
+    """UserError where hard instance mining would be on in the table and never in training."""
+    mining, steps = cell.config.objective.hard_mining, cell.config.optim.steps
+    if mining.weight > 0 and mining.warmup_steps >= steps:
+        raise UserError(
+            f"objective.hard_mining.warmup_steps is {mining.warmup_steps} and optim.steps is {steps}: hard instance "
+            "mining would never be on; set it below the steps"
+        )
+
+
+def refuse_other_settings(cells: Sequence[Cell]) -> None:
+    """UserError where a cell's folder holds runs with settings other than those asked for now, naming them."""
+    problems = []
+    for cell in cells:
+        file = cell.config.output / "config.json"
+        if not file.exists() or not any(cell.config.output.glob("seed-*/log.jsonl")):
+            continue
+        before, now = json.loads(file.read_text(encoding="utf-8")), as_json(cell.config)
+        problems += [
+            f"{cell.name}: {key} was {before.get(key)!r}, is {now.get(key)!r}"
+            for key in sorted({*before, *now} - FREE_TO_CHANGE)
+            if before.get(key) != now.get(key)
+        ]
+    if problems:
+        raise UserError(
+            f"these cells were begun with other settings:\n{problem_list(problems)}\n"
+            "Set them back, remove the cells' folders, or start anew with another --output"
+        )

@@ -1,0 +1,147 @@
+"""What the cells of an ablation came to: figures over seeds, intervals over videos, differences to the base."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from downstream.ablation.config import AblationConfig
+from downstream.ablation.grid import Cell, Failure
+from downstream.evaluation.evaluate import Difference, Evaluation, Measure, compare, evaluate_seeds
+from downstream.evaluation.output import write_all
+from downstream.evaluation.scores import read_scores
+from pretrain.data.catalogue import Catalogue
+from pretrain.files import write_json
+
+FORMAT = "anomaly-pretext/ablation/1"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Row:
+    """One cell's figures."""
+
+    cell: Cell
+    held_out: Measure
+    """Video-level AUC on the held-out training videos, of the selected detectors; no interval."""
+    evaluation: Evaluation | None
+    """On the test videos; None where they have no ground truth."""
+    differences: Mapping[str, Difference] | None
+    """Metric -> this cell less the same base without terms; None for that base itself, and where it is missing."""
+
+    def as_json(self) -> dict[str, Any]:
+        """For `ablation.json`."""
+        metrics = self.evaluation.as_json()["metrics"] if self.evaluation else {}
+        less = None if self.differences is None else {key: item.as_json() for key, item in self.differences.items()}
+        return {
+            "cell": self.cell.name,
+            "features": self.cell.features,
+            "base": self.cell.base,
+            "terms": self.cell.terms,
+            "variant": self.cell.variant,
+            "metrics": metrics,
+            "held_out_video_auc": self.held_out.as_json(),
+            "less_base": less,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ablation:
+    """All rows, what failed, and what a reader has to know."""
+
+    config: AblationConfig
+    rows: Sequence[Row]
+    failures: Sequence[Failure]
+
+    def notes(self) -> list[str]:
+        """Seeds, videos, what the intervals are: sentences for under the table."""
+        plain, settings = self.config.finetune, self.config.finetune.evaluation
+        lines = [f"{len(plain.seeds)} seed(s); ± is the standard deviation over seeds."]
+        evaluation = next((row.evaluation for row in self.rows if row.evaluation), None)
+        if evaluation is not None:
+            counts = evaluation.counts()
+            lines.append(
+                f"Test set: {counts['videos']} videos ({counts['abnormal_videos']} abnormal), {counts['frames']} "
+                f"frames ({counts['anomalous_frames']} anomalous)."
+            )
+            if settings.resamples:
+                lines.append(
+                    f"[low, high]: {100 * settings.confidence:g} % bootstrap interval over test videos, "
+                    f"{settings.resamples} draws stratified by label, of the mean over seeds (seeds held fixed)."
+                )
+            shown = sum(row.differences is not None for row in self.rows) * len(self.config.compare)
+            if shown:
+                lines.append(
+                    f"Differences are to the same base without terms, paired over videos; bold or * where the interval "
+                    f"leaves 0 out ({shown} are shown: by chance alone about {(1 - settings.confidence) * shown:.1f} "
+                    "would be)."
+                )
+        else:
+            lines.append("The test videos have no ground truth of frames: held-out training videos alone are scored.")
+        how = "that told held-out training videos apart best" if plain.select == "best" else "of the last step"
+        lines.append(
+            f"Every figure is of the detector {how}, scored once on the test videos; held-out video AUC is of the "
+            f"{100 * plain.held_out_fraction:g} % of training videos that were held out."
+        )
+        return lines
+
+    def as_json(self) -> dict[str, Any]:
+        """For `ablation.json`."""
+        evaluation = next((row.evaluation for row in self.rows if row.evaluation), None)
+        return {
+            "format": FORMAT,
+            "seeds": list(self.config.finetune.seeds),
+            "test_set": evaluation.counts() if evaluation else None,
+            "notes": self.notes(),
+            "rows": [row.as_json() for row in self.rows],
+            "failed": [failure._asdict() for failure in self.failures],
+        }
+
+
+def evaluate_cell(cell: Cell, test: Catalogue | None) -> Evaluation | None:
+    """The cell's seeds on the test videos; None where those have no ground truth. UserError as `evaluate_seeds`.
+
+    Leaves `evaluation/` and `summary.json` in the cell's folder, as fine-tuning with all its seeds would.
+    """
+    config = cell.config
+    summary: dict[str, Any] = {"seeds": {str(seed): seed_summary(cell, seed) for seed in config.seeds}}
+    evaluation = None
+    if test is not None:
+        scores = {str(seed): read_scores(cell.seed_folder(seed) / "test_scores.json").videos for seed in config.seeds}
+        evaluation = evaluate_seeds(scores, test, config.evaluation, cell.name)
+        write_all(config.output / "evaluation", [evaluation], {}, test, plots=config.plots)
+        summary["test"] = evaluation.as_json()
+    write_json(config.output / "summary.json", summary)
+    return evaluation
+
+
+def seed_summary(cell: Cell, seed: int) -> dict[str, Any]:
+    """What fine-tuning wrote of one seed."""
+    found: dict[str, Any] = json.loads((cell.seed_folder(seed) / "summary.json").read_text(encoding="utf-8"))
+    return found
+
+
+def held_out_measure(cell: Cell, seeds: Sequence[int]) -> Measure:
+    """Video-level AUC on the held-out videos, over seeds."""
+    values = np.array([seed_summary(cell, seed)["held_out"]["video_auc"] for seed in seeds])
+    deviation = float(values.std(ddof=1)) if len(values) > 1 else None
+    return Measure(float(values.mean()), deviation, None, tuple(values.tolist()))
+
+
+def make_rows(cells: Sequence[Cell], evaluations: Mapping[str, Evaluation | None], seeds: Sequence[int]) -> list[Row]:
+    """A row for each cell that has an evaluation (by its name), in order."""
+    references = {(cell.features, cell.base): cell for cell in cells if cell.is_reference}
+    rows = []
+    for cell in cells:
+        if cell.name not in evaluations:
+            continue
+        evaluation = evaluations[cell.name]
+        reference = references.get((cell.features, cell.base))
+        first = evaluations.get(reference.name) if reference is not None and reference is not cell else None
+        differences = compare(first, evaluation) if first is not None and evaluation is not None else None
+        held_out = held_out_measure(cell, seeds)
+        rows.append(Row(cell=cell, held_out=held_out, evaluation=evaluation, differences=differences))
+    return rows

@@ -1,0 +1,165 @@
+"""The road of an ablation: look at everything, build the segment caches, train what is missing, compare."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+
+from tqdm import tqdm
+
+from downstream.ablation.config import AblationConfig
+from downstream.ablation.grid import Cell, Failure, check_warmup, make_cells, refuse_other_settings
+from downstream.ablation.results import Ablation, evaluate_cell, make_rows
+from downstream.ablation.tables import as_csv, latex, markdown, terminal
+from downstream.ablation.workers import Job, Stopped, environments, last_lines, run_jobs, stopping_on_signals
+from downstream.config import FinetuneConfig
+from downstream.evaluation.evaluate import Evaluation
+from downstream.prepare import has_ground_truth, prepare
+from downstream.segments import SegmentCache
+from pretrain.accelerator import check_device
+from pretrain.data.catalogue import Catalogue
+from pretrain.errors import UserError
+from pretrain.files import write_json, write_text
+from pretrain.run_folder import as_json
+
+Tests = dict[str, Catalogue | None]
+"""Cell -> the test videos it is scored on; None where they have no ground truth."""
+
+
+def ablate(config: AblationConfig) -> int:
+    """Train and compare all cells. Exit status: 0 all done, 1 a cell failed, 128 + signal when stopped by one."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError(
+            "ablate.py starts its own processes, one a core or GPU: start it with python, not accelerate launch"
+        )
+    check_device(config.finetune.device)
+    try:
+        with stopping_on_signals():
+            return _ablate(config)
+    except Stopped as stopped:
+        print(f"stopped by {stopped}: runs that had begun saved their state; go on with the same command", flush=True)
+        return 128 + stopped.number
+
+
+def _ablate(config: AblationConfig) -> int:
+    cells, failures = make_cells(config)
+    refuse_other_settings(cells)
+    for failure in failures:
+        report(failure)
+    cells, tests = prepare_cells(cells, failures)
+    if not cells:
+        raise UserError(f"no cell of the grid can be trained; the first: {failures[0].cell}: {failures[0].text}")
+    train(cells, config, failures)
+    evaluations: dict[str, Evaluation | None] = {}
+    seeds = config.finetune.seeds
+    finished = [cell for cell in cells if all(cell.done(seed) for seed in seeds)]
+    for cell in tqdm(finished, desc="evaluating", unit="cell", disable=None):
+        evaluations[cell.name] = evaluate_cell(cell, tests[cell.name])
+    rows = make_rows(cells, evaluations, seeds)
+    ablation = Ablation(config=config, rows=rows, failures=failures)
+    write(ablation)
+    print(terminal(ablation), flush=True)
+    return 1 if failures else 0
+
+
+def prepare_cells(cells: Sequence[Cell], failures: list[Failure]) -> tuple[list[Cell], Tests]:
+    """The cells whose features and lists fit, and their test videos; the others become failures.
+
+    The segment cache of each is there afterwards: workers open it and none builds it.
+    """
+    fine: list[Cell] = []
+    tests: Tests = {}
+    known: dict[str, Catalogue | UserError | None] = {}
+    for cell in tqdm(cells, desc="preparing", unit="cell", disable=None):
+        key = _key(cell.config)
+        if key not in known:
+            try:
+                known[key] = _prepare(cell.config)
+            except UserError as error:
+                known[key] = error
+        found = known[key]
+        try:
+            if isinstance(found, UserError):
+                raise found
+            check_warmup(cell)
+        except UserError as error:
+            failures.append(Failure(cell.name, None, str(error)))
+            report(failures[-1])
+            continue
+        fine.append(cell)
+        tests[cell.name] = found
+    return fine, tests
+
+
+def _key(config: FinetuneConfig) -> str:
+    """Equal for cells that have videos, features and segments in common."""
+    parts = ("catalogue.", "features.", "bags.", "held_out", "split_seed", "score_test")
+    return json.dumps({key: value for key, value in as_json(config).items() if key.startswith(parts)})
+
+
+def _prepare(config: FinetuneConfig) -> Catalogue | None:
+    prepared = prepare(config)
+    if config.bags.sampling == "mean":
+        assert config.bags.cache is not None
+        names = [video.name for video in prepared.train]
+        SegmentCache.build(prepared.source, names, config.bags.segments, config.bags.cache)
+    return prepared.test if config.score_test and has_ground_truth(prepared.test) else None
+
+
+def train(cells: Sequence[Cell], config: AblationConfig, failures: list[Failure]) -> None:
+    """Every seed of every cell that is not done yet; what goes wrong is reported and put on the list."""
+    plain = config.finetune
+    runs = [(cell, seed) for cell in cells for seed in plain.seeds]
+    jobs = [
+        Job(cell.name, seed, as_json(one_seed(cell.config, seed)), cell.seed_folder(seed) / "output.log")
+        for cell, seed in runs
+        if not cell.done(seed)
+    ]
+    if not jobs:
+        print(f"all {len(runs)} runs of {len(cells)} cells were done before", flush=True)
+        return
+    where = environments(plain.device, config.per_gpu, config.workers, len(jobs))
+    print(
+        f"{len(cells)} cells x {len(plain.seeds)} seed(s): {len(jobs)} of {len(runs)} runs to do, {len(where)} at a "
+        f"time; each writes to {plain.output}/cells/<features>/<cell>/seed-*/output.log",
+        flush=True,
+    )
+    bar = tqdm(total=len(runs), initial=len(runs) - len(jobs), desc="training", unit="run", disable=None)
+    with bar, closing(run_jobs(jobs, where)) as results:
+        for job, status, error in results:
+            if status:
+                text = error or f"exit status {status}:\n{last_lines(job.log)}"
+                failures.append(Failure(job.cell, job.seed, text))
+                report(failures[-1])
+                bar.set_postfix(failed=len(failures))
+            bar.update()
+    for cell in cells:  # each run wrote it with its own seed alone
+        write_json(cell.config.output / "config.json", as_json(cell.config))
+
+
+def one_seed(config: FinetuneConfig, seed: int) -> FinetuneConfig:
+    """What a worker is given. The cell is evaluated once, when all its seeds are done: here without draws or plots."""
+    return replace(config, seeds=(seed,), plots=False, evaluation=replace(config.evaluation, resamples=0))
+
+
+def report(failure: Failure, count: int = 6) -> None:
+    """Name a failed cell with the first and the last lines of what it said."""
+    seed = "" if failure.seed is None else f", seed {failure.seed}"
+    lines = failure.text.strip().splitlines()
+    if len(lines) > count + 2:
+        lines = [lines[0], "...", *lines[-count:]]
+    tqdm.write("\n".join([f"failed: {failure.cell}{seed}", *(f"  {line}" for line in lines)]))
+
+
+def write(ablation: Ablation) -> None:
+    """The table in four forms, and the configuration, in the output folder."""
+    output = ablation.config.finetune.output
+    write_json(output / "config.json", as_json(ablation.config))
+    write_json(output / "ablation.json", ablation.as_json())
+    write_text(output / "ablation.md", markdown(ablation))
+    write_text(output / "ablation.tex", latex(ablation))
+    write_text(output / "ablation.csv", as_csv(ablation))
+    print(f"written to {output}: ablation.json, .md, .tex, .csv", flush=True)

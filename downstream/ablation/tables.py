@@ -1,0 +1,163 @@
+"""The table of an ablation: for the terminal, for a README (Markdown), for a paper (LaTeX), and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Callable, Sequence
+
+from downstream.ablation.results import Ablation, Row
+from downstream.evaluation.bootstrap import Interval
+from downstream.evaluation.evaluate import Difference, Measure
+
+COLUMNS = {
+    "frame_auc": "frame AUC",
+    "frame_ap": "frame AP",
+    "abnormal_auc": "abnormal AUC",
+    "per_video_auc": "per-video AUC",
+    "video_auc": "video AUC",
+}
+"""Of the test videos; the first one with its interval. The CSV has all intervals."""
+TITLES = COLUMNS | {"abnormal_ap": "abnormal AP"}
+Emphasise = Callable[[str], str]
+ESCAPES = {character: "\\" + character for character in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+}
+
+
+def terminal(ablation: Ablation) -> str:
+    """Aligned columns; `*` where a difference is clear."""
+    rows = [header(ablation), *cells(ablation, lambda text: text + "*")]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:], "", *ablation.notes(), *failed(ablation)])
+
+
+def markdown(ablation: Ablation) -> str:
+    """Bold where a difference is clear; notes below."""
+    rows = [header(ablation), *cells(ablation, lambda text: f"**{text}**")]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    body = [lines[0], "|---" * len(rows[0]) + "|", *lines[1:]]
+    return "\n".join([*body, "", "\n".join(ablation.notes()), *failed(ablation)]) + "\n"
+
+
+def latex(ablation: Ablation) -> str:
+    """A table for a paper that loads booktabs; a rule between bases, bold where a difference is clear."""
+    rows = [[math_minus(escaped(cell)) for cell in header(ablation)]]
+    body = [" & ".join(rows[0]) + r" \\", r"\midrule"]
+    previous = None
+    for row, texts in zip(ablation.rows, cells(ablation, lambda text: f"\0{text}\1"), strict=True):
+        group = (row.cell.features, row.cell.base)
+        if previous is not None and group != previous:
+            body.append(r"\addlinespace")
+        previous = group
+        plain = " & ".join(math_minus(escaped(text)) for text in texts) + r" \\"
+        body.append(plain.replace("\0", r"\textbf{").replace("\1", "}"))
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        *(r"\begin{table}", r"\centering", r"\small"),
+        rf"\begin{{tabular}}{{{'l' * len(rows[0])}}}",
+        *(r"\toprule", *body, r"\bottomrule", r"\end{tabular}"),
+        rf"\caption{{Ablation. {escaped(' '.join(ablation.notes()))}}}",
+        *(r"\label{tab:ablation}", r"\end{table}"),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def as_csv(ablation: Ablation) -> str:
+    """A line a cell, all metrics of the table with deviation and interval, all differences with theirs."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = ["features", "base", "terms", "variant", "seeds"]
+    for metric in COLUMNS:
+        names += [metric, f"{metric}_std", f"{metric}_low", f"{metric}_high"]
+        names += [f"{metric}_diff", f"{metric}_diff_low", f"{metric}_diff_high"]
+    writer.writerow([*names, "held_out_video_auc", "held_out_video_auc_std"])
+    for row in ablation.rows:
+        cell = row.cell
+        values: list[float | None] = []
+        for metric in COLUMNS:
+            measure = row.evaluation.measures.get(metric) if row.evaluation else None
+            values += (
+                [None, None, None, None] if measure is None else _numbers(measure.value, measure.interval, measure)
+            )
+            difference = row.differences.get(metric) if row.differences else None
+            values += [None, None, None] if difference is None else _numbers(difference.value, difference.interval)
+        values += [row.held_out.value, row.held_out.deviation]
+        plain = ["" if value is None or math.isnan(value) else f"{value:.6g}" for value in values]
+        writer.writerow([cell.features, cell.base, cell.terms, cell.variant or "", len(row.held_out.per_seed), *plain])
+    return text.getvalue()
+
+
+def _numbers(value: float, interval: Interval | None, measure: Measure | None = None) -> list[float | None]:
+    low, high = interval or (None, None)
+    return [value, *([measure.deviation] if measure else []), low, high]
+
+
+def header(ablation: Ablation) -> list[str]:
+    """Titles; test columns only where the test videos could be scored."""
+    titles = ["features", "base", "terms"]
+    if any(row.evaluation for row in ablation.rows):
+        titles += [*COLUMNS.values(), *(f"Δ {TITLES[metric]}" for metric in ablation.config.compare)]
+    return [*titles, "held-out video AUC"]
+
+
+def cells(ablation: Ablation, emphasise: Emphasise) -> list[list[str]]:
+    """The texts of every row, under `header`."""
+    tested = any(row.evaluation for row in ablation.rows)
+    table = []
+    for row in ablation.rows:
+        texts = [row.cell.features, row.cell.base, row.cell.method]
+        if tested:
+            texts += _test_cells(row, ablation.config.compare, emphasise)
+        table.append([*texts, measured(row.held_out, with_interval=False)])
+    return table
+
+
+def _test_cells(row: Row, compared: Sequence[str], emphasise: Emphasise) -> list[str]:
+    measures = row.evaluation.measures if row.evaluation else {}
+    texts = [measured(measures.get(metric), with_interval=metric == "frame_auc") for metric in COLUMNS]
+    return texts + [differing((row.differences or {}).get(metric), emphasise) for metric in compared]
+
+
+def measured(measure: Measure | None, with_interval: bool) -> str:
+    """`0.845 ± 0.004 [0.812, 0.873]`."""
+    if measure is None or math.isnan(measure.value):
+        return "-"
+    text = f"{measure.value:.3f}"
+    if measure.deviation is not None:
+        text += f" ± {measure.deviation:.3f}"
+    return text + (_between(measure.interval) if with_interval else "")
+
+
+def differing(difference: Difference | None, emphasise: Emphasise) -> str:
+    """`+0.021 [0.004, 0.038]`, emphasised where the interval leaves 0 out."""
+    if difference is None or math.isnan(difference.value):
+        return "-"
+    text = f"{difference.value:+.3f}" + _between(difference.interval)
+    return emphasise(text) if difference.clear else text
+
+
+def _between(interval: Interval | None) -> str:
+    return "" if interval is None or math.isnan(interval.low) else f" [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def escaped(text: str) -> str:
+    """Text that LaTeX takes as it stands."""
+    return "".join(ESCAPES.get(character, character) for character in text).replace("Δ", r"$\Delta$")
+
+
+def math_minus(text: str) -> str:
+    """A minus instead of a hyphen before numbers, and an en dash for a lone one."""
+    return "--" if text == "-" else re.sub(r"(^|\[|, |\0)-(?=\d)", r"\1$-$", text)
+
+
+def failed(ablation: Ablation) -> list[str]:
+    """Which cells are not in the table, a line each; empty where all are."""
+    names = [f"{item.cell}" + ("" if item.seed is None else f", seed {item.seed}") for item in ablation.failures]
+    return ["", f"Not in the table, {len(names)} failed: {'; '.join(names)}"] if names else []

@@ -1,0 +1,90 @@
+"""Scores of whole videos straight from their files: extraction and detector in one go, nothing stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import numpy as np
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from numpy.typing import NDArray
+
+from downstream.detector.model import Detector
+from downstream.evaluation.scores import VideoScores
+from downstream.features.encoders import Encoder
+from downstream.features.extract import default_decoders, length_of, share
+from downstream.features.fusion import FusedFeatures
+from downstream.features.kind import VideoEntry
+from downstream.features.pipeline import Encoded, encode_videos
+from downstream.features.snippets import SnippetSettings
+from downstream.score import score_videos
+from pretrain.data.catalogue import Video
+
+BATCH_CLIPS = 32
+
+
+class _Memory(NamedTuple):
+    """One video's features as `score_videos` asks for them."""
+
+    videos: dict[str, VideoEntry]
+    crops: int
+    features: NDArray[np.float32]
+
+    def read(self, name: str) -> NDArray[np.float32]:
+        return self.features
+
+
+def score_whole(
+    encoder: Encoder,
+    detector: Detector,
+    videos: Sequence[Video],
+    settings: SnippetSettings,
+    accelerator: Accelerator,
+    cache: Path,
+) -> tuple[list[VideoScores], dict[str, str]]:
+    """Scores in the order of `videos` without those that cannot be read; these by name, and why.
+
+    The work is shared out over the processes, the result is whole on each of them: all of them must call it. `cache`
+    is the folder of packet indices.
+    """
+    work = {video.name: length_of(video) for video in videos}
+    mine = share(videos, work, accelerator.process_index, accelerator.num_processes)
+    scored: dict[str, VideoScores] = {}
+    problems: dict[str, str] = {}
+    results = encode_videos(
+        [(video.name, video.path) for video in mine],
+        encoder,
+        settings,
+        accelerator.device,
+        batch_clips=BATCH_CLIPS,
+        decoders=default_decoders(accelerator.device),
+        cache=cache,
+    )
+    with closing(results):
+        for result in results:
+            if result.problem is not None:
+                problems[result.name] = str(result.problem)
+                continue
+            memory = cast(FusedFeatures, _memory(result, settings))
+            scored[result.name] = score_videos(detector, memory, [result.name], accelerator.device)[0]
+    gathered = gather_object([(scored, problems)])
+    everything = {name: item for part, _ in gathered for name, item in part.items()}
+    failed = {name: reason for _, part in gathered for name, reason in part.items()}
+    return [everything[video.name] for video in videos if video.name in everything], failed
+
+
+def _memory(result: Encoded, settings: SnippetSettings) -> _Memory:
+    assert result.features is not None
+    assert result.info is not None
+    entry = VideoEntry(
+        name=result.name,
+        offset=0,
+        snippets=len(result.features),
+        frames=result.info.num_frames,
+        fps=result.info.fps,
+        snippet_frames=settings.snippet_frames,
+    )
+    return _Memory({result.name: entry}, result.features.shape[1], result.features)

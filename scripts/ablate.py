@@ -1,0 +1,22 @@
+"""Ablations in one command: `python scripts/ablate.py CONFIG.yaml [--flag value ...]`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from downstream.ablation.config import read_config
+from downstream.ablation.run import ablate
+from pretrain.cli import run_command
+
+PROG = "ablate.py"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and leave with its exit status."""
+    given = sys.argv[1:] if arguments is None else arguments
+    run_command(lambda: ablate(read_config(given, PROG)))
+
+
+if __name__ == "__main__":
+    main()
