@@ -251,7 +251,7 @@ def report(
         )
     lines.append(
         f"\n{len(options.seeds)} networks, {options.detectors} detectors each. Frame AUC: mean and deviation over "
-        "both;\ndifferences, paired with random weights: 95 % interval over test videos (probe: over networks, Student's t)."
+        "both;\ndifferences, paired with random weights: 95 % interval over test videos (probe: over networks, t)."
     )
     others = {name: compare(reference, entry) for name, entry in evaluations.items() if name != "random"}
     write_all(options.out / "evaluation", list(evaluations.values()), others, videos, plots=False)
