@@ -1,7 +1,8 @@
 """The whole road on videos that are rendered here: `make demo`, or `python scripts/demo.py`.
 
-Renders videos, makes proxies, pretrains with `accelerate launch`, exports, and prints what came out. Every step goes on
-where an earlier call stopped. Ends with `runs/demo/summary.json`.
+Renders videos, makes proxies, pretrains with `accelerate launch`, exports, extracts features, fine-tunes detectors on
+video labels, scores cameras that nothing was trained on, and prints what came out: beside it, the same road with the
+network's random weights. Every step goes on where an earlier call stopped. Ends with `runs/demo/summary.json`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from pretrain.cli import run_command
 from pretrain.errors import UserError
@@ -20,6 +22,13 @@ from pretrain.tracking import clock, validation_table
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = Path("runs/demo")
+
+
+def extraction(name: str, *encoder: str) -> list[str]:
+    """The command that extracts features of all videos into runs/demo/features/NAME."""
+    videos = ("--catalogue.kind", "json", "--catalogue.root", str(DEMO / "videos"))
+    return ["scripts/extract_features.py", "--out", str(DEMO / "features" / name), *encoder, *videos]
+
 
 STEPS: list[tuple[str, list[str]]] = [
     ("render the videos", ["scripts/make_demo_videos.py", str(DEMO / "videos")]),
@@ -33,6 +42,32 @@ STEPS: list[tuple[str, list[str]]] = [
         ],
     ),
     ("export it", ["scripts/export_backbone.py", str(DEMO / "pretrain"), "--out", str(DEMO / "backbone")]),
+    (
+        "extract features of every snippet with it",
+        extraction("pretrained", "--backbone", str(DEMO / "backbone")),
+    ),
+    (
+        "and with the weights it started from, to compare",
+        extraction("random", "--backbone", "small3d", "--weights-seed", "0", "--border-crop", "0.1", "0", "0", "0"),
+    ),
+    (
+        "train detectors on video labels alone, score the test cameras",
+        ["scripts/finetune.py", "configs/demo_detector.yaml", "--resume"],
+    ),
+    (
+        "the same detectors on the random weights' features",
+        [
+            *("scripts/finetune.py", "configs/demo_detector.yaml", "--output", str(DEMO / "detector_random")),
+            *("--features.sets", str(DEMO / "features" / "random"), "--no-plots", "--resume"),
+        ],
+    ),
+    (
+        "compare the two",
+        [
+            *("scripts/evaluate.py", str(DEMO / "detector_random"), str(DEMO / "detector")),
+            *("--out", str(DEMO / "evaluation")),
+        ],
+    ),
 ]
 
 
@@ -56,17 +91,46 @@ def environment() -> dict[str, str]:
 
 
 def report(seconds: float) -> None:
-    """Print the table and write the summary."""
+    """Print the tables and write the summary."""
     run = json.loads((ROOT / DEMO / "pretrain" / "summary.json").read_text(encoding="utf-8"))
-    write_json(ROOT / DEMO / "summary.json", {"seconds": round(seconds, 1), "pretext": run["pretext"]})
+    found = detection(json.loads((ROOT / DEMO / "evaluation" / "evaluation.json").read_text(encoding="utf-8")))
+    summary = {"seconds": round(seconds, 1), "pretext": run["pretext"], "detection": found}
+    write_json(ROOT / DEMO / "summary.json", summary)
     print(
-        f"\nHeld-out cameras, after {run['steps']} steps:\n"
+        f"\nPretext tasks on held-out cameras, after {run['steps']} steps:\n"
         f"{validation_table(run['pretext'])}\n\n"
-        f"weights   {DEMO / 'backbone' / 'backbone.safetensors'}\n"
-        f"curves    {DEMO / 'pretrain' / 'curves.png'}\n"
-        f"summary   {DEMO / 'summary.json'}\n"
+        f"Anomaly detection on test cameras, frame AUC (0.5 is chance), {found['seeds']} detectors each:\n"
+        f"pretrained weights   {found['auc_pretrained']:.3f}   "
+        f"95 % interval {found['ci_low']:.3f} to {found['ci_high']:.3f}\n"
+        f"random weights       {found['auc_random']:.3f}   "
+        f"95 % interval {found['random_ci_low']:.3f} to {found['random_ci_high']:.3f}\n"
+        f"difference          {found['difference']:+.3f}   "
+        f"95 % interval {found['difference_ci_low']:+.3f} to {found['difference_ci_high']:+.3f}, on the same videos\n\n"
+        f"weights      {DEMO / 'backbone' / 'backbone.safetensors'}\n"
+        f"detectors    {DEMO / 'detector'}/seed-*/detector\n"
+        f"curves       {DEMO / 'pretrain' / 'curves.png'}, {DEMO / 'evaluation' / 'scores.png'}, roc.png, pr.png\n"
+        f"all figures  {DEMO / 'evaluation' / 'table.md'}\n"
+        f"summary      {DEMO / 'summary.json'}\n"
         f"The demo took {clock(seconds)}."
     )
+
+
+def detection(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """Frame AUC of both methods with intervals over test videos, and their paired difference."""
+    random, pretrained = (method["metrics"]["frame_auc"] for method in evaluation["methods"])
+    difference = evaluation["comparisons"][0]["second_less_first"]["frame_auc"]
+    return {
+        "auc_pretrained": pretrained["value"],
+        "auc_random": random["value"],
+        "ci_low": pretrained["ci_low"],
+        "ci_high": pretrained["ci_high"],
+        "random_ci_low": random["ci_low"],
+        "random_ci_high": random["ci_high"],
+        "difference": difference["difference"],
+        "difference_ci_low": difference["ci_low"],
+        "difference_ci_high": difference["ci_high"],
+        "seeds": len(pretrained["per_seed"]),
+    }
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import tyro
 from downstream.evaluation.evaluate import compare, evaluate_seeds
 from downstream.evaluation.output import read_method, write_all
 from downstream.evaluation.settings import EvaluationSettings
-from downstream.evaluation.table import comparison_table, evaluation_table
+from downstream.evaluation.table import SUMMARY, comparison_table, evaluation_table
 from downstream.prepare import open_listed
 from pretrain.cli import flags_of, parse, run_command
 from pretrain.data.catalogue import CatalogueConfig
@@ -79,10 +79,11 @@ def run(options: Options) -> None:
         raise UserError(f"{catalogue.source}: no video of split '{options.split}'; choose another --split")
     evaluations = [evaluate_seeds(seeds, videos, options.settings, name) for name, seeds in methods.items()]
     comparisons = {entry.method: compare(evaluations[0], entry) for entry in evaluations[1:]}
+    shown = None if len(evaluations) == 1 else SUMMARY  # several methods at once: what matters most of each
     for entry in evaluations:
-        print(evaluation_table(entry), end="\n\n")
+        print(evaluation_table(entry, shown), end="\n\n")
     for name, differences in comparisons.items():
-        print(comparison_table(evaluations[0].method, name, differences), end="\n\n")
+        print(comparison_table(evaluations[0].method, name, differences, shown), end="\n\n")
     out = options.out or default_folder(options.inputs)
     write_all(out, evaluations, comparisons, videos, plots=options.plots)
     print(f"written to {out}")

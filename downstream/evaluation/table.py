@@ -24,8 +24,8 @@ PER_VIDEO_COLUMNS = (
 Rows = list[list[str]]
 
 
-def evaluation_table(evaluation: Evaluation) -> str:
-    """One method, a line a metric, and what the reader should know."""
+def evaluation_table(evaluation: Evaluation, metrics: Sequence[str] | None = None) -> str:
+    """One method, a line a metric (default: every one), and what the reader should know."""
     counts, settings = evaluation.counts(), evaluation.settings
     share = 100 * counts["anomalous_frames"] / counts["frames"]
     head = [
@@ -34,7 +34,8 @@ def evaluation_table(evaluation: Evaluation) -> str:
         f"{counts['anomalous_frames']} anomalous ({share:.1f} %); threshold {settings.threshold:g}",
     ]
     rows = [["metric", "value", f"{100 * settings.confidence:g} % interval", "deviation over seeds"]]
-    for name, measure in evaluation.measures.items():
+    for name in metrics or evaluation.measures:
+        measure = evaluation.measures[name]
         deviation = "" if measure.deviation is None else _figure(name, measure.deviation)
         rows.append([title_of(name), _figure(name, measure.value), _interval(name, measure.interval), deviation])
     notes = [f"note: {note}" for note in evaluation.notes[:10]]
@@ -42,11 +43,13 @@ def evaluation_table(evaluation: Evaluation) -> str:
     return "\n".join([*head, *_aligned(rows), *notes])
 
 
-def comparison_table(first: str, second: str, differences: Mapping[str, Difference]) -> str:
-    """`second` less `first`, a line a metric; `*` where the interval leaves zero out."""
+def comparison_table(
+    first: str, second: str, differences: Mapping[str, Difference], metrics: Sequence[str] | None = None
+) -> str:
+    """`second` less `first`, a line a metric (default: all but the classes'); `*`: the interval leaves zero out."""
     rows = [["metric", "difference", "interval", ""]]
     for name, entry in differences.items():
-        if not name.startswith("class_auc"):
+        if name in metrics if metrics is not None else not name.startswith("class_auc"):
             sign = "+" if entry.value > 0 else ""
             clear = "*" if entry.clear else ""
             rows.append([title_of(name), sign + _figure(name, entry.value), _interval(name, entry.interval), clear])
