@@ -59,9 +59,24 @@ def top_mask(values: Tensor, mask: Tensor, k: Tensor) -> Tensor:
     return (rank < k.unsqueeze(1)) & mask
 
 
-def mean_of(values: Tensor, chosen: Tensor) -> Tensor:
+def bag_means(values: Tensor, chosen: Tensor) -> Tensor:
     """(B,): mean of `values` (B, T) over the chosen instances of each bag; 0 for a bag with none."""
     return (values * chosen).sum(dim=1) / chosen.sum(dim=1).clamp(min=1)
+
+
+def mean_of_chosen(values: Tensor, chosen: Tensor) -> Tensor:
+    """Scalar mean of the chosen values; 0 where none is. What was not chosen may be anything, infinities too."""
+    return values.masked_fill(~chosen, 0.0).sum() / chosen.sum().clamp(min=1)
+
+
+def normal_instances(bags: Bags) -> Tensor:
+    """bool (B, T): every snippet of the normal videos."""
+    return bags.mask & ~bags.abnormal.unsqueeze(1)
+
+
+def abnormal_instances(bags: Bags) -> Tensor:
+    """bool (B, T): the top-k of each abnormal video by score, `k = count // 16 + 1`."""
+    return top_mask(bags.log_scores, bags.mask, num_top(bags.mask, None)) & bags.abnormal.unsqueeze(1)
 
 
 def cross_entropy(log_scores: Tensor, targets: Tensor) -> Tensor:

@@ -19,19 +19,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from downstream.detector.bags import Bags, Parts, num_top, top_mask
+from downstream.detector.bags import Bags, Parts, abnormal_instances, normal_instances
+from downstream.detector.directions import unit_vectors
 from pretrain.errors import UserError
-
-NO_LENGTH = 1e-6
-"""A shorter vector has no direction: it becomes 0 and gets no gradient, where dividing by its length would give 1e6."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ContrastiveClusteringConfig:
-    """All values are ours; none but the temperature has been studied elsewhere."""
+    """All values are ours and not studied, except where docs/results.md says so."""
 
     weight: float = 0.0
-    """0 switches the term off; 0.1 is a good start."""
+    """0 switches the term off; scripts/ablate.py switches it on with 0.1, which is not tuned."""
     clusters: int = 4
     """Centres per class; a class with fewer instances in a batch has fewer."""
     temperature: float = 0.1
@@ -89,7 +87,7 @@ class ContrastiveClustering(nn.Module):
         """(P, E): projections of unit length of at most `max_instances` of the chosen (B, T) instances."""
         kept = evenly_spaced(chosen, self.config.max_instances)
         with torch.autocast(bags.features.device.type, enabled=False):
-            return unit_length(self.projection(bags.features[kept].to(self.projection.weight.dtype)))
+            return unit_vectors(self.projection(bags.features[kept].to(self.projection.weight.dtype)))
 
     def centre_terms(self, points: Tensor, others: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Of each centre of `points` (P, E), against `others` (N, E): loss, members, mean similarity to both; (K,)."""
@@ -98,23 +96,13 @@ class ContrastiveClustering(nn.Module):
         counts = members.sum(dim=0)
         weights = members / counts.clamp(min=1)
         with torch.autocast(points.device.type, enabled=False):
-            centres = unit_length(weights.T @ points)
+            centres = unit_vectors(weights.T @ points)
             own = (points * centres[assigned]).sum(dim=1)
             other = centres @ others.T
             against = torch.logsumexp(other / self.config.temperature, dim=1)
             # -log(e^a / (e^a + e^b)) = softplus(b - a): exact, and no overflow
             terms = functional.softplus(against[assigned] - own / self.config.temperature)
             return weights.T @ terms, counts, weights.T @ own, other.mean(dim=1)
-
-
-def normal_instances(bags: Bags) -> Tensor:
-    """bool (B, T): every snippet of the normal videos."""
-    return bags.mask & ~bags.abnormal.unsqueeze(1)
-
-
-def abnormal_instances(bags: Bags) -> Tensor:
-    """bool (B, T): the top-k of each abnormal video by score, `k = count // 16 + 1`."""
-    return top_mask(bags.log_scores, bags.mask, num_top(bags.mask, None)) & bags.abnormal.unsqueeze(1)
 
 
 def evenly_spaced(chosen: Tensor, limit: int) -> Tensor:
@@ -132,13 +120,6 @@ def evenly_spaced(chosen: Tensor, limit: int) -> Tensor:
     return chosen & (taken > before)
 
 
-def unit_length(vectors: Tensor) -> Tensor:
-    """(..., E): each vector divided by its length; 0, without gradient, where that is below `NO_LENGTH`."""
-    squared = vectors.square().sum(dim=-1, keepdim=True)
-    has_direction = squared > NO_LENGTH**2
-    return vectors * torch.where(has_direction, squared, 1.0).rsqrt() * has_direction
-
-
 @torch.no_grad()
 def assign(points: Tensor, clusters: int, iterations: int) -> Tensor:
     """int64 (P,): the cluster of each of the points (P, E) of unit length, in [0, min(clusters, P)).
@@ -151,7 +132,7 @@ def assign(points: Tensor, clusters: int, iterations: int) -> Tensor:
         centres = farthest_points(points, clusters)
         for _ in range(iterations):
             members = functional.one_hot((points @ centres.T).argmax(dim=1), clusters).to(points.dtype)
-            moved = unit_length(members.T @ points)
+            moved = unit_vectors(members.T @ points)
             centres = torch.where(moved.any(dim=1, keepdim=True), moved, centres)
         return (points @ centres.T).argmax(dim=1)
 

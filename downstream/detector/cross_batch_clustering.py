@@ -26,8 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from downstream.detector.bags import Bags, Parts
-from downstream.detector.contrastive_clustering import abnormal_instances, normal_instances
+from downstream.detector.bags import Bags, Parts, abnormal_instances, mean_of_chosen, normal_instances
 from pretrain.errors import UserError, nearest
 
 Guidance = Literal["none", "product", "mean"]
@@ -204,15 +203,10 @@ def clustering_terms(bags: Bags, embeddings: Tensor, centres: Tensor, temperatur
     lowest = torch.finfo(log_abnormal.dtype).min
     log_mean = log_abnormal.masked_fill(~chosen, lowest).logsumexp(dim=1) - counts.clamp(min=1).log()
     return {
-        "normal": -mean_over(log_normal, normal),
-        "abnormal": -mean_over(log_mean, bags.abnormal),
-        "compactness": mean_over(to_normal, normal) + mean_over(to_abnormal, chosen),
+        "normal": -mean_of_chosen(log_normal, normal),
+        "abnormal": -mean_of_chosen(log_mean, bags.abnormal),
+        "compactness": mean_of_chosen(to_normal, normal) + mean_of_chosen(to_abnormal, chosen),
     }
-
-
-def mean_over(values: Tensor, chosen: Tensor) -> Tensor:
-    """Scalar mean of the chosen values; 0 where none is. What was not chosen may be anything, infinities too."""
-    return values.masked_fill(~chosen, 0.0).sum() / chosen.sum().clamp(min=1)
 
 
 def separation(centres: Tensor, margin: float) -> Tensor:

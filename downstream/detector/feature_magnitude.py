@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from downstream.detector.bags import Bags, Parts, mean_of, num_top, top_mask
+from downstream.detector.bags import Bags, Parts, bag_means, num_top, top_mask
 from downstream.detector.mil_ranking import mean_over_pairs
 from downstream.detector.topk_bce import bag_cross_entropy
 from pretrain.errors import UserError
@@ -50,7 +50,7 @@ def feature_magnitude(bags: Bags, config: FeatureMagnitudeConfig) -> tuple[Tenso
     """
     lengths = torch.linalg.vector_norm(bags.features, dim=-1)
     chosen = top_mask(lengths, bags.mask, num_top(bags.mask, config.k))
-    magnitudes = mean_of(lengths, chosen)
+    magnitudes = bag_means(lengths, chosen)
     distance = (config.margin - magnitudes).abs().unsqueeze(1) + magnitudes.unsqueeze(0)
     magnitude = config.alpha * mean_over_pairs(distance.square(), bags.abnormal)
     entropy = bag_cross_entropy(bags, chosen).mean()

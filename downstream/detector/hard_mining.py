@@ -9,7 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from downstream.detector.bags import Bags, Parts, cross_entropy, num_top, top_mask
+from downstream.detector.bags import Bags, Parts, cross_entropy, mean_of_chosen, normal_instances, num_top, top_mask
+from downstream.detector.directions import Directions
 from pretrain.errors import UserError
 
 
@@ -88,8 +89,8 @@ def hard_mining(bags: Bags, config: HardMiningConfig) -> tuple[Tensor, Parts]:
     to_normal = cross_entropy(bags.log_scores, torch.zeros_like(bags.log_scores))
     to_teacher = cross_entropy(bags.log_scores, teacher.detach())
     triplet = config.triplet_weight * triplets(bags, chosen, config.margin)
-    negatives = config.bce_weight * mean_over(to_normal, chosen.hard_negatives)
-    positives = config.bce_weight * mean_over(to_teacher, chosen.hard_positives)
+    negatives = config.bce_weight * mean_of_chosen(to_normal, chosen.hard_negatives)
+    positives = config.bce_weight * mean_of_chosen(to_teacher, chosen.hard_positives)
     parts = {
         "triplet": triplet.detach(),
         "hard_negative_bce": negatives.detach(),
@@ -115,7 +116,7 @@ def select(bags: Bags, config: HardMiningConfig) -> Selection:
     positives = negatives = none
     if config.mine_abnormal:
         to_own = units.cosine(units.bag_prototypes(top))
-        to_normal = units.cosine(units.batch_prototype(mask & normal))
+        to_normal = units.cosine(units.batch_prototype(normal_instances(bags)))
         nearest = top_mask(to_own, rest & abnormal, config.ratio * k)
         positives = nearest & (to_own > to_normal) & normal.any()
     if config.mine_normal:
@@ -129,55 +130,10 @@ def select(bags: Bags, config: HardMiningConfig) -> Selection:
 
 def triplets(bags: Bags, chosen: Selection, margin: float) -> Tensor:
     """Mean hinge over all pairs of a normal and an abnormal instance; 0 without pairs or without a normal bag."""
-    units, in_normal = Directions.of(bags.features), bags.mask & ~bags.abnormal.unsqueeze(1)
+    units, in_normal = Directions.of(bags.features), normal_instances(bags)
     # |a - b|^2 = 2 - 2 cos; a feature vector of zeros lies as far as an orthogonal one
     distance = 2 - 2 * units.cosine(units.batch_prototype(in_normal))
     near = distance[chosen.easy_normals | chosen.hard_negatives]
     far = distance[chosen.top | chosen.hard_positives]
     hinge = (margin + near.unsqueeze(1) - far.unsqueeze(0)).clamp(min=0)
     return hinge.sum() / max(1, hinge.numel()) * in_normal.any()
-
-
-class Directions(NamedTuple):
-    """Unit vectors of features, kept as the features and their lengths: copies (B, T, D) are what mining costs."""
-
-    features: Tensor
-    """(B, T, D)."""
-    inverse_lengths: Tensor
-    """(B, T): 1 / L2 length; 0 for a vector without direction."""
-
-    @staticmethod
-    def of(features: Tensor) -> Directions:
-        """Of features (B, T, D)."""
-        return Directions(features, inverse_lengths(features))
-
-    def bag_prototypes(self, chosen: Tensor) -> Tensor:
-        """(B, D): direction of the mean of each bag's chosen (bool (B, T)) unit vectors; zeros for a bag with none."""
-        sums = torch.einsum("btd,bt->bd", self.features, chosen * self.inverse_lengths)
-        return unit_vectors(sums / chosen.sum(dim=1, keepdim=True).clamp(min=1))
-
-    def batch_prototype(self, chosen: Tensor) -> Tensor:
-        """(D,): direction of the mean of all chosen unit vectors, every instance alike; zeros where none is chosen."""
-        total = torch.einsum("btd,bt->d", self.features, chosen * self.inverse_lengths)
-        return unit_vectors(total / chosen.sum().clamp(min=1))
-
-    def cosine(self, prototype: Tensor) -> Tensor:
-        """(B, T): with a unit vector of each bag (B, D) or of the batch (D,); 0 where either is zeros."""
-        return (self.features @ prototype.unsqueeze(-1)).squeeze(-1) * self.inverse_lengths
-
-
-def inverse_lengths(vectors: Tensor, smallest: float = 1e-6) -> Tensor:
-    """1 / L2 length of vectors (..., D); 0, without gradient, for those shorter than `smallest`."""
-    lengths = torch.linalg.vector_norm(vectors, dim=-1)
-    short = lengths < smallest
-    return lengths.masked_fill(short, 1).reciprocal().masked_fill(short, 0)
-
-
-def unit_vectors(vectors: Tensor) -> Tensor:
-    """Vectors (..., D) of length 1; those without direction become 0 and get no gradient."""
-    return vectors * inverse_lengths(vectors).unsqueeze(-1)
-
-
-def mean_over(values: Tensor, chosen: Tensor) -> Tensor:
-    """Mean of the chosen of all values (B, T); 0 when there are none."""
-    return (values * chosen).sum() / chosen.sum().clamp(min=1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from downstream.detector.bags import Bags, Parts, mean_of, num_top, top_mask
+from downstream.detector.bags import Bags, Parts, bag_means, num_top, top_mask
 from pretrain.errors import UserError
 
 
@@ -36,7 +36,7 @@ def mil_ranking(bags: Bags, config: MilRankingConfig) -> tuple[Tensor, Parts]:
     pairs bags one to one (so neither the bags' order nor equal numbers matter); the mean of the top k for k > 1.
     Without an abnormal or a normal bag there is no pair and the loss is 0.
     """
-    scores = mean_of(bags.scores, top_mask(bags.log_scores, bags.mask, num_top(bags.mask, config.k)))
+    scores = bag_means(bags.scores, top_mask(bags.log_scores, bags.mask, num_top(bags.mask, config.k)))
     hinge = (config.margin - scores.unsqueeze(1) + scores.unsqueeze(0)).clamp(min=0)
     loss = mean_over_pairs(hinge, bags.abnormal)
     return loss, {"ranking": loss.detach()}

@@ -26,8 +26,10 @@ class DetectorConfig:
     """Width of the scoring head."""
     dropout: float = 0.5
     """After the projection and inside the head."""
-    standardise: bool = True
-    """Bring every feature to mean 0 and deviation 1 of the training bags; the two travel with the detector."""
+    standardise: Literal["dimension", "global", "none"] = "dimension"
+    """Shift and scale features by statistics of the training bags, which travel with the detector. All but `none` take
+    each number's mean away; `dimension` divides each by its own deviation, `global` all by one: better for features
+    after PCA, whose last numbers are noise that should stay small."""
     layers: int = 1
     """Layers of the transformer."""
     heads: int = 4
@@ -39,6 +41,8 @@ class DetectorConfig:
                 raise UserError(f"detector.{name} is {getattr(self, name)}; it must be at least 1")
         if not 0 <= self.dropout < 1:
             raise UserError(f"detector.dropout is {self.dropout}; it must lie in [0, 1)")
+        if self.temporal == "multi_scale" and self.width < 3:
+            raise UserError(f"detector.width is {self.width}; multi_scale shares it among 3 scales: at least 3")
         if self.temporal == "transformer" and self.width % self.heads:
             raise UserError(f"detector.width {self.width} is not a multiple of detector.heads {self.heads}")
 
@@ -103,8 +107,12 @@ class Detector(nn.Module):
 
     @torch.no_grad()
     def standardise(self, mean: Tensor, deviation: Tensor) -> None:
-        """Set the input normalisation from the training bags' mean and deviation (D,)."""
+        """Set the input normalisation from the training bags' mean and deviation (D,), as the configuration says."""
+        if self.config.standardise == "none":
+            return
         self.input_mean.copy_(mean)
+        whole = deviation.square().mean().sqrt().clamp(min=1e-6)
+        if self.config.standardise == "global":
+            deviation = whole.expand_as(deviation)
         # a number that hardly ever changes must not be blown up where it does
-        floor = 1e-3 * deviation.mean().clamp(min=1e-12) + 1e-6
-        self.input_scale.copy_(1 / deviation.clamp(min=float(floor)))
+        self.input_scale.copy_(1 / deviation.clamp(min=1e-3 * float(whole)))

@@ -96,15 +96,15 @@ def kinds_of(card: Mapping[str, Any]) -> list[FeatureKind]:
 def refuse_other_features(card: Mapping[str, Any], source: FusedFeatures) -> None:
     """UserError saying what differs where `source` is not what the detector was trained on.
 
-    Crops may differ in number and order: they are averaged.
+    Crops, their margin and the tail rule may differ (`FeatureKind.encoding_differences`): crops are averaged, and what
+    is one snippet more is one score more.
     """
     trained = kinds_of(card)
     problems = []
     if len(trained) != len(source.kinds):
         problems.append(f"it was trained on {len(trained)} fused set(s), {len(source.kinds)} were given")
     for number, (mine, theirs) in enumerate(zip(trained, source.kinds, strict=False), start=1):
-        same_crops = dataclasses.replace(theirs, crops=mine.crops)
-        problems += [f"set {number}, {text} (detector, features)" for text in mine.differences(same_crops)]
+        problems += [f"set {number}, {text} (detector, features)" for text in mine.encoding_differences(theirs)]
     if card["features"]["normalise"] != source.normalise:
         problems.append(f"normalise: {card['features']['normalise']!r}, {source.normalise!r} (detector, features)")
     if problems:

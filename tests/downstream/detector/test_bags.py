@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from downstream.detector.bags import cross_entropy, mean_of, num_top, top_mask
+from downstream.detector.bags import bag_means, cross_entropy, num_top, top_mask
 from tests.downstream.detector.loss_checks import random_bags
 
 
@@ -41,7 +41,7 @@ def test_top_mask_is_sorting_each_bag(rows: list[list[int]], k: int) -> None:
 def test_mean_of_a_bag_with_nothing_chosen_is_0() -> None:
     values = torch.tensor([[1.0, 3.0, 8.0], [5.0, 5.0, 5.0]])
     chosen = torch.tensor([[True, True, False], [False, False, False]])
-    assert mean_of(values, chosen).tolist() == [2.0, 0.0]
+    assert bag_means(values, chosen).tolist() == [2.0, 0.0]
 
 
 @pytest.mark.parametrize("target", [0.0, 0.3, 1.0])

@@ -10,15 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from downstream.detector.bags import Bags, num_top
+from downstream.detector.bags import Bags, normal_instances, num_top
 from downstream.detector.contrastive_clustering import (
     ContrastiveClustering,
     ContrastiveClusteringConfig,
     assign,
     evenly_spaced,
-    normal_instances,
-    unit_length,
 )
+from downstream.detector.directions import unit_vectors
 from pretrain.errors import UserError
 
 
@@ -119,7 +118,7 @@ def test_clusters_are_found_and_the_start_needs_no_randomness() -> None:
     rng = torch.Generator().manual_seed(0)
     truth = torch.randint(4, (60,), generator=rng)
     noise = 0.05 * torch.randn(60, 4, generator=rng, dtype=torch.float64)
-    points = unit_length(directions[truth] + noise)
+    points = unit_vectors(directions[truth] + noise)
     found = assign(points, clusters=4, iterations=3)
     pairs = set(zip(truth.tolist(), found.tolist(), strict=True))
     assert len(pairs) == len({cluster for _, cluster in pairs}) == 4

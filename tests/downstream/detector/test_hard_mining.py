@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from downstream.detector.bags import Bags
-from downstream.detector.hard_mining import HardMiningConfig, Selection, hard_mining, select, unit_vectors
+from downstream.detector.hard_mining import HardMiningConfig, Selection, hard_mining, select
 from pretrain.errors import UserError
 from tests.downstream.detector import loss_checks
 from tests.downstream.detector.loss_checks import random_bags
@@ -184,16 +184,6 @@ def test_a_step_on_features_lowers_the_triplets() -> None:
     before = hard_mining(bags, CONFIG)[1]["triplet"]
     by_features = loss_checks.gradients(LOSS, bags)[2]
     assert hard_mining(bags._replace(features=bags.features - 0.05 * by_features), CONFIG)[1]["triplet"] < before
-
-
-def test_unit_vectors_of_nothing_have_no_gradient() -> None:
-    vectors = torch.tensor([[0.0, 0.0], [1e-9, 0.0], [3.0, 4.0]], requires_grad=True)
-    units = unit_vectors(vectors)
-    units.sum().backward()
-    torch.testing.assert_close(units.detach(), torch.tensor([[0.0, 0.0], [0.0, 0.0], [0.6, 0.8]]))
-    assert vectors.grad is not None
-    assert not vectors.grad[:2].any()
-    assert torch.isfinite(vectors.grad).all()
 
 
 def test_what_holds_of_every_loss() -> None:

@@ -64,6 +64,18 @@ def test_standardise_and_dead_features() -> None:
     assert net.input_scale.max() < 2000
 
 
+def test_one_scale_for_all_numbers_or_none() -> None:
+    mean, deviation = torch.arange(6.0), torch.tensor([1.0, 2.0, 0.1, 1.0, 1.0, 1.0])
+    net = Detector(DetectorConfig(standardise="global"), 6)
+    net.standardise(mean, deviation)
+    assert torch.allclose(net.input_scale, (1 / deviation.square().mean().sqrt()).expand(6))
+    assert torch.equal(net.input_mean, mean)
+    untouched = Detector(DetectorConfig(standardise="none"), 6)
+    untouched.standardise(mean, deviation)
+    assert not untouched.input_mean.any()
+    assert (untouched.input_scale == 1).all()
+
+
 def test_saved_and_loaded(tmp_path: Path) -> None:
     net = detector("multi_scale", "product")
     assert net.branch is not None
