@@ -42,7 +42,8 @@ class Options:
     out: Path = Path("quarantine.txt")
     """The quarantine list; written anew, empty but for a comment when all is fine."""
     cache: Path | None = None
-    """Folder of the packet indexes (pretraining: data.cache). Default: they are not kept."""
+    """Folder of caches, the same as pretraining's data.cache: packet indices are kept in its `index`. Default: they
+    are not kept."""
     workers: int = os.cpu_count() or 1
     """Videos checked at a time, one process each."""
     json: bool = False
@@ -67,7 +68,8 @@ def check(options: Options) -> int:
     videos: list[Video] = [video for video in catalogue if options.splits in ("all", video.split)]
     if not videos:
         raise UserError(f"{catalogue.source}: no video of split '{options.splits}' to check")
-    reports = check_videos(videos, options.check, options.cache, min(options.workers, len(videos)))
+    index = None if options.cache is None else options.cache / "index"
+    reports = check_videos(videos, options.check, index, min(options.workers, len(videos)))
     done = sorted(
         tqdm(reports, total=len(videos), desc="checking", unit="video", disable=options.json or None),
         key=lambda report: report.name,

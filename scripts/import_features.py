@@ -13,7 +13,7 @@ import tyro
 from tqdm import tqdm
 
 from downstream.features.exporting import export_features
-from downstream.features.finding import find_files
+from downstream.features.find_files import find_files
 from downstream.features.importing import ImportOptions, import_features, plan_import
 from downstream.features.store import FeatureSet
 from downstream.features.timing import read_grid, timings_of

@@ -16,6 +16,7 @@ from pretrain.errors import UserError
 
 BorderCrop = tuple[float, float, float, float]
 """Shares of the frame cut off at top, bottom, left, right."""
+NO_BORDER: BorderCrop = (0.0, 0.0, 0.0, 0.0)
 
 _PLACES = ("centre", "top_left", "top_right", "bottom_left", "bottom_right")
 CROPS: dict[int, tuple[str, ...]] = {

@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from downstream.features.crops import CROPS, MARGIN, BorderCrop, check_border, check_crops
+from downstream.features.crops import CROPS, MARGIN, NO_BORDER, BorderCrop, check_border, check_crops
 from downstream.features.image_tower import ImageTower, Pool, build_tower, load_tower, tower_dim, tower_facts
 from downstream.features.kind import FeatureKind
 from downstream.features.snippets import SnippetSettings, View
@@ -128,7 +128,9 @@ class Encoder:
             snippet_frames=settings.snippet_frames,
             clip_frames=self.clip_frames,
             clip_stride=self.view(settings.snippet_frames).clip_stride,
-            preprocessing=self._preprocessing(settings),
+            preprocessing=self._preprocessing(),
+            crop_margin=MARGIN[settings.crops],
+            tail=settings.tail,
         )
 
     @torch.inference_mode()
@@ -142,14 +144,12 @@ class Encoder:
             features: Tensor = self._network(pixels)
         return features.float()
 
-    def _preprocessing(self, settings: SnippetSettings) -> str:
+    def _preprocessing(self) -> str:
         top, bottom, left, right = (f"{share:g}" for share in self.border_crop)
-        tail = "left out" if settings.tail == "drop" else "a snippet that holds the last frame"
         return (
             f"RGB; border cut top {top}, bottom {bottom}, left {left}, right {right} of the frame; scaled to cover "
-            f"{self.height}x{self.width} times {MARGIN[settings.crops]:g}; crops of {self.height}x{self.width}; "
-            f"(pixels / 255 - {_numbers(self.mean)}) / {_numbers(self.std)}; {self._made_of}, pooled by {self.pool}; "
-            f"tail shorter than a snippet: {tail}"
+            f"{self.height}x{self.width}; crops of {self.height}x{self.width}; "
+            f"(pixels / 255 - {_numbers(self.mean)}) / {_numbers(self.std)}; {self._made_of}, pooled by {self.pool}"
         )
 
 
@@ -176,10 +176,19 @@ def _exported(config: EncoderConfig, path: Path) -> Encoder:
     for name in ("weights", "download", "height", "width"):
         if getattr(config, name):
             raise UserError(f"{name} is set, but {path} is an exported backbone and brings its own; leave it out")
+    backbone, border, _ = exported_backbone(path, config.border_crop)
+    return encoder_of(config, backbone, border)
+
+
+def exported_backbone(path: Path, border_crop: BorderCrop | None) -> tuple[Backbone, BorderCrop, dict[str, Any]]:
+    """The backbone, the border to cut off its frames (what it was pretrained with, unless another is given), its card.
+
+    UserError where there is none, or not whole.
+    """
     backbone, card = load_backbone(path)
-    border = config.border_crop or tuple(card.get("data", {}).get("border_crop", (0.0, 0.0, 0.0, 0.0)))
+    border = border_crop or tuple(card.get("data", {}).get("border_crop", NO_BORDER))
     check_border(border)
-    return _of_backbone(config, backbone, border)
+    return backbone, border, card
 
 
 def _named(config: EncoderConfig) -> Encoder:
@@ -193,10 +202,11 @@ def _named(config: EncoderConfig) -> Encoder:
     with torch.random.fork_rng(devices=[]):  # building draws from the global generator
         torch.manual_seed(config.weights_seed)
         backbone = build_backbone(wanted)
-    return _of_backbone(config, backbone, config.border_crop or (0.0, 0.0, 0.0, 0.0))
+    return encoder_of(config, backbone, config.border_crop or NO_BORDER)
 
 
-def _of_backbone(config: EncoderConfig, backbone: Backbone, border: BorderCrop) -> Encoder:
+def encoder_of(config: EncoderConfig, backbone: Backbone, border: BorderCrop) -> Encoder:
+    """The encoder that a backbone at hand is: freezes it. `config` says stride, pooling and precision."""
     spec = backbone.spec
     made_of = "feature map" if backbone.mixing is None else "feature map after temporal mixing"
     off_path = {f"net.{key}" for key in backbone.off_path}
@@ -237,7 +247,7 @@ def _image_tower(config: EncoderConfig) -> Encoder:
         std=clip.std,
         map_size=(clip.frames, 1, 1),
     )
-    border = config.border_crop or (0.0, 0.0, 0.0, 0.0)
+    border = config.border_crop or NO_BORDER
     sha256 = state_sha256(net.state_dict().items())
     return Encoder(config, spec, ImageTower(net, config.pool), sha256, "the image model's own pooled output", border)
 

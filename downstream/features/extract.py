@@ -23,7 +23,7 @@ from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
 from downstream.features.pipeline import Encoded, encode_videos, extract_video
 from downstream.features.progress import FrameProgress
 from downstream.features.snippets import SnippetSettings
-from downstream.features.store import MANIFEST, FeatureSet, FeatureWriter
+from downstream.features.store import FeatureSet, FeatureWriter
 from pretrain.cpu import keep_freed_memory
 from pretrain.data.catalogue import CatalogueConfig, Video
 from pretrain.data.catalogues import open_catalogue
@@ -69,7 +69,8 @@ class ExtractConfig:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes a GPU where there is one."""
     cache: Path | None = None
-    """Folder of the packet indexes that other runs left (pretraining: data.cache). Default: they are made anew."""
+    """Folder of caches that other runs left, the same as pretraining's data.cache: packet indices are read from and
+    kept in its `index`. Default: they are made anew."""
     max_bad_fraction: float = 0.01
     """When more than this share of the videos fail, the end of the run says so loudly."""
 
@@ -126,7 +127,7 @@ def encode_share(
         accelerator.device,
         batch_clips=config.batch_clips,
         decoders=config.decoders or default_decoders(accelerator.device),
-        cache=config.cache,
+        cache=None if config.cache is None else config.cache / "index",
         on_frames=progress.add,
     )
     problems: dict[str, str] = {}
@@ -198,8 +199,7 @@ def finish(
     lines = [f"# Videos left out of {config.out.name}. One per line: name, tab, reason.\n"]
     lines += [f"{name}\t{' '.join(reason.split())}\n" for name, reason in sorted(failed.items())]
     write_text(config.out / FAILED_FILE, "".join(lines))
-    if len(pending) > len(failed) or not (config.out / MANIFEST).exists():
-        writer.finish([video.name for video in videos])
+    writer.finish([video.name for video in videos])
 
 
 def summary(

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+WHERE_FROM = ("crops", "crop_margin", "tail")
+"""Fields that say which parts of frame and video the vectors are of, not how a vector is made."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureKind:
-    """Two sets of one kind can be mixed; a detector scores the kinds it was trained on and no others."""
+    """What the vectors of a set are. Two sets of one kind can be mixed.
+
+    A detector averages over crops and scores any snippet: it takes features that differ from those it was trained on in
+    `WHERE_FROM` alone (`encoding_differences`), and no others.
+    """
 
     encoder: str
     """`small3d`, `r3d_18`, `timm/<model>`, or what the importer was told (`i3d_rgb`)."""
@@ -27,7 +35,11 @@ class FeatureKind:
     """Frames the encoder sees of a snippet; None for imported features."""
     clip_stride: int | None = None
     preprocessing: str | None = None
-    """Size, cropping and normalisation of the pixels, in words; None for imported features."""
+    """Border, size and normalisation of the pixels and pooling, in words; None for imported features."""
+    crop_margin: float | None = None
+    """Frames were scaled to cover so many times a crop's height and width; None for imported features."""
+    tail: str | None = None
+    """What became of frames after the last whole snippet, see `SnippetSettings.tail`; None for imported features."""
 
     def as_json(self) -> dict[str, Any]:
         """For manifests and cards."""
@@ -36,14 +48,36 @@ class FeatureKind:
     @staticmethod
     def from_json(values: dict[str, Any]) -> FeatureKind:
         """The inverse of `as_json`; TypeError for unknown or missing keys."""
-        return FeatureKind(**{**values, "crops": tuple(values["crops"])})
+        values = {**values, "crops": tuple(values["crops"])}
+        if "crop_margin" not in values:
+            values |= _out_of_words(values.get("preprocessing") or "")
+        return FeatureKind(**values)
 
     def differences(self, other: FeatureKind) -> list[str]:
         """`field: mine, other's` of every field in which the two differ."""
-        pairs = (
-            (field.name, getattr(self, field.name), getattr(other, field.name)) for field in dataclasses.fields(self)
-        )
+        return self._compare(other, ())
+
+    def encoding_differences(self, other: FeatureKind) -> list[str]:
+        """As `differences`, of what makes a vector alone: all fields but `WHERE_FROM`."""
+        return self._compare(other, WHERE_FROM)
+
+    def _compare(self, other: FeatureKind, besides: tuple[str, ...]) -> list[str]:
+        names = [field.name for field in dataclasses.fields(self) if field.name not in besides]
+        pairs = ((name, getattr(self, name), getattr(other, name)) for name in names)
         return [f"{name}: {mine!r}, {theirs!r}" for name, mine, theirs in pairs if mine != theirs]
+
+
+def _out_of_words(preprocessing: str) -> dict[str, Any]:
+    """The fields that the first manifests had within the words of `preprocessing`; none for imported features."""
+    found = re.fullmatch(r"(.*) times ([\d.]+); (.*); tail shorter than a snippet: (.*)", preprocessing)
+    if found is None:
+        return {}
+    before, margin, after, tail = found.groups()
+    return {
+        "preprocessing": f"{before}; {after}",
+        "crop_margin": float(margin),
+        "tail": "drop" if tail == "left out" else "pad",
+    }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +93,13 @@ class VideoEntry:
     fps: float | None
     snippet_frames: int | None
     """Frames a snippet stands for; None: the video's frames are divided evenly among its snippets."""
+
+    def __post_init__(self) -> None:
+        for field, least in (("offset", 0), ("snippets", 0), ("frames", 1), ("snippet_frames", 1)):
+            value = getattr(self, field)
+            optional = value is None and field in ("frames", "snippet_frames")
+            if not optional and (type(value) is not int or value < least):
+                raise ValueError(f"'{self.name}': {field} is {value!r}, not a whole number from {least} on")
 
     def edges(self) -> NDArray[np.int64] | None:
         """int64 (snippets + 1,): snippet i stands for frames `[edges[i], edges[i + 1])`.

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -25,7 +27,7 @@ from safetensors.numpy import save_file
 
 from downstream.features.kind import FeatureKind, VideoEntry
 from pretrain.errors import UserError, nearest, problem_list
-from pretrain.files import replacing, write_json
+from pretrain.files import replacing, reserve, write_json
 
 FORMAT = "anomaly-pretext/features/1"
 MANIFEST = "manifest.json"
@@ -176,19 +178,29 @@ class FeatureWriter:
         entry = {"frames": frames, "fps": fps, "snippet_frames": snippet_frames or self.kind.snippet_frames}
         meta = {"name": name, "entry": json.dumps(entry)}
         with replacing(self._part(name)) as temporary:
-            save_file({"features": stored}, temporary, metadata=meta)
+            try:
+                save_file({"features": stored}, temporary, metadata=meta)
+            except SafetensorError as error:  # its way to say that the disk is full
+                code = re.search(r"os error (\d+)", str(error))
+                if code is None:
+                    raise
+                raise OSError(int(code[1]), os.strerror(int(code[1])), str(self._parts)) from error
 
     def finish(self, names: Sequence[str] | None = None) -> FeatureSet:
         """Join the parts (and what the finished set held before) to one array, in the order of `names`.
 
-        Default order: the videos of the set that was there, then the new ones by name. Without a video: UserError.
+        Default order: the videos of the set that was there, then the new ones by name. With nothing added and
+        the same order the set stays as it is; without any video: UserError.
         """
         parts = self._part_names()
         before = self._before.videos if self._before is not None else {}
         order = [name for name in names if name in parts or name in before] if names is not None else []
         order = list(dict.fromkeys([*order, *before, *sorted(parts)]))
-        if not order:
-            raise UserError(f"no video has features, {self.folder} stays empty; see the messages above")
+        if not parts and order == list(before):
+            shutil.rmtree(self._parts)
+            if self._before is None:
+                raise UserError(f"no video has features, {self.folder} stays empty; see the messages above")
+            return self._before
         entries: list[VideoEntry] = []
         temporary = self.folder / ".features.tmp.npy"
         digest = hashlib.sha256()
@@ -196,6 +208,11 @@ class FeatureWriter:
         target = np.lib.format.open_memmap(
             temporary, mode="w+", dtype=self.dtype, shape=(rows, len(self.kind.crops), self.kind.dim)
         )
+        try:
+            reserve(temporary)
+        except OSError:
+            temporary.unlink()
+            raise
         offset = 0
         for name in order:
             features, entry = self._stored(name, parts, offset)
@@ -262,7 +279,7 @@ class FeatureWriter:
             differences = self._before.kind.differences(self.kind)
             if read_manifest(self.folder)["dtype"] != self.dtype:
                 differences.append(f"dtype: {read_manifest(self.folder)['dtype']!r}, {self.dtype!r}")
-        elif file.exists():
+        elif file.exists() and any(self._parts.glob("*.safetensors")):  # begun, with something in it
             values = json.loads(file.read_text(encoding="utf-8"))
             dtype = values.pop("dtype")
             differences = FeatureKind.from_json(values).differences(self.kind)

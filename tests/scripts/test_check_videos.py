@@ -45,7 +45,7 @@ def test_table_list_and_status(folder: Path, tmp_path: Path, capsys: pytest.Capt
     quarantine = read_quarantine(out)
     assert set(quarantine) == {"short", "text"}
     assert quarantine["short"] == "too short: 10 frames, at least 20 are asked for"
-    assert len(list(cache.rglob("*.npz"))) == 2
+    assert len(list((cache / "index").rglob("*.npz"))) == 2
 
     (folder / "text.mp4").unlink()
     assert run(*common, "--json") == 0

@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *arguments: str) -> int:
-    given = ["--features", str(folder / "features"), "--catalogue.kind", "csv", "--catalogue.no-check-files"]
+    given = ["--features", str(folder / "features"), "--catalogue.kind", "csv"]
     with pytest.raises(SystemExit) as left:
         main([*given, "--catalogue.annotations", str(folder / "list.csv"), *arguments])
     return int(left.value.code or 0)

@@ -57,13 +57,16 @@ def test_the_kind_says_what_makes_features_comparable(exported: Path) -> None:
     assert (kind.encoder, kind.dim, kind.snippet_frames) == ("small3d", 128, 16)
     assert (kind.clip_frames, kind.clip_stride, len(kind.crops)) == (8, 2, 5)
     assert kind.preprocessing == (
-        "RGB; border cut top 0.1, bottom 0, left 0, right 0.2 of the frame; scaled to cover 32x48 times 1.15; "
-        "crops of 32x48; (pixels / 255 - (0.45, 0.45, 0.45)) / (0.225, 0.225, 0.225); feature map, pooled by mean; "
-        "tail shorter than a snippet: a snippet that holds the last frame"
+        "RGB; border cut top 0.1, bottom 0, left 0, right 0.2 of the frame; scaled to cover 32x48; "
+        "crops of 32x48; (pixels / 255 - (0.45, 0.45, 0.45)) / (0.225, 0.225, 0.225); feature map, pooled by mean"
     )
+    assert (kind.crop_margin, kind.tail) == (1.15, "pad")
     other = open_encoder(EncoderConfig(backbone=str(exported), pool="mean_max", border_crop=(0, 0, 0, 0)))
     changed = {line.split(":")[0] for line in kind.differences(other.kind(settings))}
     assert changed == {"dim", "preprocessing"}
+    one = open_encoder(EncoderConfig(backbone=str(exported))).kind(SnippetSettings())
+    assert {line.split(":")[0] for line in kind.differences(one)} == {"crops", "crop_margin", "tail"}
+    assert kind.encoding_differences(one) == []
 
 
 def test_random_weights_follow_from_the_seed_and_from_nothing_else() -> None:

@@ -179,6 +179,8 @@ def test_a_bad_video_is_named_and_changes_no_other(
     for name in LENGTHS:
         np.testing.assert_allclose(mixed_set.read(name), good.read(name), rtol=1e-5, atol=1e-5)
         assert (good.videos[name].frames, good.videos[name].fps) == (LENGTHS[name], 25.0)
+    assert extract(config(mixed, tmp_path / "mixed")) == 1
+    assert not (tmp_path / "mixed" / "parts").exists()
 
 
 def test_a_second_run_does_only_what_is_new(
@@ -256,3 +258,14 @@ def test_progress_guesses_the_rest_from_the_share_done() -> None:
 def test_errors(folder: Path, tmp_path: Path, fields: dict[str, object], text: str) -> None:
     with pytest.raises(UserError, match=text):
         extract(config(folder, tmp_path / "out", **fields))
+
+
+def test_packet_indices_are_shared_with_pretrainings_cache(folder: Path, tmp_path: Path) -> None:
+    """`--cache` takes the folder that data.cache names: what pretraining keeps in `index` is read, not made again."""
+    cache = tmp_path / "cache"
+    assert extract(config(folder, tmp_path / "first", cache=cache)) == 0
+    kept = {path: path.stat().st_mtime_ns for path in cache.rglob("*.npz")}
+    assert {path.relative_to(cache).parts[0] for path in kept} == {"index"}
+    assert len(kept) == len(LENGTHS)
+    assert extract(config(folder, tmp_path / "second", cache=cache)) == 0
+    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.npz")} == kept

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from downstream.features.crops import CROPS
 from downstream.features.exporting import LAYOUTS, ONE_CROP, export_features
-from downstream.features.finding import find_files
+from downstream.features.find_files import find_files
 from downstream.features.importing import ImportOptions, import_features, plan_import
 from downstream.features.kind import FeatureKind
 from downstream.features.store import FeatureSet, FeatureWriter

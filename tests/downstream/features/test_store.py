@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ def test_bad_features_are_refused_and_not_stored(features: np.ndarray, said: str
     assert not writer.has("v")
     with pytest.raises(UserError, match="no video has features"):
         writer.finish()
-    assert list(tmp_path.glob("*.npy")) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_float32_holds_what_float16_cannot(tmp_path: Path) -> None:
@@ -105,6 +106,26 @@ def test_a_folder_holds_one_kind(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="dtype: 'float16', 'float32'"):
             FeatureWriter(tmp_path, KIND, "float32")
         FeatureWriter(tmp_path, KIND).finish()
+
+
+def test_a_writer_that_added_nothing_leaves_nothing_behind(tmp_path: Path) -> None:
+    other = FeatureKind(encoder="clip", weights_sha256="ab", dim=4, crops=KIND.crops)
+    FeatureWriter(tmp_path, other)  # killed before its first video: whoever comes next may choose another kind
+    write(tmp_path, {"a": 2})
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert list(FeatureWriter(tmp_path, KIND).finish(["a", "b"]).videos) == ["a"]
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+def test_manifests_that_had_margin_and_tail_in_words_are_read(tmp_path: Path) -> None:
+    before, after = "RGB; scaled to cover 32x48", "crops of 32x48; feature map, pooled by mean"
+    kind = replace(KIND, preprocessing=f"{before}; {after}", crop_margin=1.15, tail="drop")
+    words = f"{before} times 1.15; {after}; tail shorter than a snippet: left out"
+    old = {key: value for key, value in kind.as_json().items() if key not in ("crop_margin", "tail")}
+    assert FeatureKind.from_json(old | {"preprocessing": words}) == kind
+    padded = words.replace("left out", "a snippet that holds the last frame")
+    assert FeatureKind.from_json(old | {"preprocessing": padded}) == replace(kind, tail="pad")
+    assert FeatureKind.from_json(old | {"preprocessing": None}) == replace(KIND, preprocessing=None)
 
 
 def test_no_set_half_a_set_and_a_damaged_one(tmp_path: Path) -> None:
