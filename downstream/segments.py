@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -20,12 +18,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from downstream.drawing import DRAW, BalancedDraw, share_of
+from downstream.features.blocks import blocks, read_rows, release
 from downstream.features.fusion import FusedFeatures
 from pretrain.data.catalogue import Video
 from pretrain.errors import UserError, problem_list
 from pretrain.files import replacing
 
-ORDER, DRAW = 11, 12  # what a generator is for: the second entry of its seed
 DEVICE_SHARE = 0.5
 
 
@@ -77,6 +76,17 @@ def segment_means(features: NDArray[Any], segments: int) -> NDArray[np.float32]:
     return np.asarray(sums / sizes.reshape(-1, *([1] * (features.ndim - 1))), np.float32)
 
 
+def video_means(source: FusedFeatures, name: str, segments: int) -> NDArray[np.float32]:
+    """`segment_means` of a whole video, (parts, crops, dim), with one block of it in memory at a time."""
+    edges = segment_edges(source.videos[name].snippets, segments)
+    sums = np.zeros((len(edges) - 1, source.crops, source.dim), np.float32)
+    for start, rows in blocks(source, name):
+        first, last = np.searchsorted(edges, (start, start + len(rows) - 1), side="right") - 1
+        for part in range(first, last + 1):
+            sums[part] += rows[max(0, edges[part] - start) : edges[part + 1] - start].sum(axis=0)
+    return sums / np.diff(edges).astype(np.float32).reshape(-1, 1, 1)
+
+
 class SegmentCache:
     """The bags of many videos: float16 (videos, crops, segments, dim), memory-mapped, and each one's length."""
 
@@ -86,7 +96,7 @@ class SegmentCache:
 
     @staticmethod
     def build(source: FusedFeatures, names: Sequence[str], segments: int, folder: Path) -> SegmentCache:
-        """Open the cache of these videos, or make it: one video in memory at a time, atomically.
+        """Open the cache of these videos, or make it: one block of a video in memory at a time, atomically.
 
         UserError naming every video with values that are not finite.
         """
@@ -94,23 +104,33 @@ class SegmentCache:
         file = folder / f"{_key(source, names, segments)}.npy"
         if not file.exists():
             with replacing(file) as temporary:
-                shape = (len(names), source.crops, segments, source.dim)
-                target = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
-                bad = []
-                for row, name in enumerate(names):
-                    # float16 ends at 65504: larger values of odd features are cut there
-                    means = np.clip(segment_means(source.read(name), segments), -65504, 65504)
-                    if not np.isfinite(means).all():
-                        bad.append(name)
-                    target[row, :, : lengths[row]] = means.transpose(1, 0, 2)
-                target.flush()
-                del target
+                bad = _write(temporary, source, names, lengths, segments)
                 if bad:
                     raise UserError(
                         f"{len(bad)} training video(s) have features that are no finite numbers:\n{problem_list(bad)}\n"
                         "Extract them again, or take them out of the list; scripts/doctor.py says where"
                     )
         return SegmentCache(file, lengths)
+
+
+def _write(
+    file: Path, source: FusedFeatures, names: Sequence[str], lengths: NDArray[np.int64], segments: int
+) -> list[str]:
+    """Write the array row by row (a writable memory map would hold all of it); names of videos that are not finite."""
+    shape = (len(names), source.crops, segments, source.dim)
+    bad = []
+    with open(file, "wb") as target:
+        header = {"descr": np.dtype(np.float16).str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(target, header)
+        for name, length in zip(names, lengths, strict=True):
+            # float16 ends at 65504: larger values of odd features are cut there
+            means = np.clip(video_means(source, name, segments), -65504, 65504)
+            if not np.isfinite(means).all():
+                bad.append(name)
+            row = np.zeros(shape[1:], np.float16)
+            row[:, :length] = means.transpose(1, 0, 2)
+            target.write(row.data)
+    return bad
 
 
 def _key(source: FusedFeatures, names: Sequence[str], segments: int) -> str:
@@ -122,22 +142,15 @@ def _key(source: FusedFeatures, names: Sequence[str], segments: int) -> str:
         "normalise": source.normalise,
         "names": list(names),
         "segments": segments,
-        "version": 1,
+        "version": 2,
     }
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:24]
 
 
-@lru_cache(maxsize=8)
-def epoch_order(seed: int, label: int, epoch: int, count: int) -> NDArray[np.int64]:
-    """A permutation of the videos of one class: each of them once per epoch."""
-    return np.random.default_rng([seed, ORDER, label, epoch]).permutation(count)
-
-
 class TrainBags:
-    """Draws the bags of every step: a function of the seed and the step, whatever the number of processes.
+    """The bags of every step: a function of the seed and the step, whatever the number of processes.
 
-    Abnormal and normal videos are each gone through in a random order of their own, epoch by epoch. UserError where a
-    class is missing.
+    UserError where a class is missing, and as `SegmentCache.build`.
     """
 
     def __init__(
@@ -153,15 +166,7 @@ class TrainBags:
         self.source, self.config, self.seed, self.device = source, config, seed, device
         self.names = [video.name for video in videos]
         self.labels = np.array([video.label for video in videos], np.int64)
-        self.by_label = [np.flatnonzero(self.labels == label) for label in (0, 1)]
-        for label, what in enumerate(("normal", "abnormal")):
-            if not len(self.by_label[label]):
-                raise UserError(
-                    f"none of the {len(videos)} training videos is {what} (label {label}); weak supervision needs both "
-                    "classes: check the labels of the catalogue"
-                )
-        normal = max(1, round(batch_size * config.normal_per_abnormal / (1 + config.normal_per_abnormal)))
-        self.counts = (min(normal, batch_size - 1), max(1, batch_size - normal))
+        self.order = BalancedDraw(self.labels.tolist(), batch_size, config.normal_per_abnormal, seed)
         self.cache = (
             SegmentCache.build(source, self.names, config.segments, cache) if config.sampling == "mean" else None
         )
@@ -173,26 +178,26 @@ class TrainBags:
         """Mean and deviation (D,) of the training snippets' features, over all crops; each video counts alike."""
         total, squares = np.zeros(self.source.dim), np.zeros(self.source.dim)
         for row, name in enumerate(self.names):
-            if self.cache is not None:
-                values = self.cache.array[row, :, : self.cache.lengths[row]].astype(np.float64)
-            else:
-                values = self.source.read(name).astype(np.float64)
-            values = values.reshape(-1, self.source.dim)
-            total += values.mean(axis=0) / len(self.names)
-            squares += (values**2).mean(axis=0) / len(self.names)
+            mine, my_squares, count = np.zeros(self.source.dim), np.zeros(self.source.dim), 0
+            for block in self._snippets(row, name):
+                flat = block.reshape(-1, self.source.dim).astype(np.float64)
+                mine, my_squares, count = mine + flat.sum(axis=0), my_squares + (flat**2).sum(axis=0), count + len(flat)
+            total += mine / count / len(self.names)
+            squares += my_squares / count / len(self.names)
         deviation = np.sqrt(np.maximum(squares - total**2, 0))
         return torch.from_numpy(total).float(), torch.from_numpy(deviation).float()
 
+    def _snippets(self, row: int, name: str) -> Iterator[NDArray[Any]]:
+        """What statistics are made of, (..., dim) at a time."""
+        if self.cache is None:
+            yield from (block for _, block in blocks(self.source, name))
+        else:
+            yield self.cache.array[row, :, : self.cache.lengths[row]]
+            release(self.cache.array)
+
     def draw(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Video numbers and crops (bags,) of a step; the classes are mixed evenly, so that shares are alike."""
-        videos: list[tuple[float, int]] = []
-        for label, count in enumerate(self.counts):
-            pool = self.by_label[label]
-            for place in range(count):
-                epoch, position = divmod(step * count + place, len(pool))
-                order = epoch_order(self.seed, label, epoch, len(pool))
-                videos.append(((place + 0.5) / count + 1e-6 * label, int(pool[order[position]])))
-        chosen = np.array([number for _, number in sorted(videos)], np.int64)
+        """Video numbers and crops (bags,) of a step."""
+        chosen = self.order.draw(step)
         rng = np.random.default_rng([self.seed, DRAW, step])
         if self.config.crops == "one":
             return chosen, rng.integers(self.source.crops, size=len(chosen))
@@ -201,10 +206,8 @@ class TrainBags:
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
         """The bags of one process's share of a step, on the device."""
         videos, crops = self.draw(step)
-        share = math.ceil(len(videos) / world_size)
-        mine = slice(rank * share, (rank + 1) * share)
-        numbers = range(len(videos))[mine]
-        videos, crops = videos[mine], crops[mine]
+        numbers = share_of(len(videos), rank, world_size)
+        videos, crops = videos[numbers.start : numbers.stop], crops[numbers.start : numbers.stop]
         if self.cache is not None:
             features, lengths = self._cached(videos, crops)
         else:
@@ -231,10 +234,11 @@ class TrainBags:
         lengths = np.zeros(len(videos), np.int64)
         for row, (number, video, crop) in enumerate(zip(numbers, videos, crops, strict=True)):
             rng = np.random.default_rng([self.seed, DRAW, step, number])
-            whole = self.source.read(self.names[video])
-            edges = segment_edges(len(whole), self.config.segments)
+            name = self.names[video]
+            edges = segment_edges(self.source.videos[name].snippets, self.config.segments)
             lengths[row] = len(edges) - 1
-            features[row, : lengths[row]] = whole[rng.integers(edges[:-1], edges[1:]), crop]
+            chosen = rng.integers(edges[:-1], edges[1:])
+            features[row, : lengths[row]] = read_rows(self.source, name, chosen)[:, crop]
         if not np.isfinite(features).all():
             bad = sorted(
                 {self.names[video] for row, video in enumerate(videos) if not np.isfinite(features[row]).all()}

@@ -1,0 +1,72 @@
+"""Peak memory of training on a large feature set, in a process of its own: `python -m benchmarks.mil_memory FOLDER`.
+
+FOLDER/features is the set. The process imports what a training run imports, builds the segment cache, takes the
+statistics of all training bags and trains 20 steps. Prints one line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.mil_ways import make_videos, status_bytes, train_step
+from downstream.config import FeaturesConfig, FinetuneConfig
+from downstream.features.fusion import FusedFeatures
+from downstream.from_features import FromFeatures
+from downstream.prepare import Prepared
+from downstream.segments import BagsConfig
+from downstream.train import make_optimizer
+from pretrain.accelerator import make_accelerator
+from pretrain.cpu import keep_freed_memory
+from pretrain.data.catalogue import Catalogue
+
+STEPS = 20
+
+
+def peak_of_training(folder: Path) -> dict[str, Any]:
+    """`peak_rss_gb` and what else is to be said of it, in a fresh process: a parent's peak would count too."""
+    command = [sys.executable, "-m", "benchmarks.mil_memory", str(folder)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def train(folder: Path) -> dict[str, Any]:
+    """Build, standardise, train; gigabytes (1e9 bytes) and seconds."""
+    keep_freed_memory()
+    imported = status_bytes("VmHWM")
+    config = FinetuneConfig(
+        output=folder / "run",
+        features=FeaturesConfig(sets=(folder / "features",)),
+        bags=BagsConfig(cache=folder / "segments"),
+        plots=False,
+    )
+    source = FusedFeatures.open(config.features.sets, config.features.normalise)
+    videos = Catalogue(make_videos([0] * len(source.videos)), "simulated")
+    none = Catalogue([], "simulated")
+    prepared = Prepared(source=source, train=videos, held_out=none, test=none, without_features=[])
+    accelerator = make_accelerator("auto", config.precision)
+    started = time.perf_counter()
+    road = FromFeatures(config, 0, prepared, accelerator)
+    built = time.perf_counter()
+    module = road.module.to(accelerator.device)
+    optimizer = make_optimizer(module, config)
+    loss = [train_step(module, optimizer, config, road.batch(step), step) for step in range(STEPS)][-1]
+    peak = status_bytes("VmHWM")
+    cache = road.bags.cache
+    return {
+        "peak_rss_gb": None if peak is None else round(peak / 1e9, 3),
+        "imports_gb": None if imported is None else round(imported / 1e9, 3),
+        "cache_gb": round(cache.array.nbytes / 1e9, 3) if cache is not None else 0.0,
+        "cache_build_s": round(built - started, 1),
+        "memory_steps": STEPS,
+        "last_loss": round(loss, 4),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(train(Path(sys.argv[1]))))
