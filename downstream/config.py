@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from downstream.detector.model import DetectorConfig
 from downstream.detector.objective import ObjectiveConfig
@@ -15,6 +16,8 @@ from downstream.features.fusion import Normalise
 from downstream.segments import BagsConfig
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.errors import UserError
+
+MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +61,8 @@ class VideosConfig:
     workers: int = 2
     """Reading processes for each training process; 0 reads in the training process itself."""
     cache: Path | None = None
-    """Folder of packet indices, shared by runs; default: `cache/index` beside the run folder."""
+    """Folder of caches, shared by runs and with pretraining (data.cache): packet indices are kept in its `index`.
+    Default: `cache` beside the run folder."""
     quarantine: Path | None = None
     """A list written by scripts/check_videos.py; the videos it names are left out."""
     max_bad_fraction: float = 0.01
@@ -106,8 +110,11 @@ class DetectorOptimConfig:
         if self.batch_size < 2:
             raise UserError(f"optim.batch_size is {self.batch_size}; it must hold a bag of each class: at least 2")
         for name in ("lr", "clip_norm"):
-            if not getattr(self, name) > 0:
-                raise UserError(f"optim.{name} is {getattr(self, name)}; it must be above 0")
+            if not 0 < getattr(self, name) < math.inf:
+                raise UserError(f"optim.{name} is {getattr(self, name)}; it must be a finite number above 0")
+        for name in ("warmup_steps", "final_lr_share", "weight_decay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UserError(f"optim.{name} is {getattr(self, name)}; it must be a finite number, 0 or above")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,11 +167,28 @@ class FinetuneConfig:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if not 0 < self.held_out_fraction < 1:
             raise UserError(f"held_out_fraction is {self.held_out_fraction}; it must lie in (0, 1)")
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
-            raise UserError(f"seeds are {list(self.seeds)}; give one or more different numbers, 0 or above")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or not all(0 <= s <= MAX_SEED for s in self.seeds):
+            raise UserError(f"seeds are {list(self.seeds)}; give one or more different numbers, 0 to {MAX_SEED}")
+        if not 0 <= self.split_seed <= MAX_SEED:
+            raise UserError(f"split_seed is {self.split_seed}; it must lie in [0, {MAX_SEED}]")
+        refuse_not_finite(self)
+
+
+def refuse_not_finite(config: Any, prefix: str = "") -> None:
+    """UserError naming the first setting of a configuration that is NaN or infinite: no run can be saved with one."""
+    for entry in dataclasses.fields(config):
+        value, name = getattr(config, entry.name), f"{prefix}{entry.name}"
+        if dataclasses.is_dataclass(value):
+            refuse_not_finite(value, f"{name}.")
+        elif any(isinstance(item, float) and not math.isfinite(item) for item in _items(value)):
+            raise UserError(f"{name} is {value}; it must be finite: give a number, or leave it out")
+
+
+def _items(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 FREE_TO_CHANGE = {"output", "resume", "seeds", "device", "log_every", "save_every", "keep_states", "bags.cache"}
-FREE_TO_CHANGE |= {"videos.workers", "videos.cache"}
+FREE_TO_CHANGE |= {"videos.workers", "videos.cache", "videos.max_bad_fraction"}
 FREE_TO_CHANGE |= {"plots"} | {f"evaluation.{entry.name}" for entry in dataclasses.fields(EvaluationSettings)}
 """What may differ between a run and the run that goes on from it, because it changes no figure."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -22,6 +23,9 @@ from pretrain.data.catalogue import Catalogue
 class FromFeatures:
     """What one seed's run trains and scores (`downstream.train.Road`)."""
 
+    unreadable: Mapping[str, str] = MappingProxyType({})
+    """None: features that cannot be read stop the run before it begins."""
+
     def __init__(self, config: FinetuneConfig, seed: int, prepared: Prepared, accelerator: Accelerator) -> None:
         self.source, self.accelerator = prepared.source, accelerator
         cache = config.bags.cache or config.output.parent / "segments"
@@ -29,7 +33,7 @@ class FromFeatures:
         self.bags = TrainBags(prepared.source, list(prepared.train), config.bags, batch_size, seed, cache, device)
         torch.manual_seed(seed)
         detector = build_detector(config.detector, config.objective, prepared.source.dim)
-        if config.detector.standardise:
+        if config.detector.standardise != "none":
             detector.standardise(*self.bags.statistics())
         self.module = DetectorTraining(detector, config.objective)
 

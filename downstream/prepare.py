@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 
 from downstream.config import FinetuneConfig
+from downstream.evaluation.ground_truth import align
+from downstream.evaluation.scores import make_scores
 from downstream.features.fusion import FusedFeatures
+from downstream.features.kind import VideoEntry
+from downstream.score import snippet_edges
 from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
 from pretrain.data.catalogues import open_catalogue
 from pretrain.data.held_out import split_held_out
@@ -31,6 +39,8 @@ def prepare(config: FinetuneConfig) -> Prepared:
             "no features were given: set features.sets to a folder (scripts/extract_features.py makes one), or "
             "videos.backbone to train from videos"
         )
+    if doubled := [str(folder) for folder in config.features.sets if _times(folder, config.features.sets) > 1]:
+        raise UserError(f"features.sets names {doubled[0]} twice: fusing a set with itself adds nothing; give it once")
     source = FusedFeatures.open(config.features.sets, config.features.normalise)
     catalogue = open_listed(config.catalogue)
     missing = [video.name for video in catalogue if video.name not in source.videos]
@@ -40,7 +50,35 @@ def prepare(config: FinetuneConfig) -> Prepared:
     test = catalogue.subset("test")
     for what, part in (("training", train), ("held-out", held_out), ("test", test)):
         source.require([video.name for video in part], what)
+    check_contents(source, config, train, [*held_out, *(test if config.score_test else ())])
+    if config.score_test and has_ground_truth(test):
+        rehearse_evaluation(source.videos, list(test), config.evaluation.tail)
     return Prepared(source=source, train=train, held_out=held_out, test=test, without_features=missing)
+
+
+def _times(folder: Path, folders: Sequence[Path]) -> int:
+    return [other.resolve() for other in folders].count(folder.resolve())
+
+
+def check_contents(source: FusedFeatures, config: FinetuneConfig, train: Catalogue, scored: Sequence[Video]) -> None:
+    """UserError naming every video to be scored with values that are not finite; reads all of them once.
+
+    Training videos too where they are sampled; otherwise their segment cache looks at them when it is built.
+    """
+    names = [video.name for video in scored]
+    names += [video.name for video in train] if config.bags.sampling == "sample" else []
+    for part in source.sets:
+        part.check_finite(names)
+
+
+def rehearse_evaluation(entries: Mapping[str, VideoEntry], test: Sequence[Video], tail: str) -> None:
+    """Whether scores of these snippets could be evaluated; UserError as `align` where not."""
+    blank = []
+    for video in test:
+        entry = entries[video.name]
+        edges = snippet_edges(entry, video.num_frames)
+        blank.append(make_scores(video.name, np.zeros(entry.snippets), edges))
+    align(blank, test, tail)
 
 
 def open_listed(config: CatalogueConfig) -> Catalogue:
@@ -51,6 +89,12 @@ def open_listed(config: CatalogueConfig) -> Catalogue:
 def split_training(training: Catalogue, config: FinetuneConfig) -> tuple[Catalogue, Catalogue]:
     """(train, held out): stratified by label, a function of `split_seed`. UserError where labels are missing."""
     check_labels(training)
+    for label, what in enumerate(("normal", "abnormal")):
+        if sum(video.label == label for video in training) < 2:
+            raise UserError(
+                f"one of the {len(training)} training videos is {what}; each class needs at least two, one to train on "
+                "and one held out to select the detector: add some"
+            )
     by = config.held_out_by
     if by == "auto":
         by = "group" if len({video.group for video in training if video.group}) > 1 else "video"
@@ -82,6 +126,20 @@ def check_labels(training: Catalogue) -> None:
 
 
 def has_ground_truth(videos: Catalogue) -> bool:
-    """Whether frames can be scored: there are abnormal videos, all with spans, and normal frames beside them."""
-    abnormal: list[Video] = [video for video in videos if video.label == 1]
-    return bool(abnormal) and all(video.spans for video in abnormal) and all(v.label is not None for v in videos)
+    """Whether frames can be scored: there are abnormal videos, all with spans, and every video has a label."""
+    return not missing_ground_truth(videos)
+
+
+def missing_ground_truth(videos: Catalogue) -> str:
+    """Why the scores of these videos cannot be evaluated, in words; an empty string where they can."""
+    unknown = [video.name for video in videos if video.label is None]
+    if unknown:
+        return f"{len(unknown)} of {len(videos)} have no label, the first is '{unknown[0]}'"
+    abnormal = [video for video in videos if video.label == 1]
+    bare = [video.name for video in abnormal if not video.spans]
+    if bare:
+        return (
+            f"the catalogue does not say which frames are abnormal in {len(bare)} of {len(abnormal)} abnormal videos, "
+            f"the first is '{bare[0]}'"
+        )
+    return "" if abnormal else f"none of the {len(videos)} is abnormal"

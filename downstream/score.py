@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn.utils.rnn import pad_sequence
 
-from downstream.detector.bags import mean_of, num_top, top_mask
+from downstream.detector.bags import bag_means, num_top, top_mask
 from downstream.detector.model import Detector
 from downstream.evaluation.scores import VideoScores
-from downstream.features.fusion import FusedFeatures
 from downstream.features.kind import VideoEntry
 from pretrain.errors import UserError
 
 INSTANCES_PER_BATCH = 16_384
 
 
+class WholeVideos(Protocol):
+    """Features that can be scored: stored sets, or one video's that were just made."""
+
+    @property
+    def videos(self) -> Mapping[str, VideoEntry]:
+        """Entries by name."""
+
+    @property
+    def crops(self) -> int:
+        """Crops of every video."""
+
+    def read(self, name: str) -> NDArray[np.float32]:
+        """(snippets, crops, dim)."""
+
+
 @torch.inference_mode()
 def score_videos(
     detector: Detector,
-    source: FusedFeatures,
+    source: WholeVideos,
     names: Sequence[str],
     device: torch.device,
     frames: Mapping[str, int | None] | None = None,
@@ -75,10 +90,10 @@ def video_score(scores: NDArray[np.float64]) -> float:
     """One score for a video: the mean of its `count // 16 + 1` greatest snippets."""
     values = torch.from_numpy(scores).unsqueeze(0)
     mask = torch.ones_like(values, dtype=torch.bool)
-    return float(mean_of(values, top_mask(values, mask, num_top(mask, None))))
+    return float(bag_means(values, top_mask(values, mask, num_top(mask, None))))
 
 
-def _groups(source: FusedFeatures, names: Sequence[str]) -> Iterator[list[str]]:
+def _groups(source: WholeVideos, names: Sequence[str]) -> Iterator[list[str]]:
     """Videos by length, as many together as fit a batch; a longer one is alone."""
     group: list[str] = []
     for name in sorted(names, key=lambda name: source.videos[name].snippets):

@@ -1,10 +1,9 @@
-"""Fine-tuning a detector on features, from the command line to the scored test videos."""
+"""Training one detector with one seed: the loop, its log, its states, and the scores at its end."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,103 +13,21 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor
 
-from downstream.config import FREE_TO_CHANGE, FinetuneConfig
-from downstream.evaluation.evaluate import evaluate_seeds
-from downstream.evaluation.metrics import roc_auc
-from downstream.evaluation.output import write_all
-from downstream.evaluation.scores import VideoScores, read_scores, write_scores
-from downstream.evaluation.table import evaluation_table
-from downstream.from_features import FromFeatures
-from downstream.from_videos import FromVideos
-from downstream.open_videos import PreparedVideos, prepare_videos
-from downstream.prepare import Prepared, has_ground_truth, prepare
-from downstream.score import video_score
+from downstream.config import FinetuneConfig
+from downstream.end_to_end.open_videos import PreparedVideos
+from downstream.evaluation.scores import VideoScores, write_scores
+from downstream.prepare import Prepared
+from downstream.resuming import seed_folder, write_inputs
 from downstream.segments import Batch
-from pretrain.accelerator import check_batch_size, check_device, make_accelerator
+from downstream.selection import held_out_figures
 from pretrain.checkpoint import load_state, read_meta, save_state
-from pretrain.cpu import keep_freed_memory
 from pretrain.data.catalogue import Catalogue
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json
-from pretrain.run_folder import as_json, state_to_resume
+from pretrain.run_folder import as_json
 from pretrain.schedule import lr_at
 from pretrain.stopping import StopRequest
 from pretrain.tracking import JsonLinesTracker, clock
-
-
-def finetune(config: FinetuneConfig) -> int:
-    """Train a detector for each seed. Returns the exit status: 0 done, 128 + signal when stopped by one."""
-    keep_freed_memory()
-    check_device(config.device)
-    prepared = prepare(config) if config.videos.backbone is None else prepare_videos(config)
-    states = {
-        seed: state_to_resume(config, seed_folder(config, seed), config.resume, FREE_TO_CHANGE) for seed in config.seeds
-    }
-    accelerator = make_accelerator(config.device, config.precision)
-    check_batch_size(config.optim.batch_size, 1, accelerator)
-    stop = StopRequest(accelerator.device)
-    accelerator.print(describe(config, prepared, accelerator), flush=True)
-    for seed in config.seeds:
-        folder = seed_folder(config, seed)
-        if not (config.resume and (folder / "summary.json").exists()):
-            road = make_road(config, seed, prepared, accelerator)
-            status = SeedRun(config, seed, prepared, road, accelerator, stop, states[seed]).train()
-            if status:
-                return status
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        report(config, prepared)
-    return 0
-
-
-def report(config: FinetuneConfig, prepared: Prepared | PreparedVideos) -> None:
-    """Evaluate the test scores of all seeds, write the summary, and say where everything lies."""
-    seeds = {str(seed): json.loads((seed_folder(config, seed) / "summary.json").read_text()) for seed in config.seeds}
-    summary: dict[str, Any] = {"seeds": seeds}
-    if config.score_test and has_ground_truth(prepared.test):
-        scores = {seed: read_scores(config.output / f"seed-{seed}" / "test_scores.json").videos for seed in seeds}
-        evaluation = evaluate_seeds(scores, prepared.test, config.evaluation, config.output.name)
-        write_all(config.output / "evaluation", [evaluation], {}, prepared.test, plots=config.plots)
-        summary["test"] = evaluation.as_json()
-        print(evaluation_table(evaluation), f"\nplots and tables in {config.output / 'evaluation'}", sep="")
-    elif config.score_test and len(prepared.test):
-        print(
-            "the test videos are scored, not evaluated: the catalogue does not say which of their frames are abnormal"
-        )
-    write_json(config.output / "summary.json", summary)
-
-
-def make_road(config: FinetuneConfig, seed: int, prepared: Prepared | PreparedVideos, accelerator: Accelerator) -> Road:
-    """From stored features, or from videos through a backbone."""
-    if isinstance(prepared, PreparedVideos):
-        return FromVideos(config, seed, prepared, accelerator)
-    return FromFeatures(config, seed, prepared, accelerator)
-
-
-def seed_folder(config: FinetuneConfig, seed: int) -> Path:
-    """Folder of one seed's run."""
-    return config.output / f"seed-{seed}"
-
-
-def describe(config: FinetuneConfig, prepared: Prepared | PreparedVideos, accelerator: Accelerator) -> str:
-    """What is trained on what, for the console."""
-    if isinstance(prepared, PreparedVideos):
-        what, length = prepared.backbone, f"{config.videos.snippets} snippets"
-    else:
-        source = prepared.source
-        encoders = " + ".join(kind.encoder for kind in source.kinds)
-        what = f"features of {encoders}, {source.dim} numbers, {source.crops} crop(s)"
-        length = f"{config.bags.segments} segments"
-    parts = (("training", prepared.train), ("held-out", prepared.held_out), ("test", prepared.test))
-    counts = ", ".join(
-        f"{len(part)} {name} ({sum(video.label == 1 for video in part)} abnormal)" for name, part in parts
-    )
-    without = f"; {len(prepared.without_features)} without features left out" if prepared.without_features else ""
-    return (
-        f"{what}; videos: {counts}{without}\n"
-        f"{config.objective.base}, bags of {length}, {config.optim.batch_size} a step, "
-        f"{accelerator.num_processes} process(es) on {accelerator.device.type}, {len(config.seeds)} seed(s)"
-    )
 
 
 class Road(Protocol):
@@ -118,6 +35,8 @@ class Road(Protocol):
 
     module: Any
     """Takes `batch.features, batch.mask, batch.labels, step`, gives the loss and its parts."""
+    unreadable: Mapping[str, str]
+    """Videos that turned out to be unreadable on the way, and why: they have no scores."""
 
     def batch(self, step: int) -> Batch: ...
     def score(self, videos: Catalogue) -> list[VideoScores]: ...
@@ -148,6 +67,11 @@ class SeedRun:
         if state is not None:
             load_state(state, self.plain, optimizer)
             self.first_step, self.best = read_meta(state)["step"], read_meta(state)["best"]
+            if self.best is not None and not (self.folder / "detector").is_dir():
+                raise UserError(
+                    f"{self.folder / 'detector'} is gone, and with it the detector that was selected at step "
+                    f"{self.best['step']}: delete {self.folder} and run the same command again"
+                )
         self.model, self.optimizer = accelerator.prepare(self.plain, optimizer)
         if state is not None and accelerator.scaler is not None:
             accelerator.scaler.load_state_dict(read_meta(state)["scaler"])
@@ -273,6 +197,7 @@ class SeedRun:
         self.accelerator.trackers = [JsonLinesTracker(self.folder / "log.jsonl", self.first_step)]
         if self.accelerator.is_main_process:
             write_json(self.config.output / "config.json", as_json(self.config))
+            write_inputs(self.folder, self.videos)
 
     def _log(self, step: int, sums: dict[str, Tensor], count: int, seconds: float) -> None:
         means = {f"train/{key}": float(value) / count for key, value in sums.items()}
@@ -292,11 +217,14 @@ class SeedRun:
         best = self.best or {}
         meta = {"seed": self.seed, "selected_step": best["step"], "threshold": best["threshold"]}
         parts = {"validation": self.videos.held_out, "test": self.videos.test}
+        unscored: dict[str, dict[str, str]] = {}
         for name, videos in parts.items():
             if name == "validation" or (self.config.score_test and len(videos)):
                 scored = self.road.score_saved(self.folder / "detector", videos)
+                missing = {video.name for video in videos} - {item.name for item in scored}
+                unscored[name] = {video: self.road.unreadable[video] for video in sorted(missing)}
                 if self.accelerator.is_main_process:
-                    write_scores(self.folder / f"{name}_scores.json", scored, meta)
+                    write_scores(self.folder / f"{name}_scores.json", scored, meta | {"unscored": unscored[name]})
         if not self.accelerator.is_main_process:
             return
         summary = {
@@ -305,29 +233,9 @@ class SeedRun:
             "held_out": self.best,
             "detector": str(self.folder / "detector"),
             "without_features": self.videos.without_features,
+            "unscored": unscored,
         }
         write_json(self.folder / "summary.json", summary)
-
-
-def held_out_figures(scored: Sequence[VideoScores], videos: Catalogue) -> dict[str, float]:
-    """Video-level AUC, cross-entropy of the video scores, and the threshold that parts the classes best (Youden 1950).
-
-    Frames of training videos have no labels, so a detector is selected by what is known: the video's.
-    """
-    scores = np.array([video_score(item.scores) for item in scored])
-    labels = np.array([videos.by_name(item.name).label for item in scored], np.int64)
-    safe = np.clip(scores, 1e-6, 1 - 1e-6)
-    loss = -(labels * np.log(safe) + (1 - labels) * np.log(1 - safe)).mean()
-    cuts = np.unique(scores)
-    hits = [((scores >= cut) * labels).sum() / labels.sum() for cut in cuts]
-    alarms = [((scores >= cut) * (1 - labels)).sum() / (1 - labels).sum() for cut in cuts]
-    best = int(np.argmax(np.array(hits) - np.array(alarms)))
-    below = cuts[best - 1] if best else 0.0
-    return {
-        "video_auc": float(roc_auc(scores, labels, 1 - labels)),
-        "loss": float(loss),
-        "threshold": float((cuts[best] + below) / 2),
-    }
 
 
 def make_optimizer(model: torch.nn.Module, config: FinetuneConfig) -> torch.optim.Optimizer:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +16,20 @@ import yaml
 from pretrain.errors import UserError
 
 Config = TypeVar("Config")
+
+_OTHER_FOLDER = "choose another folder, or mend its permissions"
+DISK_PROBLEMS = {
+    errno.ENOSPC: "free some space and run the same command again",
+    errno.EDQUOT: "free some space and run the same command again",
+    errno.EROFS: _OTHER_FOLDER,
+    errno.EACCES: _OTHER_FOLDER,
+    errno.EPERM: _OTHER_FOLDER,
+    errno.ENOTDIR: "a file is where a folder should be: choose another path",
+    errno.EEXIST: "a file is where a folder should be: choose another path",
+    errno.EISDIR: "a folder is where a file should be: choose another path",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+"""Errors of the user's disk and paths, not of the program -> the mend."""
 
 
 def parse(config: type[Config], arguments: Sequence[str], prog: str, default: Config | None = None) -> Config:
@@ -70,5 +86,14 @@ def run_command(command: Callable[[], int | None]) -> None:
         # several processes of one launch would all say the same
         if os.environ.get("LOCAL_RANK", "0") == "0":
             print(f"error: {error}", file=sys.stderr, flush=True)
+        status = 2
+    except BrokenPipeError:  # `... | head`: whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 128 + signal.SIGPIPE
+    except OSError as error:
+        if error.errno not in DISK_PROBLEMS:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror}; {DISK_PROBLEMS[error.errno]}", file=sys.stderr, flush=True)
         status = 2
     sys.exit(status)

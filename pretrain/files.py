@@ -29,6 +29,19 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def reserve(path: Path) -> None:
+    """Take the disk space of a file that was made sparse, before it is written through a memory map.
+
+    OSError where the disk is too full: written to through the map, such a file kills the process without a word.
+    """
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with open(path, "r+b") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+            except OSError as error:  # it does not name the file by itself
+                raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically."""
     with replacing(path) as temporary:

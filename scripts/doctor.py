@@ -9,12 +9,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
-from downstream.doctor import examine
+from downstream.doctor.examine import examine
+from downstream.doctor.finding import Finding
 from downstream.features.store import FeatureSet
-from downstream.finding import Finding
+from downstream.prepare import open_listed
 from pretrain.cli import parse, run_command
 from pretrain.data.catalogue import CatalogueConfig
-from pretrain.data.catalogues import open_catalogue
 from pretrain.errors import UserError
 from pretrain.files import write_json
 
@@ -27,10 +27,10 @@ class Options:
 
     Wrong is what training or evaluation would refuse, or what would falsify its figures; notes are worth knowing.
     Exit status: 0 nothing wrong, 1 something wrong, 2 the input cannot be used at all. The videos themselves are not
-    needed: --catalogue.no-check-files believes the lists.
+    needed.
 
         python scripts/doctor.py --features data/i3d data/clip --catalogue.kind ucf_crime \\
-            --catalogue.annotations data/ucf_lists --catalogue.no-check-files
+            --catalogue.annotations data/ucf_lists
     """
 
     features: tuple[Path, ...]
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def diagnose(options: Options) -> int:
     """Examine, print, write; 1 where something is wrong."""
-    catalogue = open_catalogue(options.catalogue)
+    catalogue = open_listed(options.catalogue)
     sets = [FeatureSet.open(folder) for folder in options.features]
     findings = examine(sets, catalogue, options.split, options.top_k)
     num_videos = sum(options.split in ("all", video.split) for video in catalogue)

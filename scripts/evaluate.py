@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,9 +12,11 @@ import tyro
 
 from downstream.evaluation.evaluate import compare, evaluate_seeds
 from downstream.evaluation.output import read_method, write_all
+from downstream.evaluation.scores import ScoreFile, VideoScores, unscored_in
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.evaluation.table import SUMMARY, comparison_table, evaluation_table
 from downstream.prepare import open_listed
+from downstream.resuming import read_saved
 from pretrain.cli import flags_of, parse, run_command
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.errors import UserError
@@ -66,7 +67,7 @@ def own_catalogue(arguments: Sequence[str]) -> list[str]:
     config = next((Path(item) / "config.json" for item in arguments if (Path(item) / "config.json").is_file()), None)
     if config is None or any(item.startswith("--catalogue") for item in arguments):
         return []
-    saved = json.loads(config.read_text(encoding="utf-8"))
+    saved = read_saved(config)
     return flags_of({key: value for key, value in saved.items() if key.startswith("catalogue.") and value is not None})
 
 
@@ -77,7 +78,11 @@ def run(options: Options) -> None:
     videos = catalogue if options.split == "all" else catalogue.subset(options.split)
     if not videos:
         raise UserError(f"{catalogue.source}: no video of split '{options.split}'; choose another --split")
-    evaluations = [evaluate_seeds(seeds, videos, options.settings, name) for name, seeds in methods.items()]
+    # what one run could not score no other is evaluated on: comparisons are on the same videos
+    unscored = unscored_in(file for seeds in methods.values() for file in seeds.values())
+    evaluations = [
+        evaluate_seeds(scores_of(seeds), videos, options.settings, name, unscored) for name, seeds in methods.items()
+    ]
     comparisons = {entry.method: compare(evaluations[0], entry) for entry in evaluations[1:]}
     shown = None if len(evaluations) == 1 else SUMMARY  # several methods at once: what matters most of each
     for entry in evaluations:
@@ -87,6 +92,11 @@ def run(options: Options) -> None:
     out = options.out or default_folder(options.inputs)
     write_all(out, evaluations, comparisons, videos, plots=options.plots)
     print(f"written to {out}")
+
+
+def scores_of(seeds: Mapping[str, ScoreFile]) -> dict[str, list[VideoScores]]:
+    """Seed -> scores."""
+    return {seed: file.videos for seed, file in seeds.items()}
 
 
 def method_names(inputs: Sequence[Path]) -> list[str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 
 from downstream.config import FinetuneConfig
-from downstream.train import finetune
+from downstream.finetune import finetune
 from pretrain.cli import parse, run_command
 from pretrain.launch import start_cpu_processes
 

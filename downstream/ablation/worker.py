@@ -34,7 +34,7 @@ def main() -> None:
 def run(settings: dict[str, Any], log: Path) -> dict[str, Any]:
     """One run. A UserError is answered with its text, anything else with its traceback."""
     from downstream.config import FinetuneConfig  # late: a worker that is never needed loads no torch
-    from downstream.train import finetune
+    from downstream.finetune import finetune
     from pretrain.cli import flags_of, parse
 
     _write_to(log)

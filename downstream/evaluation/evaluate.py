@@ -115,11 +115,18 @@ def evaluate_seeds(
     videos: Sequence[Video],
     settings: EvaluationSettings | None = None,
     method: str = "scores",
+    unscored: Mapping[str, str] | None = None,
 ) -> Evaluation:
-    """Evaluate one method from the score sets of its seeds (seed -> scores)."""
+    """Evaluate one method from the score sets of its seeds (seed -> scores).
+
+    `unscored`: videos that could not be scored, and why. They count in no seed; the notes name them.
+    """
     settings = settings or EvaluationSettings()
     if not scores:
         raise UserError(f"{method}: there are no scores to evaluate")
+    left_out = {video.name: unscored[video.name] for video in videos if video.name in unscored} if unscored else {}
+    videos = [video for video in videos if video.name not in left_out]
+    scores = {seed: [entry for entry in entries if entry.name not in left_out] for seed, entries in scores.items()}
     aligned = {}
     for seed, entries in scores.items():
         try:
@@ -137,7 +144,10 @@ def evaluate_seeds(
         settings=settings,
         measures={name: _measure(table, settings) for name, table in stacked.items()},
         videos=tuple(entry.videos for entry in aligned.values()),
-        notes=tuple(dict.fromkeys(note for entry in aligned.values() for note in entry.notes)),
+        notes=(
+            *(f"'{name}' could not be scored and is left out: {reason}" for name, reason in left_out.items()),
+            *dict.fromkeys(note for entry in aligned.values() for note in entry.notes),
+        ),
         samples={name: table[:, 1:] for name, table in stacked.items()},
     )
 

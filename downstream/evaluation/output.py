@@ -8,7 +8,7 @@ from typing import Any
 
 from downstream.evaluation.evaluate import Difference, Evaluation
 from downstream.evaluation.plots import plot_pr, plot_roc, plot_scores
-from downstream.evaluation.scores import VideoScores, read_scores
+from downstream.evaluation.scores import ScoreFile, read_scores
 from downstream.evaluation.table import markdown, per_video_csv
 from pretrain.data.catalogue import Catalogue
 from pretrain.errors import UserError, problem_list
@@ -18,14 +18,14 @@ FORMAT = "anomaly-pretext/evaluation/1"
 SCORES = "test_scores.json"
 
 
-def read_method(path: Path) -> dict[str, list[VideoScores]]:
+def read_method(path: Path) -> dict[str, ScoreFile]:
     """Seed -> scores, of a run folder or of one score file."""
     if path.is_file():
-        return {"0": read_scores(path).videos}
+        return {"0": read_scores(path)}
     if not path.is_dir():
         raise UserError(f"there is no {path}: give a run folder of scripts/finetune.py, or a score file")
     if (path / SCORES).is_file():
-        return {path.name.removeprefix("seed-"): read_scores(path / SCORES).videos}
+        return {path.name.removeprefix("seed-"): read_scores(path / SCORES)}
     seeds = sorted(path.glob("seed-*"), key=lambda folder: (len(folder.name), folder.name))
     if not seeds:
         raise UserError(f"{path} holds no seed-*/{SCORES}: it is no run folder of scripts/finetune.py")
@@ -34,7 +34,7 @@ def read_method(path: Path) -> dict[str, list[VideoScores]]:
             f"{path}: seeds without {SCORES}; finish them with the same command and --resume, or remove them:\n"
             f"{problem_list(unfinished)}"
         )
-    return {folder.name.removeprefix("seed-"): read_scores(folder / SCORES).videos for folder in seeds}
+    return {folder.name.removeprefix("seed-"): read_scores(folder / SCORES) for folder in seeds}
 
 
 def write_all(

@@ -56,6 +56,16 @@ class ScoreFile(NamedTuple):
     videos: list[VideoScores]
     meta: dict[str, Any]
 
+    @property
+    def unscored(self) -> dict[str, str]:
+        """Videos that were to be scored and could not be read, and why: `unscored` of `meta`."""
+        return dict(self.meta.get("unscored") or {})
+
+
+def unscored_in(files: Iterable[ScoreFile]) -> dict[str, str]:
+    """Videos that are `unscored` in any of the files: all are to be evaluated without them."""
+    return {name: reason for file in files for name, reason in file.unscored.items()}
+
 
 def make_scores(name: str, scores: ArrayLike, edges: ArrayLike) -> VideoScores:
     """A `VideoScores` out of anything array-like (a list, float32)."""
@@ -116,7 +126,8 @@ def read_scores(path: Path) -> ScoreFile:
     found = content.get("format") if isinstance(content, dict) else type(content).__name__
     if found != FORMAT or not isinstance(content.get("videos"), list):
         raise UserError(f"{path} has the format {found!r}, not '{FORMAT}' with a list of videos")
-    return _checked(path, content["videos"], content.get("meta") or {})
+    meta = content.get("meta")
+    return _checked(path, content["videos"], meta if isinstance(meta, dict) else {})
 
 
 def _checked(path: Path, entries: Sequence[Any], meta: dict[str, Any]) -> ScoreFile:

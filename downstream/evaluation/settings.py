@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from downstream.evaluation.ground_truth import TAIL_RULES
@@ -40,8 +41,10 @@ class EvaluationSettings:
             "iou": (self.iou, all(0 < value <= 1 for value in self.iou), "overlaps above 0, at most 1"),
             "merge_gap_frames": (self.merge_gap_frames, self.merge_gap_frames >= 0, "0 or more"),
             "min_event_frames": (self.min_event_frames, self.min_event_frames >= 1, "at least 1"),
-            "fps": (self.fps, self.fps is None or self.fps > 0, "above 0"),
+            "fps": (self.fps, self.fps is None or 0 < self.fps < math.inf, "a finite number above 0"),
             "resamples": (self.resamples, self.resamples >= 0, "0 or more"),
+            "threshold": (self.threshold, math.isfinite(self.threshold), "a finite number"),
+            "seed": (self.seed, self.seed >= 0, "0 or more"),
             "confidence": (self.confidence, 0 < self.confidence < 1, "between 0 and 1"),
         }
         for name, (value, fine, limit) in limits.items():

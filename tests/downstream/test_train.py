@@ -22,8 +22,9 @@ from downstream.evaluation.scores import read_scores
 from downstream.features.fusion import FusedFeatures
 from downstream.prepare import prepare
 from downstream.score import score_videos, video_score
-from downstream.train import finetune, held_out_figures
-from pretrain.cli import flags_of
+from downstream.finetune import finetune
+from downstream.selection import held_out_figures
+from pretrain.cli import flags_of, parse
 from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
 from pretrain.errors import UserError
 from pretrain.run_folder import as_json
@@ -167,8 +168,12 @@ def test_other_features_are_refused_by_the_detector(small_run: FinetuneConfig, t
         refuse_other_features(card, FusedFeatures.open([other / "features"]))
     with pytest.raises(UserError, match="normalise: 'none', 'l2'"):
         refuse_other_features(card, FusedFeatures.open(small_run.features.sets, "l2"))
-    fewer_crops = make_features(tmp_path / "crops", kind=dataclasses.replace(KIND, crops=("centre",)))
-    refuse_other_features(card, FusedFeatures.open([fewer_crops / "features"]))
+    one_crop = dataclasses.replace(KIND, crops=("centre",), crop_margin=1.0, tail="pad")
+    fewer = make_features(tmp_path / "crops", kind=one_crop)
+    refuse_other_features(card, FusedFeatures.open([fewer / "features"]))
+    other_pixels = make_features(tmp_path / "pixels", kind=dataclasses.replace(KIND, preprocessing="BGR"))
+    with pytest.raises(UserError, match="preprocessing: None, 'BGR'"):
+        refuse_other_features(card, FusedFeatures.open([other_pixels / "features"]))
 
 
 def test_what_is_wrong_is_said_before_training(small_run: FinetuneConfig, tmp_path: Path) -> None:
@@ -206,3 +211,13 @@ def test_video_score_and_threshold() -> None:
     found = held_out_figures(scored, videos)
     assert found["video_auc"] == 1
     assert found["threshold"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*_detector.yaml")), ids=lambda path: path.name)
+def test_every_shipped_configuration_parses(file: Path) -> None:
+    parse(FinetuneConfig, [str(file)], "finetune.py")
+
+
+def test_every_configuration_is_read_by_a_test() -> None:
+    kinds = {file.stem.rpartition("_")[2] for file in (ROOT / "configs").glob("*.yaml")}
+    assert kinds == {"pretrain", "detector", "ablation"}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,6 +73,31 @@ def test_a_saved_configuration_reads_back_as_it_was() -> None:
     assert parse(PretrainConfig, flags_of(as_json(config)), "config.json") == config
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*_pretrain.yaml")), ids=lambda path: path.name)
 def test_every_shipped_configuration_parses(file: Path) -> None:
     parse(PretrainConfig, [str(file)], "pretrain.py")
+
+
+@pytest.mark.parametrize(
+    ("number", "mend"),
+    [(errno.ENOSPC, "free some space"), (errno.EROFS, "choose another folder"), (errno.ENOTDIR, "another path")],
+)
+def test_a_full_or_closed_disk_is_one_message(number: int, mend: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> int:
+        raise OSError(number, os.strerror(number), "runs/a")
+
+    with pytest.raises(SystemExit) as left:
+        run_command(command)
+    assert left.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: runs/a: {os.strerror(number)}; ")
+    assert mend in said
+    assert said.count("\n") == 1
+
+
+def test_an_error_of_the_program_keeps_its_traceback() -> None:
+    def command() -> int:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "inside.json")
+
+    with pytest.raises(FileNotFoundError):
+        run_command(command)

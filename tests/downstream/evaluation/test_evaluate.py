@@ -132,3 +132,17 @@ def test_errors_name_method_and_seed(truth: tuple[list[VideoScores], list[Video]
     assert "'v0': a video to evaluate without scores" in str(error.value)
     with pytest.raises(UserError, match=r"iou is \(0, 0.5\); it must be overlaps above 0"):
         EvaluationSettings(iou=(0, 0.5))
+
+
+def test_what_could_not_be_scored_counts_in_no_seed_and_is_named() -> None:
+    scores, videos = random_test_set(np.random.default_rng(3), 4, 4)
+    lost = videos[2].name
+    unscored = {lost: "v.mp4: damaged", "elsewhere": "x.mp4: damaged"}
+    seeds = {"0": scores, "1": [entry for entry in scores if entry.name != lost]}
+    found = evaluate_seeds(seeds, videos, SETTINGS, "base", unscored)
+    kept = [video for video in videos if video.name != lost]
+    expected = evaluate_seeds({"0": seeds["1"], "1": seeds["1"]}, kept, SETTINGS, "base")
+    assert found.measures == expected.measures
+    assert found.notes == (f"'{lost}' could not be scored and is left out: v.mp4: damaged", *expected.notes)
+    with pytest.raises(UserError, match=rf"seed 1(?s:.*)'{lost}': a video to evaluate without scores"):
+        evaluate_seeds(seeds, videos, SETTINGS, "base")

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,19 +22,17 @@ from safetensors.torch import load_file
 from downstream.config import DetectorOptimConfig, FeaturesConfig, FinetuneConfig, VideosConfig
 from downstream.detector.model import DetectorConfig
 from downstream.detector.storage import load_detector, read_card, refuse_other_features
+from downstream.end_to_end.from_videos import FromVideos
+from downstream.end_to_end.open_videos import BadVideos, prepare_videos
 from downstream.evaluation.scores import read_scores
+from downstream.evaluation.settings import EvaluationSettings
 from downstream.features.encoders import EncoderConfig, open_encoder
 from downstream.features.extract import ExtractConfig, extract
 from downstream.features.fusion import FusedFeatures
 from downstream.features.pipeline import extract_video
 from downstream.features.snippets import SnippetSettings
-from downstream.from_videos import FromVideos
-from downstream.open_videos import BadVideos, prepare_videos
+from downstream.finetune import finetune
 from downstream.score import score_videos
-from downstream.segments import BagsConfig, TrainBags
-from downstream.stages import stages_of, unfreeze
-from downstream.train import finetune
-from downstream.video_bags import BalancedDraw
 from pretrain.backbones import BackboneConfig, build_backbone, save_backbone
 from pretrain.checkpoint import newest_state
 from pretrain.cli import flags_of
@@ -42,9 +41,10 @@ from pretrain.data.catalogues import open_catalogue
 from pretrain.errors import UserError
 from pretrain.run_folder import as_json
 from pretrain.tracking import read_log
+from scripts.evaluate import main as evaluate_main
 from tests.pretrain.encoding import encode_video
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LENGTHS = (80, 70, 30, 64, 80, 48, 96, 80, 40, 64)
 """Frames; 30 and 40 give bags that are shorter than the others."""
 
@@ -79,7 +79,7 @@ def config(labelled: Path, tmp_path: Path) -> FinetuneConfig:
         held_out_fraction=0.3,
         catalogue=CatalogueConfig(kind="csv", root=labelled),
         videos=VideosConfig(
-            backbone=str(labelled / "exported"), snippets=4, workers=0, cache=labelled / "index", backbone_lr_share=0.5
+            backbone=str(labelled / "exported"), snippets=4, workers=0, cache=labelled / "cache", backbone_lr_share=0.5
         ),
         detector=DetectorConfig(width=16, hidden=8, dropout=0.2),
         optim=DetectorOptimConfig(steps=4, batch_size=4, warmup_steps=1, lr=1e-2),
@@ -257,20 +257,6 @@ def test_bags_do_not_depend_on_workers_processes_or_where_one_begins(config: Fin
     assert [name for half in halves for name in half.names] == whole.names
 
 
-@pytest.mark.parametrize(("batch_size", "share"), [(2, 1.0), (5, 2.0), (8, 0.3)])
-def test_the_videos_of_a_step_are_those_of_training_on_features(batch_size: int, share: float) -> None:
-    class Source:
-        crops = 1
-
-    videos = [type("V", (), {"name": str(n), "label": n % 3 == 0})() for n in range(11)]
-    bags = BagsConfig(sampling="sample", normal_per_abnormal=share)
-    source: Any = Source()
-    expected = TrainBags(source, videos, bags, batch_size, 5, Path("unused"), torch.device("cpu"))
-    mine = BalancedDraw([video.label for video in videos], batch_size, share, 5)
-    for step in (0, 3, 17):
-        np.testing.assert_array_equal(mine.draw(step), expected.draw(step)[0])
-
-
 def test_a_video_that_breaks_inside_is_left_out_of_the_loss_by_name(
     config: FinetuneConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -307,6 +293,49 @@ def test_too_many_bad_videos_stop_the_run() -> None:
         bad.note({"b": "b.mp4: broken"})
 
 
+def run_that_loses_a_test_video(config: FinetuneConfig, lost: Path) -> int:
+    """The file is gone from the last step on."""
+    original = FromVideos.batch
+
+    def losing(self: FromVideos, step: int) -> Any:
+        if step == 3:
+            lost.rename(lost.with_suffix(".gone"))
+        return original(self, step)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FromVideos, "batch", losing)
+        return finetune(config)
+
+
+def test_a_test_video_that_breaks_meanwhile_is_left_out_of_the_figures_by_name(
+    config: FinetuneConfig, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = Path(shutil.copytree(labelled, tmp_path / "videos")) / "v8.mp4"
+    catalogue = CatalogueConfig(kind="csv", root=tmp_path / "videos")
+    config = dataclasses.replace(config, catalogue=catalogue, evaluation=EvaluationSettings(resamples=0))
+    with pytest.raises(UserError, match=r"1 of 10 videos cannot be read(?s:.*)v8\.mp4(?s:.*)--resume"):
+        run_that_loses_a_test_video(config, lost)
+    lost.with_suffix(".gone").rename(lost)
+    assert finetune(dataclasses.replace(config, resume=True)) == 0
+    summary = json.loads((config.output / "summary.json").read_text())
+    assert "unscored" not in summary
+    assert summary["test"]["test_set"]["videos"] == 2
+
+    config = changed(dataclasses.replace(config, output=tmp_path / "second"), max_bad_fraction=0.2)
+    assert run_that_loses_a_test_video(config, lost) == 0
+    assert "1 test video(s) could not be read and have no scores:" in capsys.readouterr().out
+    summary = json.loads((config.output / "summary.json").read_text())
+    assert list(summary["unscored"]) == list(summary["seeds"]["0"]["unscored"]["test"]) == ["v8"]
+    assert "v8.mp4" in summary["unscored"]["v8"]
+    assert summary["test"]["test_set"]["videos"] == 1
+    assert "'v8' could not be scored and is left out" in summary["test"]["notes"][0]
+    with pytest.raises(SystemExit) as left:
+        evaluate_main([str(config.output), "--resamples", "0", "--no-plots"])
+    assert not left.value.code
+    document = json.loads((config.output / "evaluation" / "evaluation.json").read_text())
+    assert document["methods"][0]["metrics"] == summary["test"]["metrics"]
+
+
 def test_unreadable_files_are_named_before_training(config: FinetuneConfig, labelled: Path, tmp_path: Path) -> None:
     rows = (labelled / "videos.csv").read_text().splitlines()
     (tmp_path / "videos.csv").write_text("\n".join([*rows, f"{tmp_path}/junk.mp4,1,train,"]), encoding="utf-8")
@@ -325,8 +354,8 @@ def test_unreadable_files_are_named_before_training(config: FinetuneConfig, labe
 def test_frozen_stages_keep_their_statistics(config: FinetuneConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     backbone = build_backbone(BackboneConfig(name="r3d_18", clip_frames=4, height=32, width=48))
-    monkeypatch.setattr("downstream.from_videos.open_backbone", lambda config: (backbone, (0.0,) * 4, {}))
-    monkeypatch.setattr("downstream.from_videos.STANDARDISE_SNIPPETS", 1)
+    monkeypatch.setattr("downstream.end_to_end.from_videos.open_backbone", lambda config: (backbone, (0.0,) * 4, {}))
+    monkeypatch.setattr("downstream.end_to_end.from_videos.STANDARDISE_SNIPPETS", 1)
     road = FromVideos(config, 0, prepare_videos(config), Accelerator(cpu=True))
     before = copy.deepcopy(backbone.state_dict())
     batch = road.batch(0)
@@ -337,38 +366,6 @@ def test_frozen_stages_keep_their_statistics(config: FinetuneConfig, monkeypatch
     assert moved == {"layer4"}  # running means and variances
     reached = {key.split(".")[1] for key, value in backbone.named_parameters() if value.grad is not None}
     assert reached == {"layer4"}
-
-
-@pytest.mark.parametrize(
-    ("name", "last", "count"),
-    [
-        ("small3d", ["layers.3", "layers.2"], 4),
-        ("r3d_18", ["layer4", "layer3"], 5),
-        ("r2plus1d_18", ["layer4", "layer3"], 5),
-        ("timm/vit_tiny_patch16_224", ["blocks.11", "blocks.10"], 13),
-        ("timm/convnext_atto", ["stages.3", "stages.2"], 5),
-    ],
-)
-def test_stages_are_the_blocks_before_the_map(name: str, last: list[str], count: int) -> None:
-    backbone = build_backbone(BackboneConfig(name=name, clip_frames=4))
-    stages = stages_of(backbone)
-    assert len(stages) == count
-    assert list(stages)[:-3:-1] == last
-    trained = unfreeze(backbone, 1)
-    assert last[0] in trained
-    moving = [key for key, value in backbone.net.named_parameters() if value.requires_grad]
-    assert moving
-    assert not set(moving) & set(backbone.off_path)
-    assert ("temporal mixing" in trained) == name.startswith("timm/")
-
-
-def test_all_stages_are_the_whole_network_and_more_are_refused() -> None:
-    backbone = build_backbone(BackboneConfig(name="timm/vit_tiny_patch16_224", clip_frames=2))
-    unfreeze(backbone, 13)
-    frozen = {key for key, value in backbone.net.named_parameters() if not value.requires_grad}
-    assert frozen == set(backbone.off_path)
-    with pytest.raises(UserError, match=r"videos\.unfreeze is 14; .* has 13 stages, the last ones first: blocks\.11"):
-        unfreeze(backbone, 14)
 
 
 @pytest.mark.parametrize(
@@ -392,7 +389,7 @@ def test_mistakes_are_told_before_anything_runs(
 def test_a_name_alone_trains_from_random_weights_of_the_seed(
     config: FinetuneConfig, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr("downstream.from_videos.STANDARDISE_SNIPPETS", 1)
+    monkeypatch.setattr("downstream.end_to_end.from_videos.STANDARDISE_SNIPPETS", 1)
     config = changed(config, backbone=name, snippets=1)
     config = dataclasses.replace(config, optim=dataclasses.replace(config.optim, batch_size=2))
     first, again = (road_of(config).module.state_dict() for _ in range(2))

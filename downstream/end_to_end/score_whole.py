@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 from accelerate import Accelerator
@@ -16,7 +16,6 @@ from downstream.detector.model import Detector
 from downstream.evaluation.scores import VideoScores
 from downstream.features.encoders import Encoder
 from downstream.features.extract import default_decoders, length_of, share
-from downstream.features.fusion import FusedFeatures
 from downstream.features.kind import VideoEntry
 from downstream.features.pipeline import Encoded, encode_videos
 from downstream.features.snippets import SnippetSettings
@@ -26,8 +25,8 @@ from pretrain.data.catalogue import Video
 BATCH_CLIPS = 32
 
 
-class _Memory(NamedTuple):
-    """One video's features as `score_videos` asks for them."""
+class _OneVideo(NamedTuple):
+    """One video's features (`downstream.score.WholeVideos`)."""
 
     videos: dict[str, VideoEntry]
     crops: int
@@ -68,15 +67,15 @@ def score_whole(
             if result.problem is not None:
                 problems[result.name] = str(result.problem)
                 continue
-            memory = cast(FusedFeatures, _memory(result, settings))
-            scored[result.name] = score_videos(detector, memory, [result.name], accelerator.device)[0]
+            features = _features(result, settings)
+            scored[result.name] = score_videos(detector, features, [result.name], accelerator.device)[0]
     gathered = gather_object([(scored, problems)])
     everything = {name: item for part, _ in gathered for name, item in part.items()}
     failed = {name: reason for _, part in gathered for name, reason in part.items()}
     return [everything[video.name] for video in videos if video.name in everything], failed
 
 
-def _memory(result: Encoded, settings: SnippetSettings) -> _Memory:
+def _features(result: Encoded, settings: SnippetSettings) -> _OneVideo:
     assert result.features is not None
     assert result.info is not None
     entry = VideoEntry(
@@ -87,4 +86,4 @@ def _memory(result: Encoded, settings: SnippetSettings) -> _Memory:
         fps=result.info.fps,
         snippet_frames=settings.snippet_frames,
     )
-    return _Memory({result.name: entry}, result.features.shape[1], result.features)
+    return _OneVideo({result.name: entry}, result.features.shape[1], result.features)

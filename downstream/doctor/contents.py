@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from downstream.doctor.finding import Finding
 from downstream.features.store import FeatureSet, not_finite
-from downstream.finding import Finding
 from pretrain.data.catalogue import Video
 
 

@@ -20,15 +20,15 @@ from downstream.detector.bags import Parts
 from downstream.detector.model import Detector
 from downstream.detector.objective import DetectorTraining, build_detector
 from downstream.detector.storage import kinds_of, load_detector, save_detector
+from downstream.drawing import BalancedDraw
+from downstream.end_to_end.open_videos import PreparedVideos, index_folder, open_backbone
+from downstream.end_to_end.score_whole import score_whole
+from downstream.end_to_end.stages import unfreeze
+from downstream.end_to_end.video_bags import FLIP_CROP, ClipBatch, SnippetReader, TrainingVideo, VideoBags
 from downstream.evaluation.scores import VideoScores
-from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
-from downstream.features.encoders import _of_backbone as encoder_of
+from downstream.features.encoders import Encoder, EncoderConfig, encoder_of, open_encoder
 from downstream.features.snippets import SnippetSettings, View
-from downstream.open_videos import PreparedVideos, index_folder, open_backbone
-from downstream.score_from_videos import score_whole
 from downstream.segments import Batch
-from downstream.stages import unfreeze
-from downstream.video_bags import FLIP_CROP, BalancedDraw, ClipBatch, SnippetReader, TrainingVideo, VideoBags
 from pretrain.backbones import Backbone, BackboneSpec, save_backbone
 from pretrain.data.catalogue import Catalogue
 from pretrain.data.transforms import ClipTransform
@@ -46,7 +46,7 @@ class VideoTraining(nn.Module):
     """Backbone, detector and objective as one module: what DDP wraps, and what a training state holds."""
 
     def __init__(self, backbone: Backbone, detection: DetectorTraining, stages: Mapping[str, list[nn.Module]]) -> None:
-        """`stages`: those of the backbone that train, see `downstream.stages.unfreeze`."""
+        """`stages`: those of the backbone that train, see `downstream.end_to_end.stages.unfreeze`."""
         super().__init__()
         self.backbone, self.detection = backbone, detection
         self._trained = tuple(module for modules in stages.values() for module in modules)
@@ -88,6 +88,7 @@ class FromVideos:
 
     def __init__(self, config: FinetuneConfig, seed: int, prepared: PreparedVideos, accelerator: Accelerator) -> None:
         self.config, self.seed, self.prepared, self.accelerator = config, seed, prepared, accelerator
+        self.unreadable: Mapping[str, str] = prepared.bad.found
         torch.manual_seed(seed)
         backbone, self.border, self.card = open_backbone(config.videos)
         spec = backbone.spec
@@ -116,7 +117,7 @@ class FromVideos:
         detector = build_detector(config.detector, config.objective, spec.feature_dim)
         self.module = VideoTraining(backbone, DetectorTraining(detector, config.objective), self.stages)
         self.module.to(accelerator.device)
-        if config.detector.standardise:
+        if config.detector.standardise != "none":
             self._standardise()
 
     def batch(self, step: int) -> Batch:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from downstream.doctor.contents import content_findings
+from downstream.doctor.finding import KINDS, Finding
+from downstream.doctor.names import Suggestions, bare_name
 from downstream.evaluation.ground_truth import length_verdict
-from downstream.feature_contents import content_findings
 from downstream.features.fusion import MAX_LENGTH_DIFFERENCE
 from downstream.features.kind import VideoEntry
 from downstream.features.store import FeatureSet
-from downstream.finding import KINDS, Finding
-from downstream.video_names import Suggestions, bare_name
 from pretrain.data.catalogue import Catalogue, Video
 from pretrain.errors import UserError
 

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from downstream.doctor import examine
+from downstream.doctor.examine import examine
+from downstream.doctor.finding import Finding
 from downstream.features.kind import FeatureKind
 from downstream.features.store import MANIFEST, FeatureSet, FeatureWriter
-from downstream.finding import Finding
 from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
 from pretrain.data.catalogues import open_catalogue
 from pretrain.errors import UserError
 
-REAL = Path(__file__).resolve().parents[3] / "shared" / "real" / "annotations"
+REAL = Path(__file__).resolve().parents[4] / "shared" / "real" / "annotations"
 KIND = FeatureKind(encoder="i3d", weights_sha256=None, dim=3, crops=("centre", "left"))
 VIDEOS = (
     Video("calm", "calm.mp4", 0, "train", num_frames=80),

@@ -6,7 +6,6 @@ number of processes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,9 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from downstream.drawing import DRAW, BalancedDraw, share_of
 from downstream.features.crops import crop_boxes, decode_region
 from downstream.features.snippets import SnippetSettings, View, snippet_clips
-from downstream.segments import DRAW, epoch_order, segment_edges
+from downstream.segments import segment_edges
 from pretrain.data.transforms import AugmentConfig, draw_augmentation, neutral_augmentation
 from pretrain.data.video import IndexCache, VideoError, VideoInfo, read_frames
 
@@ -86,30 +86,6 @@ class SnippetReader:
         return cut[places.reshape(frames.shape)]
 
 
-class BalancedDraw:
-    """Which videos are the bags of a step; both classes go through a random order of their own, epoch by epoch.
-
-    The same videos in the same order as `downstream.segments.TrainBags` draws.
-    """
-
-    def __init__(self, labels: Sequence[int], batch_size: int, normal_per_abnormal: float, seed: int) -> None:
-        self.seed = seed
-        self.by_label = [np.flatnonzero(np.asarray(labels) == label) for label in (0, 1)]
-        normal = max(1, round(batch_size * normal_per_abnormal / (1 + normal_per_abnormal)))
-        self.counts = (min(normal, batch_size - 1), max(1, batch_size - normal))
-
-    def draw(self, step: int) -> NDArray[np.int64]:
-        """Numbers of the videos, the classes mixed evenly, so that the shares of processes are alike."""
-        videos: list[tuple[float, int]] = []
-        for label, count in enumerate(self.counts):
-            pool = self.by_label[label]
-            for place in range(count):
-                epoch, position = divmod(step * count + place, len(pool))
-                order = epoch_order(self.seed, label, epoch, len(pool))
-                videos.append(((place + 0.5) / count + 1e-6 * label, int(pool[order[position]])))
-        return np.array([number for _, number in sorted(videos)], np.int64)
-
-
 class VideoBags(Dataset[ClipBatch]):
     """One process's bags by step."""
 
@@ -128,8 +104,7 @@ class VideoBags(Dataset[ClipBatch]):
     def __getitem__(self, step: int) -> ClipBatch:
         """A video that fails is named and its bag is empty; no other takes its place."""
         chosen = self.order.draw(step)
-        share = math.ceil(len(chosen) / self.world_size)
-        numbers = range(len(chosen))[self.rank * share : (self.rank + 1) * share]
+        numbers = share_of(len(chosen), self.rank, self.world_size)
         mask = torch.zeros(len(numbers), self.length, dtype=torch.bool)
         problems: dict[str, str] = {}
         parts, augmentation = [], []

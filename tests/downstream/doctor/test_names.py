@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from downstream.video_names import Suggestions, bare_name
+from downstream.doctor.names import Suggestions, bare_name
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,13 @@ import torch
 from tqdm import tqdm
 
 from downstream.config import FinetuneConfig, VideosConfig
-from downstream.features.crops import BorderCrop, check_border
-from downstream.prepare import split_training
-from downstream.stages import unfreeze
-from pretrain.backbones import BACKBONES, Backbone, BackboneConfig, build_backbone, load_backbone
+from downstream.end_to_end.stages import unfreeze
+from downstream.features.crops import NO_BORDER, BorderCrop
+from downstream.features.encoders import exported_backbone
+from downstream.features.kind import VideoEntry
+from downstream.features.snippets import SnippetSettings
+from downstream.prepare import has_ground_truth, rehearse_evaluation, split_training
+from pretrain.backbones import BACKBONES, Backbone, BackboneConfig, build_backbone
 from pretrain.backbones.timm_frames import PREFIX
 from pretrain.data.catalogue import Catalogue, Video
 from pretrain.data.catalogues import open_catalogue
@@ -36,14 +39,15 @@ class BadVideos:
     def note(self, problems: Mapping[str, str], show: bool = True) -> None:
         """Name those that are met for the first time; UserError past the limit."""
         new = {name: reason for name, reason in problems.items() if name not in self.found}
-        self.found |= new
+        self.found.update(new)
         for reason in new.values() if show else ():
             print(f"left out from here on: {reason}", file=sys.stderr, flush=True)
         if new and len(self.found) > self.limit * self.total:
             raise UserError(
                 f"{len(self.found)} of {self.total} videos cannot be read, more than videos.max_bad_fraction = "
                 f"{self.limit:g}:\n{problem_list(list(self.found.values()))}\nWrite a quarantine list with "
-                "scripts/check_videos.py and give it as videos.quarantine, or raise videos.max_bad_fraction"
+                "scripts/check_videos.py and give it as videos.quarantine; or mend them, or raise "
+                "videos.max_bad_fraction: what was trained is kept, --resume goes on from there"
             )
 
 
@@ -54,8 +58,9 @@ class PreparedVideos:
     train: Catalogue
     held_out: Catalogue
     test: Catalogue
+    """With the unreadable ones: whoever scores them says so by name."""
     without_features: list[str]
-    """Unreadable, therefore left out."""
+    """Unreadable, therefore left out of training, and without scores."""
     infos: Mapping[str, VideoInfo]
     bad: BadVideos
     backbone: str
@@ -76,12 +81,14 @@ def prepare_videos(config: FinetuneConfig) -> PreparedVideos:
     infos, unreadable = _open_all(list(catalogue), index_folder(config))
     bad = BadVideos(len(catalogue), config.videos.max_bad_fraction)
     bad.note(unreadable)
-    catalogue = catalogue.without(set(unreadable))
-    train, held_out = split_training(catalogue.subset("train"), config)
+    train, held_out = split_training(catalogue.without(set(unreadable)).subset("train"), config)
+    test = catalogue.subset("test")
+    if config.score_test and has_ground_truth(test):
+        _rehearse(config, [video for video in test if video.name in infos], infos)
     return PreparedVideos(
         train=train,
         held_out=held_out,
-        test=catalogue.subset("test"),
+        test=test,
         without_features=sorted(unreadable),
         infos=infos,
         bad=bad,
@@ -89,9 +96,26 @@ def prepare_videos(config: FinetuneConfig) -> PreparedVideos:
     )
 
 
+def _rehearse(config: FinetuneConfig, test: Sequence[Video], infos: Mapping[str, VideoInfo]) -> None:
+    """UserError before training where ground truth and videos do not fit."""
+    settings = SnippetSettings(snippet_frames=config.videos.snippet_frames)
+    entries = {
+        video.name: VideoEntry(
+            name=video.name,
+            offset=0,
+            snippets=settings.count(infos[video.name].num_frames),
+            frames=infos[video.name].num_frames,
+            fps=None,
+            snippet_frames=settings.snippet_frames,
+        )
+        for video in test
+    }
+    rehearse_evaluation(entries, test, config.evaluation.tail)
+
+
 def index_folder(config: FinetuneConfig) -> Path:
     """Where packet indices are kept."""
-    return config.videos.cache or config.output.parent / "cache" / "index"
+    return (config.videos.cache or config.output.parent / "cache") / "index"
 
 
 def open_backbone(config: VideosConfig) -> tuple[Backbone, BorderCrop, dict[str, Any]]:
@@ -100,10 +124,9 @@ def open_backbone(config: VideosConfig) -> tuple[Backbone, BorderCrop, dict[str,
     Random weights come from torch's global generator. UserError: no such folder or name, or an option of names alone.
     """
     name = config.backbone or ""
-    border = config.border_crop or (0.0, 0.0, 0.0, 0.0)
     if name in BACKBONES or name.startswith(PREFIX):
         wanted = BackboneConfig(name=name, weights=config.weights, download=config.download)
-        return build_backbone(wanted), border, {}
+        return build_backbone(wanted), config.border_crop or NO_BORDER, {}
     if not Path(name).exists():
         raise UserError(
             f"videos.backbone '{name}' is neither a folder nor a name{nearest(name, BACKBONES)} Give a run's folder, "
@@ -113,18 +136,16 @@ def open_backbone(config: VideosConfig) -> tuple[Backbone, BorderCrop, dict[str,
         raise UserError(
             f"{name} is an exported backbone and brings its weights: leave videos.weights and .download out"
         )
-    backbone, card = load_backbone(Path(name))
-    if config.border_crop is None:
-        border = tuple(card.get("data", {}).get("border_crop", border))
-        check_border(border)
-    return backbone, border, card
+    return exported_backbone(Path(name), config.border_crop)
 
 
 def _describe(config: VideosConfig) -> str:
     with torch.random.fork_rng(devices=[]):
-        backbone, _, _ = open_backbone(config)
+        backbone, _, card = open_backbone(config)
     trained = ", ".join(unfreeze(backbone, config.unfreeze)) or "nothing of it"
-    return f"{backbone.spec.name} ({backbone.initialisation}), {backbone.spec.feature_dim} numbers, trains: {trained}"
+    # an exported backbone's `initialisation` is what its own training began with
+    origin = f"from {config.backbone}" if card else backbone.initialisation
+    return f"{backbone.spec.name} ({origin}), {backbone.spec.feature_dim} numbers, trains: {trained}"
 
 
 def _open_all(videos: Sequence[Video], cache: Path) -> tuple[dict[str, VideoInfo], dict[str, str]]:

@@ -1,0 +1,1 @@
+"""Features, lists and ground truth side by side: every disagreement, by video."""
