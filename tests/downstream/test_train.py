@@ -20,9 +20,9 @@ from downstream.config import FinetuneConfig
 from downstream.detector.storage import load_detector, refuse_other_features
 from downstream.evaluation.scores import read_scores
 from downstream.features.fusion import FusedFeatures
+from downstream.finetune import finetune
 from downstream.prepare import prepare
 from downstream.score import score_videos, video_score
-from downstream.finetune import finetune
 from downstream.selection import held_out_figures
 from pretrain.cli import flags_of, parse
 from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
