@@ -30,7 +30,8 @@ class FromFeatures:
         self.source, self.accelerator = prepared.source, accelerator
         cache = config.bags.cache or config.output.parent / "segments"
         batch_size, device = config.optim.batch_size, accelerator.device
-        self.bags = TrainBags(prepared.source, list(prepared.train), config.bags, batch_size, seed, cache, device)
+        with accelerator.local_main_process_first():  # one process of a machine builds the cache, the others read it
+            self.bags = TrainBags(prepared.source, list(prepared.train), config.bags, batch_size, seed, cache, device)
         torch.manual_seed(seed)
         detector = build_detector(config.detector, config.objective, prepared.source.dim)
         if config.detector.standardise != "none":

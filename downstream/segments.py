@@ -68,16 +68,8 @@ def segment_edges(snippets: int, segments: int) -> NDArray[np.int64]:
     return np.arange(parts + 1, dtype=np.int64) * snippets // parts
 
 
-def segment_means(features: NDArray[Any], segments: int) -> NDArray[np.float32]:
-    """(snippets, ...) -> float32 (parts, ...): the mean of each of `segment_edges`."""
-    edges = segment_edges(len(features), segments)
-    sums = np.add.reduceat(np.asarray(features, np.float32), edges[:-1], axis=0)
-    sizes = np.diff(edges).astype(np.float32)
-    return np.asarray(sums / sizes.reshape(-1, *([1] * (features.ndim - 1))), np.float32)
-
-
 def video_means(source: FusedFeatures, name: str, segments: int) -> NDArray[np.float32]:
-    """`segment_means` of a whole video, (parts, crops, dim), with one block of it in memory at a time."""
+    """float32 (parts, crops, dim): the mean of each of `segment_edges`, with one block of the video in memory."""
     edges = segment_edges(source.videos[name].snippets, segments)
     sums = np.zeros((len(edges) - 1, source.crops, source.dim), np.float32)
     for start, rows in blocks(source, name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from downstream.features.kind import FeatureKind
 from downstream.features.store import FeatureWriter
+from downstream.segments import segment_edges
 
 KIND = FeatureKind(encoder="simulated", weights_sha256=None, dim=8, crops=("centre", "centre_mirrored"))
 
@@ -40,3 +42,9 @@ def make_features(
     content = {"format": "anomaly-pretext/ground-truth/1", "videos": videos}
     (folder / "annotations" / "ground_truth.json").write_text(json.dumps(content))
     return folder
+
+
+def segment_means(features: np.ndarray, segments: int) -> np.ndarray:
+    """(snippets, ...) -> (parts, ...): the mean of each part, the obvious way."""
+    edges = segment_edges(len(features), segments)
+    return np.stack([features[a:b].mean(axis=0, dtype=np.float64) for a, b in itertools.pairwise(edges)])

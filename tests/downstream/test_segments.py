@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from downstream.features.fusion import FusedFeatures
-from downstream.segments import BagsConfig, SegmentCache, TrainBags, segment_edges, segment_means
+from downstream.segments import BagsConfig, SegmentCache, TrainBags, segment_edges
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.data.catalogues import open_catalogue
 from pretrain.errors import UserError
-from tests.downstream.simulated import KIND, make_features
+from tests.downstream.simulated import KIND, make_features, segment_means
 
 CPU = torch.device("cpu")
 
@@ -39,13 +38,6 @@ def test_segments_share_out_all_snippets_evenly(snippets: int, segments: int) ->
     assert len(sizes) == min(snippets, segments)
     assert sizes.min() >= 1
     assert sizes.max() - sizes.min() <= 1
-
-
-def test_means_against_a_loop() -> None:
-    features = np.random.default_rng(0).normal(size=(23, 2, 3))
-    edges = segment_edges(23, 8)
-    expected = [features[a:b].mean(axis=0) for a, b in itertools.pairwise(edges)]
-    assert np.allclose(segment_means(features, 8), expected, atol=1e-6)
 
 
 def test_a_short_video_keeps_its_snippets_and_is_masked(simulated: Path, tmp_path: Path) -> None:

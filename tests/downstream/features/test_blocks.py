@@ -10,7 +10,8 @@ from downstream.features.blocks import blocks, read_rows, release
 from downstream.features.fusion import FusedFeatures, Normalise
 from downstream.features.kind import FeatureKind
 from downstream.features.store import FeatureWriter
-from downstream.segments import segment_means, video_means
+from downstream.segments import video_means
+from tests.downstream.simulated import segment_means
 
 LENGTHS = {"short": 3, "long": 61}
 

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.pretraining_value import linear_probe, logistic_regression, paired_half_width
+from benchmarks.real_footage import ROOT, fight_streams, ucf_crime_features
+from downstream.features.store import FeatureSet
+from downstream.prepare import open_listed
+from pretrain.data.catalogue import CatalogueConfig
+from tests.downstream.simulated import make_features
+
+REAL = ROOT.parent / "shared" / "real"
+
+
+def test_the_regression_finds_the_direction_that_matters() -> None:
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(400, 3))
+    positive = (inputs[:, 1] + 0.1 * rng.normal(size=400) > 0.8).astype(np.int64)
+    weight = logistic_regression(inputs, positive, 1 - positive)
+    assert weight[1] > 5 * np.abs(weight[[0, 2]]).max()
+
+
+def test_the_probe_uses_frames_where_training_videos_have_spans_and_videos_otherwise(tmp_path: Path) -> None:
+    make_features(tmp_path, shift=3.0)
+    features = FeatureSet.open(tmp_path / "features")
+    file = tmp_path / "annotations" / "ground_truth.json"
+    by_video = linear_probe(features, open_listed(CatalogueConfig(kind="json", root=tmp_path)))
+    content = json.loads(file.read_text())
+    for name, video in content["videos"].items():
+        if video["label"] and "spans" not in video:
+            shifted = features.read(name)[:, 0, 0] > 1.5
+            start, end = np.flatnonzero(shifted)[[0, -1]]
+            video["spans"] = [[16 * int(start), 16 * int(end) + 16]]
+    file.write_text(json.dumps(content))
+    by_frame = linear_probe(features, open_listed(CatalogueConfig(kind="json", root=tmp_path)))
+    assert by_frame > 0.9
+    assert by_video != by_frame
+
+
+def test_half_width_is_students() -> None:
+    assert paired_half_width(np.array([1.0])) == np.inf
+    assert paired_half_width(np.array([0.0, 1.0, 2.0, 3.0, 4.0])) == pytest.approx(2.776 * np.sqrt(2.5 / 5))
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="no ../shared/real beside the checkout")
+def test_catalogues_of_the_real_footage() -> None:
+    fights = fight_streams(REAL / "fight_streams")["videos"]
+    assert len(fights) == 87
+    assert sum(video["label"] for video in fights.values() if video["split"] == "train") == 47
+    assert fights["d001"]["spans"] == [[50, 103]]
+    catalogue, grid = ucf_crime_features(REAL / "ucf_crime_features")
+    tests = [video for video in catalogue["videos"].values() if video["split"] == "test"]
+    assert (len(catalogue["videos"]), len(tests), sum(video["label"] for video in tests)) == (686, 137, 68)
+    assert all(0 <= start < end <= video["num_frames"] for video in tests for start, end in video["spans"])
+    assert len(grid) == 686
