@@ -18,7 +18,7 @@ from downstream.evaluation.table import SUMMARY, comparison_table, evaluation_ta
 from downstream.prepare import open_listed
 from downstream.resuming import read_saved
 from pretrain.cli import flags_of, parse, run_command
-from pretrain.data.catalogue import CatalogueConfig
+from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.errors import UserError
 
 PROG = "evaluate.py"
@@ -45,6 +45,8 @@ class Options:
     settings: Annotated[EvaluationSettings, tyro.conf.arg(name="")] = field(default_factory=EvaluationSettings)
     split: Literal["test", "train", "all"] = "test"
     """Videos to evaluate: each must have scores."""
+    new_groups: bool = False
+    """Evaluate only videos of cameras, scenes or sources (the catalogue's `group`) that no training video is of."""
     out: Path | None = None
     """Folder for evaluation.json, per_video.csv, table.md and the plots. Default: RUN/evaluation; with several inputs
     `evaluation` beside the first."""
@@ -78,6 +80,8 @@ def run(options: Options) -> None:
     videos = catalogue if options.split == "all" else catalogue.subset(options.split)
     if not videos:
         raise UserError(f"{catalogue.source}: no video of split '{options.split}'; choose another --split")
+    if options.new_groups:
+        videos, methods = of_new_groups(catalogue, videos, methods)
     # what one run could not score no other is evaluated on: comparisons are on the same videos
     unscored = unscored_in(file for seeds in methods.values() for file in seeds.values())
     evaluations = [
@@ -92,6 +96,30 @@ def run(options: Options) -> None:
     out = options.out or default_folder(options.inputs)
     write_all(out, evaluations, comparisons, videos, plots=options.plots)
     print(f"written to {out}")
+
+
+Methods = dict[str, dict[str, ScoreFile]]
+
+
+def of_new_groups(catalogue: Catalogue, videos: Catalogue, methods: Methods) -> tuple[Catalogue, Methods]:
+    """The videos whose group no training video has, and their scores; UserError where that leaves none."""
+    if any(video.group is None for video in videos):
+        unknown = sum(video.group is None for video in videos)
+        raise UserError(f"--new-groups: the catalogue says no group of {unknown} of the {len(videos)} videos")
+    seen = {video.group for video in catalogue.subset("train")}
+    drop = {video.name for video in videos if video.group in seen}
+    left = videos.without(drop)
+    if not left:
+        raise UserError(f"--new-groups: training videos come from all {len(seen)} groups, none is new")
+    print(f"{len(left)} of {len(videos)} videos are of groups that no training video is of; the others are left out\n")
+    kept = {
+        name: {
+            seed: file._replace(videos=[item for item in file.videos if item.name not in drop])
+            for seed, file in seeds.items()
+        }
+        for name, seeds in methods.items()
+    }
+    return left, kept
 
 
 def scores_of(seeds: Mapping[str, ScoreFile]) -> dict[str, list[VideoScores]]:

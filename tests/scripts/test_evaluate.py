@@ -112,3 +112,22 @@ def test_ucf_crime_needs_its_lists_alone(tmp_path: Path, capsys: pytest.CaptureF
     assert "290 videos (140 abnormal), 1112032 frames" in shown
     document = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
     assert document["methods"][0]["metrics"]["video_auc"]["value"] == 1
+
+
+def test_only_groups_that_training_never_saw(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(world, str(world / "base"), "--new-groups", "--no-plots") == 2
+    assert "the catalogue says no group of 10 of the 10 videos" in capsys.readouterr().err
+    content = json.loads((world / "truth.json").read_text())
+    tests = [name for name, entry in content["videos"].items() if entry.get("split") == "test"]
+    for name, entry in content["videos"].items():
+        entry["group"] = "seen" if name == "trained_on" or name in tests[:2] else "new"
+    (world / "truth.json").write_text(json.dumps(content))
+    assert run(world, str(world / "base"), str(world / "all"), "--new-groups", "--no-plots") == 0
+    assert "8 of 10 videos are of groups that no training video is of" in capsys.readouterr().out
+    document = json.loads((world / "evaluation" / "evaluation.json").read_text())
+    assert [method["test_set"]["videos"] for method in document["methods"]] == [8, 8]
+    for entry in content["videos"].values():
+        entry["group"] = "seen"
+    (world / "truth.json").write_text(json.dumps(content))
+    assert run(world, str(world / "base"), "--new-groups", "--no-plots") == 2
+    assert "none is new" in capsys.readouterr().err
