@@ -207,51 +207,64 @@ def logistic_regression(
     return found
 
 
-def paired_half_width(differences: NDArray[np.float64]) -> float:
-    """Half of the 95 % interval of a mean difference over networks (Student's t); infinite for one network."""
+def paired_half_width(differences: NDArray[np.float64]) -> float | None:
+    """Half of the 95 % interval of a mean difference over networks (Student's t); None for a single network."""
     count = len(differences)
     if count < 2:
-        return math.inf
+        return None
     quantile = STUDENT_975[min(count - 1, len(STUDENT_975)) - 1]
     return float(quantile * differences.std(ddof=1) / math.sqrt(count))
+
+
+def per_network(evaluation: Evaluation, networks: int) -> NDArray[np.float64]:
+    """Frame AUC of each network, the mean over its detectors."""
+    return np.array(evaluation.measures["frame_auc"].per_seed).reshape(networks, -1).mean(axis=1)
+
+
+def spread(values: NDArray[np.float64]) -> str:
+    """Mean and deviation."""
+    return f"{values.mean():.3f}" + (f" +- {values.std(ddof=1):.3f}" if len(values) > 1 else "")
+
+
+def gain(differences: NDArray[np.float64]) -> str:
+    """Mean difference and the half width of its interval."""
+    half = paired_half_width(differences)
+    return f"{differences.mean():+.3f}" + ("" if half is None else f" +- {half:.3f}")
 
 
 def report(
     options: Options, evaluations: dict[str, Evaluation], probes: dict[str, list[float]], videos: Catalogue
 ) -> str:
     """The table, written and returned; its last line is the RESULT."""
-    reference = evaluations["random"]
-    heads = (("weights", 24), ("frame AUC", 18), ("less random", 26), ("per-video AUC", 15), ("probe AUC", 18))
-    lines = ["".join(f"{name:<{width}}" for name, width in heads) + "less random"]
+    reference, networks = evaluations["random"], len(options.seeds)
+    heads = ("weights", "frame AUC", "less random, videos", "less random, networks", "probe AUC", "less random")
+    widths = (24, 18, 26, 24, 18, 0)
+    lines = ["".join(f"{name:<{width}}" for name, width in zip(heads, widths, strict=True))]
     result = {}
     for arm, entry in evaluations.items():
-        auc = entry.measures["frame_auc"]
         difference = compare(reference, entry)["frame_auc"]
-        probe, paired = np.array(probes[arm]), np.array(probes[arm]) - np.array(probes["random"])
-        assert auc.interval is not None
-        assert difference.interval is not None
-        gain = f"{difference.value:+.3f} ({difference.interval.low:+.3f} to {difference.interval.high:+.3f})"
-        half = paired_half_width(paired)
-        per_video = entry.measures["per_video_auc"].value
+        auc = per_network(entry, networks)
+        auc_gain = auc - per_network(reference, networks)
+        probe, probe_gain = np.array(probes[arm]), np.array(probes[arm]) - np.array(probes["random"])
+        low, high = difference.interval or (None, None)
+        over_videos = f"{difference.value:+.3f}" + ("" if low is None else f" ({low:+.3f} to {high:+.3f})")
         result[arm] = {
-            "frame_auc": auc.value,
-            "deviation": auc.deviation,
+            "frame_auc": float(auc.mean()),
             "less_random": difference.value,
-            "ci_low": difference.interval.low,
-            "ci_high": difference.interval.high,
-            "per_video_auc": per_video,
+            "ci_low": low,
+            "ci_high": high,
+            "half_width_over_networks": paired_half_width(auc_gain),
+            "per_video_auc": entry.measures["per_video_auc"].value,
             "probe_auc": float(probe.mean()),
-            "probe_less_random": float(paired.mean()),
-            "probe_half_width": half,
+            "probe_less_random": float(probe_gain.mean()),
+            "probe_half_width": paired_half_width(probe_gain),
         }
-        lines.append(
-            f"{arm:<24}{f'{auc.value:.3f} +- {auc.deviation:.3f}':<18}{'' if arm == 'random' else gain:<26}"
-            f"{per_video:<15.3f}{f'{probe.mean():.3f} +- {probe.std(ddof=1):.3f}':<18}"
-            f"{'' if arm == 'random' else f'{paired.mean():+.3f} +- {half:.3f}'}"
-        )
+        gains = ("", "", "") if arm == "random" else (over_videos, gain(auc_gain), gain(probe_gain))
+        cells = (arm, spread(auc), gains[0], gains[1], spread(probe), gains[2])
+        lines.append("".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip())
     lines.append(
-        f"\n{len(options.seeds)} networks, {options.detectors} detectors each. Frame AUC: mean and deviation over "
-        "both;\ndifferences, paired with random weights: 95 % interval over test videos (probe: over networks, t)."
+        f"\n{networks} networks, {options.detectors} detectors each; +- after a mean: deviation over networks.\n"
+        "Differences to random weights are paired; 95 % intervals over test videos (bootstrap) or over networks (t)."
     )
     others = {name: compare(reference, entry) for name, entry in evaluations.items() if name != "random"}
     write_all(options.out / "evaluation", list(evaluations.values()), others, videos, plots=False)

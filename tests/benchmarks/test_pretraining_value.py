@@ -42,7 +42,7 @@ def test_the_probe_uses_frames_where_training_videos_have_spans_and_videos_other
 
 
 def test_half_width_is_students() -> None:
-    assert paired_half_width(np.array([1.0])) == np.inf
+    assert paired_half_width(np.array([1.0])) is None
     assert paired_half_width(np.array([0.0, 1.0, 2.0, 3.0, 4.0])) == pytest.approx(2.776 * np.sqrt(2.5 / 5))
 
 
