@@ -17,7 +17,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +67,10 @@ class Options:
     """Detectors for each network."""
     pretrain: tuple[str, ...] = ()
     """More flags for pretrain.py, for instance `--optim.steps 200`."""
+    finetune: tuple[str, ...] = ()
+    """More flags for scripts/finetune.py."""
+    quick: bool = False
+    """See that it runs: one network of ten steps against itself untrained. The figures say nothing."""
     extract: tuple[str, ...] = field(default=())
     """Flags for scripts/extract_features.py, for instance `--border-crop 0.1 0 0 0`; default: as in pretraining."""
 
@@ -74,6 +78,10 @@ class Options:
 def main() -> None:
     """Run what is not there yet, and print the table."""
     options = parse_options(sys.argv[1:])
+    if options.quick:
+        short = (*options.pretrain, "--optim.steps", "10", "--optim.warmup-steps", "1", "--held-out-windows", "1")
+        options = replace(options, arms=("all",), seeds=(0,), detectors=1, pretrain=short)
+        options = replace(options, finetune=(*options.finetune, "--optim.steps", "50"))
     pretraining = parse(PretrainConfig, [str(options.configs[0])], "pretraining_value")
     detector = parse(FinetuneConfig, [str(options.configs[1])], "pretraining_value")
     given = dict(entry.split("=", 1) for entry in options.weights if "=" in entry)
@@ -94,7 +102,7 @@ def main() -> None:
             if not (run / "summary.json").exists():
                 command = ["scripts/finetune.py", str(options.configs[1]), "--output", str(run), "--resume"]
                 command += ["--features.sets", str(features), "--seeds", *detector_seeds, "--no-plots"]
-                call([*command, "--bags.cache", str(options.out / "segments")])
+                call([*command, "--bags.cache", str(options.out / "segments"), *options.finetune])
             for name in detector_seeds:
                 scores[name] = read_scores(run / f"seed-{name}" / "test_scores.json").videos
             probes[arm].append(linear_probe(FeatureSet.open(features), catalogue))
