@@ -6,7 +6,9 @@ nothing about order has to be saved, and one process or four see the same items 
 
 from __future__ import annotations
 
+import atexit
 import math
+import multiprocessing
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -282,8 +284,26 @@ def _start_worker(_worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+@lru_cache(maxsize=1)
+def _end_workers_at_exit() -> None:
+    """Reading processes that still wait when the interpreter ends would wait for ever.
+
+    multiprocessing ends them by SIGTERM, which they ignore, and then waits for them. It happens when the loader's
+    iterator is part of a reference cycle that nobody collected. This runs before multiprocessing's own exit function,
+    because it is registered after it.
+    """
+
+    def end() -> None:
+        for child in multiprocessing.active_children():
+            if child.daemon:
+                child.kill()
+
+    atexit.register(end)
+
+
 def load_batches(dataset: Dataset[Batch], keys: Sequence[Any], workers: int, pin_memory: bool) -> Iterator[Batch]:
     """Batches by key, in the keys' order, read ahead by `workers` processes (0: in this one)."""
+    _end_workers_at_exit()
     loader: DataLoader[Batch] = DataLoader(
         dataset,
         sampler=keys,
