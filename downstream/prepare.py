@@ -95,10 +95,7 @@ def split_training(training: Catalogue, config: FinetuneConfig) -> tuple[Catalog
                 f"one of the {len(training)} training videos is {what}; each class needs at least two, one to train on "
                 "and one held out to select the detector: add some"
             )
-    by = config.held_out_by
-    if by == "auto":
-        by = "group" if len({video.group for video in training if video.group}) > 1 else "video"
-    train, held_out = split_held_out(training, config.held_out_fraction, config.split_seed, by=by)
+    train, held_out = split_held_out(training, config.held_out_fraction, config.split_seed, by=config.held_out_by)
     for what, part in (("left for training", train), ("held out", held_out)):
         if len({video.label for video in part}) < 2:
             raise UserError(

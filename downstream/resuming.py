@@ -19,7 +19,7 @@ from downstream.features.store import read_manifest
 from downstream.prepare import Prepared
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json
-from pretrain.run_folder import as_json, state_to_resume
+from pretrain.run_folder import changed_settings, state_to_resume
 
 try:
     import fcntl
@@ -55,15 +55,11 @@ def _refuse_other_settings(config: FinetuneConfig, folder: Path) -> None:
     file = config.output / "config.json"
     if not file.exists():
         return
-    before, now = read_saved(file), as_json(config)
-    changed = [
-        f"{key}: was {before.get(key)!r}, is {now.get(key)!r}"
-        for key in sorted({*before, *now} - FREE_TO_CHANGE)
-        if before.get(key) != now.get(key)
-    ]
+    changed = changed_settings(read_saved(file), config, FREE_TO_CHANGE)
     if changed:
+        listed = problem_list([f"{key}: {text}" for key, text in changed.items()])
         raise UserError(
-            f"cannot go on with {folder}: these settings differ from those in {file}:\n{problem_list(changed)}\n"
+            f"cannot go on with {folder}: these settings differ from those in {file}:\n{listed}\n"
             "Set them back, or start a new run with another --output"
         )
 

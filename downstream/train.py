@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
@@ -26,6 +25,7 @@ from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json
 from pretrain.run_folder import as_json
 from pretrain.schedule import lr_at
+from pretrain.seeding import seed_step
 from pretrain.stopping import StopRequest
 from pretrain.tracking import JsonLinesTracker, clock
 
@@ -108,9 +108,7 @@ class SeedRun:
     def _one_step(self, step: int) -> dict[str, Tensor]:
         """Forward, backward, optimiser. Returns the loss and its parts, detached."""
         config, accelerator = self.config, self.accelerator
-        # dropout draws from the global generator: a function of seed, step and process, like all else
-        state = np.random.SeedSequence([self.seed, step, accelerator.process_index]).generate_state(1, np.uint64)
-        torch.manual_seed(int(state[0]))
+        seed_step(self.seed, step, accelerator.process_index)
         lr = lr_at(
             step,
             peak=config.optim.lr,

@@ -50,10 +50,7 @@ def split_catalogue(config: PretrainConfig) -> Split:
     catalogue = open_training_catalogue(config.catalogue)
     bad = set(read_quarantine(config.data.quarantine)) if config.data.quarantine else set()
     kept = catalogue.without(bad)
-    by = config.data.held_out_by
-    if by == "auto":
-        by = "group" if len({video.group for video in kept if video.group}) > 1 else "video"
-    train, held_out = split_held_out(kept, config.data.held_out_fraction, config.seed, by=by)
+    train, held_out = split_held_out(kept, config.data.held_out_fraction, config.seed, by=config.data.held_out_by)
     return train, held_out, len(catalogue) - len(kept)
 
 

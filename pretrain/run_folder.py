@@ -37,18 +37,24 @@ def state_to_resume(config: Any, output: Path, resume: bool, free_to_change: set
     state = newest_state(folder)
     if state is None:
         return None
-    before, now = read_meta(state)["config"], as_json(config)
-    changed = [
-        f"{key}: was {before.get(key)!r}, is {now.get(key)!r}"
-        for key in sorted({*before, *now} - free_to_change)
-        if before.get(key) != now.get(key)
-    ]
+    changed = changed_settings(read_meta(state)["config"], config, free_to_change)
     if changed:
+        listed = problem_list([f"{key}: {text}" for key, text in changed.items()])
         raise UserError(
-            f"cannot go on with {output}: these settings differ from the run's own:\n{problem_list(changed)}\n"
+            f"cannot go on with {output}: these settings differ from the run's own:\n{listed}\n"
             "Set them back, or start a new run with another --output"
         )
     return state
+
+
+def changed_settings(before: dict[str, Any], config: Any, free_to_change: set[str]) -> dict[str, str]:
+    """`was ..., is ...` of every setting, but those free to change, in which `config` differs from a saved one."""
+    now = as_json(config)
+    return {
+        key: f"was {before.get(key)!r}, is {now.get(key)!r}"
+        for key in sorted({*before, *now} - free_to_change)
+        if before.get(key) != now.get(key)
+    }
 
 
 def as_json(config: Any) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType, gather_object
@@ -30,6 +29,7 @@ from pretrain.model import PretextModel, objective
 from pretrain.prepare import Split, clip_geometry, enlarged, prepare_videos, split_catalogue, window_reader
 from pretrain.run_folder import as_json, check_before_start
 from pretrain.schedule import lr_at
+from pretrain.seeding import seed_step
 from pretrain.stopping import StopRequest
 from pretrain.tracking import JsonLinesTracker, clock, plot_curves, progress_line, validation_table
 from pretrain.validate import device_clips, held_out_accuracy
@@ -155,9 +155,7 @@ class Run:
     def _one_step(self, step: int, batches: Any, meter: Meter) -> tuple[float, Tensor]:
         """Forward and backward over the step's rounds, then the optimiser. Returns learning rate and gradient norm."""
         config, accelerator = self.config, self.accelerator
-        # dropout and stochastic depth draw from the global generator: a function of step and process, like all else
-        state = np.random.SeedSequence([config.seed, step, accelerator.process_index]).generate_state(1, np.uint64)
-        torch.manual_seed(int(state[0]))
+        seed_step(config.seed, step, accelerator.process_index)
         lr = lr_at(
             step,
             peak=config.optim.lr,

@@ -23,7 +23,7 @@ from downstream.ablation.config import (
 from downstream.config import FREE_TO_CHANGE, FinetuneConfig
 from pretrain.cli import parse
 from pretrain.errors import UserError, problem_list
-from pretrain.run_folder import as_json
+from pretrain.run_folder import as_json, changed_settings
 
 FIXED = (
     "catalogue.",
@@ -164,12 +164,9 @@ def refuse_other_settings(cells: Sequence[Cell]) -> None:
         file = cell.config.output / "config.json"
         if not file.exists() or not any(cell.config.output.glob("seed-*/log.jsonl")):
             continue
-        before, now = json.loads(file.read_text(encoding="utf-8")), as_json(cell.config)
-        problems += [
-            f"{cell.name}: {key} was {before.get(key)!r}, is {now.get(key)!r}"
-            for key in sorted({*before, *now} - FREE_TO_CHANGE)
-            if before.get(key) != now.get(key)
-        ]
+        before = json.loads(file.read_text(encoding="utf-8"))
+        changed = changed_settings(before, cell.config, FREE_TO_CHANGE)
+        problems += [f"{cell.name}: {key} {text}" for key, text in changed.items()]
     if problems:
         raise UserError(
             f"these cells were begun with other settings:\n{problem_list(problems)}\n"

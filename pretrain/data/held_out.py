@@ -16,12 +16,15 @@ def split_held_out(catalogue: Catalogue, fraction: float, seed: int, by: str = "
     """(train, held out): about `fraction` of the videos of each label, by whole groups or by single videos.
 
     by="group": no group is on both sides; a video without a group is one of its own. by="video": groups are ignored.
+    by="auto": by group where the catalogue knows two or more, otherwise by video.
     The choice is a function of seed, names, groups and labels: the same for any order of the catalogue, on any machine.
     Each side has at least one video, and of every label that is in two units or more about its share.
     UserError: fraction outside (0, 1), no groups at all to go by, or everything in one group.
     """
     if not 0 < fraction < 1:
         raise UserError(f"held-out fraction {fraction} is not between 0 and 1; 0.1 holds out a tenth")
+    if by == "auto":
+        by = "group" if len({video.group for video in catalogue if video.group}) > 1 else "video"
     units = _units(catalogue, by)
     index_of = {unit: index for index, unit in enumerate(dict.fromkeys(units))}
     if len(index_of) < 2:
