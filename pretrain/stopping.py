@@ -34,8 +34,10 @@ class StopRequest:
         number = torch.tensor(float(self._number), device=self._device)
         if accelerator.num_processes > 1:
             number = accelerator.gather(number.view(1)).max()
-        self._number = int(number)
-        return self._number
+        agreed = int(number)
+        if agreed:  # else leave it: a signal that came meanwhile counts at the next step
+            self._number = agreed
+        return agreed
 
     def _remember(self, number: int, _frame: FrameType | None) -> None:
         if os.getpid() != self._process:  # a reading worker forked from us: it leaves when we do
