@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pretrain.data.catalogue import Catalogue, Video
+from pretrain.data.catalogue import Catalogue
+from pretrain.data.catalogues.disk import video_name
 from pretrain.errors import UserError, problem_list
 
 
@@ -91,19 +92,28 @@ def _targets(counts: NDArray[np.int64], fraction: float) -> list[float]:
 
 
 def refuse_overlap(training: Catalogue, scored: Catalogue) -> None:
-    """UserError naming every video that is in both, whatever its split there says.
+    """UserError naming every video that is in both, whatever its split there says (`refuse_overlap_names`)."""
+    refuse_overlap_names([video.name for video in training], scored, training.source)
+
+
+def refuse_overlap_names(
+    trained_on: Collection[str], scored: Catalogue, training: str = "the training list of the detector"
+) -> None:
+    """UserError if a detector trained on videos of these names would be scored on one of them.
 
     The abnormal test videos of UCF-Crime2Local are in UCF-Crime's training list, for one. Names are compared without
-    the `_x264` that some lists of UCF-Crime leave out.
+    a video file's suffix and without the `_x264` that some lists of UCF-Crime leave out. `training` says in the message
+    where the names are from.
     """
-    trained_on = set(_bare_names(training))
-    both = [video.name for video in scored if video.name.removesuffix("_x264") in trained_on]
+    known = {_bare_name(name) for name in trained_on}
+    both = [video.name for video in scored if _bare_name(video.name) in known]
     if both:
         raise UserError(
-            f"{len(both)} video(s) of {scored.source} would be trained on ({training.source});"
-            f" leave them out of training:\n{problem_list(both)}"
+            f"{len(both)} of the {len(scored)} video(s) to be scored ({scored.source}) are trained on ({training});"
+            f" take them out of the training list and train again:\n{problem_list(both, limit=10)}"
         )
 
 
-def _bare_names(videos: Iterable[Video]) -> Iterable[str]:
-    return (video.name.removesuffix("_x264") for video in videos)
+def _bare_name(name: str) -> str:
+    """`Arrest003_x264.mp4`, `Arrest003_x264` and `Arrest003` are one video. Folders stay: they may be part of it."""
+    return video_name(name).removesuffix("_x264")

@@ -94,7 +94,8 @@ def write_ucf_crime(folder: Path, videos: Sequence[FilmedVideo]) -> None:
 def write_ucf_crime2local(folder: Path, videos: Sequence[FilmedVideo]) -> None:
     """The two split lists, and a VATIC file per abnormal video: one line a frame and track, frames counted from 0.
 
-    `track xmin ymin xmax ymax frame lost occluded generated "label"`; while a track is out of sight, lost = 1.
+    `track xmin ymin xmax ymax frame lost occluded generated "label"`; while a track is out of sight, lost = 1. Every
+    track has lines from the video's first frame on, as VATIC writes them: so the file shows that it counts from 0.
     """
     for split in ("train", "test"):
         names = [video.planned.name for video in videos if video.planned.split == split]
@@ -112,7 +113,7 @@ def _vatic_lines(video: FilmedVideo) -> list[str]:
     lines = []
     for track, boxes in sorted(tracks.items()):
         last = boxes[min(boxes)]
-        for frame in range(min(boxes), max(boxes) + 1):
+        for frame in range(max(boxes) + 1):
             lost = int(frame not in boxes)
             last = boxes.get(frame, last)
             lines.append(

@@ -16,13 +16,15 @@ from av.video.frame import PictureType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pretrain.data.catalogues.problems import Problems
+from pretrain.data.catalogues.ucf_crime2local import read_boxes
 from pretrain.errors import UserError
 from scripts.demo_world import build, effects
 from scripts.demo_world.build import build_demo_set
 from scripts.demo_world.cameras import CLOCK_ROWS, FPS, HEIGHT, WIDTH, make_camera
 from scripts.demo_world.clock import clock_strip
 from scripts.demo_world.events import ANOMALIES
-from scripts.demo_world.ground_truth import FilmedVideo, two_spans
+from scripts.demo_world.ground_truth import FilmedVideo, two_spans, write_ucf_crime2local
 from scripts.demo_world.plan import PlannedVideo, make_plan
 from scripts.demo_world.poses import joints, run, walk
 from scripts.demo_world.render import Filming, blend, build_set
@@ -111,6 +113,27 @@ def test_the_three_forms_agree(small_set: Path) -> None:
             assert {row[9] for row in rows} == {f'"{entry["class_name"]}"'}
     ids = [(folder / "ucf_crime2local" / f"{split}_split_AD.txt").read_text().split() for split in ("Train", "Test")]
     assert sorted(ids[0] + ids[1]) == sorted(truth)
+
+
+def test_box_files_show_the_number_of_their_first_frame(tmp_path: Path) -> None:
+    """VATIC's lost lines begin at the video's first frame; so the same boxes come out whichever number it has."""
+    planned = PlannedVideo("Fall_camera00_000", 0, 0, "Fall", "train", 400)
+    boxes = {7: ((1, 2, 30, 40, 0),), 8: ((2, 3, 31, 41, 0), (5, 5, 9, 9, 1)), 11: ((3, 4, 32, 42, 0),)}
+    filmed = FilmedVideo(planned, tuple(Anomaly(frame, found) for frame, found in boxes.items()))
+    write_ucf_crime2local(tmp_path, [filmed])
+    path = tmp_path / "Fall_camera00_000.txt"
+    rows = [line.split() for line in path.read_text().splitlines()]
+    assert [(row[0], int(row[5]), row[6]) for row in rows] == [
+        *[("0", frame, str(int(frame not in (7, 8, 11)))) for frame in range(12)],
+        *[("1", frame, str(int(frame != 8))) for frame in range(9)],
+    ]
+    read = [read_boxes(path, Problems("demo"))]
+    path.write_text("".join(" ".join([*row[:5], str(int(row[5]) + 1), *row[6:]]) + "\n" for row in rows))
+    read.append(read_boxes(path, Problems("demo")))
+    assert [(box.frame, box.x1, box.y1, box.x2, box.y2, box.track) for box in read[0]] == [
+        (frame, *box) for frame, found in boxes.items() for box in found
+    ]
+    assert read[0] == read[1]
 
 
 def test_two_spans_closes_the_smallest_gaps() -> None:

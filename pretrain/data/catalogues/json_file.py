@@ -3,9 +3,11 @@
     {"format": "anomaly-pretext/ground-truth/1",
      "videos": {NAME: {"path": ..., "label": 0 | 1 | null, "split": "train" | "test", "class_name": ..., "group": ...,
                        "num_frames": ..., "fps": ..., "spans": [[start, end), ...],
-                       "boxes": [[frame, x1, y1, x2, y2, track], ...]}}}
+                       "boxes": [[frame, x1, y1, x2, y2, track], ...], "width": ..., "height": ...}}}
 
-Only `path` is required. Frames count from 0, `end`, `x2` and `y2` are exclusive, boxes are in pixels.
+Only `path` is required. Frames count from 0, `end`, `x2` and `y2` are exclusive, boxes are in pixels and, where `width`
+and `height` stand, within them. Spans and boxes must agree: every box lies in a span. Where there are boxes and no
+spans, the frames with boxes are the spans.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pretrain.data.catalogue import SPLITS, Box, Catalogue, CatalogueConfig, Video, merge_spans
+from pretrain.data.catalogues.boxes import fit_corners, in_spans
 from pretrain.data.catalogues.disk import check_listed
 from pretrain.data.catalogues.lists import read_text
 from pretrain.data.catalogues.problems import Problems
@@ -25,7 +28,7 @@ from pretrain.data.catalogues.spans import is_number, length_problems, span_prob
 from pretrain.errors import UserError, nearest
 
 FORMAT = "anomaly-pretext/ground-truth/1"
-KEYS = ("path", "label", "split", "class_name", "group", "num_frames", "fps", "spans", "boxes")
+KEYS = ("path", "label", "split", "class_name", "group", "num_frames", "fps", "spans", "boxes", "width", "height")
 _KEY_SET = frozenset(KEYS)
 
 
@@ -55,20 +58,27 @@ def open_json(config: CatalogueConfig) -> Catalogue:
     return Catalogue(videos, str(path))
 
 
-def _entries(path: Path, problems: Problems) -> dict[str, Any]:
-    """The file's `videos`; a name that stands twice is a problem (plain JSON readers keep the last in silence)."""
+def read_json(path: Path, problems: Problems) -> Any:
+    """The file's content; UserError if it is no JSON. A key that stands twice in one object is a problem: plain JSON
+    readers keep the last in silence."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(pairs)
         if len(result) < len(pairs):
             repeated = sorted(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-            problems.add(f"standing twice in one object: {', '.join(map(repr, repeated))}; keep one")
+            named = ", ".join(map(repr, repeated))
+            problems.add(f"{path.name}: standing twice in one object: {named}; keep one")
         return result
 
     try:
-        content = json.loads(read_text(path), object_pairs_hook=unique)
+        return json.loads(read_text(path), object_pairs_hook=unique)
     except (json.JSONDecodeError, RecursionError) as error:
         raise UserError(f"{path} is not JSON ({error}); write it again") from error
+
+
+def _entries(path: Path, problems: Problems) -> dict[str, Any]:
+    """The file's `videos`."""
+    content = read_json(path, problems)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else type(content).__name__
         raise UserError(f"{path} has the format {found!r}, not '{FORMAT}'; a CSV list opens with kind csv")
@@ -98,26 +108,50 @@ def _entry_problems(entry: Any) -> list[str]:
     bad_length = length_problems(frames, entry.get("fps"))
     if bad_length:
         return wrong + bad_length
+    bad_spans = []
     if entry.get("spans") not in (None, []):
-        wrong += span_problems(entry["spans"], frames, entry.get("label"))
+        bad_spans = span_problems(entry["spans"], frames, entry.get("label"))
+    wrong += bad_spans + _size_problems(entry)
     if entry.get("boxes") not in (None, []):
-        wrong += _box_problems(entry, frames)
+        bad_boxes = _box_problems(entry, frames)
+        wrong += bad_boxes or ([] if bad_spans else _disagreements(entry))
     return wrong
 
 
+def _size_problems(entry: dict[str, Any]) -> list[str]:
+    size = entry.get("width"), entry.get("height")
+    if size == (None, None) or all(type(value) is int and value > 0 for value in size):
+        return []
+    return [f"width {size[0]!r} and height {size[1]!r} are not two whole numbers above 0 (or neither)"]
+
+
 def _box_problems(entry: dict[str, Any], num_frames: int | None) -> list[str]:
+    """What is wrong with single boxes."""
     boxes, last = entry["boxes"], math.inf if num_frames is None else num_frames
     if not isinstance(boxes, list):
         return ["'boxes' is not a list"]
+    size = (entry["width"], entry["height"]) if entry.get("width") and not _size_problems(entry) else None
     wrong = []
     for box in boxes:
         if not (isinstance(box, list) and len(box) == 6 and all(is_number(value) for value in box)):
             wrong.append(f"box {box!r} is not [frame, x1, y1, x2, y2, track]")
         elif type(box[0]) is not int or type(box[5]) is not int or not 0 <= box[0] < last:
             wrong.append(f"box {box}: frame and track must be whole numbers, 0 <= frame < {last}")
-        elif not (0 <= box[1] < box[3] and 0 <= box[2] < box[4]):
-            wrong.append(f"box {box} is not within 0 <= x1 < x2 and 0 <= y1 < y2")
+        elif isinstance(fitted := fit_corners((box[1], box[2], box[3], box[4]), size, slack=0), str):
+            wrong.append(f"box {box} {fitted}")
     return wrong
+
+
+def _disagreements(entry: dict[str, Any]) -> list[str]:
+    """Boxes against label and spans, each of which is right in itself."""
+    boxes = entry["boxes"]
+    if entry.get("label") == 0:
+        return [f"label 0 (normal), yet it has {len(boxes)} box(es)"]
+    spans = merge_spans((start, end) for start, end in entry.get("spans") or ())
+    outside = [box for box in boxes if not in_spans(box[0], spans)] if spans else []
+    if not outside:
+        return []
+    return [f"{len(outside)} box(es) in frames outside of its spans, first {outside[0]}; add the frames or drop them"]
 
 
 def _is_label(value: Any) -> bool:
@@ -125,6 +159,8 @@ def _is_label(value: Any) -> bool:
 
 
 def _video(name: str, entry: dict[str, Any], root: str) -> Video:
+    boxes = tuple(Box(*box) for box in entry.get("boxes") or ())
+    spans = entry.get("spans") or [(box.frame, box.frame + 1) for box in boxes]
     return Video(
         name=name,
         path=os.path.join(root, entry["path"]),
@@ -132,8 +168,8 @@ def _video(name: str, entry: dict[str, Any], root: str) -> Video:
         split=entry.get("split", "train"),
         class_name=entry.get("class_name"),
         group=entry.get("group"),
-        spans=merge_spans((start, end) for start, end in entry.get("spans") or ()),
-        boxes=tuple(Box(*box) for box in entry.get("boxes") or ()),
+        spans=merge_spans((start, end) for start, end in spans),
+        boxes=boxes,
         num_frames=entry.get("num_frames"),
         fps=entry.get("fps"),
     )

@@ -10,19 +10,26 @@ Frames count from 1 and the end frame is INSIDE: `165 240` is the half-open span
 the authors' own evaluation reads it (MATLAB, `GT(start:end) = 1` after `start = max(start, 1)`). Peers that write
 `gt[165:240] = 1` lose one frame at the front of every anomaly. Ends may lie one beyond the last frame (they do for
 Explosion033 and Shooting015): whoever knows the frame count cuts them there, as the authors' evaluation does.
+
+`test_boxes.json` and `test_num_frames.json` beside the annotation are read where they are (`ucf_crime_boxes`).
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video, merge_spans
+from pretrain.data.catalogue import Box, Catalogue, CatalogueConfig, Video, merge_spans
 from pretrain.data.catalogues.disk import Places, places, video_name
 from pretrain.data.catalogues.lists import find_list, integers, numbered_lines, unique_lines
 from pretrain.data.catalogues.problems import Problems
+from pretrain.data.catalogues.ucf_crime_boxes import BOX_FILE, LENGTH_FILE, read_num_frames, read_test_boxes
+
+logger = logging.getLogger(__name__)
 
 TRAIN_LIST = "Anomaly_Train.txt"
 TEST_LISTS = ("Temporal_Anomaly_Annotation_for_Testing_Videos.txt", "Temporal_Anomaly_Annotation.txt")
@@ -43,7 +50,7 @@ def open_ucf_crime(config: CatalogueConfig) -> Catalogue:
     """1610 training and 290 test videos, found by name anywhere under the root (in class folders or flat).
 
     UserError lists at once: list files that are not there, malformed lines, videos that are missing, ambiguous, listed
-    twice, or in both lists.
+    twice, or in both lists, and every box that cannot be.
     """
     source = f"UCF-Crime in {config.root}"
     problems = Problems(source, config.allow_missing)
@@ -53,17 +60,50 @@ def open_ucf_crime(config: CatalogueConfig) -> Catalogue:
         problems.stop_if_any()
         raise AssertionError("a list that was not found is a problem")
     files = places(config)
-    test = read_annotations(test_list, problems)
+    test = _with_lengths(read_annotations(test_list, problems), read_num_frames(test_list.parent, problems), problems)
+    boxes = _boxes(test_list.parent, test, problems)
     videos = _train_videos(train_list, {item.name for item in test.values()}, files, problems)
     for where, item in test.items():
         folder = _NORMAL_FOLDERS["test"] if item.class_name == "Normal" else item.class_name
         path = files.locate(item.name, where, problems, folder)
         if path is not None:
-            label = int(item.class_name != "Normal")
-            spans = item.spans
-            videos.append(Video(item.name, path, label, "test", item.class_name, None, spans, (), item.num_frames))
+            label, found = int(item.class_name != "Normal"), boxes.get(item.name, ())
+            videos.append(
+                Video(item.name, path, label, "test", item.class_name, None, item.spans, found, item.num_frames)
+            )
     problems.stop_if_any()
     return Catalogue(videos, source)
+
+
+def _with_lengths(
+    annotations: dict[str, Annotation], lengths: Mapping[str, int], problems: Problems
+) -> dict[str, Annotation]:
+    """The annotations with the frame counts of `test_num_frames.json`.
+
+    Ends beyond the last frame stay: doctor and evaluation name the videos, and evaluation cuts them.
+    """
+    known = {}
+    for where, item in annotations.items():
+        count = lengths.get(item.name, item.num_frames)
+        if count is not None:
+            for start, _ in item.spans:
+                if start >= count:
+                    text = f"start {start + 1} lies beyond its {count} frames ({LENGTH_FILE})"
+                    problems.add(f"{where}: '{item.name}': {text}")
+            item = replace(item, num_frames=count)
+        known[where] = item
+    return known
+
+
+def _boxes(folder: Path, test: Mapping[str, Annotation], problems: Problems) -> dict[str, tuple[Box, ...]]:
+    """The boxes of `test_boxes.json`; abnormal test videos that it leaves out are counted in the log."""
+    spans = {item.name: item.spans for item in test.values()}
+    lengths = {item.name: item.num_frames for item in test.values() if item.num_frames is not None}
+    boxes = read_test_boxes(folder, spans, lengths, problems)
+    without = sorted(name for name, where in spans.items() if where and not boxes.get(name))
+    if boxes and without:
+        logger.warning("%s: no boxes of %d abnormal test video(s): %s", BOX_FILE, len(without), ", ".join(without))
+    return boxes
 
 
 def class_from_name(name: str) -> str:

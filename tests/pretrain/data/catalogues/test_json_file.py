@@ -5,10 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pretrain.data.catalogue import Box, CatalogueConfig, Video
 from pretrain.data.catalogues.json_file import open_json
 from pretrain.errors import UserError
+from tests.pretrain.data.catalogues.conftest import make_json
 
 
 def test_every_field_is_read(make: Callable[[str], Path]) -> None:
@@ -35,7 +38,15 @@ BAD = {
     "label 0 (normal), yet it has anomalous spans": {"label": 0},
     "is not [frame, x1, y1, x2, y2, track]": {"boxes": [[1, 2, 3]]},
     "0 <= frame < 100": {"boxes": [[100, 0, 0, 1, 1, 0]]},
-    "is not within 0 <= x1 < x2": {"boxes": [[0, 5, 0, 5, 1, 0]]},
+    "box [0, 5, 0, 5, 1, 0] is reversed or empty; it needs x1 < x2 and y1 < y2": {"boxes": [[0, 5, 0, 5, 1, 0]]},
+    "box [1, -1, 0, 5, 1, 0] is not within the picture (0 <= x, 0 <= y)": {"boxes": [[1, -1, 0, 5, 1, 0]]},
+    "is not within the picture (0 <= x <= 8, 0 <= y <= 6)": {"boxes": [[1, 0, 0, 8, 6.5, 0]], "width": 8, "height": 6},
+    "width 8 and height None are not two whole numbers above 0": {"width": 8},
+    "width 8 and height 0 are not two": {"width": 8, "height": 0},
+    "label 0 (normal), yet it has 2 box(es)": {"label": 0, "spans": [], "boxes": [[1, 0, 0, 5, 1, 0]] * 2},
+    "1 box(es) in frames outside of its spans, first [2, 0, 0, 5, 1, 0]; add the frames": {
+        "boxes": [[1, 0, 0, 5, 1, 0], [2, 0, 0, 5, 1, 0]]
+    },
 }
 
 
@@ -78,6 +89,29 @@ def test_overlapping_spans_are_merged(make: Callable[[str], Path]) -> None:
     root = make("json")
     path = root / "annotations" / "ground_truth.json"
     content = json.loads(path.read_text())
-    content["videos"]["a"]["spans"] = [[30, 40], [0, 5], [5, 9], [35, 60]]
+    content["videos"]["a"]["spans"] = [[30, 40], [0, 5], [5, 11], [35, 60]]
     path.write_text(json.dumps(content))
-    assert open_json(CatalogueConfig(kind="json", root=root))[0].spans == ((0, 9), (30, 60))
+    assert open_json(CatalogueConfig(kind="json", root=root))[0].spans == ((0, 11), (30, 60))
+
+
+@given(
+    spans=st.lists(st.tuples(st.integers(0, 50), st.integers(1, 9)), min_size=1, max_size=4), frame=st.integers(0, 60)
+)
+def test_a_box_must_lie_in_a_span(
+    tmp_path_factory: pytest.TempPathFactory, spans: list[tuple[int, int]], frame: int
+) -> None:
+    path = tmp_path_factory.mktemp("truth") / "truth.json"
+    entry = {"path": "a", "label": 1, "spans": [[s, s + n] for s, n in spans], "boxes": [[frame, 0, 0, 8, 6, 0]]}
+    path.write_text(json.dumps({"format": "anomaly-pretext/ground-truth/1", "videos": {"a": entry}}))
+    config = CatalogueConfig(kind="json", root=path.parent, annotations=path, check_files=False)
+    if any(start <= frame < start + length for start, length in spans):
+        assert open_json(config)[0].boxes == (Box(frame, 0, 0, 8, 6, 0),)
+    else:
+        with pytest.raises(UserError, match="outside of its spans"):
+            open_json(config)
+
+
+@pytest.mark.parametrize("spans", [[], None])
+def test_boxes_without_spans_make_the_spans(spans: object, tmp_path: Path) -> None:
+    make_json(tmp_path, spans=spans, boxes=[[f, 0, 0, 8, 6, 0] for f in (4, 7, 3, 3)], width=8, height=6)
+    assert open_json(CatalogueConfig(kind="json", root=tmp_path))[0].spans == ((3, 5), (7, 8))
