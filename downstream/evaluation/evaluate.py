@@ -10,7 +10,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,7 +142,7 @@ def evaluate_seeds(
         method=method,
         seeds=tuple(scores),
         settings=settings,
-        measures={name: _measure(table, settings) for name, table in stacked.items()},
+        measures={name: measure_of(table, settings) for name, table in stacked.items()},
         videos=tuple(entry.videos for entry in aligned.values()),
         notes=(
             *(f"'{name}' could not be scored and is left out: {reason}" for name, reason in left_out.items()),
@@ -152,7 +152,7 @@ def evaluate_seeds(
     )
 
 
-def _measure(table: NDArray[np.float64], settings: EvaluationSettings) -> Measure:
+def measure_of(table: NDArray[np.float64], settings: EvaluationSettings) -> Measure:
     """`table`: (seeds, 1 + resamples), the value itself first."""
     per_seed = table[:, 0]
     return Measure(
@@ -185,7 +185,25 @@ class Difference:
 def compare(first: Evaluation, second: Evaluation) -> dict[str, Difference]:
     """Metric -> `second` less `first`, on the same draws of the same videos. UserError where those differ."""
     names = [tuple(video.name for video in entry.videos[0]) for entry in (first, second)]
-    if names[0] != names[1] or first.settings != second.settings:
+    return differences(first, second, names[0] == names[1] and first.settings == second.settings)
+
+
+class Evaluated(Protocol):
+    """What can be compared: figures, and their values in the same draws of the same videos."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def measures(self) -> Mapping[str, Measure]: ...
+    @property
+    def samples(self) -> Mapping[str, NDArray[np.float64]]: ...
+    @property
+    def settings(self) -> Any: ...
+
+
+def differences(first: Evaluated, second: Evaluated, alike: bool) -> dict[str, Difference]:
+    """Metric -> `second` less `first`; `alike`: both were evaluated on the same videos and settings. UserError."""
+    if not alike:
         raise UserError(f"'{first.method}' and '{second.method}' were not evaluated on the same videos and settings")
     confidence = first.settings.confidence
     return {

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from downstream.evaluation.score_map import ScoreMap
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_text
 
@@ -39,6 +40,9 @@ class VideoScores:
     """(S,), finite, S >= 1."""
     edges: NDArray[np.int64]
     """(S + 1,): snippet i stands for frames `[edges[i], edges[i + 1])`; begins at 0, strictly increasing."""
+    map: ScoreMap | None = None
+    """Where in the picture, of a detector that scores cells: `scores` are then the highest cell's. Score files leave it
+    out; see `downstream.localisation.map_file`."""
 
     def __post_init__(self) -> None:
         if wrong := problem_of(self.scores, self.edges):

@@ -36,11 +36,11 @@ def evaluation_table(evaluation: Evaluation, metrics: Sequence[str] | None = Non
     rows = [["metric", "value", f"{100 * settings.confidence:g} % interval", "deviation over seeds"]]
     for name in metrics or evaluation.measures:
         measure = evaluation.measures[name]
-        deviation = "" if measure.deviation is None else _figure(name, measure.deviation)
-        rows.append([title_of(name), _figure(name, measure.value), _interval(name, measure.interval), deviation])
+        deviation = "" if measure.deviation is None else figure(name, measure.deviation)
+        rows.append([title_of(name), figure(name, measure.value), interval_words(name, measure.interval), deviation])
     notes = [f"note: {note}" for note in evaluation.notes[:10]]
     notes += [f"note: and {len(evaluation.notes) - 10} more, in evaluation.json"] * (len(evaluation.notes) > 10)
-    return "\n".join([*head, *_aligned(rows), *notes])
+    return "\n".join([*head, *aligned(rows), *notes])
 
 
 def comparison_table(
@@ -52,9 +52,9 @@ def comparison_table(
         if name in metrics if metrics is not None else not name.startswith("class_auc"):
             sign = "+" if entry.value > 0 else ""
             clear = "*" if entry.clear else ""
-            rows.append([title_of(name), sign + _figure(name, entry.value), _interval(name, entry.interval), clear])
+            rows.append([title_of(name), sign + figure(name, entry.value), interval_words(name, entry.interval), clear])
     head = f"{second} less {first}, paired over videos (* the interval leaves zero out)"
-    return "\n".join([head, *_aligned(rows)])
+    return "\n".join([head, *aligned(rows)])
 
 
 def markdown(evaluations: Sequence[Evaluation], metrics: Sequence[str] = SUMMARY) -> str:
@@ -108,33 +108,33 @@ def _share(part: int, whole: int) -> float:
 def _method_rows(evaluations: Sequence[Evaluation], metrics: Sequence[str], plus_minus: str) -> Rows:
     rows = [["method", "seeds", *map(title_of, metrics)]]
     for entry in evaluations:
-        cells = [_cell(name, entry.measures.get(name), plus_minus) for name in metrics]
+        cells = [cell_of(name, entry.measures.get(name), plus_minus) for name in metrics]
         rows.append([entry.method, str(len(entry.seeds)), *cells])
     return rows
 
 
-def _cell(name: str, measure: Measure | None, plus_minus: str) -> str:
+def cell_of(name: str, measure: Measure | None, plus_minus: str) -> str:
     if measure is None or math.isnan(measure.value):
         return "-"
-    text = _figure(name, measure.value)
+    text = figure(name, measure.value)
     if measure.interval is not None:
-        text += f" [{_figure(name, measure.interval.low)}, {_figure(name, measure.interval.high)}]"
-    return text if measure.deviation is None else f"{text}{plus_minus}{_figure(name, measure.deviation)}"
+        text += f" [{figure(name, measure.interval.low)}, {figure(name, measure.interval.high)}]"
+    return text if measure.deviation is None else f"{text}{plus_minus}{figure(name, measure.deviation)}"
 
 
-def _figure(name: str, value: float) -> str:
+def figure(name: str, value: float) -> str:
     if math.isnan(value):
         return "-"
     return f"{value:.1f}" if name.endswith("per_hour") else f"{value:.3f}"
 
 
-def _interval(name: str, bounds: tuple[float, float] | None) -> str:
+def interval_words(name: str, bounds: tuple[float, float] | None) -> str:
     if bounds is None or math.isnan(bounds[0]):
         return ""
-    return f"{_figure(name, bounds[0])} to {_figure(name, bounds[1])}"
+    return f"{figure(name, bounds[0])} to {figure(name, bounds[1])}"
 
 
-def _aligned(rows: Rows) -> list[str]:
+def aligned(rows: Rows) -> list[str]:
     """The first column to the left, the others to the right."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     lines = []

@@ -10,6 +10,7 @@ exactly. Average precision is no such sum; there a draw costs one cumulative sum
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +29,9 @@ def weighted_metrics(videos: Sequence[LabelledVideo], settings: EvaluationSettin
     wins = pair_wins(videos)
     abnormal = np.array([video.label == 1 for video in videos])
     values = {
-        "frame_auc": _auc(wins, videos, weights, weights),
+        "frame_auc": weighted_auc(wins, videos, weights, weights),
         **_precision("frame", videos, settings, weights),
-        "abnormal_auc": _auc(wins, videos, weights * abnormal, weights * abnormal),
+        "abnormal_auc": weighted_auc(wins, videos, weights * abnormal, weights * abnormal),
         **_precision("abnormal", [v for v in videos if v.label == 1], None, weights[:, abnormal]),
         "per_video_auc": _per_video_auc(wins, videos, weights),
         "video_auc": _video_auc(videos, abnormal, weights),
@@ -39,7 +40,7 @@ def weighted_metrics(videos: Sequence[LabelledVideo], settings: EvaluationSettin
     }
     for name in classes_of(videos):
         mine = np.array([name in classes_of([video]) for video in videos])
-        values[f"class_auc/{name}"] = _auc(wins, videos, weights * mine, weights * (mine | ~abnormal))
+        values[f"class_auc/{name}"] = weighted_auc(wins, videos, weights * mine, weights * (mine | ~abnormal))
     return values
 
 
@@ -48,41 +49,58 @@ def classes_of(videos: Sequence[LabelledVideo]) -> list[str]:
     return sorted({name for v in videos if v.label == 1 and v.class_name for name in v.class_name.split("+")})
 
 
-def pair_wins(videos: Sequence[LabelledVideo]) -> Floats:
-    """(videos, videos): pairs (anomalous frame of u, normal frame of v) in which u's scores higher; ties half."""
+class Counted(Protocol):
+    """What an AUC is of: scores, and how much each stands for of either kind (frames, cells, pixels), all (S,)."""
+
+    @property
+    def scores(self) -> NDArray[Any]: ...
+    @property
+    def positive(self) -> NDArray[Any]: ...
+    @property
+    def negative(self) -> NDArray[Any]: ...
+
+
+def pair_wins(videos: Sequence[Counted]) -> Floats:
+    """(videos, videos): pairs (anomalous frame of u, normal frame of v) in which u's scores higher; ties half.
+
+    Anomalous entries are few: each video's normal ones are sorted, and all anomalous ones find their place among them.
+    """
     scores = np.concatenate([video.scores for video in videos])
-    negative = np.concatenate([video.negative for video in videos])
     first = np.concatenate([[0], np.cumsum([len(video.scores) for video in videos])])
-    _, rank = np.unique(-scores, return_inverse=True)  # 0 is the highest score; equal scores, equal ranks
-    num_ranks = int(rank.max()) + 1
+    _, rank = np.unique(scores, return_inverse=True)  # equal scores, equal ranks
+    positive = np.concatenate([video.positive for video in videos]).astype(np.float64)
+    chosen = np.flatnonzero(positive)
+    owner = np.searchsorted(first, chosen, side="right") - 1
     wins = np.zeros((len(videos), len(videos)))
-    for u, video in enumerate(videos):
-        if video.positive.any():
-            at = np.bincount(rank[first[u] : first[u + 1]], weights=video.positive, minlength=num_ranks)
-            credit = np.cumsum(at) - at / 2
-            wins[u] = np.add.reduceat(credit[rank] * negative, first[:-1])
+    for v, video in enumerate(videos):
+        own = rank[first[v] : first[v + 1]]
+        order = np.argsort(own, kind="stable")
+        before = np.concatenate([[0.0], np.cumsum(np.asarray(video.negative, np.float64)[order])])
+        lower, not_higher = (before[np.searchsorted(own[order], rank[chosen], side=side)] for side in ("left", "right"))
+        beaten = (lower + not_higher) / 2
+        wins[:, v] = np.bincount(owner, weights=positive[chosen] * beaten, minlength=len(videos))
     return wins
 
 
-def _auc(wins: Floats, videos: Sequence[LabelledVideo], rows: Floats, columns: Floats) -> Floats:
+def weighted_auc(wins: Floats, videos: Sequence[Counted], rows: Floats, columns: Floats) -> Floats:
     """Anomalous frames counted by `rows`, normal ones by `columns`, both (draws, videos)."""
     positive = rows @ np.array([video.positive.sum() for video in videos], np.float64)
     negative = columns @ np.array([video.negative.sum() for video in videos], np.float64)
-    return _ratio(((rows @ wins) * columns).sum(axis=1), positive * negative)
+    return ratio(((rows @ wins) * columns).sum(axis=1), positive * negative)
 
 
 def _per_video_auc(wins: Floats, videos: Sequence[LabelledVideo], weights: Floats) -> Floats:
     pairs = np.array([float(video.positive.sum() * video.negative.sum()) for video in videos])
     both = pairs > 0
     own = np.diag(wins)[both] / pairs[both]
-    return _ratio(weights[:, both] @ own, weights[:, both].sum(axis=1))
+    return ratio(weights[:, both] @ own, weights[:, both].sum(axis=1))
 
 
 def _video_auc(videos: Sequence[LabelledVideo], abnormal: NDArray[np.bool_], weights: Floats) -> Floats:
     top = np.array([video.scores.max() for video in videos])
     wins = (top[abnormal, None] > top[~abnormal]) + 0.5 * (top[abnormal, None] == top[~abnormal])
     mine, others = weights[:, abnormal], weights[:, ~abnormal]
-    return _ratio(((mine @ wins) * others).sum(axis=1), mine.sum(axis=1) * others.sum(axis=1))
+    return ratio(((mine @ wins) * others).sum(axis=1), mine.sum(axis=1) * others.sum(axis=1))
 
 
 def _precision(
@@ -153,12 +171,12 @@ def _alarms(videos: Sequence[LabelledVideo], settings: EvaluationSettings, weigh
     weights = weights[:, normal]
     frames = np.array([float(video.frames) for video in chosen])
     over = np.array([float(video.negative[video.scores >= settings.threshold].sum()) for video in chosen])
-    values = {"false_alarm_rate": _ratio(weights @ over, weights @ frames)}
+    values = {"false_alarm_rate": ratio(weights @ over, weights @ frames)}
     fps = [video.fps or settings.fps for video in chosen]
     if chosen and all(fps):
         hours = frames / np.array(fps, np.float64) / 3600
         alarms = np.array([float(len(events_of(video, settings))) for video in chosen])
-        values["false_alarms_per_hour"] = _ratio(weights @ alarms, weights @ hours)
+        values["false_alarms_per_hour"] = ratio(weights @ alarms, weights @ hours)
     return values
 
 
@@ -179,12 +197,12 @@ def _events(videos: Sequence[LabelledVideo], settings: EvaluationSettings, weigh
     for iou in settings.iou:
         matches = [float(count_matches(found, v.spans, iou)) for found, v in zip(events, videos, strict=True)]
         hits = weights @ np.array(matches)
-        values[f"event_f1_iou_{iou:g}"] = _ratio(2 * hits, predicted + annotated)
-        values[f"event_precision_iou_{iou:g}"] = _ratio(hits, predicted)
-        values[f"event_recall_iou_{iou:g}"] = _ratio(hits, annotated)
+        values[f"event_f1_iou_{iou:g}"] = ratio(2 * hits, predicted + annotated)
+        values[f"event_precision_iou_{iou:g}"] = ratio(hits, predicted)
+        values[f"event_recall_iou_{iou:g}"] = ratio(hits, annotated)
     return values
 
 
-def _ratio(over: Floats, under: Floats) -> Floats:
+def ratio(over: Floats, under: Floats) -> Floats:
     """NaN where the denominator is 0."""
     return np.divide(over, under, out=np.full(len(over), np.nan), where=under > 0)

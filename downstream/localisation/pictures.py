@@ -1,0 +1,157 @@
+"""A frame with what was found on it: heat, found boxes with their scores, annotated boxes, and which is which.
+
+Found boxes are solid and light blue, annotated ones dashed and black on white: told apart by line, not by colour alone,
+and both with a dark and a bright part, so that they stand out from any footage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from downstream.evaluation.score_map import ScoreMap
+from downstream.evaluation.scores import VideoScores
+from downstream.localisation.boxes import ScoredBox
+from downstream.localisation.grid import PixelBox
+from downstream.localisation.heat import blend_heat
+from pretrain.data.video import VideoInfo
+from pretrain.errors import UserError, problem_list
+
+FOUND = "#3fd0ff"
+ANNOTATED = "#ffffff"
+DARK = "#101418"
+
+
+def check_fits(
+    video_path: str, info: VideoInfo, scores: VideoScores, boxes: Sequence[Sequence[ScoredBox]], threshold: float
+) -> ScoreMap:
+    """The score map, once it is certain that scores and boxes are of this video; else UserError, all problems at once.
+
+    `boxes`: those of each snippet.
+    """
+    problems = []
+    if scores.map is None:
+        problems.append("there is no score map; draw the scores of a detector that scores cells")
+    elif scores.map.size != (info.width, info.height):
+        found = "x".join(map(str, scores.map.size))
+        problems.append(f"the score map is of {found} pixels, the video of {info.width}x{info.height}")
+    if len(boxes) != len(scores.scores):
+        problems.append(
+            f"boxes of {len(boxes)} snippets, scores of {len(scores.scores)}; give a list for every snippet"
+        )
+    if scores.edges[-2] >= info.num_frames:
+        problems.append(
+            f"the last snippet begins at frame {scores.edges[-2]}, the video has {info.num_frames}: "
+            "these are another video's scores"
+        )
+    if not np.isfinite(threshold):
+        problems.append(f"the threshold is {threshold}; it must be a finite number")
+    if problems or scores.map is None:
+        raise UserError(f"cannot draw '{scores.name}' over {video_path}:\n{problem_list(problems)}")
+    return scores.map
+
+
+def snippet_of(scores: VideoScores, frame: int) -> int:
+    """The snippet that stands for a frame; past the last scored frame, the last one."""
+    return int(min(np.searchsorted(scores.edges, frame, side="right") - 1, len(scores.scores) - 1))
+
+
+def draw_frame(
+    frame: NDArray[np.uint8],
+    heat: NDArray[np.float32] | None,
+    seen: tuple[float, float, float, float] | None,
+    found: Sequence[ScoredBox],
+    truth: Sequence[PixelBox],
+    size: tuple[int, int],
+) -> Image.Image:
+    """An RGB picture of the size of `frame`, uint8 (height, width, 3), which may be a scaled one.
+
+    `size` is the video's own width and height: `seen` and all boxes are in its pixels. `heat` (rows, columns) lies
+    within [0, 1] (see `to_heat`); without it there is neither colour nor a dimmed border.
+    """
+    picture = Image.fromarray(frame)
+    scale = (picture.width / size[0], picture.height / size[1])
+    if heat is not None:
+        picture = blend_heat(picture, heat, _scaled(seen or (0, 0, *size), scale))
+    draw = ImageDraw.Draw(picture)
+    line = line_width(picture.height)
+    ranked = sorted(found, key=lambda entry: entry.score)  # the best on top
+    for entry in ranked:
+        _solid(draw, _scaled(entry.box, scale), line)
+    for annotated in truth:
+        _dashed(draw, _scaled(annotated, scale), line)
+    for entry in ranked:  # no line crosses a figure
+        _score_label(draw, _scaled(entry.box, scale), f"{entry.score:.2f}", picture.size)
+    return picture
+
+
+def line_width(height: int) -> int:
+    """Of boxes in a picture of that height, all in pixels."""
+    return max(2, round(height / 180))
+
+
+@lru_cache(maxsize=16)
+def font(pixels: int) -> Any:
+    """DejaVu Sans, which comes with matplotlib; Pillow's own has few characters."""
+    import matplotlib
+
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), pixels)
+
+
+def draw_legend(draw: ImageDraw.ImageDraw, x: int, y: int, pixels: int) -> int:
+    """The two kinds of boxes by name, `pixels` high, at x, y of a dark ground; returns where it ends."""
+    line, sample = max(2, pixels // 7), 2 * pixels
+    for name, plot in (("found", _solid), ("annotated", _dashed)):
+        plot(draw, (x, y + 0.1 * pixels, x + sample, y + pixels), line)
+        x += sample + pixels // 2
+        draw.text((x, y + pixels // 2 + 1), name, font=font(pixels), fill="#e8e8e8", anchor="lm")
+        x += round(draw.textlength(name, font=font(pixels))) + pixels
+    return x
+
+
+def _scaled(box: tuple[float, float, float, float], scale: tuple[float, float]) -> tuple[float, float, float, float]:
+    return box[0] * scale[0], box[1] * scale[1], box[2] * scale[0], box[3] * scale[1]
+
+
+def _corners(box: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
+    """Pixels that belong to the box, the last ones inclusive as Pillow wants them."""
+    x1, y1, x2, y2 = (round(side) for side in box)
+    return x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)
+
+
+def _solid(draw: ImageDraw.ImageDraw, box: tuple[float, float, float, float], line: int) -> None:
+    x1, y1, x2, y2 = _corners(box)
+    draw.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=DARK, width=1)
+    draw.rectangle((x1, y1, x2, y2), outline=FOUND, width=line)
+
+
+def _dashed(draw: ImageDraw.ImageDraw, box: tuple[float, float, float, float], line: int) -> None:
+    x1, y1, x2, y2 = _corners(box)
+    draw.rectangle((x1, y1, x2, y2), outline=DARK, width=line)
+    dash, inner = 4 * line, line - 1
+    for x in range(x1, x2 + 1, 2 * dash):
+        end = min(x + dash, x2)
+        draw.rectangle((x, y1, end, min(y1 + inner, y2)), fill=ANNOTATED)
+        draw.rectangle((x, max(y2 - inner, y1), end, y2), fill=ANNOTATED)
+    for y in range(y1, y2 + 1, 2 * dash):
+        end = min(y + dash, y2)
+        draw.rectangle((x1, y, min(x1 + inner, x2), end), fill=ANNOTATED)
+        draw.rectangle((max(x2 - inner, x1), y, x2, end), fill=ANNOTATED)
+
+
+def _score_label(
+    draw: ImageDraw.ImageDraw, box: tuple[float, float, float, float], text: str, size: tuple[int, int]
+) -> None:
+    """Above the box; inside its upper edge where there is no room above."""
+    letters = font(max(11, round(size[1] / 26)))
+    width, height = round(draw.textlength(text, font=letters)) + 6, letters.size + 4
+    x = min(max(0, round(box[0])), max(0, size[0] - width))
+    y = round(box[1]) - height if box[1] >= height else max(0, round(box[1]))
+    draw.rectangle((x, y, x + width - 1, y + height - 1), fill=FOUND)
+    draw.text((x + 3, y + height // 2), text, font=letters, fill=DARK, anchor="lm")

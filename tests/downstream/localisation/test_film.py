@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import resource
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from downstream.evaluation.scores import make_scores
+from downstream.localisation import film
+from downstream.localisation.film import film_size, write_film
+from downstream.localisation.score_bar import BAR_HEIGHT, column_peaks
+from pretrain.data.catalogue import Box
+from pretrain.data.video import VideoError, VideoInfo, read_frames
+from pretrain.errors import UserError
+from tests.downstream.localisation.drawn import THRESHOLD, boxes_of, hot_cell
+from tests.pretrain.encoding import encode_video
+
+SCORES = hot_cell(5, {2: 0.9})  # snippets of 8 frames: hot from 16 to 24
+TRUTH = [Box(frame, 40, 20, 60, 44) for frame in range(30, 34)]
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """43 frames, of which the last three have no score."""
+    return encode_video(tmp_path_factory.mktemp("film") / "street.mp4", 5, num_frames=43)
+
+
+def write(target: Path, video: Path) -> None:
+    write_film(target, str(video), SCORES, boxes_of(SCORES), TRUTH, THRESHOLD)
+
+
+def test_a_film_plays_in_browsers_and_has_every_frame_at_the_same_rate(tmp_path: Path, video: Path) -> None:
+    target = tmp_path / "new" / "film.mp4"
+    write(target, video)
+    with av.open(str(target)) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.pix_fmt, stream.average_rate) == ("h264", "yuv420p", Fraction(25))
+        assert (stream.width, stream.height) == (144, 96 + BAR_HEIGHT)
+        times = [frame.time for frame in container.decode(video=0)]
+    assert times == pytest.approx(np.arange(43) / 25)
+    content = target.read_bytes()
+    assert 0 < content.index(b"moov") < content.index(b"mdat")
+    assert [path.name for path in target.parent.iterdir()] == ["film.mp4"]
+
+
+def test_boxes_and_heat_are_on_the_frames_of_their_snippet(tmp_path: Path, video: Path) -> None:
+    write(tmp_path / "film.mp4", video)
+    drawn = read_frames(tmp_path / "film.mp4", range(43)).astype(int)
+    plain = read_frames(video, range(43), size=(96, 144)).astype(int)
+    change = np.abs(drawn[:, :96] - plain).mean(axis=3)
+
+    def changed(top: int, bottom: int, left: int, right: int) -> list[int]:
+        return np.flatnonzero(change[:, top:bottom, left:right].mean(axis=(1, 2)) > 40).tolist()
+
+    assert changed(46, 48, 50, 70) == list(range(16, 24))  # lower edge of the found box, at twice the size
+    assert changed(32, 40, 54, 66) == list(range(16, 24))  # its inside: heat alone
+    assert changed(86, 88, 82, 118) == list(range(30, 34))  # lower edge of the annotated box
+
+
+def test_the_cursor_goes_from_left_to_right(tmp_path: Path, video: Path) -> None:
+    write(tmp_path / "film.mp4", video)
+    bar = read_frames(tmp_path / "film.mp4", [0, 21, 42])[:, -BAR_HEIGHT:].astype(int).min(axis=3)
+    bright = bar[:, 40:80].min(axis=1)  # a column that is white from top to bottom
+    assert bright.argmax(axis=1) == pytest.approx([1, 72, 142], abs=2)
+
+
+def test_no_peak_is_lost_where_snippets_are_finer_than_pixels() -> None:
+    scores = make_scores("v", np.where(np.arange(1000) == 617, 1.0, 0.1), np.arange(1001) * 4)
+    peaks = column_peaks(scores, 4000, 100)
+    assert np.flatnonzero(peaks == 1).tolist() == [61]
+    few = column_peaks(make_scores("v", [0.1, 0.9], [0, 10, 20]), 25, 10)
+    assert few.tolist() == [0.1] * 4 + [0.9] * 6  # frames 20 to 25 have the last score
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"),
+    [(320, 240, (640, 480)), (1921, 1081, (852, 480)), (60, 41, (120, 82)), (4000, 300, (1280, 96))],
+)
+def test_the_size_is_even_and_bounded(width: int, height: int, expected: tuple[int, int]) -> None:
+    assert film_size(VideoInfo(1, 25.0, width, height, 0.04, "h264", 0, True), 480) == expected
+
+
+def test_without_the_encoder_the_message_says_what_to_install(
+    tmp_path: Path, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(film, "ENCODER", "libx264_of_another_build")
+    with pytest.raises(
+        UserError, match=r"without the encoder libx264_of_another_build; install its wheel: pip install"
+    ):
+        write(tmp_path / "film.mp4", video)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_without_room_is_told_and_the_old_film_stays(tmp_path: Path, video: Path) -> None:
+    target = tmp_path / "film.mp4"
+    target.write_bytes(b"the old one")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+    try:
+        with pytest.raises(UserError, match=r"cannot write the film .*film\.mp4 \(.+\); free some space or choose"):
+            write(target, video)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert target.read_bytes() == b"the old one"
+    assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
+
+
+def test_a_video_that_is_damaged_past_its_beginning_leaves_no_film(tmp_path: Path) -> None:
+    folder = tmp_path / "street"
+    folder.mkdir()
+    for number in range(70):
+        Image.new("RGB", (72, 48), (90, number, 90)).save(folder / f"{number}.jpg")
+    damaged = folder / "68.jpg"
+    damaged.write_bytes(damaged.read_bytes()[:-60])
+    with pytest.raises(VideoError, match=r"68\.jpg"):
+        write(tmp_path / "film.mp4", folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["street"]
+
+
+def test_a_film_of_a_few_pixels_is_refused(tmp_path: Path, video: Path) -> None:
+    with pytest.raises(UserError, match="max_height is 8; a film is at least 16 pixels high"):
+        write_film(tmp_path / "film.mp4", str(video), SCORES, boxes_of(SCORES), [], THRESHOLD, max_height=8)
