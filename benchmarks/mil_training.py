@@ -36,8 +36,8 @@ from benchmarks.mil_ways import (
 )
 from downstream.config import FinetuneConfig
 from downstream.detector.objective import DetectorTraining, build_detector
-from downstream.features.blocks import release
 from downstream.features.fusion import FusedFeatures
+from downstream.features.normalising import release
 from downstream.segments import BagsConfig, Batch, TrainBags
 from downstream.train import make_optimizer
 from pretrain.cli import parse, run_command
@@ -157,7 +157,7 @@ class Bench:
             return sum(file.stat().st_size for file in self.files)  # a batch holds every video once
         bags = self.bags[name.split()[1]]
         assert bags.cache is not None
-        rows = self.batch_size * (bags.source.crops if bags.config.crops == "all" else 1)
+        rows = self.batch_size * (bags.source.places if bags.config.crops == "all" else 1)
         return 0 if bags.resident is not None else rows * bags.cache.array[0, 0].nbytes
 
     def _from_disk(self, way: Callable[[int], Batch]) -> int | None:

@@ -12,7 +12,7 @@ from downstream.detector.model import DetectorConfig
 from downstream.detector.objective import ObjectiveConfig
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.features.crops import check_border
-from downstream.features.fusion import Normalise
+from downstream.features.normalising import Normalise
 from downstream.segments import BagsConfig
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.errors import UserError
@@ -27,7 +27,10 @@ class FeaturesConfig:
     sets: tuple[Path, ...] = ()
     """Folders of feature sets (scripts/extract_features.py, scripts/import_features.py); several are fused."""
     normalise: Normalise = "none"
-    """Each set by itself before fusion: none, l2, layer, or video (less the video's own mean, over its deviation)."""
+    """Each set by itself before fusion: none, l2, layer, video (less the video's own mean, over its deviation), or
+    place (less the mean of each cell or crop over the video: takes its background away)."""
+    pool_cells: tuple[int, int] | None = None
+    """Of sets with cells: pool them to so many rows and columns by the maximum, after normalising."""
     allow_missing: bool = False
     """Leave out listed videos without features, with their names in the summary. Otherwise they are an error."""
 
@@ -54,6 +57,9 @@ class VideosConfig:
     """Length of a bag: one snippet of each of so many equal parts of the video, drawn anew in every step."""
     snippet_frames: int = 16
     """Video frames a snippet stands for."""
+    grid: Literal["map"] | tuple[int, int] | None = None
+    """Score cells of the picture, to find out where: `map` for the cells of the backbone's feature map, or rows and
+    columns that it is pooled to."""
     border_crop: tuple[float, float, float, float] | None = None
     """Shares of the frame cut off at top, bottom, left, right. Default: what the backbone was pretrained with."""
     augment: Literal["flip_crop", "none"] = "flip_crop"

@@ -86,8 +86,10 @@ def describe(config: FinetuneConfig, prepared: Prepared | PreparedVideos, accele
         what, length = prepared.backbone, f"{config.videos.snippets} snippets"
     else:
         source = prepared.source
+        grid = source.grid
+        places = f"{source.places} crop(s)" if grid is None else f"{grid[0]}x{grid[1]} cells"
         encoders = " + ".join(kind.encoder for kind in source.kinds)
-        what = f"features of {encoders}, {source.dim} numbers, {source.crops} crop(s)"
+        what = f"features of {encoders}, {source.dim} numbers, {places}"
         length = f"{config.bags.segments} segments"
     parts = (("training", prepared.train), ("held-out", prepared.held_out), ("test", prepared.test))
     counts = ", ".join(

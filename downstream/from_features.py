@@ -33,7 +33,7 @@ class FromFeatures:
         with accelerator.local_main_process_first():  # one process of a machine builds the cache, the others read it
             self.bags = TrainBags(prepared.source, list(prepared.train), config.bags, batch_size, seed, cache, device)
         torch.manual_seed(seed)
-        detector = build_detector(config.detector, config.objective, prepared.source.dim)
+        detector = build_detector(config.detector, config.objective, prepared.source.dim, prepared.source.grid)
         if config.detector.standardise != "none":
             detector.standardise(*self.bags.statistics())
         self.module = DetectorTraining(detector, config.objective)
@@ -48,7 +48,8 @@ class FromFeatures:
 
     def save(self, folder: Path, details: Mapping[str, Any]) -> None:
         """The detector and its card."""
-        save_detector(self.module.detector, folder, self.source.kinds, self.source.normalise, details)
+        source = self.source
+        save_detector(self.module.detector, folder, source.kinds, source.normalise, details, source.pool_cells)
 
     def score_saved(self, folder: Path, videos: Catalogue) -> list[VideoScores]:
         """Scores of whole videos by the detector that was saved in `folder`."""

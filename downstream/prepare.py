@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from downstream.config import FinetuneConfig
+from downstream.detector.objective import build_detector
 from downstream.evaluation.ground_truth import align
 from downstream.evaluation.scores import make_scores
 from downstream.features.fusion import FusedFeatures
@@ -41,7 +43,9 @@ def prepare(config: FinetuneConfig) -> Prepared:
         )
     if doubled := [str(folder) for folder in config.features.sets if _times(folder, config.features.sets) > 1]:
         raise UserError(f"features.sets names {doubled[0]} twice: fusing a set with itself adds nothing; give it once")
-    source = FusedFeatures.open(config.features.sets, config.features.normalise)
+    source = FusedFeatures.open(config.features.sets, config.features.normalise, config.features.pool_cells)
+    with torch.random.fork_rng(devices=[]):  # says what of the detector does not go with these features
+        build_detector(config.detector, config.objective, source.dim, source.grid)
     catalogue = open_listed(config.catalogue)
     missing = [video.name for video in catalogue if video.name not in source.videos]
     if config.features.allow_missing:
@@ -50,6 +54,8 @@ def prepare(config: FinetuneConfig) -> Prepared:
     test = catalogue.subset("test")
     for what, part in (("training", train), ("held-out", held_out), ("test", test)):
         source.require([video.name for video in part], what)
+    if source.grid is not None and config.bags.crops == "all":
+        raise UserError("bags.crops is all, but features of cells have a single crop, the whole picture: leave it out")
     check_contents(source, config, train, [*held_out, *(test if config.score_test else ())])
     if config.score_test and has_ground_truth(test):
         rehearse_evaluation(source.videos, list(test), config.evaluation.tail)

@@ -15,12 +15,14 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
 from downstream.drawing import DRAW, BalancedDraw, share_of
-from downstream.features.blocks import blocks, read_rows, release
+from downstream.features.blocks import blocks
 from downstream.features.fusion import FusedFeatures
+from downstream.features.normalising import release
 from pretrain.data.catalogue import Video
 from pretrain.errors import UserError, problem_list
 from pretrain.files import replacing
@@ -33,11 +35,13 @@ class BagsConfig:
     """How videos become training bags."""
 
     segments: int = 32
-    """Length of a bag. Longer videos are cut into so many equal parts; shorter ones are padded and masked."""
+    """Length of a bag in snippets. Longer videos are cut into so many equal parts; shorter ones are padded and masked.
+    A bag of cells holds all cells of each."""
     sampling: Literal["mean", "sample"] = "mean"
     """mean: each part is the mean of its snippets; sample: one snippet of each part, drawn anew in every step."""
     crops: Literal["one", "all"] = "one"
-    """one: a random crop of each video and step; all: every crop is a bag of its own, in the same step."""
+    """one: a random crop of each video and step; all: every crop is a bag of its own, in the same step. Features of
+    cells have a single crop."""
     normal_per_abnormal: float = 1.0
     """Normal bags for each abnormal one in a batch."""
     cache: Path | None = None
@@ -54,9 +58,9 @@ class Batch(NamedTuple):
     """Training bags of one step (or of one process's share of it)."""
 
     features: Tensor
-    """float32 (B, T, D)."""
+    """float32 (B, T, D); of cells (B, T * cells, D), snippet by snippet, row by row."""
     mask: Tensor
-    """bool (B, T)."""
+    """bool, as the first two dimensions of the features."""
     labels: Tensor
     """float32 (B,)."""
     names: list[str]
@@ -69,9 +73,9 @@ def segment_edges(snippets: int, segments: int) -> NDArray[np.int64]:
 
 
 def video_means(source: FusedFeatures, name: str, segments: int) -> NDArray[np.float32]:
-    """float32 (parts, crops, dim): the mean of each of `segment_edges`, with one block of the video in memory."""
+    """float32 (parts, places, dim): the mean of each of `segment_edges`, with one block of the video in memory."""
     edges = segment_edges(source.videos[name].snippets, segments)
-    sums = np.zeros((len(edges) - 1, source.crops, source.dim), np.float32)
+    sums = np.zeros((len(edges) - 1, source.places, source.dim), np.float32)
     for start, rows in blocks(source, name):
         first, last = np.searchsorted(edges, (start, start + len(rows) - 1), side="right") - 1
         for part in range(first, last + 1):
@@ -80,7 +84,7 @@ def video_means(source: FusedFeatures, name: str, segments: int) -> NDArray[np.f
 
 
 class SegmentCache:
-    """The bags of many videos: float16 (videos, crops, segments, dim), memory-mapped, and each one's length."""
+    """The bags of many videos: float16 (videos, places, segments, dim), memory-mapped, and each one's length."""
 
     def __init__(self, file: Path, lengths: NDArray[np.int64]) -> None:
         self.array: NDArray[np.float16] = np.load(file, mmap_mode="r", allow_pickle=False)
@@ -109,7 +113,7 @@ def _write(
     file: Path, source: FusedFeatures, names: Sequence[str], lengths: NDArray[np.int64], segments: int
 ) -> list[str]:
     """Write the array row by row (a writable memory map would hold all of it); names of videos that are not finite."""
-    shape = (len(names), source.crops, segments, source.dim)
+    shape = (len(names), source.places, segments, source.dim)
     bad = []
     with open(file, "wb") as target:
         header = {"descr": np.dtype(np.float16).str, "fortran_order": False, "shape": shape}
@@ -132,9 +136,10 @@ def _key(source: FusedFeatures, names: Sequence[str], segments: int) -> str:
             for part in source.sets
         ],
         "normalise": source.normalise,
+        "pool_cells": source.pool_cells,
         "names": list(names),
         "segments": segments,
-        "version": 2,
+        "version": 3,
     }
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:24]
 
@@ -167,7 +172,7 @@ class TrainBags:
             self.resident = torch.from_numpy(np.array(self.cache.array)).to(device)
 
     def statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean and deviation (D,) of the training snippets' features, over all crops; each video counts alike."""
+        """Mean and deviation (D,) of the training snippets' features, over all places; each video counts alike."""
         total, squares = np.zeros(self.source.dim), np.zeros(self.source.dim)
         for row, name in enumerate(self.names):
             mine, my_squares, count = np.zeros(self.source.dim), np.zeros(self.source.dim), 0
@@ -188,12 +193,13 @@ class TrainBags:
             release(self.cache.array)
 
     def draw(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Video numbers and crops (bags,) of a step."""
+        """Video numbers and crops (bags,) of a step; of cells, which are one crop, always the first."""
         chosen = self.order.draw(step)
         rng = np.random.default_rng([self.seed, DRAW, step])
+        crops = self.source.places if self.source.grid is None else 1
         if self.config.crops == "one":
-            return chosen, rng.integers(self.source.crops, size=len(chosen))
-        return np.repeat(chosen, self.source.crops), np.tile(np.arange(self.source.crops), len(chosen))
+            return chosen, rng.integers(crops, size=len(chosen))
+        return np.repeat(chosen, crops), np.tile(np.arange(crops), len(chosen))
 
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
         """The bags of one process's share of a step, on the device."""
@@ -204,25 +210,33 @@ class TrainBags:
             features, lengths = self._cached(videos, crops)
         else:
             features, lengths = self._sampled(step, numbers, videos, crops)
-        mask = torch.arange(features.shape[1]) < torch.from_numpy(lengths).unsqueeze(1)
+        mask = torch.arange(self.config.segments) < torch.from_numpy(lengths).unsqueeze(1)
+        mask = mask.repeat_interleave(features.shape[1] // self.config.segments, dim=1)
         labels = torch.from_numpy(self.labels[videos]).to(torch.float32)
         names = [self.names[video] for video in videos]
         return Batch(features.to(self.device, torch.float32), mask.to(self.device), labels.to(self.device), names)
 
     def _cached(self, videos: NDArray[np.int64], crops: NDArray[np.int64]) -> tuple[Tensor, NDArray[np.int64]]:
+        """Bags of one crop each, or of all cells."""
         assert self.cache is not None
-        if self.resident is not None:
-            rows = torch.from_numpy(videos).to(self.device), torch.from_numpy(crops).to(self.device)
-            features = self.resident[rows]
+        if self.source.grid is None:
+            chosen: tuple[NDArray[np.int64], ...] = (videos, crops)
         else:
-            features = torch.from_numpy(self.cache.array[videos, crops])
+            chosen = (videos,)
+        if self.resident is not None:
+            features = self.resident[tuple(torch.from_numpy(numbers).to(self.device) for numbers in chosen)]
+        else:
+            features = torch.from_numpy(self.cache.array[chosen])
+        if self.source.grid is not None:
+            features = rearrange(features, "b p t d -> b (t p) d")
         return features, self.cache.lengths[videos]
 
     def _sampled(
         self, step: int, numbers: Sequence[int], videos: NDArray[np.int64], crops: NDArray[np.int64]
     ) -> tuple[Tensor, NDArray[np.int64]]:
-        """One snippet of each part; padded with zeros."""
-        features = np.zeros((len(videos), self.config.segments, self.source.dim), np.float32)
+        """One snippet of each part, one crop or all cells of it; padded with zeros."""
+        cells = self.source.places if self.source.grid is not None else 1
+        features = np.zeros((len(videos), self.config.segments, cells, self.source.dim), np.float32)
         lengths = np.zeros(len(videos), np.int64)
         for row, (number, video, crop) in enumerate(zip(numbers, videos, crops, strict=True)):
             rng = np.random.default_rng([self.seed, DRAW, step, number])
@@ -230,13 +244,14 @@ class TrainBags:
             edges = segment_edges(self.source.videos[name].snippets, self.config.segments)
             lengths[row] = len(edges) - 1
             chosen = rng.integers(edges[:-1], edges[1:])
-            features[row, : lengths[row]] = read_rows(self.source, name, chosen)[:, crop]
+            read = self.source.read(name, chosen)
+            features[row, : lengths[row]] = read if self.source.grid is not None else read[:, crop : crop + 1]
         if not np.isfinite(features).all():
             bad = sorted(
                 {self.names[video] for row, video in enumerate(videos) if not np.isfinite(features[row]).all()}
             )
             raise UserError(f"features that are not finite numbers in: {', '.join(bad)}; scripts/doctor.py says where")
-        return torch.from_numpy(features), lengths
+        return torch.from_numpy(features).flatten(1, 2), lengths
 
 
 def _fits(num_bytes: int, device: torch.device) -> bool:

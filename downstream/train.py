@@ -15,6 +15,7 @@ from torch import Tensor
 from downstream.config import FinetuneConfig
 from downstream.end_to_end.open_videos import PreparedVideos
 from downstream.evaluation.scores import VideoScores, write_scores
+from downstream.localisation.map_file import write_maps
 from downstream.prepare import Prepared
 from downstream.resuming import seed_folder, write_inputs
 from downstream.segments import Batch
@@ -168,6 +169,7 @@ class SeedRun:
             "threshold": (self.best or {})["threshold"],
             "objective": {key: value for key, value in as_json(self.config).items() if key.startswith("objective.")},
             "trained_on": sorted(video.name for video in self.videos.train),
+            "selected_on": sorted(video.name for video in self.videos.held_out),
         }
         self.road.save(self.folder / "detector", details)
 
@@ -222,7 +224,10 @@ class SeedRun:
                 missing = {video.name for video in videos} - {item.name for item in scored}
                 unscored[name] = {video: self.road.unreadable[video] for video in sorted(missing)}
                 if self.accelerator.is_main_process:
-                    write_scores(self.folder / f"{name}_scores.json", scored, meta | {"unscored": unscored[name]})
+                    meta_of_part = meta | {"unscored": unscored[name]}
+                    write_scores(self.folder / f"{name}_scores.json", scored, meta_of_part)
+                    if scored and all(item.map is not None for item in scored):
+                        write_maps(self.folder / f"{name}_maps.safetensors", scored, meta_of_part)
         if not self.accelerator.is_main_process:
             return
         summary = {

@@ -1,7 +1,7 @@
 """What every loss of the detector sees: a batch of bags, scored; and choosing instances from them.
 
-A bag is a video's snippets (in spatiotemporal detection: the cells of all its snippets). Losses know instances and a
-mask, nothing of time, unless they say so.
+A bag is a video's snippets; in spatiotemporal detection the cells of all its snippets, snippet by snippet, row by row.
+Losses know instances and a mask, nothing of time or space, unless they say so.
 """
 
 from __future__ import annotations
@@ -27,6 +27,13 @@ class Bags(NamedTuple):
     """(B, T, E): of the clustering branch, where the detector has one."""
     teacher_scores: Tensor | None = None
     """(B, T) in [0, 1], without gradient: of the exponential moving average of the detector, where there is one."""
+    grid: tuple[int, int] = (1, 1)
+    """Rows and columns of cells in a snippet; 1, 1 where instances are whole snippets. T is a multiple of the cells."""
+
+    @property
+    def cells(self) -> int:
+        """Instances of a snippet."""
+        return self.grid[0] * self.grid[1]
 
     @property
     def scores(self) -> Tensor:
@@ -41,6 +48,11 @@ class Bags(NamedTuple):
 
 Parts = dict[str, Tensor]
 """Named, detached parts of a loss, for the log."""
+
+
+def score_maps(bags: Bags) -> Tensor:
+    """(B, snippets, rows, columns): the scores in their places, 0 on padding."""
+    return bags.scores.unflatten(1, (-1, *bags.grid))
 
 
 def num_top(mask: Tensor, k: int | None, divisor: int = 16) -> Tensor:

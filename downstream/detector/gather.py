@@ -57,8 +57,8 @@ def gather_bags(bags: Bags) -> Bags:
         return torch.cat([bags_of_rank[:count] for bags_of_rank, count in zip(gathered, counts, strict=True)])
 
     mask = gather(bags.mask.to(torch.uint8))  # not every backend gathers bool
-    rest = {name: gather(getattr(bags, name)) for name in Bags._fields if name != "mask"}
-    return Bags(mask=mask.bool(), **rest)  # type: ignore[union-attr, arg-type]
+    rest = {name: gather(getattr(bags, name)) for name in Bags._fields if name not in ("mask", "grid")}
+    return Bags(mask=mask.bool(), grid=bags.grid, **rest)  # type: ignore[union-attr, arg-type]
 
 
 def shapes_of_ranks(mask: Tensor) -> list[tuple[int, int]]:

@@ -17,13 +17,17 @@ class MilRankingConfig:
     """The ranking base (Sultani 2018)."""
 
     k: int | None = 1
-    """Instances whose mean score stands for the bag; 1 is the maximum, as published; None: count // 16 + 1."""
+    """Instances whose mean score stands for the bag; 1 is the maximum, as published; None: count // divisor + 1."""
+    divisor: int = 16
+    """With k None."""
     margin: float = 1.0
     """What the hinge asks for between an abnormal and a normal bag; scores lie in [0, 1]."""
 
     def __post_init__(self) -> None:
         if self.k is not None and self.k < 1:
-            raise UserError(f"mil_ranking.k is {self.k}; it must be 1 or more, or None for count // 16 + 1")
+            raise UserError(f"mil_ranking.k is {self.k}; it must be 1 or more, or None for count // divisor + 1")
+        if self.divisor < 1:
+            raise UserError(f"mil_ranking.divisor is {self.divisor}; it must be 1 or more")
         if not 0 < self.margin < math.inf:
             raise UserError(f"mil_ranking.margin is {self.margin}; it must be a finite number above 0 (1 as published)")
 
@@ -36,7 +40,7 @@ def mil_ranking(bags: Bags, config: MilRankingConfig) -> tuple[Tensor, Parts]:
     pairs bags one to one (so neither the bags' order nor equal numbers matter); the mean of the top k for k > 1.
     Without an abnormal or a normal bag there is no pair and the loss is 0.
     """
-    scores = bag_means(bags.scores, top_mask(bags.log_scores, bags.mask, num_top(bags.mask, config.k)))
+    scores = bag_means(bags.scores, top_mask(bags.log_scores, bags.mask, num_top(bags.mask, config.k, config.divisor)))
     hinge = (config.margin - scores.unsqueeze(1) + scores.unsqueeze(0)).clamp(min=0)
     loss = mean_over_pairs(hinge, bags.abnormal)
     return loss, {"ranking": loss.detach()}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from downstream.detector.cross_batch_clustering import ClusterBranch, Guidance, guide
+from downstream.detector.spatial import spatial_encoder
 from downstream.detector.temporal import temporal_encoder
 from pretrain.errors import UserError
 
@@ -19,7 +21,9 @@ class DetectorConfig:
     """The network between features and scores."""
 
     temporal: Literal["none", "multi_scale", "transformer"] = "none"
-    """How snippets see their neighbours."""
+    """How snippets see their neighbours; with cells, each cell the same one before and after."""
+    spatial: Literal["none", "conv"] = "none"
+    """With cells: how each sees the cells around it; conv is a 3x3 convolution."""
     width: int = 128
     """Numbers per snippet inside the detector."""
     hidden: int = 32
@@ -61,35 +65,68 @@ class DetectorOutput(NamedTuple):
 
     @property
     def scores(self) -> Tensor:
-        """(B, T) in [0, 1], 0 on padding."""
-        return self.log_scores.float().exp() * self.mask
+        """float64 (B, T) in [0, 1], 0 on padding. Single precision has no numbers between 1 - 6e-8 and 1, where many
+        scores of a detector that is sure lie: they would tie."""
+        return self.log_scores.double().exp() * self.mask
+
+
+def _check_grid(config: DetectorConfig, grid: tuple[int, int] | None) -> None:
+    if grid is None and config.spatial != "none":
+        raise UserError(
+            f"detector.spatial is {config.spatial}, but the features have no cells to look around: extract them with "
+            "--grid map (end to end: set videos.grid), or set detector.spatial to none"
+        )
+    if grid is not None and config.temporal == "transformer":
+        raise UserError(
+            f"detector.temporal is transformer, and the features have {grid[0]}x{grid[1]} cells: attention over the "
+            "whole track of every cell has no bounded memory; choose multi_scale or none"
+        )
 
 
 class Detector(nn.Module):
     """Projection, temporal encoder, scoring head, and on request the clustering branch that guides the scores.
 
-    Any B >= 1, T >= 1. Snippets that the mask leaves out change nothing. MIL ranking (Sultani 2018) scores snippets by
-    an MLP of 512 and 32 units; ours has the same three layers in other widths.
+    Any B >= 1, T >= 1. Snippets that the mask leaves out change nothing. With a grid the instances are cells, snippet
+    by snippet, row by row. MIL ranking (Sultani 2018) scores snippets by an MLP of 512 and 32 units; ours has the same
+    three layers in other widths.
     """
 
     input_mean: Tensor
     input_scale: Tensor
 
     def __init__(
-        self, config: DetectorConfig, dim: int, guidance: Guidance | None = None, cluster_temperature: float = 1.0
+        self,
+        config: DetectorConfig,
+        dim: int,
+        guidance: Guidance | None = None,
+        cluster_temperature: float = 1.0,
+        grid: tuple[int, int] | None = None,
     ) -> None:
-        """`guidance` None: no clustering branch; otherwise how it guides, see `cross_batch_clustering.guide`."""
+        """`guidance` None: no clustering branch; otherwise how it guides, see `cross_batch_clustering.guide`.
+
+        `grid`: rows and columns of cells; None: instances are whole snippets. UserError where the configuration does
+        not go with it.
+        """
         super().__init__()
+        _check_grid(config, grid)
         self.config, self.dim, self.guidance, self.cluster_temperature = config, dim, guidance, cluster_temperature
+        self.grid = grid
         self.register_buffer("input_mean", torch.zeros(dim))
         self.register_buffer("input_scale", torch.ones(dim))
         self.project = nn.Linear(dim, config.width)
         self.temporal = temporal_encoder(config.temporal, config.width, config.layers, config.heads, config.dropout)
+        self.spatial = spatial_encoder(config.spatial, config.width)
         self.drop = nn.Dropout(config.dropout)
         self.head = nn.Sequential(
             nn.Linear(config.width, config.hidden), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(config.hidden, 1)
         )
         self.branch = None if guidance is None else ClusterBranch(config.width, temperature=cluster_temperature)
+
+    @property
+    def reach(self) -> int | None:
+        """Snippets on each side that a score depends on; None: all of the video."""
+        reach: Any = self.temporal.reach
+        return reach if reach is None else int(reach)
 
     def forward(self, features: Tensor, mask: Tensor | None = None) -> DetectorOutput:
         """Features (B, T, D), mask bool (B, T) (default: no padding) -> scores."""
@@ -97,13 +134,25 @@ class Detector(nn.Module):
             mask = torch.ones(features.shape[:2], dtype=torch.bool, device=features.device)
         inside = (features - self.input_mean) * self.input_scale
         inside = self.drop(F.relu(self.project(inside)))
-        inside = self.temporal(inside, mask)
+        inside = self._look_around(inside, mask)
         log_scores = F.logsigmoid(self.head(inside).squeeze(2).float())
         embeddings = None
         if self.branch is not None and self.guidance is not None:
             embeddings, log_abnormal = self.branch(inside)
             log_scores = guide(log_scores, log_abnormal.float(), self.guidance)
         return DetectorOutput(log_scores, inside, embeddings, mask)
+
+    def _look_around(self, inside: Tensor, mask: Tensor) -> Tensor:
+        """Neighbours in time, then in space."""
+        if self.grid is None:
+            around: Tensor = self.temporal(inside, mask)
+            return around
+        rows, columns = self.grid
+        count = len(inside)
+        tracks = rearrange(inside, "b (t p) d -> (b p) t d", p=rows * columns)
+        inside = self.temporal(tracks, rearrange(mask, "b (t p) -> (b p) t", p=rows * columns))
+        maps = self.spatial(rearrange(inside, "(b r c) t d -> (b t) r c d", b=count, r=rows, c=columns))
+        return rearrange(maps, "(b t) r c d -> b (t r c) d", b=count)
 
     @torch.no_grad()
     def standardise(self, mean: Tensor, deviation: Tensor) -> None:

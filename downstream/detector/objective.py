@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from downstream.detector.bags import Bags, Parts
 from downstream.detector.contrastive_clustering import ContrastiveClustering, ContrastiveClusteringConfig
 from downstream.detector.cross_batch_clustering import CrossBatchClustering, CrossBatchClusteringConfig
+from downstream.detector.entropy import EntropyConfig, entropy
 from downstream.detector.feature_magnitude import FeatureMagnitudeConfig, feature_magnitude
 from downstream.detector.gather import gather_bags
 from downstream.detector.hard_mining import HardMiningConfig, hard_mining
@@ -18,6 +19,7 @@ from downstream.detector.mil_ranking import MilRankingConfig, mil_ranking
 from downstream.detector.model import Detector, DetectorConfig
 from downstream.detector.smoothness import SmoothnessConfig, smoothness
 from downstream.detector.sparsity import SparsityConfig, sparsity
+from downstream.detector.spatial_smoothness import SpatialSmoothnessConfig, spatial_smoothness
 from downstream.detector.topk_bce import TopKBCEConfig, topk_bce
 from pretrain.errors import UserError
 
@@ -36,6 +38,8 @@ class ObjectiveConfig:
     cross_batch: CrossBatchClusteringConfig = field(default_factory=CrossBatchClusteringConfig)
     smoothness: SmoothnessConfig = field(default_factory=SmoothnessConfig)
     sparsity: SparsityConfig = field(default_factory=SparsityConfig)
+    spatial_smoothness: SpatialSmoothnessConfig = field(default_factory=SpatialSmoothnessConfig)
+    entropy: EntropyConfig = field(default_factory=EntropyConfig)
     teacher_momentum: float = 0.99
     """Of the moving average of the detector that hard instance mining takes its soft labels from."""
 
@@ -44,14 +48,24 @@ class ObjectiveConfig:
             raise UserError(f"objective.teacher_momentum is {self.teacher_momentum}; it must lie in [0, 1)")
 
 
-def build_detector(config: DetectorConfig, objective: ObjectiveConfig, dim: int) -> Detector:
+def build_detector(
+    config: DetectorConfig, objective: ObjectiveConfig, dim: int, grid: tuple[int, int] | None = None
+) -> Detector:
     """The detector for features of `dim` numbers, with the clustering branch where the objective asks for one.
 
-    Its weights come from torch's global generator (`torch.manual_seed` is the caller's).
+    `grid`: rows and columns where instances are cells. Its weights come from torch's global generator
+    (`torch.manual_seed` is the caller's). UserError for a detector or a term that does not go with the grid.
     """
+    weights = {name: getattr(objective, name).weight for name in ("spatial_smoothness", "entropy")}
+    if grid is None and any(weights.values()):
+        which = " and ".join(f"objective.{name}.weight is {weight}" for name, weight in weights.items() if weight)
+        raise UserError(
+            f"{which}, but the features have no cells: extract them with --grid map (end to end: set videos.grid), or "
+            "set it to 0"
+        )
     clusters = objective.cross_batch
     guidance = clusters.guidance if clusters.weight > 0 else None
-    return Detector(config, dim, guidance, clusters.temperature)
+    return Detector(config, dim, guidance, clusters.temperature, grid)
 
 
 class DetectorTraining(nn.Module):
@@ -71,7 +85,9 @@ class DetectorTraining(nn.Module):
         )
         self.teacher: Detector | None = None
         if config.hard_mining.weight > 0:
-            self.teacher = Detector(detector.config, detector.dim, detector.guidance, detector.cluster_temperature)
+            self.teacher = Detector(
+                detector.config, detector.dim, detector.guidance, detector.cluster_temperature, detector.grid
+            )
             self.teacher.load_state_dict(detector.state_dict())
             self.teacher.requires_grad_(False)
 
@@ -81,7 +97,7 @@ class DetectorTraining(nn.Module):
         teacher_scores = None
         if self.teacher is not None:
             with torch.no_grad():
-                teacher_scores = self.teacher.eval()(features, mask).scores
+                teacher_scores = self.teacher.eval()(features, mask).scores.float()
         bags = Bags(
             labels=labels,
             mask=mask,
@@ -89,6 +105,7 @@ class DetectorTraining(nn.Module):
             features=output.features.float(),
             embeddings=None if output.embeddings is None else output.embeddings.float(),
             teacher_scores=teacher_scores,
+            grid=self.detector.grid or (1, 1),
         )
         return self.objective(gather_bags(bags), step)
 
@@ -112,6 +129,11 @@ class DetectorTraining(nn.Module):
             found.append(("smoothness", config.smoothness.weight, smoothness(bags, config.smoothness)))
         if config.sparsity.weight > 0:
             found.append(("sparsity", config.sparsity.weight, sparsity(bags, config.sparsity)))
+        if config.spatial_smoothness.weight > 0:
+            term = spatial_smoothness(bags, config.spatial_smoothness)
+            found.append(("spatial_smoothness", config.spatial_smoothness.weight, term))
+        if config.entropy.weight > 0:
+            found.append(("entropy", config.entropy.weight, entropy(bags, config.entropy)))
         mining = config.hard_mining
         if mining.weight > 0 and step >= mining.warmup_steps:
             found.append(("hard_mining", mining.weight, hard_mining(bags, mining)))

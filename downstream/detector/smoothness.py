@@ -1,4 +1,4 @@
-"""Temporal smoothness: within an abnormal video, neighbouring snippets score alike."""
+"""Temporal smoothness: within an abnormal video, neighbouring snippets score alike; of cells, each one over time."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ def smoothness(bags: Bags, config: SmoothnessConfig) -> tuple[Tensor, Parts]:
 
     [paper] Sultani 2018: the sum, on abnormal bags alone. [ours] the mean over bags, so that the batch size does not
     change the weight's meaning. Instances must stand in order of time. Two videos are never neighbours, an instance
-    and padding neither; without an abnormal bag the term is 0.
+    and padding neither, nor two cells; without an abnormal bag the term is 0.
     """
-    scores = bags.scores
-    neighbours = bags.mask[:, 1:] & bags.mask[:, :-1]
-    per_bag = ((scores[:, 1:] - scores[:, :-1]).square() * neighbours).sum(dim=1)
+    scores, next_snippet = bags.scores, bags.cells
+    neighbours = bags.mask[:, next_snippet:] & bags.mask[:, :-next_snippet]
+    changes = (scores[:, next_snippet:] - scores[:, :-next_snippet]).square()
+    per_bag = (changes * neighbours).sum(dim=1)
     loss = (per_bag * bags.abnormal).sum() / bags.abnormal.sum().clamp(min=1)
     return loss, {"smoothness": loss.detach()}

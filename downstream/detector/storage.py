@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from downstream.detector.model import Detector, DetectorConfig
 from downstream.features.fusion import FusedFeatures
-from downstream.features.kind import FeatureKind
+from downstream.features.kind import FeatureKind, Grid
 from pretrain.errors import UserError, problem_list
 from pretrain.files import replacing, sha256_of, write_json
 
@@ -23,11 +23,17 @@ WEIGHTS_FILE, CARD_FILE = "detector.safetensors", "detector.json"
 
 
 def save_detector(
-    detector: Detector, folder: Path, kinds: Sequence[FeatureKind], normalise: str, details: Mapping[str, Any]
+    detector: Detector,
+    folder: Path,
+    kinds: Sequence[FeatureKind],
+    normalise: str,
+    details: Mapping[str, Any],
+    pool_cells: Grid | None = None,
 ) -> None:
     """Write `detector.safetensors` and its card `detector.json`, atomically, the card last.
 
-    `kinds` and `normalise` are those of the features it was trained on; `details` are JSON values for the card.
+    `kinds`, `normalise` and `pool_cells` are those of the features it was trained on; `details` are JSON values for
+    the card.
     """
     with ExitStack() as renames:  # undone in reverse: the card is renamed last
         card = renames.enter_context(replacing(folder / CARD_FILE))
@@ -41,7 +47,11 @@ def save_detector(
                 "dim": detector.dim,
                 "guidance": detector.guidance,
                 "cluster_temperature": detector.cluster_temperature,
-                "features": {"kinds": [kind.as_json() for kind in kinds], "normalise": normalise},
+                "features": {
+                    "kinds": [kind.as_json() for kind in kinds],
+                    "normalise": normalise,
+                    "pool_cells": pool_cells,
+                },
                 **details,
                 "sha256": sha256_of(weights),
             },
@@ -62,9 +72,8 @@ def load_detector(folder: Path) -> tuple[Detector, dict[str, Any]]:
             raise UserError(
                 f"{file} is not the file its card describes: damaged, or replaced by another; copy both again"
             )
-        detector = Detector(
-            DetectorConfig(**card["config"]), card["dim"], card["guidance"], card["cluster_temperature"]
-        )
+        config, guidance, temperature = DetectorConfig(**card["config"]), card["guidance"], card["cluster_temperature"]
+        detector = Detector(config, card["dim"], guidance, temperature, grid_of(card))
         detector.load_state_dict(load_file(file))
     except (OSError, SafetensorError, RuntimeError, KeyError, TypeError) as error:
         raise UserError(f"{folder} holds no whole detector ({' '.join(str(error).split())}); train it again") from error
@@ -93,6 +102,12 @@ def kinds_of(card: Mapping[str, Any]) -> list[FeatureKind]:
     return [FeatureKind.from_json(values) for values in card["features"]["kinds"]]
 
 
+def grid_of(card: Mapping[str, Any]) -> Grid | None:
+    """Rows and columns of the cells a detector scores; None where it scores whole snippets."""
+    pooled = card["features"].get("pool_cells")
+    return tuple(pooled) if pooled else next((kind.grid for kind in kinds_of(card) if kind.grid is not None), None)
+
+
 def refuse_other_features(card: Mapping[str, Any], source: FusedFeatures) -> None:
     """UserError saying what differs where `source` is not what the detector was trained on.
 
@@ -107,6 +122,8 @@ def refuse_other_features(card: Mapping[str, Any], source: FusedFeatures) -> Non
         problems += [f"set {number}, {text} (detector, features)" for text in mine.encoding_differences(theirs)]
     if card["features"]["normalise"] != source.normalise:
         problems.append(f"normalise: {card['features']['normalise']!r}, {source.normalise!r} (detector, features)")
+    if grid_of(card) != source.grid:
+        problems.append(f"cells: {grid_of(card)}, {source.grid} (detector, features)")
     if problems:
         raise UserError(
             f"the detector was trained on other features:\n{problem_list(problems)}\n"

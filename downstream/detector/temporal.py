@@ -13,6 +13,9 @@ from torch import Tensor, nn
 class NoContext(nn.Module):
     """Every snippet by itself."""
 
+    reach: int | None = 0
+    """Snippets on each side that a score depends on; None: all of them."""
+
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Features (B, T, D) -> the same."""
         return features
@@ -27,6 +30,7 @@ class MultiScale(nn.Module):
 
     def __init__(self, width: int, dilations: tuple[int, ...] = (1, 2, 4)) -> None:
         super().__init__()
+        self.reach: int | None = max(dilations)
         share = width // len(dilations)
         sizes = [share] * (len(dilations) - 1) + [width - share * (len(dilations) - 1)]
         self.branches = nn.ModuleList(
@@ -45,6 +49,8 @@ class MultiScale(nn.Module):
 
 class Attention(nn.Module):
     """A small pre-norm transformer with sinusoidal positions [ours]."""
+
+    reach: int | None = None
 
     def __init__(self, width: int, layers: int = 1, heads: int = 4, dropout: float = 0.1) -> None:
         super().__init__()

@@ -16,11 +16,15 @@ class TopKBCEConfig:
     """The common modern base."""
 
     k: int | None = None
-    """Instances whose mean score stands for the bag; None: count // 16 + 1."""
+    """Instances whose mean score stands for the bag; None: count // divisor + 1."""
+    divisor: int = 16
+    """With k None. An anomaly that lasts long, or cells of which it takes many, want a smaller one."""
 
     def __post_init__(self) -> None:
         if self.k is not None and self.k < 1:
-            raise UserError(f"topk_bce.k is {self.k}; it must be 1 or more, or None for count // 16 + 1")
+            raise UserError(f"topk_bce.k is {self.k}; it must be 1 or more, or None for count // divisor + 1")
+        if self.divisor < 1:
+            raise UserError(f"topk_bce.divisor is {self.divisor}; it must be 1 or more")
 
 
 def topk_bce(bags: Bags, config: TopKBCEConfig) -> tuple[Tensor, Parts]:
@@ -30,7 +34,7 @@ def topk_bce(bags: Bags, config: TopKBCEConfig) -> tuple[Tensor, Parts]:
     Wu 2020 (XD-Violence). [ours] loss and gradient stay exact where scores are next to 0 or next to 1
     (`bag_cross_entropy`). Parts: what normal and abnormal bags add to the loss.
     """
-    chosen = top_mask(bags.log_scores, bags.mask, num_top(bags.mask, config.k))
+    chosen = top_mask(bags.log_scores, bags.mask, num_top(bags.mask, config.k, config.divisor))
     entropy = bag_cross_entropy(bags, chosen)
     loss = entropy.mean()
     abnormal = torch.where(bags.abnormal, entropy, 0).sum().detach() / len(entropy)

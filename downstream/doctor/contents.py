@@ -1,4 +1,4 @@
-"""What the numbers of a feature set give away: not finite, copied, constant, crops that are no crops."""
+"""What the numbers of a feature set give away: not finite, copied, constant, crops or cells that are all one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def content_findings(part: FeatureSet, videos: Sequence[Video], where: str) -> l
     same_crops: list[str] = []
     first_of: dict[bytes, Video] = {}
     moving = _MovingColumns()
-    alive = 0
+    alive, places = 0, "crops" if part.kind.grid is None else "cells"
     for video in tqdm(videos, desc=f"reading {part.folder.name}", unit="video", disable=None):
         values, name = part.read(video.name), video.name
         if not len(values):
@@ -45,18 +45,18 @@ def content_findings(part: FeatureSet, videos: Sequence[Video], where: str) -> l
             text = f"'{name}': the same {len(bits)} snippets, bit for bit, as '{twin.name}'{leak}{where}"
             found.append(Finding("wrong", "same features twice", name, text))
     if alive and len(same_crops) == alive:
-        text = f"{part.folder}: all {len(part.kind.crops)} crops are identical in every video"
+        text = f"{part.folder}: all {part.kind.places} {places} are identical in every video"
         found.append(Finding("wrong", "identical crops", None, text))
     else:
         found += [
-            Finding("wrong", "identical crops", name, f"'{name}': all its crops are identical{where}")
+            Finding("wrong", "identical crops", name, f"'{name}': all its {places} are identical{where}")
             for name in same_crops
         ]
     return found + moving.findings(part)
 
 
 def _constant(name: str, bits: NDArray[Any], where: str) -> list[Finding]:
-    """Features (snippets, crops, dim) that say nothing, as a whole or in some snippets."""
+    """Features (snippets, crops or cells, dim) that say nothing, as a whole or in some snippets."""
     # the sign is shifted out: -0 is zero too
     zero = int((~(bits << 1).reshape(len(bits), -1).any(axis=1)).sum())
     if zero == len(bits):
@@ -80,7 +80,7 @@ class _MovingColumns:
         self._rows = 0
 
     def see(self, bits: NDArray[Any]) -> None:
-        """Take in one video, (snippets, crops, dim)."""
+        """Take in one video, (snippets, crops or cells, dim)."""
         if self._first is None or self._still is None:
             self._first, self._still = bits[0, 0].copy(), np.arange(bits.shape[2])
         self._rows += bits.shape[0] * bits.shape[1]

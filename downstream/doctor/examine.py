@@ -13,8 +13,8 @@ from downstream.doctor.contents import content_findings
 from downstream.doctor.finding import KINDS, Finding
 from downstream.doctor.names import Suggestions, bare_name
 from downstream.evaluation.ground_truth import length_verdict
-from downstream.features.fusion import MAX_LENGTH_DIFFERENCE
-from downstream.features.kind import VideoEntry
+from downstream.features.fusion import MAX_LENGTH_DIFFERENCE, cells_apart
+from downstream.features.kind import FeatureKind, VideoEntry
 from downstream.features.store import FeatureSet
 from pretrain.data.catalogue import Catalogue, Video
 from pretrain.errors import UserError
@@ -38,9 +38,13 @@ def examine(sets: Sequence[FeatureSet], catalogue: Catalogue, split: str = "all"
         listed = [video for video in videos if video.name in part.videos]
         for video in listed:
             found += _grid_findings(video, part.videos[video.name], top_k, where)
+            if part.kind.grid is not None:
+                found += _place_findings(part.videos[video.name], where)
         found += content_findings(part, listed, where)
-    for other in sets[1:]:
-        found += _pair_findings(sets[0], other, videos)
+    # as in fusion: a set of one place fits every other, so it can vouch for none
+    first = next((part for part in sets if part.kind.places > 1), sets[0])
+    for other in (part for part in sets if part is not first):
+        found += _pair_findings(first, other, videos)
     # stable: within a kind the order of the list stays
     return sorted(found, key=lambda finding: (finding.severity == "note", KINDS.index(finding.kind)))
 
@@ -136,12 +140,17 @@ def _span_findings(video: Video, last: int, covered: int, snippet: int, where: s
             yield Finding("note", "anomaly beyond the end", video.name, text)
 
 
+def _place_findings(entry: VideoEntry, where: str) -> Iterator[Finding]:
+    """Cells of which nobody knows where in the picture they lie."""
+    if entry.size is None or entry.seen is None:
+        text = f"'{entry.name}': where in the picture its cells lie is not stored: extract it again{where}"
+        yield Finding("wrong", "no place", entry.name, text)
+
+
 def _pair_findings(first: FeatureSet, other: FeatureSet, videos: Sequence[Video]) -> Iterator[Finding]:
     """Whether two sets can be fused; the limits are fusion's own."""
     pair = f"{first.folder} and {other.folder}"
-    mine, theirs = first.kind.crops, other.kind.crops
-    if mine != theirs and (len(mine) == len(theirs) or 1 not in (len(mine), len(theirs))):
-        yield Finding("wrong", "sets do not match", None, f"{pair}: crops {mine} against {theirs}")
+    yield from _places_findings(first, other, pair)
     if first.kind.encoder == other.kind.encoder:
         differences = first.kind.differences(other.kind)
         text = f"differ in {'; '.join(differences)}" if differences else "are of one kind: fusing adds nothing"
@@ -152,7 +161,23 @@ def _pair_findings(first: FeatureSet, other: FeatureSet, videos: Sequence[Video]
         return
     for video in videos:
         if video.name in first.videos and video.name in other.videos:
-            yield from _twin_findings(first.videos[video.name], other.videos[video.name], pair)
+            mine, theirs = first.videos[video.name], other.videos[video.name]
+            yield from _twin_findings(mine, theirs, pair)
+            if first.kind.grid == other.kind.grid and (apart := cells_apart(mine, theirs, first.kind.grid)):
+                yield Finding("wrong", "sets do not match", mine.name, f"'{mine.name}': {apart} ({pair})")
+
+
+def _places_findings(first: FeatureSet, other: FeatureSet, pair: str) -> Iterator[Finding]:
+    """Crops in another number or order, cells of another grid, cells against crops; one place serves all."""
+    mine, theirs = first.kind, other.kind
+    if 1 in (mine.places, theirs.places) and mine.places != theirs.places:
+        return
+    if (mine.grid, mine.crops) != (theirs.grid, theirs.crops):
+        yield Finding("wrong", "sets do not match", None, f"{pair}: {_places(mine)} against {_places(theirs)}")
+
+
+def _places(kind: FeatureKind) -> str:
+    return f"crops {kind.crops}" if kind.grid is None else f"cells {kind.grid[0]}x{kind.grid[1]}"
 
 
 def _twin_findings(mine: VideoEntry, theirs: VideoEntry, pair: str) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ KINDS = (
     "no features",
     "no snippet",
     "not finite",
+    "no place",
     "length",
     "anomaly beyond the end",
     "sets do not match",

@@ -26,7 +26,8 @@ from downstream.end_to_end.score_whole import score_whole
 from downstream.end_to_end.stages import unfreeze
 from downstream.end_to_end.video_bags import FLIP_CROP, ClipBatch, SnippetReader, TrainingVideo, VideoBags
 from downstream.evaluation.scores import VideoScores
-from downstream.features.encoders import Encoder, EncoderConfig, encoder_of, open_encoder
+from downstream.features.cells import CellNetwork
+from downstream.features.encoders import Encoder, EncoderConfig, VideoNetwork, encoder_of, open_encoder
 from downstream.features.snippets import SnippetSettings, View
 from downstream.segments import Batch
 from pretrain.backbones import Backbone, BackboneSpec, save_backbone
@@ -45,10 +46,13 @@ KEPT_OF_CARD = ("tasks", "data", "steps", "held_out_accuracy")
 class VideoTraining(nn.Module):
     """Backbone, detector and objective as one module: what DDP wraps, and what a training state holds."""
 
-    def __init__(self, backbone: Backbone, detection: DetectorTraining, stages: Mapping[str, list[nn.Module]]) -> None:
+    def __init__(
+        self, network: VideoNetwork | CellNetwork, detection: DetectorTraining, stages: Mapping[str, list[nn.Module]]
+    ) -> None:
         """`stages`: those of the backbone that train, see `downstream.end_to_end.stages.unfreeze`."""
         super().__init__()
-        self.backbone, self.detection = backbone, detection
+        self.backbone, self.detection = network.backbone, detection
+        self._network = (network,)  # not a module of ours: its only weights are the backbone's
         self._trained = tuple(module for modules in stages.values() for module in modules)
         self.train()
 
@@ -61,11 +65,12 @@ class VideoTraining(nn.Module):
         return self
 
     def encode(self, clips: Tensor) -> Tensor:
-        """Normalised clips float (N, clips, 3, T, H, W) -> features float32 (N, D), the mean over a snippet's clips."""
+        """Normalised clips float (N, clips, 3, T, H, W) -> features float32 (N, D), of cells (N, cells, D); the mean
+        over a snippet's clips."""
         # autograd keeps nothing of the frozen stages: neither the clips nor their weights ask for a gradient
         with nullcontext() if self._trained else torch.no_grad():
-            feature_map = self.backbone(clips.flatten(0, 1)).float()
-        return reduce(self.backbone.pool(feature_map), "(n k) d -> n d", "mean", k=clips.shape[1])
+            features = self._network[0](clips.flatten(0, 1))
+        return reduce(features, "(n k) ... -> n ...", "mean", k=clips.shape[1])
 
     def forward(self, clips: Tensor, mask: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Parts]:
         """Clips (N, clips, 3, T, H, W) of the N snippets that `mask` (B, T) marks, labels (B,) -> loss and its parts.
@@ -73,7 +78,10 @@ class VideoTraining(nn.Module):
         Bags with an empty mask take no part.
         """
         encoded = self.encode(clips)
-        features = encoded.new_zeros(*mask.shape, encoded.shape[1]).masked_scatter(mask.unsqueeze(2), encoded)
+        cells = encoded.shape[1] if encoded.ndim == 3 else 1
+        mask = mask.repeat_interleave(cells, dim=1)  # a snippet's cells are there, or padding, together
+        features = encoded.new_zeros(*mask.shape, encoded.shape[-1])
+        features = features.masked_scatter(mask.unsqueeze(2), encoded.flatten(0, -2))
         read = mask.any(dim=1)
         loss: tuple[Tensor, Parts] = self.detection(features[read], mask[read], labels[read], step)
         return loss
@@ -114,8 +122,11 @@ class FromVideos:
         self.transform = ClipTransform(spec.height, spec.width, spec.mean, spec.std).to(accelerator.device)
         self._ahead: Iterator[ClipBatch] = iter(())
         self._next = -1
-        detector = build_detector(config.detector, config.objective, spec.feature_dim)
-        self.module = VideoTraining(backbone, DetectorTraining(detector, config.objective), self.stages)
+        grid = config.videos.grid
+        network = VideoNetwork(backbone, "mean") if grid is None else CellNetwork(backbone, grid)
+        self.grid = network.grid if isinstance(network, CellNetwork) else None
+        detector = build_detector(config.detector, config.objective, spec.feature_dim, self.grid)
+        self.module = VideoTraining(network, DetectorTraining(detector, config.objective), self.stages)
         self.module.to(accelerator.device)
         if config.detector.standardise != "none":
             self._standardise()
@@ -155,7 +166,8 @@ class FromVideos:
     def score_saved(self, folder: Path, videos: Catalogue) -> list[VideoScores]:
         """Scores of whole videos by the backbone and the detector that were saved in `folder`; on all processes."""
         detector, card = load_detector(folder)
-        encoder = open_encoder(EncoderConfig(backbone=str(folder / "backbone"), precision=self.precision))
+        wanted = EncoderConfig(backbone=str(folder / "backbone"), precision=self.precision, grid=self.grid)
+        encoder = open_encoder(wanted)
         differences = kinds_of(card)[0].differences(encoder.kind(self.settings))
         if differences:
             raise UserError(
@@ -180,7 +192,7 @@ class FromVideos:
 
     def _encoder(self, backbone: Backbone) -> Encoder:
         """What extraction makes of that backbone; freezes it."""
-        return encoder_of(EncoderConfig(precision=self.precision), backbone, self.border)
+        return encoder_of(EncoderConfig(precision=self.precision, grid=self.grid), backbone, self.border)
 
     def _load(self, bags: VideoBags, steps: range) -> Iterator[ClipBatch]:
         loaded: Any
@@ -215,7 +227,7 @@ class FromVideos:
             self.prepared.bad.note(read.problems, show=self.accelerator.is_main_process)
             found.append(self.module.encode(self._clips(read))[: int(read.mask.sum())])
         self.module.train()
-        features = torch.cat(found).double()
+        features = torch.cat(found).flatten(0, -2).double()
         detection = self.module.detection
         for detector in (detection.detector, detection.teacher):
             if detector is not None:

@@ -14,7 +14,9 @@ import torch
 from tqdm import tqdm
 
 from downstream.config import FinetuneConfig, VideosConfig
+from downstream.detector.objective import build_detector
 from downstream.end_to_end.stages import unfreeze
+from downstream.features.cells import CellNetwork
 from downstream.features.crops import NO_BORDER, BorderCrop
 from downstream.features.encoders import exported_backbone
 from downstream.features.kind import VideoEntry
@@ -69,12 +71,12 @@ class PreparedVideos:
 
 def prepare_videos(config: FinetuneConfig) -> PreparedVideos:
     """Open the lists, every video and the backbone, carve the held-out part. UserError for all that is wrong."""
-    if config.features.sets or config.features.normalise != "none":
+    if config.features.sets or config.features.normalise != "none" or config.features.pool_cells:
         raise UserError(
-            "videos.backbone and features (sets, normalise) are both set; a detector learns from videos or from "
-            "features: leave one of the two out"
+            "videos.backbone and features (sets, normalise, pool_cells) are both set; a detector learns from videos or "
+            "from features: leave one of the two out"
         )
-    description = _describe(config.videos)
+    description = _describe(config)
     catalogue = open_catalogue(config.catalogue)
     if config.videos.quarantine is not None:
         catalogue = catalogue.without(set(read_quarantine(config.videos.quarantine)))
@@ -139,12 +141,16 @@ def open_backbone(config: VideosConfig) -> tuple[Backbone, BorderCrop, dict[str,
     return exported_backbone(Path(name), config.border_crop)
 
 
-def _describe(config: VideosConfig) -> str:
+def _describe(config: FinetuneConfig) -> str:
+    wanted = config.videos
     with torch.random.fork_rng(devices=[]):
-        backbone, _, card = open_backbone(config)
-    trained = ", ".join(unfreeze(backbone, config.unfreeze)) or "nothing of it"
+        backbone, _, card = open_backbone(wanted)
+        # these two say what is wrong with the grid, and what does not go with it
+        grid = None if wanted.grid is None else CellNetwork(backbone, wanted.grid).grid
+        build_detector(config.detector, config.objective, backbone.spec.feature_dim, grid)
+    trained = ", ".join(unfreeze(backbone, wanted.unfreeze)) or "nothing of it"
     # an exported backbone's `initialisation` is what its own training began with
-    origin = f"from {config.backbone}" if card else backbone.initialisation
+    origin = f"from {wanted.backbone}" if card else backbone.initialisation
     return f"{backbone.spec.name} ({origin}), {backbone.spec.feature_dim} numbers, trains: {trained}"
 
 

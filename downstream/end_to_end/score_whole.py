@@ -29,11 +29,11 @@ class _OneVideo(NamedTuple):
     """One video's features (`downstream.score.WholeVideos`)."""
 
     videos: dict[str, VideoEntry]
-    crops: int
+    places: int
     features: NDArray[np.float32]
 
-    def read(self, name: str) -> NDArray[np.float32]:
-        return self.features
+    def read(self, name: str, rows: slice | None = None) -> NDArray[np.float32]:
+        return self.features if rows is None else self.features[rows]
 
 
 def score_whole(
@@ -67,7 +67,7 @@ def score_whole(
             if result.problem is not None:
                 problems[result.name] = str(result.problem)
                 continue
-            features = _features(result, settings)
+            features = _features(result, settings, encoder)
             scored[result.name] = score_videos(detector, features, [result.name], accelerator.device)[0]
     gathered = gather_object([(scored, problems)])
     everything = {name: item for part, _ in gathered for name, item in part.items()}
@@ -75,7 +75,7 @@ def score_whole(
     return [everything[video.name] for video in videos if video.name in everything], failed
 
 
-def _features(result: Encoded, settings: SnippetSettings) -> _OneVideo:
+def _features(result: Encoded, settings: SnippetSettings, encoder: Encoder) -> _OneVideo:
     assert result.features is not None
     assert result.info is not None
     entry = VideoEntry(
@@ -85,5 +85,7 @@ def _features(result: Encoded, settings: SnippetSettings) -> _OneVideo:
         frames=result.info.num_frames,
         fps=result.info.fps,
         snippet_frames=settings.snippet_frames,
+        size=(result.info.width, result.info.height),
+        seen=encoder.seen(result.info),
     )
     return _OneVideo({result.name: entry}, result.features.shape[1], result.features)

@@ -12,14 +12,25 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from downstream.features.crops import CROPS, MARGIN, NO_BORDER, BorderCrop, check_border, check_crops
+from downstream.features.cells import CellNetwork
+from downstream.features.crops import (
+    CROPS,
+    MARGIN,
+    NO_BORDER,
+    BorderCrop,
+    check_border,
+    check_crops,
+    crop_boxes,
+    decode_region,
+)
 from downstream.features.image_tower import ImageTower, Pool, build_tower, load_tower, tower_dim, tower_facts
-from downstream.features.kind import FeatureKind
+from downstream.features.kind import FeatureKind, Grid
 from downstream.features.snippets import SnippetSettings, View
 from pretrain.backbones import BACKBONES, Backbone, BackboneConfig, BackboneSpec, build_backbone, load_backbone
 from pretrain.backbones.assembly import Clip
 from pretrain.backbones.timm_frames import PREFIX, download_timm
 from pretrain.backbones.weights import read_weights
+from pretrain.data.video import VideoInfo
 from pretrain.errors import UserError, nearest
 
 
@@ -49,7 +60,14 @@ class EncoderConfig:
     border_crop: tuple[float, float, float, float] | None = None
     """Shares of the frame cut off at top, bottom, left, right. Default: what the backbone was pretrained with."""
     pool: Pool = "mean"
-    """mean over the feature map, or mean_max: mean and maximum side by side, twice as wide."""
+    """mean over the feature map, or mean_max: mean and maximum side by side, twice as wide. Of cells, the maximum is
+    over the places of a cell and not over time."""
+    grid: Literal["map"] | tuple[int, int] | None = None
+    """Store features of cells of the picture, to find out where: `map` for the cells of the feature map itself, or rows
+    and columns that it is pooled to. Default: one vector for the whole picture."""
+    stage: str | None = None
+    """With grid: take the cells from the map of this module of the network (of r3d_18: layer3), which is finer than the
+    last one. Default: the network's own map."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of the forward pass; features are always float32."""
 
@@ -62,6 +80,10 @@ class EncoderConfig:
             raise UserError(f"weights ({self.weights}) and download are both set; choose one of them")
         if self.border_crop is not None:
             check_border(self.border_crop)
+        if self.stage is not None and self.grid is None:
+            raise UserError(f"stage is {self.stage}, but only cells can be of another stage: set grid too")
+        if isinstance(self.grid, tuple) and min(self.grid) < 1:
+            raise UserError(f"grid is {self.grid[0]} {self.grid[1]}; rows and columns are at least 1")
 
 
 class VideoNetwork(nn.Module):
@@ -95,7 +117,14 @@ class Encoder:
         """None: the frames of a clip spread over the snippet, however long that is."""
         self.height, self.width, self.mean, self.std = spec.height, spec.width, spec.mean, spec.std
         self.border_crop = border
-        self.dim = spec.feature_dim * (2 if config.pool == "mean_max" else 1)
+        self.grid: Grid | None = network.grid if isinstance(network, CellNetwork) else None
+        self.stage = config.stage
+        """The module whose map cells are of; None: the network's own map."""
+        self.dim = (
+            network.dim
+            if isinstance(network, CellNetwork)
+            else spec.feature_dim * (2 if config.pool == "mean_max" else 1)
+        )
         self._made_of = made_of
         self._network = network.eval().requires_grad_(False)
         for parameter in self._network.parameters():
@@ -118,8 +147,12 @@ class Encoder:
         )
 
     def kind(self, settings: SnippetSettings) -> FeatureKind:
-        """The kind of features it makes of snippets so taken."""
+        """The kind of features it makes of snippets so taken. UserError for cells of more than one crop."""
         check_crops(settings.crops)
+        if self.grid is not None and settings.crops != 1:
+            raise UserError(
+                f"crops is {settings.crops}, and grid asks for cells: these are of the whole picture, so take one crop"
+            )
         return FeatureKind(
             encoder=self.name,
             weights_sha256=self.weights_sha256,
@@ -131,11 +164,21 @@ class Encoder:
             preprocessing=self._preprocessing(),
             crop_margin=MARGIN[settings.crops],
             tail=settings.tail,
+            grid=self.grid,
+            stage=self.stage,
         )
+
+    def seen(self, info: VideoInfo) -> tuple[float, float, float, float]:
+        """x1, y1, x2, y2: the part of a video's picture, in its pixels, that one crop shows."""
+        region = decode_region(info, 1, self.height, self.width, self.border_crop)
+        box = crop_boxes(1, region.height, region.width, self.height, self.width)[0]
+        down, across = info.height / region.decode_height, info.width / region.decode_width
+        y, x = region.y + box.y, region.x + box.x
+        return x * across, y * down, (x + self.width) * across, (y + self.height) * down
 
     @torch.inference_mode()
     def features(self, clips: Tensor) -> Tensor:
-        """uint8 clips (B, T, H, W, 3) on the encoder's device -> float32 (B, D)."""
+        """uint8 clips (B, T, H, W, 3) on the encoder's device -> float32 (B, D), or (B, cells, D)."""
         mean, std = (torch.tensor(values, device=clips.device) for values in (self.mean, self.std))
         pixels = clips.float().mul_(1 / (255 * std)).sub_(mean / std)  # in place: half the time of the plain formula
         # the permuted view of frames in colour-last order already is what channels_last_3d means
@@ -208,16 +251,27 @@ def _named(config: EncoderConfig) -> Encoder:
 def encoder_of(config: EncoderConfig, backbone: Backbone, border: BorderCrop) -> Encoder:
     """The encoder that a backbone at hand is: freezes it. `config` says stride, pooling and precision."""
     spec = backbone.spec
-    made_of = "feature map" if backbone.mixing is None else "feature map after temporal mixing"
+    mixed = backbone.mixing is not None and config.stage is None  # an earlier stage comes before the mixing
+    made_of = "feature map after temporal mixing" if mixed else "feature map"
     off_path = {f"net.{key}" for key in backbone.off_path}
     used = ((key, value) for key, value in backbone.state_dict().items() if key not in off_path)
     if config.clip_stride:
         spec = replace(spec, clip_stride=config.clip_stride)
-    return Encoder(config, spec, VideoNetwork(backbone, config.pool), state_sha256(used), made_of, border)
+    network = (
+        VideoNetwork(backbone, config.pool)
+        if config.grid is None
+        else CellNetwork(backbone, config.grid, config.pool, config.stage)
+    )
+    return Encoder(config, spec, network, state_sha256(used), made_of, border)
 
 
 def _image_tower(config: EncoderConfig) -> Encoder:
     model = config.backbone.removeprefix(PREFIX)
+    if config.grid is not None:
+        raise UserError(
+            f"grid asks for cells, and '{config.backbone}' has no map: it gives one vector for the whole picture, the "
+            "image model's own pooled output. Take a video network, for instance a run's folder, small3d or r3d_18"
+        )
     known = tower_facts(model)
     _, height, width = known["input_size"]
     clip = Clip(

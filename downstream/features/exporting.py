@@ -45,7 +45,8 @@ def export_features(
 
     `crop` alone is written where given (needed for layouts of one crop from sets of several); `dtype` defaults to the
     stored one. Each file is written atomically. Returns the list file. UserError, before anything is written: an
-    unknown layout, crop or video; names that are no file names; `out` holds other files; text of other than 32 rows.
+    unknown layout, crop or video; a set of cells; names that are no file names; `out` holds other files; text of other
+    than 32 rows.
     """
     if layout not in LAYOUTS:
         raise UserError(f"unknown layout '{layout}'{nearest(layout, LAYOUTS)} (known: {', '.join(LAYOUTS)})")
@@ -64,7 +65,12 @@ def export_features(
 
 
 def _crops_to_write(features: FeatureSet, layout: str, crop: str | None) -> list[int]:
-    crops = features.kind.crops
+    crops, grid = features.kind.crops, features.kind.grid
+    if grid is not None:
+        raise UserError(
+            f"{features.folder} holds features of {grid[0]}x{grid[1]} cells; the layouts of other code bases hold "
+            "crops, and their readers would take cells for such. Extract a set without --grid and export that one"
+        )
     if crop is not None:
         if crop not in crops:
             raise UserError(f"the set has no crop '{crop}'{nearest(crop, crops)}; it has: {', '.join(crops)}")

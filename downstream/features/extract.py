@@ -48,6 +48,7 @@ class ExtractConfig:
         python scripts/extract_features.py --out features/ours --backbone runs/pretrain --catalogue.root data/videos
         accelerate launch scripts/extract_features.py ...            # over all GPUs
         ... --out features/clip --backbone timm/vit_base_patch16_clip_224.openai --download
+        ... --out features/cells --backbone runs/pretrain --grid map   # cells of the picture, to find out where
     """
 
     out: Path
@@ -133,7 +134,7 @@ def encode_share(
     problems: dict[str, str] = {}
     with closing(results), closing(progress):
         for result in results:
-            problem = store(writer, result).removeprefix(f"{own[result.name]}: ")
+            problem = store(writer, result, encoder).removeprefix(f"{own[result.name]}: ")
             if problem:
                 problems[result.name] = problem
                 progress.say(f"left out: {result.name}: {problem}")
@@ -175,14 +176,22 @@ def default_decoders(device: torch.device) -> int:
     return max(1, min(MAX_DECODERS, cores - (device.type == "cpu")))
 
 
-def store(writer: FeatureWriter, result: Encoded) -> str:
+def store(writer: FeatureWriter, result: Encoded, encoder: Encoder) -> str:
     """Add one video's features to the set; why it is left out, or an empty string."""
     if result.problem is not None:
         return str(result.problem)
     assert result.features is not None
     assert result.info is not None
+    info = result.info
     try:
-        writer.add(result.name, result.features, frames=result.info.num_frames, fps=result.info.fps)
+        writer.add(
+            result.name,
+            result.features,
+            frames=info.num_frames,
+            fps=info.fps,
+            size=(info.width, info.height),
+            seen=encoder.seen(info),
+        )
     except UserError as error:  # not finite, or too large for float16
         return str(error)
     return ""
@@ -223,7 +232,7 @@ def summary(
         )
     before = f" ({len(videos) - len(pending)} done before)" if len(pending) < len(videos) else ""
     lines.append(
-        f"done: {len(entries)} videos{before}, {sum(entry.snippets for entry in entries)} snippets x {len(kind.crops)} "
-        f"crop(s) x {kind.dim}; {speed}; {size / 1e6:.1f} MB in {config.out}"
+        f"done: {len(entries)} videos{before}, {sum(entry.snippets for entry in entries)} snippets x {kind.places} "
+        f"{'crop(s)' if kind.grid is None else 'cells'} x {kind.dim}; {speed}; {size / 1e6:.1f} MB in {config.out}"
     )
     return "\n".join(lines)

@@ -9,56 +9,91 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from downstream.features.kind import FeatureKind, VideoEntry
+from downstream.features.kind import FeatureKind, Grid, VideoEntry
+from downstream.features.normalising import OF_VIDEO, Normalise, Statistics, normalised, release, video_statistics
 from downstream.features.store import FeatureSet
 from pretrain.errors import UserError, problem_list
 
-Normalise = Literal["none", "l2", "layer", "video"]
 MAX_LENGTH_DIFFERENCE = 1
+KEPT_BYTES = 128 << 20
+"""Of means of videos, for normalising."""
+MAX_CELL_SHIFT = 0.25
+"""Cells of two sets are of one place if they lie no further apart, as a share of a cell [ours]: frames of two sizes are
+scaled to even numbers of pixels, which moves the part seen a little."""
 
 
 class FusedFeatures:
-    """Feature sets with the same videos, crops and snippets; each is normalised by itself, then all are concatenated.
+    """Feature sets with the same videos, crops (or cells) and snippets; each normalised by itself, then concatenated.
 
-    normalise: `l2`: every vector to length sqrt(dim), so that its numbers are about 1; `layer`: every vector to mean 0
-    and deviation 1; `video`: every number less its mean over the video's snippets and crops, over its deviation there
-    (takes the camera away; needs the whole video, so not for live use); `none`.
+    normalise: see `normalising.normalised`. pool_cells: cells pooled to so many rows and columns by their maximum,
+    after normalising: with `place`, what is new anywhere in the larger cell.
 
     Lengths of a video may differ by one snippet between sets: the shorter counts. A set with one crop serves all crops
-    of the others. UserError where the sets do not fit, naming the first videos and by how much.
+    of the others, or all cells; sets with cells need one grid over one part of the picture. UserError where the sets do
+    not fit, naming the first videos and by how much.
     """
 
-    def __init__(self, sets: Sequence[FeatureSet], normalise: Normalise = "none") -> None:
+    def __init__(
+        self, sets: Sequence[FeatureSet], normalise: Normalise = "none", pool_cells: Grid | None = None
+    ) -> None:
         if not sets:
             raise UserError("no feature set was given: set features.sets to one folder or more")
-        self.sets, self.normalise = tuple(sets), normalise
+        self.sets, self.normalise, self.pool_cells = tuple(sets), normalise, pool_cells
         self.kinds: tuple[FeatureKind, ...] = tuple(part.kind for part in sets)
         self.dim = sum(kind.dim for kind in self.kinds)
-        self.crops = max(len(kind.crops) for kind in self.kinds)
+        self.stored_places = max(kind.places for kind in self.kinds)
+        own = next((kind.grid for kind in self.kinds if kind.grid is not None), None)
+        _check_pooling(pool_cells, own)
+        self.grid = pool_cells or own
+        """Rows and columns of cells; None: the places are crops."""
+        self.places = self.stored_places if self.grid is None else self.grid[0] * self.grid[1]
+        """Vectors of a snippet: its crops, or its cells."""
+        self._kept: dict[tuple[str, str], Statistics] = {}
         _refuse_mismatch(self.sets)
         self.videos: dict[str, VideoEntry] = {
             name: replace(entry, snippets=min(part.videos[name].snippets for part in sets))
-            for name, entry in sets[0].videos.items()
+            for name, entry in self._placed().videos.items()
         }
 
-    @staticmethod
-    def open(folders: Sequence[Path], normalise: Normalise = "none") -> FusedFeatures:
-        """Open the sets in these folders."""
-        return FusedFeatures([FeatureSet.open(folder) for folder in folders], normalise)
+    def _placed(self) -> FeatureSet:
+        """The set that says where cells lie; any where there are none."""
+        return next((part for part in self.sets if part.kind.grid is not None), self.sets[0])
 
-    def read(self, name: str) -> NDArray[np.float32]:
-        """float32 (snippets, crops, dim)."""
-        length = self.videos[name].snippets
+    @staticmethod
+    def open(folders: Sequence[Path], normalise: Normalise = "none", pool_cells: Grid | None = None) -> FusedFeatures:
+        """Open the sets in these folders."""
+        return FusedFeatures([FeatureSet.open(folder) for folder in folders], normalise, pool_cells)
+
+    def read(self, name: str, rows: slice | NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """float32 (rows, places, dim): a video's snippets, or some. `normalise` may want all of them, once.
+
+        What was read is no memory of this process afterwards (`release`).
+        """
+        whole = slice(self.videos[name].snippets)
         parts = []
         for part in self.sets:
-            features = normalised(part.read(name)[:length], self.normalise)
-            parts.append(np.broadcast_to(features, (length, self.crops, features.shape[2])))
+            stored = part.read(name)[whole]
+            statistics = self._statistics(part, name) if self.normalise in OF_VIDEO else None
+            features = normalised(stored if rows is None else stored[rows], self.normalise, statistics)
+            if self.pool_cells is not None and part.kind.grid is not None:
+                features = pooled(features, part.kind.grid, self.pool_cells)
+            parts.append(np.broadcast_to(features, (len(features), self.places, features.shape[2])))
+            release(stored)
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+
+    def _statistics(self, part: FeatureSet, name: str) -> Statistics:
+        """Of a video's snippets that count; kept for the videos that were read last."""
+        key = str(part.folder), name
+        if key not in self._kept:
+            stored = part.read(name)[: self.videos[name].snippets]
+            if len(self._kept) >= max(1, KEPT_BYTES // (4 * part.kind.places * part.kind.dim)):
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[key] = video_statistics(stored, self.normalise)
+        return self._kept[key]
 
     def require(self, names: Sequence[str], what: str) -> None:
         """UserError naming the videos of a list that have no features."""
@@ -76,26 +111,41 @@ class FusedFeatures:
             )
 
 
-def normalised(features: NDArray[Any], how: Normalise) -> NDArray[np.float32]:
-    """Features (snippets, crops, dim) in any type -> float32, normalised as `FusedFeatures` says."""
-    values = np.asarray(features, dtype=np.float32)
-    if how == "l2":
-        length = np.linalg.norm(values, axis=2, keepdims=True)
-        return values * (np.sqrt(np.float32(values.shape[2])) / np.maximum(length, 1e-6))
-    if how in ("layer", "video"):
-        axes = 2 if how == "layer" else (0, 1)
-        mean, deviation = values.mean(axis=axes, keepdims=True), values.std(axis=axes, keepdims=True)
-        # a number that never changes carries nothing: it becomes 0, not noise blown up
-        return (values - mean) / np.maximum(deviation, 1e-3 * np.abs(mean) + 1e-6)
-    return values
+def pooled(features: NDArray[np.float32], grid: Grid, fewer: Grid) -> NDArray[np.float32]:
+    """Features of cells (snippets, cells, dim) -> of fewer, larger ones: the maximum of those that each covers."""
+    (rows, columns), (down, across) = grid, fewer
+    blocks = features.reshape(len(features), down, rows // down, across, columns // across, -1)
+    highest: NDArray[np.float32] = blocks.max(axis=(2, 4)).reshape(len(features), down * across, -1)
+    return highest
+
+
+def _check_pooling(wanted: Grid | None, own: Grid | None) -> None:
+    if wanted is None:
+        return
+    if own is None:
+        raise UserError(
+            f"features.pool_cells is {wanted[0]} {wanted[1]}, but no feature set has cells: extract one with --grid map"
+        )
+    if any(few < 1 or many % few for few, many in zip(wanted, own, strict=True)) or wanted == (1, 1):
+        raise UserError(
+            f"features.pool_cells is {wanted[0]} {wanted[1]}; the sets have {own[0]}x{own[1]} cells: give numbers that "
+            "divide these, and more than one cell"
+        )
 
 
 def _refuse_mismatch(sets: Sequence[FeatureSet]) -> None:
-    first = sets[0]
+    # a set of one place fits every other, so it can vouch for none
+    first = next((part for part in sets if part.kind.places > 1), sets[0])
     problems: list[str] = []
-    for other in sets[1:]:
-        mine, theirs = len(first.kind.crops), len(other.kind.crops)
-        if mine != theirs and 1 not in (mine, theirs):
+    for other in (part for part in sets if part is not first):
+        mine, theirs = first.kind.places, other.kind.places
+        grids = [kind.grid for kind in (first.kind, other.kind) if kind.places > 1]
+        grids_differ = len(grids) == 2 and grids[0] != grids[1]
+        if grids_differ:
+            problems.append(
+                f"cells of {other.folder}: {_grid_words(grids[1])}, of {first.folder}: {_grid_words(grids[0])}"
+            )
+        elif mine != theirs and 1 not in (mine, theirs):
             problems.append(f"{other.folder} has {theirs} crops, {first.folder} has {mine}")
         elif first.kind.snippet_frames != other.kind.snippet_frames:
             a, b = first.kind.snippet_frames, other.kind.snippet_frames
@@ -107,11 +157,36 @@ def _refuse_mismatch(sets: Sequence[FeatureSet]) -> None:
         for name, entry in first.videos.items():
             if (twin := other.videos.get(name)) is not None:
                 problems += _grid_problems(name, entry, twin)
+                if not grids_differ and (apart := cells_apart(entry, twin, first.kind.grid)):
+                    problems.append(f"'{name}': {apart}")
     if problems:
         raise UserError(
             f"these feature sets do not fit together ({len(problems)} problem(s)):\n{problem_list(problems)}\n"
-            "Fused sets need the same videos, the same crops and the same snippets: extract them again with one setting"
+            "Fused sets need the same videos, crops or cells, and snippets: extract them again with one setting"
         )
+
+
+def cells_apart(mine: VideoEntry, theirs: VideoEntry, grid: tuple[int, int] | None) -> str:
+    """How the parts of the picture differ that two sets' cells divide, in words; an empty string where they are one."""
+    if grid is None or mine.size is None or mine.seen is None or theirs.size is None or theirs.seen is None:
+        return ""
+    # shares of the picture: the same video may have been stored in two sizes
+    a, b = (np.divide(seen, 2 * size) for seen, size in ((mine.seen, mine.size), (theirs.seen, theirs.size)))
+    cell = np.tile((a[2:] - a[:2]) / (grid[1], grid[0]), 2)
+    if bool((np.abs(a - b) <= MAX_CELL_SHIFT * cell).all()):
+        return ""
+    return f"cells over {_part_words(mine)} against {_part_words(theirs)}"
+
+
+def _part_words(entry: VideoEntry) -> str:
+    assert entry.seen is not None
+    assert entry.size is not None
+    x1, y1, x2, y2 = entry.seen
+    return f"x {x1:.0f} to {x2:.0f}, y {y1:.0f} to {y2:.0f} of {entry.size[0]}x{entry.size[1]} pixels"
+
+
+def _grid_words(grid: tuple[int, int] | None) -> str:
+    return "none, but crops" if grid is None else f"{grid[0]}x{grid[1]}"
 
 
 def _grid_problems(name: str, mine: VideoEntry, theirs: VideoEntry) -> list[str]:

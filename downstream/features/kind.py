@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+Grid = tuple[int, int]
+"""Rows and columns of cells."""
 WHERE_FROM = ("crops", "crop_margin", "tail")
 """Fields that say which parts of frame and video the vectors are of, not how a vector is made."""
 
@@ -40,15 +42,26 @@ class FeatureKind:
     """Frames were scaled to cover so many times a crop's height and width; None for imported features."""
     tail: str | None = None
     """What became of frames after the last whole snippet, see `SnippetSettings.tail`; None for imported features."""
+    grid: Grid | None = None
+    """Rows and columns: a snippet has a vector for each cell of the picture, rows first, instead of one a crop."""
+    stage: str | None = None
+    """The module of the encoder whose map the cells are of; None: the encoder's own map."""
+
+    @property
+    def places(self) -> int:
+        """Vectors a snippet has: its crops, or its cells."""
+        return len(self.crops) if self.grid is None else self.grid[0] * self.grid[1]
 
     def as_json(self) -> dict[str, Any]:
-        """For manifests and cards."""
-        return dataclasses.asdict(self) | {"crops": list(self.crops)}
+        """For manifests and cards; what cells alone have is left out where there are none."""
+        values = dataclasses.asdict(self) | {"crops": list(self.crops)}
+        return {key: value for key, value in values.items() if value is not None or key not in ("grid", "stage")}
 
     @staticmethod
     def from_json(values: dict[str, Any]) -> FeatureKind:
         """The inverse of `as_json`; TypeError for unknown or missing keys."""
-        values = {**values, "crops": tuple(values["crops"])}
+        grid = values.get("grid")
+        values = {**values, "crops": tuple(values["crops"]), "grid": None if grid is None else tuple(grid)}
         if "crop_margin" not in values:
             values |= _out_of_words(values.get("preprocessing") or "")
         return FeatureKind(**values)
@@ -93,6 +106,10 @@ class VideoEntry:
     fps: float | None
     snippet_frames: int | None
     """Frames a snippet stands for; None: the video's frames are divided evenly among its snippets."""
+    size: tuple[int, int] | None = None
+    """Width and height of the picture in pixels; of sets with cells."""
+    seen: tuple[float, float, float, float] | None = None
+    """x1, y1, x2, y2 in pixels of the picture: the part that the cells divide evenly."""
 
     def __post_init__(self) -> None:
         for field, least in (("offset", 0), ("snippets", 0), ("frames", 1), ("snippet_frames", 1)):
@@ -100,6 +117,19 @@ class VideoEntry:
             optional = value is None and field in ("frames", "snippet_frames")
             if not optional and (type(value) is not int or value < least):
                 raise ValueError(f"'{self.name}': {field} is {value!r}, not a whole number from {least} on")
+
+    @staticmethod
+    def from_json(values: dict[str, Any]) -> VideoEntry:
+        """The inverse of `as_json`; TypeError for unknown or missing keys."""
+        plain: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        return VideoEntry(**plain)
+
+    def as_json(self) -> dict[str, Any]:
+        """For manifests; what cells alone have is left out where there are none."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return {key: value for key, value in values.items() if value is not None or key not in ("size", "seen")}
 
     def edges(self) -> NDArray[np.int64] | None:
         """int64 (snippets + 1,): snippet i stands for frames `[edges[i], edges[i + 1])`.

@@ -31,7 +31,7 @@ class Encoded(NamedTuple):
 
     name: str
     features: NDArray[np.float32] | None
-    """(snippets, crops, dim); None where it failed."""
+    """(snippets, crops or cells, dim); None where it failed."""
     info: VideoInfo | None
     problem: VideoError | None
 
@@ -46,7 +46,7 @@ class _Job:
     clips_each: int
     """Clips of a snippet, whose features are averaged."""
     sums: Tensor
-    """float32 (snippets * crops, dim)."""
+    """float32 (snippets * crops, dim), or (snippets, cells, dim)."""
     snippet_frames: int
     filled: int = 0
     snippets_seen: int = 0
@@ -96,7 +96,7 @@ def extract_video(
     batch_clips: int = 32,
     cache: Path | None = None,
 ) -> tuple[NDArray[np.float32], VideoInfo]:
-    """Features float32 (snippets, crops, dim) of one video, and what the video is. VideoError where it fails."""
+    """Features float32 (snippets, crops or cells, dim) of one video, and what it is. VideoError where it fails."""
     videos = [(str(path), str(path))]
     results = encode_videos(videos, encoder, settings, device, batch_clips=batch_clips, decoders=1, cache=cache)
     with closing(results):
@@ -146,7 +146,8 @@ def encode_videos(
 
 
 def _result(job: _Job, settings: SnippetSettings) -> Encoded:
-    return Encoded(job.name, job.sums.view(-1, settings.crops, job.sums.shape[1]).numpy(), job.info, None)
+    places = settings.crops if job.sums.ndim == 2 else job.sums.shape[1]
+    return Encoded(job.name, job.sums.view(-1, places, job.sums.shape[-1]).numpy(), job.info, None)
 
 
 class _Batcher:
@@ -242,7 +243,9 @@ class _Decoding:
             # a cache of its own: what one thread drops from memory, another may be using
             stream = SnippetStream(path, self._settings, view, IndexCache(self._cache))
             snippets, clips, _ = stream.frames.shape
-            sums = torch.zeros(snippets * self._settings.crops, self._encoder.dim)
+            grid = self._encoder.grid
+            cells = () if grid is None else (grid[0] * grid[1],)
+            sums = torch.zeros(snippets * self._settings.crops, *cells, self._encoder.dim)
             job = _Job(name, stream.info, snippets, clips, sums, self._settings.snippet_frames)
             with closing(stream.chunks()) as chunks:
                 for pixels in chunks:

@@ -1,7 +1,7 @@
 """A feature set on disk: one memory-mappable array of all snippets, and a manifest that says what they are.
 
     FOLDER/manifest.json            format, kind, name of the array file, one entry a video
-    FOLDER/features-3f2a90....npy   (total snippets, crops, dim), float16 or float32
+    FOLDER/features-3f2a90....npy   (total snippets, crops or cells, dim), float16 or float32
 
 The manifest is renamed into place last and names the array by its own hash: a kill at any moment leaves the old set or
 the new one. While a set is being made, finished videos lie in `FOLDER/parts/`, one file each, so that making it can go
@@ -49,22 +49,23 @@ class FeatureSet:
         manifest = read_manifest(folder)
         try:
             kind = FeatureKind.from_json(manifest["kind"])
-            videos = [VideoEntry(**entry) for entry in manifest["videos"]]
+            videos = [VideoEntry.from_json(entry) for entry in manifest["videos"]]
             file = folder / str(manifest["array"])
             array = np.load(file, mmap_mode="r", allow_pickle=False)
         except (KeyError, TypeError, OSError, ValueError, EOFError) as error:
             raise UserError(f"{folder} is no whole feature set ({error!r}); make it again") from error
         total = sum(video.snippets for video in videos)
         _refuse_overlap(folder, videos)
-        if array.shape != (total, len(kind.crops), kind.dim) or array.dtype.name not in DTYPES:
+        if array.shape != (total, kind.places, kind.dim) or array.dtype.name not in DTYPES:
             raise UserError(
                 f"{file} holds {array.dtype} {array.shape}, but {folder / MANIFEST} promises {total} snippets x "
-                f"{len(kind.crops)} crops x {kind.dim}: the two are not of one set; make it again"
+                f"{kind.places} {'crops' if kind.grid is None else 'cells'} x {kind.dim}: the two are not of one set; "
+                "make it again"
             )
         return FeatureSet(folder, kind, videos, array)
 
     def read(self, name: str) -> NDArray[Any]:
-        """(snippets, crops, dim) in the stored type, a view of the file: only the pages that are used are read."""
+        """(snippets, crops or cells, dim) in the stored type, a view of the file: only pages that are used are read."""
         video = self.videos[name]
         view: NDArray[Any] = self._array[video.offset : video.offset + video.snippets]
         return view
@@ -157,16 +158,19 @@ class FeatureWriter:
         frames: int | None = None,
         fps: float | None = None,
         snippet_frames: int | None = None,
+        size: tuple[int, int] | None = None,
+        seen: tuple[float, float, float, float] | None = None,
     ) -> None:
-        """Store one video's features (snippets, crops, dim), atomically.
+        """Store one video's features (snippets, crops or cells, dim), atomically.
 
-        `snippet_frames` defaults to the kind's. UserError, with nothing stored: wrong shape, no snippet, or values
-        that are not finite in the stored type.
+        `snippet_frames` defaults to the kind's; `size` and `seen` say where cells lie, see `VideoEntry`.
+        UserError, with nothing stored: wrong shape, no snippet, or values that are not finite in the stored type.
         """
-        expected = (len(self.kind.crops), self.kind.dim)
+        expected = (self.kind.places, self.kind.dim)
         if features.ndim != 3 or features.shape[1:] != expected or not len(features):
+            places = "crop(s)" if self.kind.grid is None else "cells"
             raise UserError(
-                f"'{name}': features of shape {features.shape}; expected (snippets >= 1, {expected[0]} crop(s), "
+                f"'{name}': features of shape {features.shape}; expected (snippets >= 1, {expected[0]} {places}, "
                 f"{expected[1]} numbers)"
             )
         if wrong := not_finite(name, features):
@@ -175,7 +179,12 @@ class FeatureWriter:
             stored = np.ascontiguousarray(features, dtype=self.dtype)
         if wrong := not_finite(name, stored):
             raise UserError(f"too large for {self.dtype} (beyond 65504): {wrong}; store the set as float32")
-        entry = {"frames": frames, "fps": fps, "snippet_frames": snippet_frames or self.kind.snippet_frames}
+        entry: dict[str, Any] = {
+            "frames": frames,
+            "fps": fps,
+            "snippet_frames": snippet_frames or self.kind.snippet_frames,
+        }
+        entry |= {} if self.kind.grid is None else {"size": size, "seen": seen}
         meta = {"name": name, "entry": json.dumps(entry)}
         with replacing(self._part(name)) as temporary:
             try:
@@ -206,7 +215,7 @@ class FeatureWriter:
         digest = hashlib.sha256()
         rows = sum(self._snippets(name, parts) for name in order)
         target = np.lib.format.open_memmap(
-            temporary, mode="w+", dtype=self.dtype, shape=(rows, len(self.kind.crops), self.kind.dim)
+            temporary, mode="w+", dtype=self.dtype, shape=(rows, self.kind.places, self.kind.dim)
         )
         try:
             reserve(temporary)
@@ -230,7 +239,7 @@ class FeatureWriter:
             "dtype": self.dtype,
             "array": array.name,
             "array_sha256": digest.hexdigest(),
-            "videos": [{field: getattr(entry, field) for field in VideoEntry.__slots__} for entry in entries],
+            "videos": [entry.as_json() for entry in entries],
         }
         write_json(self.folder / MANIFEST, manifest)
         for old in self.folder.glob("features-*.npy"):
@@ -263,8 +272,8 @@ class FeatureWriter:
         else:
             assert self._before is not None
             features, old = self._before.read(name), self._before.videos[name]
-            values = {"frames": old.frames, "fps": old.fps, "snippet_frames": old.snippet_frames}
-        return features, VideoEntry(name=name, offset=offset, snippets=len(features), **values)
+            values = old.as_json()
+        return features, VideoEntry.from_json(values | {"name": name, "offset": offset, "snippets": len(features)})
 
     def _snippets(self, name: str, parts: Mapping[str, Path]) -> int:
         if name in parts:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from downstream.features.fusion import FusedFeatures
+from downstream.features.store import FeatureWriter
 from downstream.segments import BagsConfig, SegmentCache, TrainBags, segment_edges
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.data.catalogues import open_catalogue
 from pretrain.errors import UserError
-from tests.downstream.simulated import KIND, make_features, segment_means
+from tests.downstream.simulated import CELLS_KIND, KIND, make_features, segment_means
 
+CELLS_GRID = (2, 3)
 CPU = torch.device("cpu")
 
 
@@ -109,6 +113,67 @@ def test_statistics_are_those_of_the_bags(simulated: Path, tmp_path: Path) -> No
     assert np.allclose(mean, np.mean([v.mean(axis=0) for v in values], axis=0), atol=1e-2)
     second = np.mean([(v**2).mean(axis=0) for v in values], axis=0)
     assert np.allclose(deviation, np.sqrt(second - mean.numpy() ** 2), atol=1e-2)
+
+
+@pytest.fixture(scope="module")
+def numbered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Cells that say where they are: video, snippet, row and column, in features of four numbers."""
+    folder = tmp_path_factory.mktemp("numbered")
+    kind = replace(CELLS_KIND, dim=4)
+    writer = FeatureWriter(folder / "features", kind, "float32")
+    videos = {}
+    for number, snippets in enumerate((3, 8, 9, 30)):
+        place = np.indices((1, snippets, *CELLS_GRID)).reshape(4, snippets, -1).transpose(1, 2, 0).astype(np.float32)
+        place[..., 0] = number
+        writer.add(f"v{number}", place, frames=16 * snippets, size=(320, 240), seen=(0.0, 0.0, 320.0, 240.0))
+        videos[f"v{number}"] = {"path": f"v{number}.mp4", "label": number % 2}
+    writer.finish()
+    (folder / "annotations").mkdir()
+    content = {"format": "anomaly-pretext/ground-truth/1", "videos": videos}
+    (folder / "annotations" / "ground_truth.json").write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("sampling", ["mean", "sample"])
+def test_a_bag_of_cells_goes_snippet_by_snippet_and_row_by_row(numbered: Path, tmp_path: Path, sampling: str) -> None:
+    made = bags(numbered, tmp_path, batch_size=4, sampling=sampling)
+    rows, columns = CELLS_GRID
+    for step in range(2):
+        batch = made.batch(step)
+        assert batch.features.shape == (4, 8 * rows * columns, 4)
+        assert batch.mask.shape == (4, 8 * rows * columns)
+        for name, values, mask in zip(batch.names, batch.features, batch.mask, strict=True):
+            snippets = made.source.videos[name].snippets
+            edges = segment_edges(snippets, 8)
+            count = (len(edges) - 1) * rows * columns
+            assert mask.tolist() == [True] * count + [False] * (8 * rows * columns - count)
+            assert not values[count:].any()
+            found = values[:count].view(len(edges) - 1, rows, columns, 4)
+            assert (found[..., 0] == int(name[1:])).all()
+            assert torch.equal(found[..., 2], torch.arange(2.0).view(1, -1, 1).expand(found.shape[:3]))
+            assert torch.equal(found[..., 3], torch.arange(3.0).view(1, 1, -1).expand(found.shape[:3]))
+            times = found[..., 1].flatten(1)
+            assert (times == times[:, :1]).all()  # the cells of one snippet, or the mean over the same ones
+            parts = list(itertools.pairwise(edges))
+            if sampling == "mean":
+                assert times[:, 0].tolist() == [(a + b - 1) / 2 for a, b in parts]
+            else:
+                assert all(a <= time < b for (a, b), time in zip(parts, times[:, 0].tolist(), strict=True))
+
+
+@pytest.mark.parametrize("sampling", ["mean", "sample"])
+def test_two_processes_share_the_same_batch_of_cells(numbered: Path, tmp_path: Path, sampling: str) -> None:
+    made = bags(numbered, tmp_path, batch_size=4, sampling=sampling)
+    whole, parts = made.batch(1), [made.batch(1, rank, 2) for rank in (0, 1)]
+    assert torch.equal(torch.cat([part.features for part in parts]), whole.features)
+    assert torch.equal(torch.cat([part.mask for part in parts]), whole.mask)
+
+
+def test_statistics_of_cells_are_over_all_places_and_count_each_video_alike(numbered: Path, tmp_path: Path) -> None:
+    mean, deviation = bags(numbered, tmp_path, batch_size=4).statistics()
+    times = [np.mean([(a + b - 1) / 2 for a, b in itertools.pairwise(segment_edges(n, 8))]) for n in (3, 8, 9, 30)]
+    assert mean.tolist() == pytest.approx([1.5, np.mean(times), 0.5, 1.0], abs=1e-3)
+    assert deviation[2:].tolist() == pytest.approx([0.5, (2 / 3) ** 0.5], abs=1e-3)
 
 
 def test_features_that_are_no_numbers_are_named(tmp_path: Path) -> None:

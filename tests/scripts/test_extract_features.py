@@ -109,3 +109,61 @@ def test_a_folder_in_which_nothing_decodes_is_an_error(tmp_path: Path, capfd: py
     assert run(*flags(tmp_path / "videos", tmp_path / "out")) == 2
     assert "no video has features" in capfd.readouterr().err
     assert set(read_quarantine(tmp_path / "out" / "failed.txt")) == {"x"}
+
+
+def cell_flags(videos: Path, out: Path, *more: str) -> list[str]:
+    return [*flags(videos, out), "--crops", "1", *more]
+
+
+def test_cells_are_stored_with_their_place_and_a_second_run_adds_to_them(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    videos = encode_folder(tmp_path / "videos", count=1)
+    out = tmp_path / "cells"
+    assert run(*cell_flags(videos, out, "--grid", "map")) == 0
+    assert "done: 1 videos, 5 snippets x 24 cells x 128;" in capfd.readouterr().out
+    first = FeatureSet.open(out).read("clip0").copy()
+    encode_video(videos / "large.mp4", 9, num_frames=32, height=96, width=192)
+    assert run(*cell_flags(videos, out, "--grid", "4", "6")) == 0  # the map's own cells, said in numbers
+    assert "done: 2 videos (1 done before), 7 snippets x 24 cells x 128;" in capfd.readouterr().out
+    done = FeatureSet.open(out)
+    assert (done.kind.grid, done.kind.stage) == ((4, 6), None)
+    np.testing.assert_array_equal(done.read("clip0"), first)
+    assert [(entry.size, entry.seen) for entry in done.videos.values()] == [
+        ((72, 48), (0, 0, 72, 48)),
+        ((192, 96), (24, 0, 168, 96)),  # decoded at 32x64, of which the 48 columns in the middle are seen
+    ]
+    assert run(*flags(videos, tmp_path / "whole"), "--crops", "1") == 0
+    for name in done.videos:  # cells of the own map, averaged, are the features of the whole picture
+        whole = FeatureSet.open(tmp_path / "whole").read(name)
+        np.testing.assert_allclose(done.read(name).mean(axis=1, keepdims=True), whole, rtol=1e-4, atol=1e-5)
+    assert run(*cell_flags(videos, out, "--grid", "2", "3")) == 2
+    assert "grid: (4, 6), (2, 3)" in capfd.readouterr().err
+
+
+def test_a_stage_of_an_earlier_finer_map(tmp_path: Path) -> None:
+    videos = encode_folder(tmp_path / "videos", count=1)
+    (tmp_path / "c.yaml").write_text("grid: [3, 5]\nstage: layers.1\n")
+    assert run(str(tmp_path / "c.yaml"), *cell_flags(videos, tmp_path / "out")) == 0
+    done = FeatureSet.open(tmp_path / "out")
+    assert (done.kind.grid, done.kind.stage, done.read("clip0").shape) == ((3, 5), "layers.1", (5, 15, 32))
+
+
+def test_wrong_grids_and_the_help(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    videos = encode_folder(tmp_path / "videos", count=1)
+
+    def said(*more: str) -> str:
+        assert run(*flags(videos, tmp_path / "out"), *more) == 2
+        return " ".join(capfd.readouterr().err.replace("│", " ").split())
+
+    assert "crops is 5, and grid asks for cells" in said("--grid", "map")
+    assert "stage is layers.1, but only cells can be of another stage: set grid too" in said("--stage", "layers.1")
+    assert "small3d has no stage 'layers.7'; did you mean 'layers." in said("--grid", "map", "--stage", "layers.7")
+    assert "{None,map}|{INT INT}" in said("--grid", "5")
+    assert "a grid of 9x9 cells was asked for; the feature map of small3d has 4x6" in said("--grid", "9", "9")
+    assert "'timm/test_vit' has no map" in said("--backbone", "timm/test_vit", "--grid", "map", "--crops", "1")
+    assert not (tmp_path / "out").exists()
+    assert run("--help") == 0
+    help_text = " ".join(capfd.readouterr().out.replace("│", " ").split())
+    assert "--grid {None,map}|{INT INT}" in help_text
+    assert "Store features of cells of the picture, to find out where: `map` for the cells" in help_text

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from downstream.features.store import FeatureSet
+from downstream.features.kind import FeatureKind
+from downstream.features.store import FeatureSet, FeatureWriter
 from scripts.import_features import main
 
 
@@ -103,3 +104,27 @@ def test_names_that_end_like_crops_are_asked_about(tmp_path: Path, capsys: pytes
     assert "say --crop-files no if '__N' is part of their names" in capsys.readouterr().err
     assert run(*common, "--crop-files", "no") == 0
     assert list(FeatureSet.open(tmp_path / "set").videos) == ["cam__3", "yard"]
+
+
+def test_cells_are_described_and_not_exported_nor_mixed_with_files(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind = FeatureKind(encoder="small3d", weights_sha256=None, dim=6, grid=(2, 5), stage="layers.2")
+    writer = FeatureWriter(tmp_path / "cells", kind)
+    for name, size in (("a", (320, 240)), ("b", (320, 240)), ("c", (640, 480))):
+        writer.add(name, np.ones((3, 10, 6)), size=size, seen=(0.0, 13.4, size[0], size[1] - 13.4))
+    writer.finish()
+    assert run("--describe", tmp_path / "cells") == 0
+    said = capsys.readouterr().out
+    assert "numbers       6 a snippet and cell, float16" in said
+    assert "cells         2 rows x 5 columns of the map of layers.2" in said
+    assert "part seen     x 0 to 320, y 13 to 227 of 320x240 pixels (2 videos) and 1 other parts or sizes" in said
+    assert f"{9 * 10 * 6 * 2} (0.0 MB)" in said
+    for layout in ("snippets_crops_dim", "snippets_dim", "crop_files"):
+        assert run(tmp_path / "cells", "--export", layout, "--out", tmp_path / "peers") == 2
+        said = capsys.readouterr().err
+        assert "holds features of 2x5 cells; the layouts of other code bases hold crops" in said
+        assert "Extract a set without --grid and export that one" in said
+    assert not (tmp_path / "peers").exists()
+    assert run(files, "--out", tmp_path / "cells", "--encoder", "small3d") == 2
+    assert "grid: (2, 5), None" in capsys.readouterr().err

@@ -14,6 +14,8 @@ from downstream.detector.bags import Bags, Parts
 
 Loss = Callable[[Bags], tuple[Tensor, Parts]]
 
+Grid = tuple[int, int]
+WHOLE = (1, 1)
 LABELS = (1, 0, 1, 0, 0)
 LENGTHS = (40, 7, 3, 33, 1)
 
@@ -25,26 +27,31 @@ def random_bags(
     dim: int = 6,
     dtype: torch.dtype = torch.float64,
     teacher: bool = False,
+    grid: Grid = WHOLE,
 ) -> Bags:
-    """Bags of these lengths, padded with nonsense to the longest."""
+    """Bags of these lengths in snippets, padded with nonsense to the longest."""
     generator = torch.Generator().manual_seed(seed)
-    shape = (len(lengths), max(lengths))
+    cells = grid[0] * grid[1]
+    shape = (len(lengths), max(lengths) * cells)
 
     def normal(*size: int) -> Tensor:
         return torch.randn(*size, generator=generator, dtype=torch.float64).to(dtype)
 
     return Bags(
         labels=torch.tensor(labels, dtype=dtype),
-        mask=torch.arange(shape[1]) < torch.tensor(lengths).unsqueeze(1),
+        mask=torch.arange(shape[1]) < torch.tensor(lengths).unsqueeze(1) * cells,
         log_scores=torch.nn.functional.logsigmoid(2 * normal(*shape)),
         features=normal(*shape, dim) + normal(dim),
         teacher_scores=normal(*shape).sigmoid() if teacher else None,
+        grid=grid,
     )
 
 
 def of_each(bags: Bags, change: Callable[[Tensor], Tensor]) -> Bags:
     """The bags with every tensor changed."""
-    return Bags(*(None if values is None else change(values) for values in bags))
+    return bags._replace(
+        **{name: change(values) for name, values in bags._asdict().items() if isinstance(values, Tensor)}
+    )
 
 
 def of_instances(bags: Bags, change: Callable[[Tensor], Tensor]) -> Bags:
@@ -72,15 +79,15 @@ def shuffled(bags: Bags, seed: int) -> Bags:
     return of_instances(bags, lambda values: values[rows, order])
 
 
-def check_padding_changes_nothing(loss: Loss) -> None:
-    bags = random_bags(0, teacher=True)
-    torch.testing.assert_close(loss(padded(bags, 9))[0], loss(bags)[0], rtol=1e-12, atol=0)
-    short = of_instances(random_bags(0, LABELS, (4, 7, 3, 5, 1), teacher=True), lambda values: values[:, :7])
-    torch.testing.assert_close(loss(padded(short, 60))[0], loss(short)[0], rtol=1e-12, atol=0)
+def check_padding_changes_nothing(loss: Loss, grid: Grid = WHOLE) -> None:
+    bags = random_bags(0, teacher=True, grid=grid)
+    torch.testing.assert_close(loss(padded(bags, 9 * bags.cells))[0], loss(bags)[0], rtol=1e-12, atol=0)
+    short = random_bags(0, LABELS, (4, 7, 3, 5, 1), teacher=True, grid=grid)
+    torch.testing.assert_close(loss(padded(short, 60 * bags.cells))[0], loss(short)[0], rtol=1e-12, atol=0)
 
 
-def check_bag_order_changes_nothing(loss: Loss) -> None:
-    bags = random_bags(1, teacher=True)
+def check_bag_order_changes_nothing(loss: Loss, grid: Grid = WHOLE) -> None:
+    bags = random_bags(1, teacher=True, grid=grid)
     order = torch.tensor([3, 0, 4, 2, 1])
     torch.testing.assert_close(loss(of_each(bags, lambda values: values[order]))[0], loss(bags)[0], rtol=1e-12, atol=0)
 
@@ -102,13 +109,13 @@ def gradients(loss: Loss, bags: Bags) -> tuple[Tensor, Tensor, Tensor]:
     return value.detach(), first, second
 
 
-def check_every_batch_is_finite(loss: Loss, dtype: torch.dtype = torch.float32) -> None:
+def check_every_batch_is_finite(loss: Loss, dtype: torch.dtype = torch.float32, grid: Grid = WHOLE) -> None:
     """One class only, T = 1, B = 1, zero and equal features, saturated scores: finite, and nothing on padding."""
     draw = random.Random(0)
     for case in range(40):
         size, longest = draw.choice([1, 2, 5]), draw.choice([1, 2, 3, 40])
         labels = draw.choice([[0] * size, [1] * size, [draw.randint(0, 1) for _ in range(size)]])
-        bags = random_bags(case, labels, [draw.randint(1, longest) for _ in range(size)], dtype=dtype)
+        bags = random_bags(case, labels, [draw.randint(1, longest) for _ in range(size)], dtype=dtype, grid=grid)
         bags = bags._replace(
             features=bags.features * draw.choice([0, 1e-20, 1, 1e4]),
             log_scores=draw.choice([bags.log_scores, bags.log_scores * 1e3, bags.log_scores * 0]),
@@ -122,9 +129,9 @@ def check_every_batch_is_finite(loss: Loss, dtype: torch.dtype = torch.float32) 
             assert not gradient[~bags.mask].any(), case
 
 
-def check_gradient(loss: Loss, seed: int = 5) -> None:
+def check_gradient(loss: Loss, seed: int = 5, grid: Grid = WHOLE) -> None:
     """Against finite differences, in float64, at a point where no choice of instances is on edge."""
-    bags = random_bags(seed, (1, 0, 1), (5, 4, 2), dim=3, teacher=True)
+    bags = random_bags(seed, (1, 0, 1), (5, 4, 2), dim=3, teacher=True, grid=grid)
     inputs = (bags.log_scores.requires_grad_(), bags.features.requires_grad_())
     assert torch.autograd.gradcheck(lambda s, f: loss(bags._replace(log_scores=s, features=f))[0], inputs)
 

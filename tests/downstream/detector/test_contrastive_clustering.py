@@ -19,6 +19,7 @@ from downstream.detector.contrastive_clustering import (
 )
 from downstream.detector.directions import unit_vectors
 from pretrain.errors import UserError
+from tests.downstream.detector.loss_checks import of_each, of_instances
 
 
 def random_bags(lengths: list[int], labels: list[int], dim: int = 6, embedding_dim: int = 4, seed: int = 0) -> Bags:
@@ -36,19 +37,17 @@ def random_bags(lengths: list[int], labels: list[int], dim: int = 6, embedding_d
 
 
 def reordered(bags: Bags, order: list[int]) -> Bags:
-    return Bags(*(None if values is None else values[order] for values in bags))
+    return of_each(bags, lambda values: values[order])
 
 
 def widened(bags: Bags, by: int) -> Bags:
     """The same bags with `by` more places of padding."""
 
-    def wider(values: Tensor | None) -> Tensor | None:
-        if values is None or values.dim() == 1:
-            return values
+    def wider(values: Tensor) -> Tensor:
         more = torch.full((values.shape[0], by, *values.shape[2:]), 0 if values.dtype == torch.bool else -7.0)
         return torch.cat([values, more.to(values.dtype)], dim=1)
 
-    return Bags(*(wider(values) for values in bags))
+    return of_instances(bags, wider)
 
 
 def a_loss(seed: int = 1, **changes: float) -> ContrastiveClustering:

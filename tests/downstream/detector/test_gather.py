@@ -22,13 +22,30 @@ from downstream.detector.cross_batch_clustering import (
     CrossBatchClusteringConfig,
     guide,
 )
+from downstream.detector.entropy import EntropyConfig
 from downstream.detector.feature_magnitude import FeatureMagnitudeConfig, feature_magnitude
 from downstream.detector.gather import gather_bags
 from downstream.detector.hard_mining import HardMiningConfig, hard_mining
 from downstream.detector.mil_ranking import MilRankingConfig, mil_ranking
+from downstream.detector.model import DetectorConfig
+from downstream.detector.objective import DetectorTraining, ObjectiveConfig, build_detector
+from downstream.detector.smoothness import SmoothnessConfig
+from downstream.detector.sparsity import SparsityConfig
+from downstream.detector.spatial_smoothness import SpatialSmoothnessConfig
 from downstream.detector.topk_bce import TopKBCEConfig, topk_bce
 
 DIM, WIDTH, STEPS = 5, 8, 3
+GRID = (2, 2)
+ALL_TERMS = ObjectiveConfig(
+    base="mil_ranking",
+    hard_mining=HardMiningConfig(weight=0.5, warmup_steps=0),
+    contrastive=ContrastiveClusteringConfig(weight=0.25, clusters=2, projection_dim=6),
+    cross_batch=CrossBatchClusteringConfig(weight=0.5, memory=2),
+    smoothness=SmoothnessConfig(weight=0.1),
+    sparsity=SparsityConfig(weight=0.1),
+    spatial_smoothness=SpatialSmoothnessConfig(weight=0.1),
+    entropy=EntropyConfig(weight=0.5),
+)
 Loss = Callable[[Bags], tuple[Tensor, Parts]]
 LOSSES: dict[str, Callable[[ClusterBranch], Loss]] = {
     "contrastive": lambda _: ContrastiveClustering(ContrastiveClusteringConfig(clusters=2, projection_dim=6), WIDTH),
@@ -70,9 +87,23 @@ class Network(nn.Module):
         return self.loss(bags)[0] + 0.1 * everything
 
 
-def batch(step: int, ranks: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+class Cells(nn.Module):
+    """The detector of cells and its whole objective, as fine-tuning wraps them; dropout would draw per process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        config = DetectorConfig(temporal="multi_scale", spatial="conv", width=WIDTH, hidden=4, dropout=0)
+        self.training_of_cells = DetectorTraining(build_detector(config, ALL_TERMS, DIM, GRID), ALL_TERMS)
+
+    def forward(self, inputs: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
+        loss: Tensor = self.training_of_cells(inputs, mask, labels, 0)[0]
+        return loss
+
+
+def batch(step: int, ranks: list[int], cells: int = 1) -> tuple[Tensor, Tensor, Tensor]:
     """Inputs, mask and labels of the ranks' bags, padded to the longest among these."""
     bags = [(rank, n, *bag) for rank in ranks for n, bag in enumerate(zip(*SHARES[step][rank], strict=True))]
+    bags = [(rank, n, label, length * cells) for rank, n, label, length in bags]
     longest = max(length for *_, length in bags)
     inputs = torch.full((len(bags), longest, DIM), 3.0)
     mask = torch.zeros(len(bags), longest, dtype=torch.bool)
@@ -88,19 +119,24 @@ def train(name: str, ranks: list[int], wrap: bool, gathered: bool = True) -> dic
     torch.set_default_dtype(torch.float64)
     try:
         torch.manual_seed(0)
-        network = Network(name, gathered)
+        network = Cells() if name == "cells" else Network(name, gathered)
+        cells = GRID[0] * GRID[1] if name == "cells" else 1
         wrapped = DistributedDataParallel(network) if wrap else network
         found: dict[str, Tensor] = {}
         for step in range(STEPS):
             network.zero_grad()
-            loss = wrapped(*batch(step, ranks))
+            loss = wrapped(*batch(step, ranks, cells))
             loss.backward()
             found[f"{step}/loss"] = loss.detach()
             with torch.no_grad():
                 for key, parameter in network.named_parameters():
+                    if not parameter.requires_grad:  # the teacher's
+                        continue
                     assert parameter.grad is not None, key
                     found[f"{step}/{key}"] = parameter.grad.clone()
                     parameter -= 0.1 * parameter.grad
+            if isinstance(network, Cells):
+                network.training_of_cells.update_teacher(step)
         return found | {f"end/{key}": value for key, value in network.state_dict().items()}
     finally:
         torch.set_default_dtype(torch.float32)
@@ -123,7 +159,7 @@ def one_of_two(rank: int, port: int, target: str) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", rank=rank, world_size=2)
-    found: dict[str, Any] = {name: train(name, [rank], wrap=True) for name in LOSSES}
+    found: dict[str, Any] = {name: train(name, [rank], wrap=True) for name in (*LOSSES, "cells")}
     found["alone"] = train("mil_ranking", [rank], wrap=True, gathered=False)
     found["gathered"] = gathers_everything(rank)
     torch.save(found, f"{target}/{rank}.pt")
@@ -146,7 +182,7 @@ def difference(first: Tensor, second: Tensor) -> float:
     return float((first.double() - second.double()).norm()) / largest if largest > 1e-12 else 0.0
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", [*LOSSES, "cells"])
 def test_losses_gradients_and_memories_of_two_processes_equal_those_of_one(
     name: str, two_processes: list[dict[str, dict[str, Tensor]]]
 ) -> None:
@@ -156,6 +192,10 @@ def test_losses_gradients_and_memories_of_two_processes_equal_those_of_one(
         assert shared.keys() == alone.keys()
         for key, value in alone.items():
             assert difference(shared[key], value) <= 1e-6, key
+    if name == "cells":
+        assert {
+            f"end/training_of_cells.{key}" for key in ("cross_batch.memory", "teacher.head.0.weight")
+        } <= alone.keys()
     if name == "cross_batch":
         assert {"end/loss.memory", "end/loss.num_pushed", "end/branch.centres"} <= alone.keys()
         assert alone["end/loss.num_pushed"].tolist() == [3, 2]

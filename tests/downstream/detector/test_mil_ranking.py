@@ -14,12 +14,12 @@ from tests.downstream.detector.loss_checks import random_bags
 LOSSES = [partial(mil_ranking, config=MilRankingConfig(k=k)) for k in (1, 3, None)]
 
 
-def reference(bags: Bags, k: int | None, margin: float) -> float:
+def reference(bags: Bags, k: int | None, margin: float, divisor: int = 16) -> float:
     """Loops over bags and pairs."""
     means: dict[bool, list[float]] = {True: [], False: []}
     for label, mask, log_scores in zip(bags.labels, bags.mask, bags.log_scores, strict=True):
         scores = sorted((s.exp().item() for s, real in zip(log_scores, mask, strict=True) if real), reverse=True)
-        top = scores[: k if k is not None else len(scores) // 16 + 1]
+        top = scores[: k if k is not None else len(scores) // divisor + 1]
         means[label.item() == 1].append(sum(top) / len(top))
     hinges = [max(0.0, margin - a + n) for a in means[True] for n in means[False]]
     return sum(hinges) / len(hinges) if hinges else 0.0
@@ -33,6 +33,13 @@ def test_equals_the_reference(k: int | None, margin: float) -> None:
         loss, parts = mil_ranking(bags, MilRankingConfig(k=k, margin=margin))
         assert loss.item() == pytest.approx(reference(bags, k, margin), rel=1e-12)
         assert parts["ranking"] == loss
+
+
+@pytest.mark.parametrize("divisor", [1, 4, 100])
+def test_the_share_of_instances_that_stands_for_a_bag(divisor: int) -> None:
+    bags = random_bags(0)
+    loss, _ = mil_ranking(bags, MilRankingConfig(k=None, divisor=divisor))
+    assert loss.item() == pytest.approx(reference(bags, None, 1.0, divisor), rel=1e-12)
 
 
 def test_by_hand() -> None:
@@ -68,6 +75,8 @@ def test_cuda_equals_cpu(loss: loss_checks.Loss) -> None:
 def test_configuration_errors() -> None:
     with pytest.raises(UserError, match=r"mil_ranking.k is 0; it must be 1 or more, or None"):
         MilRankingConfig(k=0)
+    with pytest.raises(UserError, match=r"mil_ranking.divisor is -1; it must be 1 or more"):
+        MilRankingConfig(divisor=-1)
     for margin in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(UserError, match=r"mil_ranking.margin is .*; it must be a finite number above 0"):
             MilRankingConfig(margin=margin)

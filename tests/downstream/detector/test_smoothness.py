@@ -16,17 +16,20 @@ LOSS = partial(smoothness, config=SmoothnessConfig(weight=8e-5))
 
 
 def reference(bags: Bags) -> float:
+    """Each cell's track over time by itself."""
     sums = []
     for row, label in enumerate(bags.labels.tolist()):
         scores = [bags.log_scores[row, i].exp().item() for i in range(bags.mask.shape[1]) if bags.mask[row, i]]
         if label == 1:
-            sums.append(sum((a - b) ** 2 for a, b in itertools.pairwise(scores)))
+            tracks = [scores[cell :: bags.cells] for cell in range(bags.cells)]
+            sums.append(sum((a - b) ** 2 for track in tracks for a, b in itertools.pairwise(track)))
     return sum(sums) / len(sums) if sums else 0.0
 
 
-def test_equals_the_reference() -> None:
+@pytest.mark.parametrize("grid", [(1, 1), (2, 3)])
+def test_equals_the_reference(grid: tuple[int, int]) -> None:
     for seed in range(5):
-        bags = random_bags(seed)
+        bags = random_bags(seed, grid=grid)
         loss, parts = LOSS(bags)
         assert loss.item() == pytest.approx(reference(bags), rel=1e-12)
         assert parts["smoothness"] == loss
@@ -53,11 +56,19 @@ def test_a_gap_inside_a_bag_is_no_neighbour() -> None:
     assert LOSS(bags)[0] == 0
 
 
-def test_what_holds_of_every_loss() -> None:
-    loss_checks.check_padding_changes_nothing(LOSS)
-    loss_checks.check_bag_order_changes_nothing(LOSS)
-    loss_checks.check_every_batch_is_finite(LOSS)
-    loss_checks.check_gradient(LOSS)
+def test_cells_of_one_snippet_are_no_neighbours() -> None:
+    """Of six cells with other scores each, which stay what they are."""
+    bags = random_bags(0, (1,), (4,), grid=(2, 3))
+    assert LOSS(bags._replace(log_scores=torch.linspace(-3, -0.1, 6).repeat(1, 4)))[0] == 0
+    assert LOSS(bags._replace(log_scores=torch.linspace(-3, -0.1, 6).repeat(1, 4), grid=(1, 1)))[0] > 0
+
+
+@pytest.mark.parametrize("grid", [(1, 1), (2, 3)])
+def test_what_holds_of_every_loss(grid: tuple[int, int]) -> None:
+    loss_checks.check_padding_changes_nothing(LOSS, grid)
+    loss_checks.check_bag_order_changes_nothing(LOSS, grid)
+    loss_checks.check_every_batch_is_finite(LOSS, grid=grid)
+    loss_checks.check_gradient(LOSS, grid=grid)
 
 
 def test_a_step_smooths() -> None:

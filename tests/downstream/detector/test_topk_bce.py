@@ -15,12 +15,12 @@ from tests.downstream.detector.loss_checks import random_bags
 LOSSES = [partial(topk_bce, config=TopKBCEConfig(k=k)) for k in (None, 1, 4)]
 
 
-def reference(bags: Bags, k: int | None) -> float:
+def reference(bags: Bags, k: int | None, divisor: int = 16) -> float:
     """A loop over bags."""
     total = 0.0
     for label, mask, log_scores in zip(bags.labels, bags.mask, bags.log_scores, strict=True):
         scores = sorted((s.exp().item() for s, real in zip(log_scores, mask, strict=True) if real), reverse=True)
-        top = scores[: k if k is not None else len(scores) // 16 + 1]
+        top = scores[: k if k is not None else len(scores) // divisor + 1]
         mean = sum(top) / len(top)
         total -= math.log(mean) if label.item() == 1 else math.log(1 - mean)
     return total / len(bags.labels)
@@ -33,6 +33,13 @@ def test_equals_the_reference(k: int | None) -> None:
         loss, parts = topk_bce(bags, TopKBCEConfig(k=k))
         assert loss.item() == pytest.approx(reference(bags, k), rel=1e-10)
         assert sum(parts.values()).item() == pytest.approx(loss.item(), rel=1e-12)
+
+
+@pytest.mark.parametrize("divisor", [1, 4, 100])
+def test_the_share_of_instances_that_stands_for_a_bag(divisor: int) -> None:
+    bags = random_bags(0)
+    loss, _ = topk_bce(bags, TopKBCEConfig(divisor=divisor))
+    assert loss.item() == pytest.approx(reference(bags, None, divisor), rel=1e-10)
 
 
 def test_a_tiny_score_keeps_its_gradient() -> None:
@@ -86,5 +93,7 @@ def test_cuda_equals_cpu(loss: loss_checks.Loss) -> None:
 
 
 def test_configuration_errors() -> None:
-    with pytest.raises(UserError, match=r"topk_bce.k is -2; it must be 1 or more, or None for count // 16 \+ 1"):
+    with pytest.raises(UserError, match=r"topk_bce.k is -2; it must be 1 or more, or None for count // divisor \+ 1"):
         TopKBCEConfig(k=-2)
+    with pytest.raises(UserError, match=r"topk_bce.divisor is 0; it must be 1 or more"):
+        TopKBCEConfig(divisor=0)

@@ -34,7 +34,7 @@ Make = Callable[..., FeatureSet]
 
 def arrays(videos: Catalogue | tuple[Video, ...] = VIDEOS, kind: FeatureKind = KIND) -> Arrays:
     rng = np.random.default_rng(0)
-    shape = (len(kind.crops), kind.dim)
+    shape = (kind.places, kind.dim)
     return {v.name: rng.standard_normal(((v.num_frames or 96) // 16, *shape)).astype(np.float16) for v in videos}
 
 
@@ -42,10 +42,10 @@ def arrays(videos: Catalogue | tuple[Video, ...] = VIDEOS, kind: FeatureKind = K
 def make(tmp_path: Path) -> Make:
     """`make(arrays)` -> a feature set of them, with what the writer would refuse written over what it took."""
 
-    def build(features: Arrays, name: str = "set", kind: FeatureKind = KIND, **meta: int) -> FeatureSet:
+    def build(features: Arrays, name: str = "set", kind: FeatureKind = KIND, **meta: Any) -> FeatureSet:
         writer = FeatureWriter(tmp_path / name, kind)
         for video, values in features.items():
-            writer.add(video, np.nan_to_num(values) if len(values) else np.ones((1, len(kind.crops), kind.dim)), **meta)
+            writer.add(video, np.nan_to_num(values) if len(values) else np.ones((1, kind.places, kind.dim)), **meta)
         made = writer.finish(list(features))
         file = tmp_path / name / json.loads((tmp_path / name / MANIFEST).read_text())["array"]
         manifest = json.loads((tmp_path / name / MANIFEST).read_text())
@@ -244,10 +244,44 @@ def test_two_sets_that_do_not_match(make: Make) -> None:
     texts = [text for text in said(examine([first, other], unmeasured)) if ": length" not in text]
     pair = f"{first.folder} and {other.folder}"
     assert f"wrong: no features: 'street': listed, but it has no features ({other.folder})" in texts
-    assert f"wrong: sets do not match: {pair}: crops ('centre', 'left') against ('left', 'centre')" in texts
+    assert f"wrong: sets do not match: {pair}: crops ('centre', 'left') against crops ('left', 'centre')" in texts
     assert f"wrong: sets do not match: 'calm': 5 snippets against 3, 2 off: wrong ({pair})" in texts
     assert f"note: sets do not match: 'fall': 6 snippets against 5, 1 off: cut to the shorter ({pair})" in texts
     assert f"wrong: sets do not match: 'fall': made from a video of 96 frames and one of 95 ({pair})" in texts
+
+
+CELLS = replace(KIND, encoder="small3d", crops=("centre",), grid=(2, 3))
+PLACE = {"size": (320, 240), "seen": (0.0, 0.0, 320.0, 240.0)}
+
+
+def test_cells_are_clean_alone_and_beside_a_set_of_the_whole_picture(make: Make) -> None:
+    whole = replace(KIND, encoder="clip", crops=("centre",))
+    sets = [make(arrays(kind=whole), "whole", whole), make(arrays(kind=CELLS), "cells", CELLS, **PLACE)]
+    assert examine(sets, catalogue()) == []
+
+
+def test_cells_that_do_not_match(make: Make) -> None:
+    other, clip = replace(CELLS, encoder="r3d_18", grid=(3, 2)), replace(CELLS, encoder="r3d_18")
+    whole = replace(KIND, encoder="clip", crops=("centre",))
+    first = make(arrays(kind=CELLS), "cells", CELLS, **PLACE)
+    sets = [make(arrays(kind=whole), "whole", whole), first, make(arrays(kind=other), "other", other, **PLACE)]
+    pair = f"{first.folder} and {sets[2].folder}"
+    assert said(examine(sets, catalogue())) == [f"wrong: sets do not match: {pair}: cells 2x3 against cells 3x2"]
+    square = make(arrays(kind=clip), "square", clip, **PLACE | {"seen": (40.0, 0.0, 280.0, 240.0)})
+    texts = said(examine([first, square], catalogue()))
+    assert len(texts) == len(VIDEOS)
+    assert texts[0] == (
+        "wrong: sets do not match: 'calm': cells over x 0 to 320, y 0 to 240 of 320x240 pixels against"
+        f" x 40 to 280, y 0 to 240 of 320x240 pixels ({first.folder} and {square.folder})"
+    )
+
+
+def test_cells_without_a_place_and_cells_that_are_all_one(make: Make) -> None:
+    features = {name: values[:, [0] * 6] for name, values in arrays(kind=CELLS).items()}
+    part = make(features, "cells", CELLS)
+    texts = said(examine([part], catalogue()))
+    assert texts[0] == "wrong: no place: 'calm': where in the picture its cells lie is not stored: extract it again"
+    assert texts[len(VIDEOS) :] == [f"wrong: identical crops: {part.folder}: all 6 cells are identical in every video"]
 
 
 def test_kinds_that_differ(make: Make) -> None:
@@ -328,4 +362,4 @@ def test_real_lists_with_features_of_their_lengths(kind: str, tmp_path: Path) ->
     beyond = [finding.video for finding in found if finding.kind == "anomaly beyond the end"]
     assert beyond == (["Explosion033_x264", "Shooting015_x264"] if kind == "ucf_crime" else [])
     tails = sum(finding.kind == "length" for finding in found)
-    assert tails == (sum((video.num_frames or 0) % 16 > 0 for video in listed) if kind == "shanghaitech" else 0)
+    assert tails == sum((video.num_frames or 0) % 16 > 0 for video in listed)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from downstream.features import blocks as module
-from downstream.features.blocks import blocks, read_rows, release
-from downstream.features.fusion import FusedFeatures, Normalise
+from downstream.features.blocks import blocks
+from downstream.features.fusion import FusedFeatures
 from downstream.features.kind import FeatureKind
+from downstream.features.normalising import Normalise, release
 from downstream.features.store import FeatureWriter
 from downstream.segments import video_means
 from tests.downstream.simulated import segment_means
@@ -30,20 +31,20 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return made
 
 
-@pytest.mark.parametrize("normalise", ["none", "l2", "layer", "video"])
+@pytest.mark.parametrize("normalise", ["none", "l2", "layer", "video", "place"])
 @pytest.mark.parametrize("count", [1, 2])
 def test_rows_and_blocks_are_those_of_the_whole_video(
     folders: list[Path], normalise: Normalise, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = FusedFeatures.open(folders[:count], normalise)
-    monkeypatch.setattr(module, "BLOCK_BYTES", 7 * 4 * source.crops * source.dim)
+    monkeypatch.setattr(module, "BLOCK_BYTES", 7 * 4 * source.places * source.dim)
     whole = source.read("long")
     rows = np.array([0, 5, 5, 60])
-    np.testing.assert_array_equal(read_rows(source, "long", rows), whole[rows])
+    np.testing.assert_array_equal(source.read("long", rows), whole[rows])
     found = list(blocks(source, "long"))
-    assert len(found) == (1 if normalise == "video" else 9)
+    assert len(found) == 9
     np.testing.assert_array_equal(np.concatenate([block for _, block in found]), whole)
-    assert [start for start, _ in found] == ([0] if normalise == "video" else list(range(0, 61, 7)))
+    assert [start for start, _ in found] == list(range(0, 61, 7))
 
 
 @pytest.mark.parametrize("rows_a_block", [1, 2, 5, 13, 61])
@@ -52,7 +53,7 @@ def test_means_do_not_depend_on_the_blocks(
     folders: list[Path], rows_a_block: int, segments: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = FusedFeatures.open(folders)
-    monkeypatch.setattr(module, "BLOCK_BYTES", rows_a_block * 4 * source.crops * source.dim)
+    monkeypatch.setattr(module, "BLOCK_BYTES", rows_a_block * 4 * source.places * source.dim)
     for name in LENGTHS:
         expected = segment_means(source.read(name), segments)
         np.testing.assert_allclose(video_means(source, name, segments), expected, rtol=1e-5, atol=1e-6)

@@ -1,24 +1,37 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from downstream.features.fusion import FusedFeatures, normalised
+from downstream.features.fusion import FusedFeatures
 from downstream.features.kind import FeatureKind
+from downstream.features.normalising import Normalise, normalised
 from downstream.features.store import FeatureSet, FeatureWriter
 from pretrain.errors import UserError
 
 ONE = FeatureKind(encoder="a", weights_sha256=None, dim=3)
 
 
-def make(folder: Path, kind: FeatureKind, lengths: dict[str, int], seed: int = 0) -> FeatureSet:
+SEEN = (0.0, 13.5, 320.0, 226.5)
+
+
+def make(
+    folder: Path,
+    kind: FeatureKind,
+    lengths: dict[str, int],
+    seed: int = 0,
+    seen: tuple[float, float, float, float] = SEEN,
+    size: tuple[int, int] = (320, 240),
+) -> FeatureSet:
     rng = np.random.default_rng(seed)
     writer = FeatureWriter(folder, kind, "float32")
     for name, length in lengths.items():
-        writer.add(name, rng.normal(3, 2, (length, len(kind.crops), kind.dim)))
+        writer.add(name, rng.normal(3, 2, (length, kind.places, kind.dim)), size=size, seen=seen)
     return writer.finish(list(lengths))
 
 
@@ -85,3 +98,78 @@ def test_no_set_and_missing_videos(tmp_path: Path) -> None:
     fused = FusedFeatures([make(tmp_path / "a", ONE, {"x": 5})])
     with pytest.raises(UserError, match=r"1 of 2 test videos have no features .*\n  - y"):
         fused.require(["x", "y"], "test")
+
+
+CELLS = replace(ONE, encoder="cells", grid=(2, 3))
+
+
+def test_a_set_of_the_whole_picture_serves_all_cells(tmp_path: Path) -> None:
+    whole = make(tmp_path / "whole", ONE, {"x": 5, "y": 7})
+    cells = make(tmp_path / "cells", CELLS, {"y": 6, "x": 5})
+    for fused in (FusedFeatures([whole, cells]), FusedFeatures([cells, whole])):
+        at = 3 if fused.sets[0] is whole else 0
+        assert (fused.dim, fused.places, fused.grid) == (6, 6, (2, 3))
+        read = fused.read("y")
+        assert read.shape == (6, 6, 6)
+        assert np.array_equal(read[..., at : at + 3], cells.read("y"))
+        assert np.array_equal(read[..., 3 - at : 6 - at], np.repeat(whole.read("y")[:6], 6, axis=1))
+        assert (fused.videos["y"].snippets, fused.videos["y"].seen, fused.videos["y"].size) == (6, SEEN, (320, 240))
+
+
+@pytest.mark.parametrize("normalise", get_args(Normalise))
+def test_some_rows_are_those_of_the_whole(tmp_path: Path, normalise: Normalise) -> None:
+    whole, cells = make(tmp_path / "whole", ONE, {"y": 7}), make(tmp_path / "cells", CELLS, {"y": 6})
+    fused = FusedFeatures([whole, cells], normalise)
+    read = fused.read("y")
+    for rows in (slice(2, 5), slice(4, 99), np.array([5, 0, 0]), slice(3, 3)):
+        np.testing.assert_allclose(fused.read("y", rows), read[rows], rtol=1e-6)
+
+
+def test_grids_that_differ_are_refused_naming_both_wherever_they_stand(tmp_path: Path) -> None:
+    whole = make(tmp_path / "whole", ONE, {"x": 5})
+    two, three = (make(tmp_path / f"{g}", replace(CELLS, grid=g), {"x": 5}) for g in ((2, 3), (3, 2)))
+    five = make(tmp_path / "crops", replace(ONE, crops=tuple("abcdef")), {"x": 5})
+    with pytest.raises(UserError, match=rf"cells of {re.escape(str(three.folder))}: 3x2, of .*: 2x3"):
+        FusedFeatures([two, three])
+    with pytest.raises(UserError, match=r"cells of .*: 3x2, of .*: 2x3"):  # none of them fails beside the first alone
+        FusedFeatures([whole, two, three])
+    with pytest.raises(UserError, match=r"cells of .*: none, but crops, of .*: 2x3"):
+        FusedFeatures([two, five])
+    assert FusedFeatures([whole, two, whole]).places == 6
+
+
+def test_cells_of_another_part_of_the_picture_are_refused(tmp_path: Path) -> None:
+    first = make(tmp_path / "first", CELLS, {"x": 5})
+    near = make(tmp_path / "near", CELLS, {"x": 5}, seen=(0, 14.5, 320, 225.5))
+    twice = make(tmp_path / "twice", CELLS, {"x": 5}, seen=(0, 27, 640, 453), size=(640, 480))
+    square = make(tmp_path / "square", CELLS, {"x": 5}, seen=(40, 0, 280, 240))
+    assert FusedFeatures([first, near, twice]).dim == 9
+    with pytest.raises(UserError) as caught:
+        FusedFeatures([first, square])
+    assert (
+        "'x': cells over x 0 to 320, y 14 to 226 of 320x240 pixels against x 40 to 280, y 0 to 240 of 320x240 pixels"
+        in str(caught.value)
+    )
+
+
+def test_cells_are_pooled_by_their_maximum_after_normalising(tmp_path: Path) -> None:
+    cells = make(tmp_path / "cells", replace(ONE, grid=(4, 6)), {"x": 5, "y": 3})
+    source = FusedFeatures([cells], "place", (2, 3))
+    assert (source.grid, source.places) == ((2, 3), 6)
+    for name in ("x", "y"):
+        features = cells.read(name).astype(np.float32)
+        maps = (features - features.mean(axis=0)).reshape(-1, 4, 6, features.shape[2])
+        for row in range(2):
+            for column in range(3):
+                block = maps[:, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2].max(axis=(1, 2))
+                np.testing.assert_allclose(source.read(name)[:, 3 * row + column], block, atol=1e-5)
+    np.testing.assert_array_equal(source.read("x", slice(2, 4)), source.read("x")[2:4])
+
+
+@pytest.mark.parametrize("wanted", [(3, 6), (8, 6), (1, 1), (0, 2)])
+def test_cells_that_do_not_pool_evenly_are_refused(tmp_path: Path, wanted: tuple[int, int]) -> None:
+    cells = make(tmp_path / "cells", replace(ONE, grid=(4, 6)), {"x": 5})
+    with pytest.raises(UserError, match=rf"pool_cells is {wanted[0]} {wanted[1]}; the sets have 4x6 cells"):
+        FusedFeatures([cells], "none", wanted)
+    with pytest.raises(UserError, match="no feature set has cells: extract one with --grid map"):
+        FusedFeatures([make(tmp_path / "whole", ONE, {"x": 5})], "none", wanted)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -275,3 +276,53 @@ def test_kind_goes_through_json_and_tells_what_differs() -> None:
     assert KIND.differences(other) == ["dim: 4, 5", "crops: ('centre', 'top_left'), ('centre',)"]
     with pytest.raises(TypeError):
         FeatureKind.from_json(KIND.as_json() | {"more": 1})
+
+
+CELLS = FeatureKind(encoder="small3d", weights_sha256=None, dim=4, grid=(2, 3), stage="layers.2")
+PLACE: dict[str, Any] = {"size": (320, 240), "seen": (0.0, 13.5, 320.0, 226.5)}
+
+
+def cells(seed: int, length: int = 3) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(length, 6, 4)).astype(np.float16)
+
+
+def test_a_set_of_cells_says_where_they_lie_and_keeps_it(tmp_path: Path) -> None:
+    writer = FeatureWriter(tmp_path, CELLS)
+    writer.add("a", cells(0), **PLACE)
+    stored = writer.finish()
+    assert stored.kind == CELLS
+    assert stored.read("a").shape == (3, 6, 4)
+    again = FeatureWriter(tmp_path, CELLS)
+    again.add("b", cells(1, 2), **PLACE | {"size": (640, 480)})
+    done = FeatureSet.open(again.finish().folder)
+    assert [(entry.size, entry.seen) for entry in done.videos.values()] == [
+        ((320, 240), PLACE["seen"]),
+        ((640, 480), PLACE["seen"]),
+    ]
+    assert np.array_equal(done.read("a"), cells(0))
+    assert np.array_equal(done.read("b"), cells(1, 2))
+    with pytest.raises(UserError, match=r"expected \(snippets >= 1, 6 cells, 4 numbers\)"):
+        FeatureWriter(tmp_path, CELLS).add("c", values(0))
+    with pytest.raises(UserError, match=r"grid: \(2, 3\), \(3, 2\)"):
+        FeatureWriter(tmp_path, replace(CELLS, grid=(3, 2)))
+    with pytest.raises(UserError, match=r"stage: 'layers\.2', None"):
+        FeatureWriter(tmp_path, replace(CELLS, stage=None))
+
+
+def test_a_set_without_cells_has_the_manifest_it_always_had(tmp_path: Path) -> None:
+    writer = FeatureWriter(tmp_path, KIND)
+    writer.add("a", values(0), **PLACE)  # extraction knows the place of one crop too; nobody needs it
+    writer.finish()
+    manifest = json.loads((tmp_path / MANIFEST).read_text())
+    assert set(manifest["videos"][0]) == {"name", "offset", "snippets", "frames", "fps", "snippet_frames"}
+    assert not {"grid", "stage"} & set(manifest["kind"])
+    assert FeatureSet.open(tmp_path).videos["a"].seen is None
+
+
+def test_cells_in_an_array_of_crops_are_named(tmp_path: Path) -> None:
+    writer = FeatureWriter(tmp_path, CELLS)
+    writer.add("a", cells(0), **PLACE)
+    array = writer.finish().folder / json.loads((tmp_path / MANIFEST).read_text())["array"]
+    np.save(array, np.zeros((3, 5, 4), np.float16))
+    with pytest.raises(UserError, match="promises 3 snippets x 6 cells x 4: the two are not of one set; make it again"):
+        FeatureSet.open(tmp_path)

@@ -1,0 +1,36 @@
+"""Spatial smoothness: within a snippet of an abnormal video, neighbouring cells score alike."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from downstream.detector.bags import Bags, Parts, score_maps
+from pretrain.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpatialSmoothnessConfig:
+    """An option of spatiotemporal detection."""
+
+    weight: float = 0.0
+    """Weight of the term in the objective; 0 switches it off."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight < math.inf:
+            raise UserError(f"spatial_smoothness.weight is {self.weight}; it must be a finite number of 0 or more")
+
+
+def spatial_smoothness(bags: Bags, config: SpatialSmoothnessConfig) -> tuple[Tensor, Parts]:
+    """Sum over neighbours in a row and in a column of the squared difference of scores, mean over abnormal bags.
+
+    [ours] the counterpart in space of the smoothness of MIL ranking (Sultani 2018); not yet times `weight`. Snippets
+    are never neighbours here, padding has none. Without cells, or without an abnormal bag, the term is 0.
+    """
+    maps = score_maps(bags)
+    down = (maps[:, :, 1:] - maps[:, :, :-1]).square().sum(dim=(1, 2, 3))
+    across = (maps[:, :, :, 1:] - maps[:, :, :, :-1]).square().sum(dim=(1, 2, 3))
+    loss = ((down + across) * bags.abnormal).sum() / bags.abnormal.sum().clamp(min=1)
+    return loss, {"spatial_smoothness": loss.detach()}

@@ -1,0 +1,138 @@
+"""Cells: features of places in the picture, out of a backbone's map, of its last stage or of an earlier, finer one."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+
+from downstream.features.image_tower import Pool
+from downstream.features.kind import Grid
+from pretrain.backbones import Backbone, BackboneSpec
+from pretrain.errors import UserError, nearest
+
+
+class CellNetwork(nn.Module):
+    """Normalised clips (B, 3, T, H, W) -> features of cells (B, rows * columns, D), rows first.
+
+    The mean over time and over a cell's part of the map; `mean_max`: beside it the highest of that part.
+    """
+
+    def __init__(
+        self, backbone: Backbone, grid: Grid | Literal["map"], pool: Pool = "mean", stage: str | None = None
+    ) -> None:
+        """`map` takes the map's own cells; a smaller grid pools it (`pool`). `stage`: a module of the backbone's
+        network that gives a map (B, D, T', H', W'); default: the backbone's own map.
+
+        UserError: no such stage, one that gives no map of the picture, or a grid finer than the map.
+        """
+        super().__init__()
+        self.backbone, self.pool, self.stage = backbone, pool, stage
+        shape = self._dry_pass()
+        self.grid: Grid = (shape[3], shape[4]) if grid == "map" else grid
+        self.dim = shape[1] * (2 if pool == "mean_max" else 1)
+        _check_grid(backbone.spec.name, stage, self.grid, (shape[3], shape[4]))
+
+    def forward(self, clips: Tensor) -> Tensor:
+        feature_map = self.map_of(clips).float().mean(dim=2)
+        cells = functional.adaptive_avg_pool2d(feature_map, self.grid)
+        if self.pool == "mean_max":
+            cells = torch.cat([cells, functional.adaptive_max_pool2d(feature_map, self.grid)], dim=1)
+        return rearrange(cells, "b d h w -> b (h w) d")
+
+    def map_of(self, clips: Tensor) -> Tensor:
+        """The map (B, D, T', H', W') that cells are made of."""
+        if self.stage is None:
+            feature_map: Tensor = self.backbone(clips)
+            return feature_map
+        # the network's later stages are not run: the stage's own output leaves through an exception
+        handle = _find_stage(self.backbone, self.stage).register_forward_hook(_leave_with)
+        try:
+            self.backbone(clips)
+        except _Reached as reached:
+            found = reached.output
+            return rearrange(found, "(b t) d h w -> b d t h w", b=len(clips)) if found.ndim == 4 else found
+        finally:
+            handle.remove()
+        raise UserError(f"stage '{self.stage}' of {self.backbone.spec.name} is not on the way to its feature map")
+
+    @torch.no_grad()
+    def _dry_pass(self) -> torch.Size:
+        spec = self.backbone.spec
+        if self.stage is None:
+            return torch.Size((1, spec.feature_dim, *spec.map_size))
+        device = next(self.backbone.parameters()).device
+        was_training = self.backbone.training
+        shape = self.map_of_shape(torch.zeros(1, 3, spec.clip_frames, spec.height, spec.width, device=device))
+        self.backbone.train(was_training)
+        return shape
+
+    def map_of_shape(self, clips: Tensor) -> torch.Size:
+        """Shape of the stage's map; UserError where it is no map of the picture."""
+        self.backbone.eval()
+        spec = self.backbone.spec
+        try:
+            shape = self.map_of(clips).shape
+        except (AttributeError, TypeError, ValueError, RuntimeError) as error:
+            if isinstance(error, UserError):
+                raise
+            raise UserError(f"stage '{self.stage}' of {spec.name} gives no feature map ({error})") from error
+        if not _is_map(shape, spec) or getattr(self.backbone.net, "output_fmt", "NCHW") == "NHWC":
+            raise UserError(
+                f"stage '{self.stage}' of {spec.name} gives {tuple(shape)}, no map (B, D, T', H', W') of a picture of "
+                f"{spec.height}x{spec.width}: choose another stage, or leave it out for the network's own map"
+            )
+        return shape
+
+
+def _is_map(shape: torch.Size, spec: BackboneSpec) -> bool:
+    """Whether a stage's output can be (B, D, T', H', W'), with more than one cell, and is no map with channels last."""
+    if len(shape) != 5 or max(shape[3:]) == 1 or min(shape[3:]) < 1:
+        return False
+    if shape[2] > spec.clip_frames or shape[3] > spec.height or shape[4] > spec.width:
+        return False
+    # height and width shrink alike, but for rounding
+    down, across = spec.height / shape[3], spec.width / shape[4]
+    return abs(down - across) <= max(1, 0.3 * down)
+
+
+class _Reached(Exception):
+    """The stage that was asked for has its output."""
+
+    def __init__(self, output: Tensor) -> None:
+        super().__init__()
+        self.output = output
+
+
+def _leave_with(_module: nn.Module, _inputs: Any, output: Any) -> None:
+    if not isinstance(output, Tensor):
+        raise TypeError(f"its output is a {type(output).__name__}, not one tensor")
+    raise _Reached(output)
+
+
+def _find_stage(backbone: Backbone, stage: str) -> nn.Module:
+    modules = dict(backbone.net.named_modules())
+    if not stage or stage not in modules:
+        shallow = [name for name in modules if name and name.count(".") < 2]
+        raise UserError(
+            f"{backbone.spec.name} has no stage '{stage}'{nearest(stage, modules) or '.'} Its first levels: "
+            f"{', '.join(shallow)}"
+        )
+    return modules[stage]
+
+
+def _check_grid(name: str, stage: str | None, grid: Grid, own: Grid) -> None:
+    what = f"stage '{stage}' of {name}" if stage else name
+    if own == (1, 1):
+        raise UserError(
+            f"the feature map of {what} has a single cell: it says nothing of where. Choose an earlier --stage, larger "
+            "frames, or another backbone"
+        )
+    if not all(1 <= wanted <= there for wanted, there in zip(grid, own, strict=True)) or grid == (1, 1):
+        raise UserError(
+            f"a grid of {grid[0]}x{grid[1]} cells was asked for; the feature map of {what} has {own[0]}x{own[1]}: ask "
+            "for more than one cell and no more than that, or choose an earlier --stage"
+        )

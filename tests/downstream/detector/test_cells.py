@@ -1,0 +1,210 @@
+"""A detector of cells: who sees whom, what is refused, and which losses know nothing of cells."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from downstream.detector.bags import Bags, Parts
+from downstream.detector.contrastive_clustering import ContrastiveClustering, ContrastiveClusteringConfig
+from downstream.detector.cross_batch_clustering import ClusterBranch, CrossBatchClustering, CrossBatchClusteringConfig
+from downstream.detector.entropy import EntropyConfig, entropy
+from downstream.detector.feature_magnitude import FeatureMagnitudeConfig, feature_magnitude
+from downstream.detector.hard_mining import HardMiningConfig, hard_mining
+from downstream.detector.mil_ranking import MilRankingConfig, mil_ranking
+from downstream.detector.model import Detector, DetectorConfig
+from downstream.detector.objective import DetectorTraining, ObjectiveConfig, build_detector
+from downstream.detector.smoothness import SmoothnessConfig, smoothness
+from downstream.detector.sparsity import SparsityConfig, sparsity
+from downstream.detector.spatial_smoothness import SpatialSmoothnessConfig, spatial_smoothness
+from downstream.detector.storage import CARD_FILE, grid_of, load_detector, save_detector
+from downstream.detector.topk_bce import TopKBCEConfig, topk_bce
+from downstream.features.kind import FeatureKind
+from pretrain.errors import UserError
+from tests.downstream.detector.loss_checks import random_bags
+
+GRID, DIM = (2, 3), 5
+CELLS = GRID[0] * GRID[1]
+
+
+def detector(temporal: str = "none", spatial: str = "none", guidance: str | None = None) -> Detector:
+    torch.manual_seed(0)
+    config = DetectorConfig(temporal=temporal, spatial=spatial, width=12, hidden=8)  # type: ignore[arg-type]
+    net = Detector(config, DIM, guidance, grid=GRID)  # type: ignore[arg-type]
+    if net.branch is not None:
+        net.branch.centres.normal_()
+        net.branch.num_updates.fill_(1)
+    return net.eval()
+
+
+def random_features(bags: int, snippets: int, seed: int = 0) -> Tensor:
+    return torch.randn(bags, snippets * CELLS, DIM, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("temporal", ["none", "multi_scale"])
+@pytest.mark.parametrize("spatial", ["none", "conv"])
+@pytest.mark.parametrize("guidance", [None, "product"])
+@settings(max_examples=8, deadline=None)
+@given(bags=st.integers(1, 3), snippets=st.integers(1, 9), padding=st.integers(0, 5))
+def test_padding_changes_nothing(
+    temporal: str, spatial: str, guidance: str | None, bags: int, snippets: int, padding: int
+) -> None:
+    net = detector(temporal, spatial, guidance)
+    features = random_features(bags, snippets, snippets)
+    bare = net(features)
+    assert bare.scores.shape == (bags, snippets * CELLS)
+    mask = (torch.arange((snippets + padding) * CELLS) < snippets * CELLS).expand(bags, -1)
+    padded = net(torch.cat([features, torch.full((bags, padding * CELLS, DIM), 1e3)], dim=1), mask)
+    torch.testing.assert_close(padded.scores[:, : snippets * CELLS], bare.scores, atol=1e-5, rtol=0)
+    assert not padded.scores[:, snippets * CELLS :].any()
+
+
+def moved_by(net: Detector, snippet: int, row: int, column: int) -> set[tuple[int, int, int]]:
+    """(snippet, row, column) of all cells of the second of two bags whose score moves when that cell's features do."""
+    features = random_features(2, 12)
+    other = features.clone()
+    other[1, snippet * CELLS + row * GRID[1] + column] += 3
+    change = (net(features).scores - net(other).scores).abs() > 1e-7
+    assert not change[0].any()
+    return {(t, r, c) for t, r, c in change[1].view(12, *GRID).nonzero().tolist()}
+
+
+@pytest.mark.parametrize("place", [(6, 0, 0), (0, 1, 2), (11, 0, 1)])
+def test_who_sees_a_cell(place: tuple[int, int, int]) -> None:
+    snippet, row, column = place
+    assert moved_by(detector(), *place) == {place}
+
+    times = {t for t in range(12) if abs(t - snippet) in (0, 1, 2, 4)}  # the dilations of multi_scale
+    assert moved_by(detector("multi_scale"), *place) == {(t, row, column) for t in times}
+
+    around = {(r, c) for r in range(GRID[0]) for c in range(GRID[1]) if abs(r - row) <= 1 and abs(c - column) <= 1}
+    assert moved_by(detector(spatial="conv"), *place) == {(snippet, r, c) for r, c in around}
+    assert moved_by(detector("multi_scale", "conv"), *place) == {(t, r, c) for t in times for r, c in around}
+
+
+def test_alone_a_cell_is_scored_as_an_instance_of_a_detector_without_grid() -> None:
+    net = detector()
+    flat = Detector(net.config, DIM)
+    flat.load_state_dict(net.state_dict())
+    features = random_features(2, 4)
+    assert torch.equal(flat.eval()(features).scores, net(features).scores)
+
+
+def test_reach() -> None:
+    assert detector(spatial="conv").reach == 0
+    assert detector("multi_scale", "conv").reach == 4
+    assert Detector(DetectorConfig(temporal="transformer", width=12), DIM).reach is None
+
+
+def test_what_does_not_go_together_is_refused() -> None:
+    with pytest.raises(UserError, match=r"detector\.temporal is transformer, .* 2x3 cells: .* choose multi_scale or n"):
+        detector("transformer")
+    with pytest.raises(
+        UserError, match=r"detector\.spatial is conv, but the features have no cells.*--grid map .*, or"
+    ):
+        Detector(DetectorConfig(spatial="conv"), DIM)
+    for name, config in (
+        ("spatial_smoothness", ObjectiveConfig(spatial_smoothness=SpatialSmoothnessConfig(weight=0.1))),
+        ("entropy", ObjectiveConfig(entropy=EntropyConfig(weight=0.1))),
+    ):
+        with pytest.raises(UserError, match=rf"objective\.{name}\.weight is 0\.1, but .* no cells: .* or set it to 0"):
+            build_detector(DetectorConfig(), config, DIM)
+        assert build_detector(DetectorConfig(), config, DIM, GRID).grid == GRID
+    with pytest.raises(
+        UserError, match=r"\.spatial_smoothness\.weight is 0\.375 and objective\.entropy\.weight is 0\.75, "
+    ):
+        build_detector(DetectorConfig(), all_terms(), DIM)
+
+
+def test_saved_and_loaded_with_its_grid(tmp_path: Path) -> None:
+    net = detector("multi_scale", "conv", "mean")
+    kind = FeatureKind(encoder="e", weights_sha256=None, dim=DIM, grid=GRID)
+    save_detector(net, tmp_path, [kind], "none", {})
+    again, _ = load_detector(tmp_path)
+    assert again.grid == GRID
+    features = random_features(2, 3)
+    assert torch.equal(again(features).log_scores, net(features).log_scores)
+    assert grid_of(json.loads((tmp_path / CARD_FILE).read_text(encoding="utf-8"))) == GRID
+
+
+def contrastive(bags: Bags) -> tuple[Tensor, Parts]:
+    torch.manual_seed(0)
+    found: tuple[Tensor, Parts] = ContrastiveClustering(ContrastiveClusteringConfig(clusters=2), 6).double()(bags)
+    return found
+
+
+def cross_batch(bags: Bags) -> tuple[Tensor, Parts]:
+    """Two steps, so that the second one uses the memory of the first."""
+    torch.manual_seed(0)
+    branch = ClusterBranch(6, embedding_dim=4).double()
+    loss = CrossBatchClustering(CrossBatchClusteringConfig(memory=2), branch).double()
+    bags = bags._replace(embeddings=branch(bags.features)[0])
+    loss(bags)
+    found: tuple[Tensor, Parts] = loss(bags)
+    return found
+
+
+BLIND: dict[str, Callable[[Bags], tuple[Tensor, Parts]]] = {
+    "hard_mining": lambda bags: hard_mining(bags, HardMiningConfig()),
+    "contrastive": contrastive,
+    "cross_batch": cross_batch,
+    "sparsity": lambda bags: sparsity(bags, SparsityConfig()),
+    "mil_ranking": lambda bags: mil_ranking(bags, MilRankingConfig(k=None)),
+    "topk_bce": lambda bags: topk_bce(bags, TopKBCEConfig()),
+    "feature_magnitude": lambda bags: feature_magnitude(bags, FeatureMagnitudeConfig()),
+}
+
+
+@pytest.mark.parametrize("name", BLIND)
+def test_losses_of_instances_see_cells_as_instances(name: str) -> None:
+    bags = random_bags(3, teacher=True, grid=GRID)
+    of_cells, parts = BLIND[name](bags)
+    flat, flat_parts = BLIND[name](bags._replace(grid=(1, 1)))
+    assert of_cells > 0
+    assert torch.equal(of_cells, flat)
+    assert all(torch.equal(parts[key], value) for key, value in flat_parts.items())
+
+
+def all_terms() -> ObjectiveConfig:
+    return ObjectiveConfig(
+        base="mil_ranking",
+        mil_ranking=MilRankingConfig(k=3),
+        hard_mining=HardMiningConfig(weight=0.5, warmup_steps=0),
+        contrastive=ContrastiveClusteringConfig(weight=0.25, clusters=2),
+        cross_batch=CrossBatchClusteringConfig(weight=0.5, memory=2),
+        smoothness=SmoothnessConfig(weight=0.125),
+        sparsity=SparsityConfig(weight=0.0625),
+        spatial_smoothness=SpatialSmoothnessConfig(weight=0.375),
+        entropy=EntropyConfig(weight=0.75),
+    )
+
+
+def test_all_terms_on_cells_add_up_and_every_weight_learns() -> None:
+    torch.manual_seed(0)
+    config: Any = all_terms()
+    shape = DetectorConfig(temporal="multi_scale", spatial="conv", width=12, hidden=8, dropout=0)
+    training = DetectorTraining(build_detector(shape, config, DIM, GRID), config)
+    assert training.teacher is not None
+    assert training.teacher.grid == GRID
+    features, mask = random_features(4, 5), (torch.arange(5 * CELLS) < 4 * CELLS).expand(4, -1)
+    labels = torch.tensor([1.0, 0.0, 1.0, 0.0])
+    bags = Bags(labels, mask, training.detector(features, mask).log_scores.detach(), features, grid=GRID)
+    loss, parts = training(features, mask, labels, 10)
+    assert parts["smoothness"] == smoothness(bags, config.smoothness)[0]
+    assert parts["spatial_smoothness"] == spatial_smoothness(bags, config.spatial_smoothness)[0]
+    assert parts["entropy"] == entropy(bags, config.entropy)[0]
+    names = ["hard_mining", "contrastive", "cross_batch", "smoothness", "sparsity", "spatial_smoothness", "entropy"]
+    expected = parts["base"] + sum(getattr(config, name).weight * parts[name] for name in names)
+    assert loss.item() == pytest.approx(float(expected), rel=1e-5)
+    loss.backward()
+    for key, parameter in training.detector.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.any(), key
