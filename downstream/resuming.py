@@ -14,9 +14,12 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from downstream.config import FREE_TO_CHANGE, FinetuneConfig
+from downstream.detector.storage import CARD_FILE
 from downstream.end_to_end.open_videos import PreparedVideos
 from downstream.features.store import read_manifest
 from downstream.prepare import Prepared
+from pretrain.data.catalogue import Catalogue
+from pretrain.data.held_out import refuse_overlap_names
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json
 from pretrain.run_folder import changed_settings, state_to_resume
@@ -73,6 +76,18 @@ def read_saved(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{file} is damaged (no JSON object): delete it and run the same command with --resume")
     return content
+
+
+def refuse_seen_in_training(run: Path, videos: Catalogue) -> None:
+    """UserError naming the videos that detectors of this run were trained on or selected by, before they are scored.
+
+    Names are compared as in `pretrain.data.held_out.refuse_overlap_names`. Folders without detectors pass.
+    """
+    seen: set[str] = set()
+    for card in sorted(run.glob(f"seed-*/detector/{CARD_FILE}")):
+        content = read_saved(card)
+        seen |= {str(name) for key in ("trained_on", "selected_on") for name in content.get(key) or ()}
+    refuse_overlap_names(seen, videos, f"the training list of {run}")
 
 
 def write_inputs(folder: Path, prepared: Prepared | PreparedVideos) -> None:

@@ -2,7 +2,8 @@
 
 Renders videos, makes proxies, pretrains with `accelerate launch`, exports, extracts features, fine-tunes detectors on
 video labels, scores cameras that nothing was trained on, and prints what came out: beside it, the same road with the
-network's random weights. Every step goes on where an earlier call stopped. Ends with `runs/demo/summary.json`.
+network's random weights. Then once more with cells of the picture: where the anomalies are, from the same labels. Every
+step goes on where an earlier call stopped. Ends with `runs/demo/summary.json` and a picture of what was found.
 """
 
 from __future__ import annotations
@@ -68,6 +69,21 @@ STEPS: list[tuple[str, list[str]]] = [
             *("--out", str(DEMO / "evaluation"), "--new-groups"),
         ],
     ),
+    (
+        "extract features of cells of the picture",
+        extraction("cells", "--backbone", str(DEMO / "backbone"), "--grid", "map"),
+    ),
+    (
+        "train detectors of cells, on the same video labels",
+        ["scripts/finetune.py", "configs/demo_cells_detector.yaml", "--resume"],
+    ),
+    (
+        "find out where the anomalies are, and compare with boxes that no training saw",
+        [
+            *("scripts/localise.py", str(DEMO / "cells"), "--whole-frame", str(DEMO / "detector")),
+            *("--strips", "1", "--films", "1"),
+        ],
+    ),
 ]
 
 
@@ -94,7 +110,8 @@ def report(seconds: float) -> None:
     """Print the tables and write the summary."""
     run = json.loads((ROOT / DEMO / "pretrain" / "summary.json").read_text(encoding="utf-8"))
     found = detection(json.loads((ROOT / DEMO / "evaluation" / "evaluation.json").read_text(encoding="utf-8")))
-    summary = {"seconds": round(seconds, 1), "pretext": run["pretext"], "detection": found}
+    where = localisation(json.loads((ROOT / DEMO / "cells/localisation/localisation.json").read_text(encoding="utf-8")))
+    summary = {"seconds": round(seconds, 1), "pretext": run["pretext"], "detection": found, "localisation": where}
     write_json(ROOT / DEMO / "summary.json", summary)
     print(
         f"\nPretext tasks on held-out cameras, after {run['steps']} steps:\n"
@@ -107,13 +124,39 @@ def report(seconds: float) -> None:
         f"95 % interval {found['random_ci_low']:.3f} to {found['random_ci_high']:.3f}\n"
         f"difference          {found['difference']:+.3f}   "
         f"95 % interval {found['difference_ci_low']:+.3f} to {found['difference_ci_high']:+.3f}, on the same videos\n\n"
+        f"Where, on {where['videos']} test videos: pointing (the hottest cell lies in a box), and pixel AUC\n"
+        f"detector of cells    {where['pointing']:.3f}   95 % interval {where['pointing_ci_low']:.3f} to "
+        f"{where['pointing_ci_high']:.3f}      {where['pixel_auc']:.3f}   {where['pixel_auc_ci_low']:.3f} to "
+        f"{where['pixel_auc_ci_high']:.3f}\n"
+        f"always the centre    {where['pointing_centre']:.3f}{' ' * 37}{where['pixel_auc_centre']:.3f}\n"
+        f"by chance            {where['pointing_chance']:.3f}{' ' * 37}0.500\n\n"
         f"weights      {DEMO / 'backbone' / 'backbone.safetensors'}\n"
         f"detectors    {DEMO / 'detector'}/seed-*/detector\n"
         f"curves       {DEMO / 'pretrain' / 'curves.png'}, {DEMO / 'evaluation' / 'scores.png'}, roc.png, pr.png\n"
         f"all figures  {DEMO / 'evaluation' / 'table.md'}\n"
         f"summary      {DEMO / 'summary.json'}\n"
+        f"found        {', '.join(where['pictures'])}\n"
         f"The demo took {clock(seconds)}."
     )
+
+
+def localisation(document: dict[str, Any]) -> dict[str, Any]:
+    """Pointing and pixel AUC of the detector of cells, by chance, and of whole frames, pointing at the centre."""
+    cells, centre = (method["metrics"] for method in document["methods"][:2])
+    drawn = sorted((ROOT / DEMO / "cells" / "localisation").glob("*/*.[pm][np][g4]"))
+    return {
+        "pointing": cells["pointing"]["value"],
+        "pointing_ci_low": cells["pointing"]["ci_low"],
+        "pointing_ci_high": cells["pointing"]["ci_high"],
+        "pointing_chance": cells["pointing_chance"]["value"],
+        "pointing_centre": centre["pointing"]["value"],
+        "pixel_auc": cells["pixel_auc"]["value"],
+        "pixel_auc_ci_low": cells["pixel_auc"]["ci_low"],
+        "pixel_auc_ci_high": cells["pixel_auc"]["ci_high"],
+        "pixel_auc_centre": centre["pixel_auc"]["value"],
+        "videos": document["methods"][0]["test_set"]["videos"],
+        "pictures": [str(path.relative_to(ROOT)) for path in drawn],
+    }
 
 
 def detection(evaluation: dict[str, Any]) -> dict[str, Any]:

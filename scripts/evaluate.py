@@ -16,7 +16,7 @@ from downstream.evaluation.scores import ScoreFile, VideoScores, unscored_in
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.evaluation.table import SUMMARY, comparison_table, evaluation_table
 from downstream.prepare import open_listed
-from downstream.resuming import read_saved
+from downstream.resuming import read_saved, refuse_seen_in_training
 from pretrain.cli import flags_of, parse, run_command
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.errors import UserError
@@ -80,6 +80,8 @@ def run(options: Options) -> None:
     videos = catalogue if options.split == "all" else catalogue.subset(options.split)
     if not videos:
         raise UserError(f"{catalogue.source}: no video of split '{options.split}'; choose another --split")
+    for run in options.inputs if options.split == "test" else ():
+        refuse_seen_in_training(run, videos)
     if options.new_groups:
         videos, methods = of_new_groups(catalogue, videos, methods)
     # what one run could not score no other is evaluated on: comparisons are on the same videos

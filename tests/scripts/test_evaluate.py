@@ -92,6 +92,27 @@ def test_a_run_that_is_not_finished_is_refused(world: Path, capsys: pytest.Captu
     assert "seeds without test_scores.json" in capsys.readouterr().err
 
 
+def test_a_run_that_was_trained_on_what_is_to_be_scored_is_refused(
+    world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As with UCF-Crime2Local, whose abnormal test videos are in UCF-Crime's training list."""
+    names = [
+        name for name, entry in json.loads((world / "truth.json").read_text())["videos"].items() if "split" in entry
+    ]
+    for part, name in (("trained_on", names[0]), ("selected_on", f"{names[1]}_x264")):
+        card = world / "all" / "seed-1" / "detector" / "detector.json"
+        card.parent.mkdir(parents=True, exist_ok=True)
+        card.write_text(json.dumps({"trained_on": ["trained_on"], "selected_on": []} | {part: [name]}))
+        assert run(world, str(world / "base"), str(world / "all"), "--no-plots") == 2
+        told = capsys.readouterr().err
+        assert f"1 of the {len(names)} video(s) to be scored" in told
+        assert f"are trained on (the training list of {world / 'all'}); take them out of the training list" in told
+        assert told.rstrip().endswith(f"  - {name.removesuffix('_x264')}")
+        assert not (world / "evaluation").exists()
+    card.write_text(json.dumps({"trained_on": ["trained_on"], "selected_on": ["another"]}))
+    assert run(world, str(world / "base"), str(world / "all"), "--no-plots") == 0
+
+
 def test_names_tell_methods_apart(tmp_path: Path) -> None:
     assert method_names([tmp_path / "x" / "run", tmp_path / "y" / "run"]) == ["x/run", "y/run"]
 

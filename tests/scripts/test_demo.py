@@ -1,0 +1,32 @@
+"""The demo's summary of where, made of what scripts/localise.py wrote.."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scripts import demo
+from tests.scripts.located_world import call
+
+
+def test_the_summary_says_where(located_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "ROOT", tmp_path)
+    out = tmp_path / demo.DEMO / "cells" / "localisation"
+    frames = str(located_world / "frames")
+    assert call(located_world / "run", out, "--whole-frame", frames, pictures=(1, 1)) == 0
+    document = json.loads((out / "localisation.json").read_text())
+    found = demo.localisation(document)
+    cells, centre = (method["metrics"] for method in document["methods"][:2])
+    assert document["methods"][1]["method"] == "always the centre"
+    assert (found["videos"], found["pointing"]) == (6, cells["pointing"]["value"])
+    assert found["pointing_ci_low"] <= found["pointing"] <= found["pointing_ci_high"]
+    assert found["pointing_chance"] == pytest.approx(1 / 6)
+    assert found["pointing_centre"] == centre["pointing"]["value"] < found["pointing"]
+    assert (found["pixel_auc"], found["pixel_auc_centre"]) == (
+        cells["pixel_auc"]["value"],
+        centre["pixel_auc"]["value"],
+    )
+    assert [Path(path).suffix for path in found["pictures"]] == [".mp4", ".png"]
+    assert all((tmp_path / path).is_file() for path in found["pictures"])
