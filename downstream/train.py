@@ -203,11 +203,11 @@ class SeedRun:
         means = {f"train/{key}": float(value) / count for key, value in sums.items()}
         values = means | {"speed/steps_per_second": count / seconds}
         self.accelerator.log(values, step=step)
-        steps = self.config.optim.steps
+        steps, rate = self.config.optim.steps, count / seconds
         held_out = f"  held-out video AUC {self.best['video_auc']:.3f} (step {self.best['step']})" if self.best else ""
         self.accelerator.print(
             f"seed {self.seed}  step {step:>{len(str(steps))}}/{steps}  loss {means['train/loss']:.4f}{held_out}  "
-            f"{count / seconds:.0f} steps/s  left {clock((steps - step) * seconds / count)}",
+            f"{rate:{'.0f' if rate >= 10 else '.2g'}} steps/s  left {clock((steps - step) * seconds / count)}",
             flush=True,
         )
 
