@@ -92,6 +92,18 @@ def open_listed(config: CatalogueConfig) -> Catalogue:
     return open_catalogue(config if config.kind == "folder" else dataclasses.replace(config, check_files=False))
 
 
+def of_new_groups(catalogue: Catalogue, videos: Catalogue) -> Catalogue:
+    """The videos whose group no training video has; UserError where that leaves none, or groups are unknown."""
+    if unknown := sum(video.group is None for video in videos):
+        raise UserError(f"--new-groups: the catalogue says no group of {unknown} of the {len(videos)} videos")
+    seen = {video.group for video in catalogue.subset("train")}
+    left = videos.without({video.name for video in videos if video.group in seen})
+    if not left:
+        raise UserError(f"--new-groups: training videos come from all {len(seen)} groups, none is new")
+    print(f"{len(left)} of {len(videos)} videos are of groups that no training video is of; the others are left out\n")
+    return left
+
+
 def split_training(training: Catalogue, config: FinetuneConfig) -> tuple[Catalogue, Catalogue]:
     """(train, held out): stratified by label, a function of `split_seed`. UserError where labels are missing."""
     check_labels(training)

@@ -15,7 +15,7 @@ from downstream.evaluation.output import read_method, write_all
 from downstream.evaluation.scores import ScoreFile, VideoScores, unscored_in
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.evaluation.table import SUMMARY, comparison_table, evaluation_table
-from downstream.prepare import open_listed
+from downstream.prepare import of_new_groups, open_listed
 from downstream.resuming import read_saved, refuse_seen_in_training
 from pretrain.cli import flags_of, parse, run_command
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
@@ -83,7 +83,7 @@ def run(options: Options) -> None:
     for run in options.inputs if options.split == "test" else ():
         refuse_seen_in_training(run, videos)
     if options.new_groups:
-        videos, methods = of_new_groups(catalogue, videos, methods)
+        videos, methods = scores_in_new_groups(catalogue, videos, methods)
     # what one run could not score no other is evaluated on: comparisons are on the same videos
     unscored = unscored_in(file for seeds in methods.values() for file in seeds.values())
     evaluations = [
@@ -103,17 +103,10 @@ def run(options: Options) -> None:
 Methods = dict[str, dict[str, ScoreFile]]
 
 
-def of_new_groups(catalogue: Catalogue, videos: Catalogue, methods: Methods) -> tuple[Catalogue, Methods]:
+def scores_in_new_groups(catalogue: Catalogue, videos: Catalogue, methods: Methods) -> tuple[Catalogue, Methods]:
     """The videos whose group no training video has, and their scores; UserError where that leaves none."""
-    if any(video.group is None for video in videos):
-        unknown = sum(video.group is None for video in videos)
-        raise UserError(f"--new-groups: the catalogue says no group of {unknown} of the {len(videos)} videos")
-    seen = {video.group for video in catalogue.subset("train")}
-    drop = {video.name for video in videos if video.group in seen}
-    left = videos.without(drop)
-    if not left:
-        raise UserError(f"--new-groups: training videos come from all {len(seen)} groups, none is new")
-    print(f"{len(left)} of {len(videos)} videos are of groups that no training video is of; the others are left out\n")
+    left = of_new_groups(catalogue, videos)
+    drop = {video.name for video in videos} - {video.name for video in left}
     kept = {
         name: {
             seed: file._replace(videos=[item for item in file.videos if item.name not in drop])

@@ -76,6 +76,11 @@ def bag_means(values: Tensor, chosen: Tensor) -> Tensor:
     return (values * chosen).sum(dim=1) / chosen.sum(dim=1).clamp(min=1)
 
 
+def mean_over_abnormal(per_bag: Tensor, bags: Bags) -> Tensor:
+    """Scalar mean of `per_bag` (B,) over the abnormal bags; 0 without one."""
+    return (per_bag * bags.abnormal).sum() / bags.abnormal.sum().clamp(min=1)
+
+
 def mean_of_chosen(values: Tensor, chosen: Tensor) -> Tensor:
     """Scalar mean of the chosen values; 0 where none is. What was not chosen may be anything, infinities too."""
     return values.masked_fill(~chosen, 0.0).sum() / chosen.sum().clamp(min=1)

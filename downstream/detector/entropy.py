@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from downstream.detector.bags import Bags, Parts, score_maps
+from downstream.detector.bags import Bags, Parts, mean_over_abnormal, score_maps
 from pretrain.errors import UserError
 
 
@@ -40,5 +40,5 @@ def entropy(bags: Bags, config: EntropyConfig) -> tuple[Tensor, Parts]:
     spread = -torch.special.xlogy(shares, shares.clamp(min=1e-12)).sum(dim=2) / math.log(cells)
     weight = maps.detach().amax(dim=2)
     per_bag = (spread * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1e-12)
-    loss = (per_bag * bags.abnormal).sum() / bags.abnormal.sum().clamp(min=1)
+    loss = mean_over_abnormal(per_bag, bags)
     return loss, {"entropy": loss.detach()}

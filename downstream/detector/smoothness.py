@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from downstream.detector.bags import Bags, Parts
+from downstream.detector.bags import Bags, Parts, mean_over_abnormal
 from pretrain.errors import UserError
 
 
@@ -36,5 +36,5 @@ def smoothness(bags: Bags, config: SmoothnessConfig) -> tuple[Tensor, Parts]:
     neighbours = bags.mask[:, next_snippet:] & bags.mask[:, :-next_snippet]
     changes = (scores[:, next_snippet:] - scores[:, :-next_snippet]).square()
     per_bag = (changes * neighbours).sum(dim=1)
-    loss = (per_bag * bags.abnormal).sum() / bags.abnormal.sum().clamp(min=1)
+    loss = mean_over_abnormal(per_bag, bags)
     return loss, {"smoothness": loss.detach()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from downstream.detector.bags import Bags, Parts
+from downstream.detector.bags import Bags, Parts, mean_over_abnormal
 from pretrain.errors import UserError
 
 
@@ -32,5 +32,5 @@ def sparsity(bags: Bags, config: SparsityConfig) -> tuple[Tensor, Parts]:
     change the weight's meaning. Without an abnormal bag the term is 0.
     """
     per_bag = bags.scores.sum(dim=1)
-    loss = (per_bag * bags.abnormal).sum() / bags.abnormal.sum().clamp(min=1)
+    loss = mean_over_abnormal(per_bag, bags)
     return loss, {"sparsity": loss.detach()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from downstream.detector.bags import Bags, Parts, score_maps
+from downstream.detector.bags import Bags, Parts, mean_over_abnormal, score_maps
 from pretrain.errors import UserError
 
 
@@ -32,5 +32,5 @@ def spatial_smoothness(bags: Bags, config: SpatialSmoothnessConfig) -> tuple[Ten
     maps = score_maps(bags)
     down = (maps[:, :, 1:] - maps[:, :, :-1]).square().sum(dim=(1, 2, 3))
     across = (maps[:, :, :, 1:] - maps[:, :, :, :-1]).square().sum(dim=(1, 2, 3))
-    loss = ((down + across) * bags.abnormal).sum() / bags.abnormal.sum().clamp(min=1)
+    loss = mean_over_abnormal(down + across, bags)
     return loss, {"spatial_smoothness": loss.detach()}

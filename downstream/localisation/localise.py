@@ -29,7 +29,7 @@ from downstream.localisation.gallery import draw
 from downstream.localisation.map_file import read_maps
 from downstream.localisation.measures import LocalisationSettings
 from downstream.localisation.threshold import box_threshold
-from downstream.prepare import open_listed
+from downstream.prepare import of_new_groups, open_listed
 from downstream.resuming import refuse_seen_in_training
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.errors import UserError, problem_list
@@ -172,18 +172,6 @@ def chosen_videos(config: LocaliseConfig, tests: Sequence[ScoreFile], whole: Seq
     if not config.new_groups and (rest := len(scored) - len(videos)):
         print(f"{rest} of the {len(scored)} scored videos are not in {catalogue.source} and are left out\n")
     return videos
-
-
-def of_new_groups(catalogue: Catalogue, videos: Catalogue) -> Catalogue:
-    """The videos whose group no training video has; UserError where that leaves none, or groups are unknown."""
-    if unknown := sum(video.group is None for video in videos):
-        raise UserError(f"--new-groups: the catalogue says no group of {unknown} of the {len(videos)} videos")
-    seen = {video.group for video in catalogue.subset("train")}
-    left = videos.without({video.name for video in videos if video.group in seen})
-    if not left:
-        raise UserError(f"--new-groups: training videos come from all {len(seen)} groups, none is new")
-    print(f"{len(left)} of {len(videos)} videos are of groups that no training video is of; the others are left out\n")
-    return left
 
 
 def find(
