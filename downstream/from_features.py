@@ -49,7 +49,10 @@ class FromFeatures:
     def save(self, folder: Path, details: Mapping[str, Any]) -> None:
         """The detector and its card."""
         source = self.source
-        save_detector(self.module.detector, folder, source.kinds, source.normalise, details, source.pool_cells)
+        encoders = [(part.made_with, part.dtype) for part in source.sets]
+        save_detector(
+            self.module.detector, folder, source.kinds, source.normalise, details, source.pool_cells, encoders
+        )
 
     def score_saved(self, folder: Path, videos: Catalogue) -> list[VideoScores]:
         """Scores of whole videos by the detector that was saved in `folder`."""

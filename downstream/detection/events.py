@@ -46,6 +46,17 @@ class AlarmRule:
         if problems:
             raise UserError(f"no such rule for events:\n{problem_list(problems)}")
 
+    @property
+    def margin(self) -> float:
+        """How far `release` lies below `threshold` in log odds; 0 where those are not defined."""
+        if not (self.release > 0 and self.threshold < 1):
+            return 0.0
+        return math.log(self.threshold / (1 - self.threshold)) - math.log(self.release / (1 - self.release))
+
+    def moved_to(self, threshold: float) -> AlarmRule:
+        """The same rule at another threshold, `release` as far below it as before."""
+        return rule_with_margin(threshold, max(0.0, self.margin), self.min_seconds, self.merge_seconds)
+
     def as_json(self) -> dict[str, float]:
         """For files."""
         return dataclasses.asdict(self)

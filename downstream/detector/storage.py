@@ -29,11 +29,13 @@ def save_detector(
     normalise: str,
     details: Mapping[str, Any],
     pool_cells: Grid | None = None,
+    encoders: Sequence[tuple[Mapping[str, Any] | None, str]] | None = None,
 ) -> None:
     """Write `detector.safetensors` and its card `detector.json`, atomically, the card last.
 
-    `kinds`, `normalise` and `pool_cells` are those of the features it was trained on; `details` are JSON values for
-    the card.
+    `kinds`, `normalise` and `pool_cells` are those of the features it was trained on; `encoders`, for each kind: the
+    settings of the encoder (None where nobody knows) and the type that features were stored as; `details` are JSON
+    values for the card.
     """
     with ExitStack() as renames:  # undone in reverse: the card is renamed last
         card = renames.enter_context(replacing(folder / CARD_FILE))
@@ -51,6 +53,8 @@ def save_detector(
                     "kinds": [kind.as_json() for kind in kinds],
                     "normalise": normalise,
                     "pool_cells": pool_cells,
+                    "made_with": [settings for settings, _ in encoders or [(None, "float32")] * len(kinds)],
+                    "dtypes": [dtype for _, dtype in encoders or [(None, "float32")] * len(kinds)],
                 },
                 **details,
                 "sha256": sha256_of(weights),

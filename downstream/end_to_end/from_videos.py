@@ -161,13 +161,14 @@ class FromVideos:
         save_backbone(backbone, folder / "backbone", card)
         kind = self._encoder(backbone).kind(self.settings)
         more = {"backbone": "backbone", "left_out": self.prepared.bad.found}
-        save_detector(self.module.detection.detector, folder, [kind], "none", {**details, **more})
+        made_with = self._wanted("backbone").as_json()
+        encoders = [(made_with, "float32")]
+        save_detector(self.module.detection.detector, folder, [kind], "none", {**details, **more}, encoders=encoders)
 
     def score_saved(self, folder: Path, videos: Catalogue) -> list[VideoScores]:
         """Scores of whole videos by the backbone and the detector that were saved in `folder`; on all processes."""
         detector, card = load_detector(folder)
-        wanted = EncoderConfig(backbone=str(folder / "backbone"), precision=self.precision, grid=self.grid)
-        encoder = open_encoder(wanted)
+        encoder = open_encoder(self._wanted(str(folder / "backbone")))
         differences = kinds_of(card)[0].differences(encoder.kind(self.settings))
         if differences:
             raise UserError(
@@ -175,6 +176,9 @@ class FromVideos:
                 " the run was killed between the two; run it again with --resume"
             )
         return self._score(encoder, detector.to(self.accelerator.device), videos)
+
+    def _wanted(self, backbone: str) -> EncoderConfig:
+        return EncoderConfig(backbone=backbone, precision=self.precision, grid=self.grid)
 
     def _reader(self, spec: BackboneSpec) -> SnippetReader:
         return SnippetReader(

@@ -5,35 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from numpy.typing import NDArray
 
 from downstream.detector.model import Detector
 from downstream.evaluation.scores import VideoScores
 from downstream.features.encoders import Encoder
 from downstream.features.extract import default_decoders, length_of, share
-from downstream.features.kind import VideoEntry
-from downstream.features.pipeline import Encoded, encode_videos
+from downstream.features.fresh import fresh_set
+from downstream.features.fusion import FusedFeatures
+from downstream.features.pipeline import encode_videos
 from downstream.features.snippets import SnippetSettings
 from downstream.score import score_videos
 from pretrain.data.catalogue import Video
 
 BATCH_CLIPS = 32
-
-
-class _OneVideo(NamedTuple):
-    """One video's features (`downstream.score.WholeVideos`)."""
-
-    videos: dict[str, VideoEntry]
-    places: int
-    features: NDArray[np.float32]
-
-    def read(self, name: str, rows: slice | None = None) -> NDArray[np.float32]:
-        return self.features if rows is None else self.features[rows]
 
 
 def score_whole(
@@ -67,25 +54,9 @@ def score_whole(
             if result.problem is not None:
                 problems[result.name] = str(result.problem)
                 continue
-            features = _features(result, settings, encoder)
+            features = FusedFeatures([fresh_set(result, encoder, settings)])
             scored[result.name] = score_videos(detector, features, [result.name], accelerator.device)[0]
     gathered = gather_object([(scored, problems)])
     everything = {name: item for part, _ in gathered for name, item in part.items()}
     failed = {name: reason for _, part in gathered for name, reason in part.items()}
     return [everything[video.name] for video in videos if video.name in everything], failed
-
-
-def _features(result: Encoded, settings: SnippetSettings, encoder: Encoder) -> _OneVideo:
-    assert result.features is not None
-    assert result.info is not None
-    entry = VideoEntry(
-        name=result.name,
-        offset=0,
-        snippets=len(result.features),
-        frames=result.info.num_frames,
-        fps=result.info.fps,
-        snippet_frames=settings.snippet_frames,
-        size=(result.info.width, result.info.height),
-        seen=encoder.seen(result.info),
-    )
-    return _OneVideo({result.name: entry}, result.features.shape[1], result.features)

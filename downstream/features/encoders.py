@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -84,6 +85,19 @@ class EncoderConfig:
             raise UserError(f"stage is {self.stage}, but only cells can be of another stage: set grid too")
         if isinstance(self.grid, tuple) and min(self.grid) < 1:
             raise UserError(f"grid is {self.grid[0]} {self.grid[1]}; rows and columns are at least 1")
+
+    def as_json(self) -> dict[str, Any]:
+        """For manifests and packages."""
+        return {
+            name: str(value) if isinstance(value, Path) else value for name, value in dataclasses.asdict(self).items()
+        }
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> EncoderConfig:
+        """The inverse of `as_json`; TypeError for unknown keys."""
+        read = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        weights = read.get("weights")
+        return EncoderConfig(**{**read, "weights": None if weights is None else Path(weights)})
 
 
 class VideoNetwork(nn.Module):

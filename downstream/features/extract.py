@@ -91,7 +91,7 @@ def extract(config: ExtractConfig) -> int:
     keep_freed_memory()
     videos = choose_videos(config)
     encoder = open_encoder(config.encoder)
-    writer = FeatureWriter(config.out, encoder.kind(config.snippets), config.dtype)
+    writer = FeatureWriter(config.out, encoder.kind(config.snippets), config.dtype, config.encoder.as_json())
     accelerator = Accelerator(
         cpu=config.device == "cpu",
         mixed_precision="no",

@@ -1,7 +1,7 @@
 """Many videos through one encoder: threads decode ahead, the device works on full batches, memory stays bounded.
 
 Clips of different videos, snippets and crops share a batch; in evaluation mode no clip's features depend on the
-others.
+others. The features of a long video lie in a scratch file until somebody has used them.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ from torch import Tensor
 
 from downstream.features.crops import cut_crops
 from downstream.features.encoders import Encoder
+from downstream.features.scratch import scratch_array, settle
 from downstream.features.snippets import SnippetSettings, SnippetStream
 from pretrain.data.video import IndexCache, VideoError, VideoInfo
+
+SETTLE_BYTES = 16 << 20
 
 
 class Encoded(NamedTuple):
@@ -31,7 +34,7 @@ class Encoded(NamedTuple):
 
     name: str
     features: NDArray[np.float32] | None
-    """(snippets, crops or cells, dim); None where it failed."""
+    """(snippets, crops or cells, dim); None where it failed. Of a long video a `scratch_array`: read it in blocks."""
     info: VideoInfo | None
     problem: VideoError | None
 
@@ -45,10 +48,12 @@ class _Job:
     snippets: int
     clips_each: int
     """Clips of a snippet, whose features are averaged."""
-    sums: Tensor
-    """float32 (snippets * crops, dim), or (snippets, cells, dim)."""
+    sums: NDArray[np.float32]
+    """(snippets * crops, dim), or (snippets, cells, dim); a `scratch_array`."""
     snippet_frames: int
     filled: int = 0
+    unsettled: int = 0
+    """Bytes written since the last `settle`."""
     snippets_seen: int = 0
     frames_seen: int = 0
     failed: bool = False
@@ -56,8 +61,12 @@ class _Job:
     def add(self, features: Tensor) -> bool:
         """Take the next clips' features; whether these were the last. Clips come by snippet, crop, clip."""
         rows = torch.arange(self.filled, self.filled + len(features)) // self.clips_each
-        self.sums.index_add_(0, rows, features / self.clips_each)
+        torch.from_numpy(self.sums).index_add_(0, rows, features / self.clips_each)
         self.filled += len(features)
+        self.unsettled += features.nbytes
+        if self.unsettled > SETTLE_BYTES:
+            settle(self.sums)
+            self.unsettled = 0
         return self.filled == len(self.sums) * self.clips_each
 
     def frames_of(self, snippets: int) -> tuple[int, int]:
@@ -147,7 +156,8 @@ def encode_videos(
 
 def _result(job: _Job, settings: SnippetSettings) -> Encoded:
     places = settings.crops if job.sums.ndim == 2 else job.sums.shape[1]
-    return Encoded(job.name, job.sums.view(-1, places, job.sums.shape[-1]).numpy(), job.info, None)
+    settle(job.sums)
+    return Encoded(job.name, job.sums.reshape(-1, places, job.sums.shape[-1]), job.info, None)
 
 
 class _Batcher:
@@ -245,7 +255,7 @@ class _Decoding:
             snippets, clips, _ = stream.frames.shape
             grid = self._encoder.grid
             cells = () if grid is None else (grid[0] * grid[1],)
-            sums = torch.zeros(snippets * self._settings.crops, *cells, self._encoder.dim)
+            sums = scratch_array((snippets * self._settings.crops, *cells, self._encoder.dim), np.float32)
             job = _Job(name, stream.info, snippets, clips, sums, self._settings.snippet_frames)
             with closing(stream.chunks()) as chunks:
                 for pixels in chunks:

@@ -1,6 +1,6 @@
 """A feature set on disk: one memory-mappable array of all snippets, and a manifest that says what they are.
 
-    FOLDER/manifest.json            format, kind, name of the array file, one entry a video
+    FOLDER/manifest.json            format, kind, the encoder's settings, name of the array file, one entry a video
     FOLDER/features-3f2a90....npy   (total snippets, crops or cells, dim), float16 or float32
 
 The manifest is renamed into place last and names the array by its own hash: a kill at any moment leaves the old set or
@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from downstream.features.kind import FeatureKind, VideoEntry
+from downstream.features.normalising import BLOCK_BYTES
+from downstream.features.scratch import settle
 from pretrain.errors import UserError, nearest, problem_list
 from pretrain.files import replacing, reserve, write_json
 
@@ -37,8 +38,18 @@ DTYPES = ("float16", "float32")
 class FeatureSet:
     """Features of many videos, read from disk only where they are asked for."""
 
-    def __init__(self, folder: Path, kind: FeatureKind, videos: Sequence[VideoEntry], array: NDArray[Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        kind: FeatureKind,
+        videos: Sequence[VideoEntry],
+        array: NDArray[Any],
+        made_with: Mapping[str, Any] | None = None,
+    ) -> None:
         self.folder, self.kind = folder, kind
+        self.made_with = made_with
+        """The settings of the encoder (`EncoderConfig.as_json`); None for imported features and old sets."""
+        self.dtype: str = array.dtype.name
         self.videos: Mapping[str, VideoEntry] = MappingProxyType({video.name: video for video in videos})
         """Entries by name, in stored order."""
         self._array = array
@@ -62,7 +73,7 @@ class FeatureSet:
                 f"{kind.places} {'crops' if kind.grid is None else 'cells'} x {kind.dim}: the two are not of one set; "
                 "make it again"
             )
-        return FeatureSet(folder, kind, videos, array)
+        return FeatureSet(folder, kind, videos, array, manifest.get("made_with"))
 
     def read(self, name: str) -> NDArray[Any]:
         """(snippets, crops or cells, dim) in the stored type, a view of the file: only pages that are used are read."""
@@ -89,8 +100,46 @@ def not_finite(name: str, features: NDArray[Any]) -> str:
     """Where features (snippets, ...) are NaN or infinite, in words; an empty string where nowhere."""
     if not features.size:
         return ""
-    rows = np.flatnonzero(~np.isfinite(features).reshape(len(features), -1).all(axis=1))
+    block = _block(features[0].nbytes)  # of a memory-mapped array: a block in memory at a time
+    finite = [
+        np.isfinite(features[start : start + block]).reshape(len(features[start : start + block]), -1).all(axis=1)
+        for start in range(0, len(features), block)
+    ]
+    rows = np.flatnonzero(~np.concatenate(finite))
     return f"'{name}': {len(rows)} of {len(features)} snippets, the first is {rows[0]}" if len(rows) else ""
+
+
+def _block(row_bytes: int) -> int:
+    """How many rows make a block."""
+    return max(1, BLOCK_BYTES // max(1, row_bytes))
+
+
+def _write_part(file: Path, features: NDArray[Any], dtype: str, meta: Mapping[str, str]) -> None:
+    """One tensor as safetensors, a block in memory at a time (the library's own writer wants all of it).
+
+    The format: eight bytes that say how long the header is, the header as JSON, the numbers.
+    UserError where a number is too large for the type.
+    """
+    stored = np.dtype(dtype).newbyteorder("<")
+    tensor = {
+        "dtype": {"float16": "F16", "float32": "F32"}[dtype],
+        "shape": list(features.shape),
+        "data_offsets": [0, features.size * stored.itemsize],
+    }
+    header = json.dumps({"__metadata__": dict(meta), "features": tensor}).encode()
+    header += b" " * (-len(header) % 8)
+    block = _block(features[0].nbytes)
+    with open(file, "wb") as target:
+        target.write(struct.pack("<Q", len(header)) + header)
+        for start in range(0, len(features), block):
+            with np.errstate(over="ignore"):
+                rows = np.ascontiguousarray(features[start : start + block], dtype=stored)
+            if not np.isfinite(rows).all():
+                name = json.loads(header)["__metadata__"]["name"]
+                with np.errstate(over="ignore"):
+                    wrong = not_finite(name, features.astype(stored))
+                raise UserError(f"too large for {dtype} (beyond 65504): {wrong}; store the set as float32")
+            target.write(rows.data)
 
 
 def _refuse_overlap(folder: Path, videos: Sequence[VideoEntry]) -> None:
@@ -132,10 +181,13 @@ class FeatureWriter:
     kind or type in the folder are refused: a folder holds one set.
     """
 
-    def __init__(self, folder: Path, kind: FeatureKind, dtype: str = "float16") -> None:
+    def __init__(
+        self, folder: Path, kind: FeatureKind, dtype: str = "float16", made_with: Mapping[str, Any] | None = None
+    ) -> None:
+        """`made_with`: the settings of the encoder as JSON values, so that others can make such features again."""
         if dtype not in DTYPES:
             raise UserError(f"dtype '{dtype}'{nearest(dtype, DTYPES)}; features are stored as {' or '.join(DTYPES)}")
-        self.folder, self.kind, self.dtype = folder, kind, dtype
+        self.folder, self.kind, self.dtype, self.made_with = folder, kind, dtype, made_with
         self._parts = folder / "parts"
         self._before = FeatureSet.open(folder) if (folder / MANIFEST).exists() else None
         self._refuse_other_kind()
@@ -175,10 +227,6 @@ class FeatureWriter:
             )
         if wrong := not_finite(name, features):
             raise UserError(f"not a finite number in {wrong}; mend or leave out that video")
-        with np.errstate(over="ignore"):
-            stored = np.ascontiguousarray(features, dtype=self.dtype)
-        if wrong := not_finite(name, stored):
-            raise UserError(f"too large for {self.dtype} (beyond 65504): {wrong}; store the set as float32")
         entry: dict[str, Any] = {
             "frames": frames,
             "fps": fps,
@@ -187,13 +235,7 @@ class FeatureWriter:
         entry |= {} if self.kind.grid is None else {"size": size, "seen": seen}
         meta = {"name": name, "entry": json.dumps(entry)}
         with replacing(self._part(name)) as temporary:
-            try:
-                save_file({"features": stored}, temporary, metadata=meta)
-            except SafetensorError as error:  # its way to say that the disk is full
-                code = re.search(r"os error (\d+)", str(error))
-                if code is None:
-                    raise
-                raise OSError(int(code[1]), os.strerror(int(code[1])), str(self._parts)) from error
+            _write_part(temporary, features, self.dtype, meta)
 
     def finish(self, names: Sequence[str] | None = None) -> FeatureSet:
         """Join the parts (and what the finished set held before) to one array, in the order of `names`.
@@ -214,6 +256,7 @@ class FeatureWriter:
         temporary = self.folder / ".features.tmp.npy"
         digest = hashlib.sha256()
         rows = sum(self._snippets(name, parts) for name in order)
+        size = _block(self.kind.places * self.kind.dim * np.dtype(self.dtype).itemsize)
         target = np.lib.format.open_memmap(
             temporary, mode="w+", dtype=self.dtype, shape=(rows, self.kind.places, self.kind.dim)
         )
@@ -224,11 +267,15 @@ class FeatureWriter:
             raise
         offset = 0
         for name in order:
-            features, entry = self._stored(name, parts, offset)
-            target[offset : offset + len(features)] = features
-            digest.update(features.tobytes())
-            entries.append(entry)
-            offset += len(features)
+            with self._stored(name, parts) as (features, values):
+                snippets = self._snippets(name, parts)
+                for start in range(0, snippets, size):
+                    rows_of = features[start : min(start + size, snippets)]
+                    target[offset + start : offset + start + len(rows_of)] = rows_of
+                    digest.update(rows_of.tobytes())
+                settle(target)
+            entries.append(VideoEntry.from_json(values | {"name": name, "offset": offset, "snippets": snippets}))
+            offset += snippets
         target.flush()
         del target
         array = self.folder / f"features-{digest.hexdigest()[:16]}.npy"
@@ -237,6 +284,7 @@ class FeatureWriter:
             "format": FORMAT,
             "kind": self.kind.as_json(),
             "dtype": self.dtype,
+            "made_with": None if self.made_with is None else dict(self.made_with),
             "array": array.name,
             "array_sha256": digest.hexdigest(),
             "videos": [entry.as_json() for entry in entries],
@@ -264,16 +312,15 @@ class FeatureWriter:
                 raise UserError(f"{path} is damaged ({error}); delete it and run again") from error
         return found
 
-    def _stored(self, name: str, parts: Mapping[str, Path], offset: int) -> tuple[NDArray[Any], VideoEntry]:
+    @contextmanager
+    def _stored(self, name: str, parts: Mapping[str, Path]) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """Something that gives rows when it is sliced, and what else is known of the video."""
         if name in parts:
             with safe_open(parts[name], framework="numpy") as file:
-                features = file.get_tensor("features")
-                values = json.loads(file.metadata()["entry"])
+                yield file.get_slice("features"), json.loads(file.metadata()["entry"])
         else:
             assert self._before is not None
-            features, old = self._before.read(name), self._before.videos[name]
-            values = old.as_json()
-        return features, VideoEntry.from_json(values | {"name": name, "offset": offset, "snippets": len(features)})
+            yield self._before.read(name), self._before.videos[name].as_json()
 
     def _snippets(self, name: str, parts: Mapping[str, Path]) -> int:
         if name in parts:
