@@ -7,13 +7,12 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import tyro
 import yaml
 
 from downstream.config import FinetuneConfig
-from downstream.evaluation.evaluate import METRICS
 from downstream.evaluation.settings import EvaluationSettings
 from pretrain.cli import flags_of, parse, yaml_flags
 from pretrain.errors import UserError, nearest
@@ -27,7 +26,8 @@ COMBINATIONS: dict[str, tuple[str, ...]] = {
     "all": tuple(WEIGHTS),
 }
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
-COMPARABLE = ("frame_auc", "frame_ap", "abnormal_auc", "abnormal_ap", "per_video_auc", "video_auc")
+COMPARABLE: tuple[str, ...] = ("frame_auc", "frame_ap", "abnormal_auc", "abnormal_ap", "per_video_auc", "video_auc")
+COMPARABLE += ("pixel_auc", "pointing")  # of where: features of cells, test videos with boxes
 
 
 def _own_finetuning() -> FinetuneConfig:
@@ -64,13 +64,14 @@ class AblationConfig:
     """NAME=FOLDER, or NAME=FOLDER,FOLDER for a fusion. Default: features.sets alone."""
     variants: tuple[str, ...] = ()
     """NAME=FLAGS: one more cell on each base, without terms, with these flags of fine-tuning on top. TERMS:NAME=FLAGS
-    stands on that combination of terms instead."""
+    stands on that combination of terms instead, BASE:NAME=FLAGS (without terms) on that base alone."""
     workers: int | None = None
     """Runs at a time, one process each; default: one a core, or `per_gpu` a GPU."""
     per_gpu: int = 1
     """Runs that share a GPU."""
     compare: tuple[str, ...] = ("frame_auc",)
-    """Metrics whose difference to the same base without terms has a column; ablation.json and .csv hold all."""
+    """Metrics whose difference to the same base without terms has a column; ablation.json and .csv hold all.
+    pixel_auc and pointing are known of features of cells where the test videos have boxes."""
 
     def __post_init__(self) -> None:
         for name in ("workers", "per_gpu"):
@@ -88,7 +89,7 @@ class AblationConfig:
                 raise UserError(f"{name} are {list(values)}; give {'one or more, ' * (name != 'compare')}each once")
         for metric in self.compare:
             if metric not in COMPARABLE:
-                raise UserError(f"compare: {metric!r}{nearest(metric, METRICS)} (known: {', '.join(COMPARABLE)})")
+                raise UserError(f"compare: {metric!r}{nearest(metric, COMPARABLE)} (known: {', '.join(COMPARABLE)})")
         for name in self.terms:
             terms_of(name)
         named_features(self)
@@ -122,14 +123,31 @@ def named_features(config: AblationConfig) -> dict[str, tuple[Path, ...]]:
     return {name: tuple(map(Path, folders)) for name, folders in named.items()}
 
 
-def named_variants(config: AblationConfig) -> dict[tuple[str, str], list[str]]:
-    """(terms, name) -> flags of each variant. UserError for a bad or doubled name, or unknown terms."""
-    found = {}
+class Variant(NamedTuple):
+    """One more cell on each of some bases."""
+
+    bases: tuple[Base, ...]
+    terms: str
+    name: str
+    flags: list[str]
+
+
+def named_variants(config: AblationConfig) -> list[Variant]:
+    """UserError for a bad or doubled name, unknown terms, or a base that is not in the grid."""
+    found = []
     for key, text in _pairs("variants", config.variants, "FLAGS"):
-        terms, _, name = key.rpartition(":")
-        terms_of(terms or "base")
+        above, _, name = key.rpartition(":")
+        only = above in get_args(Base)
+        bases = tuple(base for base in config.bases if base == above or not only)
+        if not bases:
+            raise UserError(
+                f"variants: {key!r} stands on {above}, and bases are {', '.join(config.bases)}; add it there, or leave "
+                "the variant out"
+            )
+        terms = "base" if only or not above else above
+        terms_of(terms)
         try:
-            found[terms or "base", name] = shlex.split(text)
+            found.append(Variant(bases, terms, name, shlex.split(text)))
         except ValueError as error:
             raise UserError(f"variants: the flags of {key!r} cannot be read ({error}): {text}") from error
     return found

@@ -94,7 +94,8 @@ def make_cells(config: AblationConfig) -> tuple[list[Cell], list[Failure]]:
     variants = named_variants(config)
     for (features, sets), base in itertools.product(named_features(config).items(), config.bases):
         plain: list[tuple[str, str | None, list[str]]] = [(terms, None, []) for terms in config.terms]
-        for terms, variant, flags in plain + [(terms, name, flags) for (terms, name), flags in variants.items()]:
+        on_it = [(each.terms, each.name, each.flags) for each in variants if base in each.bases]
+        for terms, variant, flags in plain + on_it:
             folder = f"{base}-{terms}" + (f"-{variant}" if variant else "")
             output = config.finetune.output / "cells" / features / folder
             try:

@@ -1,19 +1,21 @@
-"""What the cells of an ablation came to: figures over seeds, intervals over videos, differences to the base."""
+"""What the rows of an ablation came to: figures over seeds, intervals over videos, differences to the base."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from downstream.ablation.config import AblationConfig
 from downstream.ablation.grid import Cell, Failure
+from downstream.ablation.where import notes as notes_of_where
 from downstream.evaluation.evaluate import Difference, Evaluation, Measure, compare, evaluate_seeds
 from downstream.evaluation.output import write_all
 from downstream.evaluation.scores import read_scores
+from downstream.localisation.evaluate import LocalisationEvaluation, compare_localisation
 from pretrain.data.catalogue import Catalogue
 from pretrain.files import write_json
 
@@ -29,8 +31,16 @@ class Row:
     """Video-level AUC on the held-out training videos, of the selected detectors; no interval."""
     evaluation: Evaluation | None
     """On the test videos; None where they have no ground truth."""
+    where: LocalisationEvaluation | None = None
+    """On their boxes; None where there are none, and of features of whole pictures."""
     differences: Mapping[str, Difference] | None
     """Metric -> this cell less the same base without terms; None for that base itself, and where it is missing."""
+
+    @property
+    def measures(self) -> dict[str, Measure]:
+        """All that was measured on the test videos."""
+        when, where = (dict(entry.measures) if entry else {} for entry in (self.evaluation, self.where))
+        return when | where
 
     def as_json(self) -> dict[str, Any]:
         """For `ablation.json`."""
@@ -43,6 +53,7 @@ class Row:
             "terms": self.cell.terms,
             "variant": self.cell.variant,
             "metrics": metrics,
+            "where": self.where.as_json()["metrics"] if self.where else None,
             "held_out_video_auc": self.held_out.as_json(),
             "less_base": less,
         }
@@ -55,6 +66,8 @@ class Ablation:
     config: AblationConfig
     rows: Sequence[Row]
     failures: Sequence[Failure]
+    not_located: Mapping[str, str] = field(default_factory=dict)
+    """Cells whose maps do not fit the boxes, and why; their other figures stand."""
 
     def notes(self) -> list[str]:
         """Seeds, videos, what the intervals are: sentences for under the table."""
@@ -72,13 +85,14 @@ class Ablation:
                     f"[low, high]: {100 * settings.confidence:g} % bootstrap interval over test videos, "
                     f"{settings.resamples} draws stratified by label, of the mean over seeds (seeds held fixed)."
                 )
-            shown = sum(row.differences is not None for row in self.rows) * len(self.config.compare)
+            shown = sum(metric in (row.differences or ()) for row in self.rows for metric in self.config.compare)
             if shown:
                 lines.append(
                     f"Differences are to the same base without terms, paired over videos; bold or * where the interval "
                     f"leaves 0 out ({shown} are shown: by chance alone about {(1 - settings.confidence) * shown:.1f} "
                     "would be)."
                 )
+            lines += notes_of_where([row.where for row in self.rows if row.where], self.not_located)
         else:
             lines.append("The test videos have no ground truth of frames: held-out training videos alone are scored.")
         how = "that told held-out training videos apart best" if plain.select == "best" else "of the last step"
@@ -131,17 +145,32 @@ def held_out_measure(cell: Cell, seeds: Sequence[int]) -> Measure:
     return Measure(float(values.mean()), deviation, None, tuple(values.tolist()))
 
 
-def make_rows(cells: Sequence[Cell], evaluations: Mapping[str, Evaluation | None], seeds: Sequence[int]) -> list[Row]:
-    """A row for each cell that has an evaluation (by its name), in order."""
-    references = {(cell.features, cell.base): cell for cell in cells if cell.is_reference}
+def make_rows(
+    cells: Sequence[Cell],
+    evaluations: Mapping[str, Evaluation | None],
+    located: Mapping[str, LocalisationEvaluation],
+    seeds: Sequence[int],
+) -> list[Row]:
+    """A row for each cell that has an evaluation (by its name), in order; `located`: of those that say where."""
+    references = {(cell.features, cell.base): cell.name for cell in cells if cell.is_reference}
     rows = []
     for cell in cells:
         if cell.name not in evaluations:
             continue
-        evaluation = evaluations[cell.name]
-        reference = references.get((cell.features, cell.base))
-        first = evaluations.get(reference.name) if reference is not None and reference is not cell else None
-        differences = compare(first, evaluation) if first is not None and evaluation is not None else None
-        held_out = held_out_measure(cell, seeds)
-        rows.append(Row(cell=cell, held_out=held_out, evaluation=evaluation, differences=differences))
+        reference = references.get((cell.features, cell.base), cell.name)
+        differences: dict[str, Difference] = {}
+        first, second = evaluations.get(reference), evaluations[cell.name]
+        if reference != cell.name and first is not None and second is not None:
+            differences |= compare(first, second)
+        if reference != cell.name and reference in located and cell.name in located:
+            differences |= compare_localisation(located[reference], located[cell.name])
+        rows.append(
+            Row(
+                cell=cell,
+                held_out=held_out_measure(cell, seeds),
+                evaluation=second,
+                where=located.get(cell.name),
+                differences=differences or None,
+            )
+        )
     return rows

@@ -14,9 +14,11 @@ from downstream.ablation.config import AblationConfig
 from downstream.ablation.grid import Cell, Failure, check_warmup, make_cells, refuse_other_settings
 from downstream.ablation.results import Ablation, evaluate_cell, make_rows
 from downstream.ablation.tables import as_csv, latex, markdown, terminal
+from downstream.ablation.where import evaluate_where
 from downstream.ablation.workers import Job, Stopped, environments, last_lines, run_jobs, stopping_on_signals
 from downstream.config import FinetuneConfig
 from downstream.evaluation.evaluate import Evaluation
+from downstream.localisation.evaluate import LocalisationEvaluation
 from downstream.prepare import has_ground_truth, prepare
 from downstream.segments import SegmentCache
 from pretrain.accelerator import check_device
@@ -53,13 +55,7 @@ def _ablate(config: AblationConfig) -> int:
     if not cells:
         raise UserError(f"no cell of the grid can be trained; the first: {failures[0].cell}: {failures[0].text}")
     train(cells, config, failures)
-    evaluations: dict[str, Evaluation | None] = {}
-    seeds = config.finetune.seeds
-    finished = [cell for cell in cells if all(cell.done(seed) for seed in seeds)]
-    for cell in tqdm(finished, desc="evaluating", unit="cell", disable=None):
-        evaluations[cell.name] = evaluate_cell(cell, tests[cell.name])
-    rows = make_rows(cells, evaluations, seeds)
-    ablation = Ablation(config=config, rows=rows, failures=failures)
+    ablation = evaluate(cells, tests, config, failures)
     write(ablation)
     print(terminal(ablation), flush=True)
     return 1 if failures else 0
@@ -138,6 +134,23 @@ def train(cells: Sequence[Cell], config: AblationConfig, failures: list[Failure]
             bar.update()
     for cell in cells:  # each run wrote it with its own seed alone
         write_json(cell.config.output / "config.json", as_json(cell.config))
+
+
+def evaluate(cells: Sequence[Cell], tests: Tests, config: AblationConfig, failures: Sequence[Failure]) -> Ablation:
+    """Every cell whose seeds are all done, on the test videos and, where it says where, on their boxes."""
+    evaluations: dict[str, Evaluation | None] = {}
+    located: dict[str, LocalisationEvaluation] = {}
+    not_located: dict[str, str] = {}
+    finished = [cell for cell in cells if all(cell.done(seed) for seed in config.finetune.seeds)]
+    for cell in tqdm(finished, desc="evaluating", unit="cell", disable=None):
+        evaluations[cell.name] = evaluate_cell(cell, tests[cell.name])
+        try:
+            if (where := evaluate_where(cell, tests[cell.name])) is not None:
+                located[cell.name] = where
+        except UserError as error:  # wrong boxes are found out after hours of training: the other figures stand
+            not_located[cell.name] = str(error)
+    rows = make_rows(cells, evaluations, located, config.finetune.seeds)
+    return Ablation(config=config, rows=rows, failures=failures, not_located=not_located)
 
 
 def one_seed(config: FinetuneConfig, seed: int) -> FinetuneConfig:

@@ -6,9 +6,10 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from downstream.ablation.results import Ablation, Row
+from downstream.ablation.results import Ablation
+from downstream.ablation.where import COLUMNS as COLUMNS_OF_WHERE
 from downstream.evaluation.bootstrap import Interval
 from downstream.evaluation.evaluate import Difference, Measure
 
@@ -19,8 +20,9 @@ COLUMNS = {
     "per_video_auc": "per-video AUC",
     "video_auc": "video AUC",
 }
-"""Of the test videos; the first one with its interval. The CSV has all intervals."""
-TITLES = COLUMNS | {"abnormal_ap": "abnormal AP"}
+"""Of the test videos. The CSV has all intervals."""
+WITH_INTERVAL = ("frame_auc", *COLUMNS_OF_WHERE)
+TITLES = COLUMNS | COLUMNS_OF_WHERE | {"abnormal_ap": "abnormal AP"}
 Emphasise = Callable[[str], str]
 ESCAPES = {character: "\\" + character for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
@@ -74,15 +76,16 @@ def as_csv(ablation: Ablation) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = ["features", "base", "terms", "variant", "seeds"]
-    for metric in COLUMNS:
+    columns = shown(ablation)
+    for metric in columns:
         names += [metric, f"{metric}_std", f"{metric}_low", f"{metric}_high"]
         names += [f"{metric}_diff", f"{metric}_diff_low", f"{metric}_diff_high"]
     writer.writerow([*names, "held_out_video_auc", "held_out_video_auc_std"])
     for row in ablation.rows:
         cell = row.cell
         values: list[float | None] = []
-        for metric in COLUMNS:
-            measure = row.evaluation.measures.get(metric) if row.evaluation else None
+        for metric in columns:
+            measure = row.measures.get(metric)
             values += (
                 [None, None, None, None] if measure is None else _numbers(measure.value, measure.interval, measure)
             )
@@ -99,11 +102,22 @@ def _numbers(value: float, interval: Interval | None, measure: Measure | None = 
     return [value, *([measure.deviation] if measure else []), low, high]
 
 
+def shown(ablation: Ablation) -> list[str]:
+    """Metrics that have a column: those of where only if some row says where."""
+    return [*COLUMNS, *(COLUMNS_OF_WHERE if any(row.where for row in ablation.rows) else ())]
+
+
+def compared(ablation: Ablation) -> list[str]:
+    """Metrics whose difference has one."""
+    return [metric for metric in ablation.config.compare if metric not in COLUMNS_OF_WHERE or metric in shown(ablation)]
+
+
 def header(ablation: Ablation) -> list[str]:
     """Titles; test columns only where the test videos could be scored."""
     titles = ["features", "base", "terms"]
     if any(row.evaluation for row in ablation.rows):
-        titles += [*COLUMNS.values(), *(f"Δ {TITLES[metric]}" for metric in ablation.config.compare)]
+        titles += [TITLES[metric] for metric in shown(ablation)]
+        titles += [f"Δ {TITLES[metric]}" for metric in compared(ablation)]
     return [*titles, "held-out video AUC"]
 
 
@@ -114,15 +128,13 @@ def cells(ablation: Ablation, emphasise: Emphasise) -> list[list[str]]:
     for row in ablation.rows:
         texts = [row.cell.features, row.cell.base, row.cell.method]
         if tested:
-            texts += _test_cells(row, ablation.config.compare, emphasise)
+            texts += [
+                measured(row.measures.get(metric), with_interval=metric in WITH_INTERVAL) for metric in shown(ablation)
+            ]
+            differences = row.differences or {}
+            texts += [differing(differences.get(metric), emphasise) for metric in compared(ablation)]
         table.append([*texts, measured(row.held_out, with_interval=False)])
     return table
-
-
-def _test_cells(row: Row, compared: Sequence[str], emphasise: Emphasise) -> list[str]:
-    measures = row.evaluation.measures if row.evaluation else {}
-    texts = [measured(measures.get(metric), with_interval=metric == "frame_auc") for metric in COLUMNS]
-    return texts + [differing((row.differences or {}).get(metric), emphasise) for metric in compared]
 
 
 def measured(measure: Measure | None, with_interval: bool) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from downstream.detector.cross_batch_clustering import ClusterBranch, Guidance, guide
 from downstream.detector.spatial import spatial_encoder
-from downstream.detector.temporal import temporal_encoder
+from downstream.detector.temporal import Smoothing, temporal_encoder
 from pretrain.errors import UserError
 
 
@@ -30,6 +30,9 @@ class DetectorConfig:
     """Width of the scoring head."""
     dropout: float = 0.5
     """After the projection and inside the head."""
+    smooth: float = 0.0
+    """A Gaussian mean of the log odds over time, of so many snippets' standard deviation (with cells, along each):
+    steadier scores, events that are not torn apart. 0: none."""
     standardise: Literal["dimension", "global", "none"] = "dimension"
     """Shift and scale features by statistics of the training bags, which travel with the detector. All but `none` take
     each number's mean away; `dimension` divides each by its own deviation, `global` all by one: better for features
@@ -45,6 +48,8 @@ class DetectorConfig:
                 raise UserError(f"detector.{name} is {getattr(self, name)}; it must be at least 1")
         if not 0 <= self.dropout < 1:
             raise UserError(f"detector.dropout is {self.dropout}; it must lie in [0, 1)")
+        if not 0 <= self.smooth <= 64:
+            raise UserError(f"detector.smooth is {self.smooth}; it must lie in [0, 64] snippets")
         if self.temporal == "multi_scale" and self.width < 3:
             raise UserError(f"detector.width is {self.width}; multi_scale shares it among 3 scales: at least 3")
         if self.temporal == "transformer" and self.width % self.heads:
@@ -120,13 +125,14 @@ class Detector(nn.Module):
         self.head = nn.Sequential(
             nn.Linear(config.width, config.hidden), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(config.hidden, 1)
         )
+        self.smoothing = Smoothing(config.smooth)
         self.branch = None if guidance is None else ClusterBranch(config.width, temperature=cluster_temperature)
 
     @property
     def reach(self) -> int | None:
         """Snippets on each side that a score depends on; None: all of the video."""
         reach: Any = self.temporal.reach
-        return reach if reach is None else int(reach)
+        return reach if reach is None else int(reach) + self.smoothing.reach
 
     def forward(self, features: Tensor, mask: Tensor | None = None) -> DetectorOutput:
         """Features (B, T, D), mask bool (B, T) (default: no padding) -> scores."""
@@ -135,7 +141,7 @@ class Detector(nn.Module):
         inside = (features - self.input_mean) * self.input_scale
         inside = self.drop(F.relu(self.project(inside)))
         inside = self._look_around(inside, mask)
-        log_scores = F.logsigmoid(self.head(inside).squeeze(2).float())
+        log_scores = F.logsigmoid(self._smoothed(self.head(inside).squeeze(2).float(), mask))
         embeddings = None
         if self.branch is not None and self.guidance is not None:
             embeddings, log_abnormal = self.branch(inside)
@@ -153,6 +159,16 @@ class Detector(nn.Module):
         inside = self.temporal(tracks, rearrange(mask, "b (t p) -> (b p) t", p=rows * columns))
         maps = self.spatial(rearrange(inside, "(b r c) t d -> (b t) r c d", b=count, r=rows, c=columns))
         return rearrange(maps, "(b t) r c d -> b (t r c) d", b=count)
+
+    def _smoothed(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """(B, T) along time; of cells, each along its own track."""
+        if self.grid is None:
+            smoothed: Tensor = self.smoothing(logits, mask)
+            return smoothed
+        places, count = self.grid[0] * self.grid[1], len(logits)
+        tracks = rearrange(logits, "b (t p) -> (b p) t", p=places)
+        tracks = self.smoothing(tracks, rearrange(mask, "b (t p) -> (b p) t", p=places))
+        return rearrange(tracks, "(b p) t -> b (t p)", b=count)
 
     @torch.no_grad()
     def standardise(self, mean: Tensor, deviation: Tensor) -> None:

@@ -95,9 +95,12 @@ class EncoderConfig:
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> EncoderConfig:
         """The inverse of `as_json`; TypeError for unknown keys."""
-        read = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        weights = read.get("weights")
-        return EncoderConfig(**{**read, "weights": None if weights is None else Path(weights)})
+        read: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        if read.get("weights") is not None:
+            read["weights"] = Path(read["weights"])
+        return EncoderConfig(**read)
 
 
 class VideoNetwork(nn.Module):
@@ -140,14 +143,14 @@ class Encoder:
             else spec.feature_dim * (2 if config.pool == "mean_max" else 1)
         )
         self._made_of = made_of
-        self._network = network.eval().requires_grad_(False)
-        for parameter in self._network.parameters():
+        self.network = network.eval().requires_grad_(False)
+        for parameter in self.network.parameters():
             if parameter.ndim == 5:  # 3D convolutions are faster so; 2D ones refuse the format
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
 
     def to(self, device: torch.device) -> Encoder:
         """Move the weights; returns the encoder itself."""
-        self._network.to(device)
+        self.network.to(device)
         return self
 
     def view(self, snippet_frames: int) -> View:
@@ -198,7 +201,7 @@ class Encoder:
         # the permuted view of frames in colour-last order already is what channels_last_3d means
         pixels = rearrange(pixels, "b t h w c -> b c t h w")
         with torch.autocast(clips.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            features: Tensor = self._network(pixels)
+            features: Tensor = self.network(pixels)
         return features.float()
 
     def _preprocessing(self) -> str:

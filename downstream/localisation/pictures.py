@@ -1,7 +1,8 @@
 """A frame with what was found on it: heat, found boxes with their scores, annotated boxes, and which is which.
 
-Found boxes are solid and light blue, annotated ones dashed and black on white: told apart by line, not by colour alone,
-and both with a dark and a bright part, so that they stand out from any footage.
+Found boxes are solid and light blue, annotated ones dashed and black on white; during an event that was found, a wide
+amber frame with its name goes round the picture. All are told apart by line, not by colour alone, and have a dark and a
+bright part, so that they stand out from any footage.
 """
 
 from __future__ import annotations
@@ -20,28 +21,33 @@ from downstream.evaluation.scores import VideoScores
 from downstream.localisation.boxes import ScoredBox
 from downstream.localisation.grid import PixelBox
 from downstream.localisation.heat import blend_heat
+from downstream.localisation.score_axis import plain_score
 from pretrain.data.video import VideoInfo
 from pretrain.errors import UserError, problem_list
 
 FOUND = "#3fd0ff"
 ANNOTATED = "#ffffff"
+EVENT = "#ffb000"
 DARK = "#101418"
 
 
 def check_fits(
-    video_path: str, info: VideoInfo, scores: VideoScores, boxes: Sequence[Sequence[ScoredBox]], threshold: float
-) -> ScoreMap:
-    """The score map, once it is certain that scores and boxes are of this video; else UserError, all problems at once.
+    video_path: str,
+    info: VideoInfo,
+    scores: VideoScores,
+    boxes: Sequence[Sequence[ScoredBox]],
+    threshold: float | None,
+    events: Sequence[tuple[int, int]] = (),
+) -> ScoreMap | None:
+    """The score map, if there is one, once it is certain that all is of this video; else UserError, all at once.
 
-    `boxes`: those of each snippet.
+    `boxes`: those of each snippet, or nothing. `events`: half-open spans of frames.
     """
     problems = []
-    if scores.map is None:
-        problems.append("there is no score map; draw the scores of a detector that scores cells")
-    elif scores.map.size != (info.width, info.height):
+    if scores.map is not None and scores.map.size != (info.width, info.height):
         found = "x".join(map(str, scores.map.size))
         problems.append(f"the score map is of {found} pixels, the video of {info.width}x{info.height}")
-    if len(boxes) != len(scores.scores):
+    if boxes and len(boxes) != len(scores.scores):
         problems.append(
             f"boxes of {len(boxes)} snippets, scores of {len(scores.scores)}; give a list for every snippet"
         )
@@ -50,9 +56,11 @@ def check_fits(
             f"the last snippet begins at frame {scores.edges[-2]}, the video has {info.num_frames}: "
             "these are another video's scores"
         )
-    if not np.isfinite(threshold):
+    if wrong := [event for event in events if not 0 <= event[0] < min(event[1], info.num_frames)]:
+        problems.append(f"no events of {info.num_frames} frames: {wrong}; give frames [start, end) of this video")
+    if threshold is not None and not np.isfinite(threshold):
         problems.append(f"the threshold is {threshold}; it must be a finite number")
-    if problems or scores.map is None:
+    if problems:
         raise UserError(f"cannot draw '{scores.name}' over {video_path}:\n{problem_list(problems)}")
     return scores.map
 
@@ -69,11 +77,13 @@ def draw_frame(
     found: Sequence[ScoredBox],
     truth: Sequence[PixelBox],
     size: tuple[int, int],
+    in_event: bool = False,
 ) -> Image.Image:
     """An RGB picture of the size of `frame`, uint8 (height, width, 3), which may be a scaled one.
 
     `size` is the video's own width and height: `seen` and all boxes are in its pixels. `heat` (rows, columns) lies
-    within [0, 1] (see `to_heat`); without it there is neither colour nor a dimmed border.
+    within [0, 1] (see `to_heat`); without it there is neither colour nor a dimmed border. `in_event`: it is part of an
+    event that was found.
     """
     picture = Image.fromarray(frame)
     scale = (picture.width / size[0], picture.height / size[1])
@@ -87,7 +97,9 @@ def draw_frame(
     for annotated in truth:
         _dashed(draw, _scaled(annotated, scale), line)
     for entry in ranked:  # no line crosses a figure
-        _score_label(draw, _scaled(entry.box, scale), f"{entry.score:.2f}", picture.size)
+        _score_label(draw, _scaled(entry.box, scale), plain_score(entry.score), picture.size)
+    if in_event:
+        _event_frame(draw, picture.size, line)
     return picture
 
 
@@ -104,15 +116,31 @@ def font(pixels: int) -> Any:
     return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), pixels)
 
 
-def draw_legend(draw: ImageDraw.ImageDraw, x: int, y: int, pixels: int) -> int:
-    """The two kinds of boxes by name, `pixels` high, at x, y of a dark ground; returns where it ends."""
+def draw_legend(draw: ImageDraw.ImageDraw, x: int, y: int, pixels: int, kinds: Sequence[str]) -> int:
+    """Samples of these kinds (found, annotated, event) with their names, `pixels` high, at x, y of a dark ground.
+
+    Returns where it ends.
+    """
     line, sample = max(2, pixels // 7), 2 * pixels
-    for name, plot in (("found", _solid), ("annotated", _dashed)):
-        plot(draw, (x, y + 0.1 * pixels, x + sample, y + pixels), line)
+    for name in kinds:
+        box = (x, y + 0.1 * pixels, x + sample, y + pixels)
+        if name == "event":
+            draw_bracket(draw, x, x + sample - 1, round(box[1]), pixels)
+        else:
+            {"found": _solid, "annotated": _dashed}[name](draw, box, line)
         x += sample + pixels // 2
         draw.text((x, y + pixels // 2 + 1), name, font=font(pixels), fill="#e8e8e8", anchor="lm")
         x += round(draw.textlength(name, font=font(pixels))) + pixels
     return x
+
+
+def draw_bracket(draw: ImageDraw.ImageDraw, left: int, right: int, top: int, height: int) -> None:
+    """The time of an event, from column `left` to column `right`: a bar with a short leg at either end."""
+    line = max(3, height // 4)
+    right = max(right, left + 2)
+    draw.rectangle((left, top, right, top + line - 1), fill=EVENT)
+    for x in (left, right - 1):
+        draw.rectangle((x, top, x + 1, top + height - 1), fill=EVENT)
 
 
 def _scaled(box: tuple[float, float, float, float], scale: tuple[float, float]) -> tuple[float, float, float, float]:
@@ -155,3 +183,19 @@ def _score_label(
     y = round(box[1]) - height if box[1] >= height else max(0, round(box[1]))
     draw.rectangle((x, y, x + width - 1, y + height - 1), fill=FOUND)
     draw.text((x + 3, y + height // 2), text, font=letters, fill=DARK, anchor="lm")
+
+
+def _event_frame(draw: ImageDraw.ImageDraw, size: tuple[int, int], line: int) -> None:
+    """Round the whole picture, dark on its inside; its name hangs from the middle of the upper edge."""
+    width, height = size
+    wide = 2 * line
+    draw.rectangle((0, 0, width - 1, height - 1), outline=DARK, width=wide + line)
+    draw.rectangle((0, 0, width - 1, height - 1), outline=EVENT, width=wide)
+    letters = font(max(11, round(height / 26)))
+    half = round(draw.textlength("EVENT", font=letters)) // 2 + 8
+    tab = (width // 2 - half, wide, width // 2 + half, wide + letters.size + 4)
+    if tab[0] > 2 * wide:  # else the picture is too narrow for a word
+        draw.rectangle((tab[0] - line, 0, tab[2] + line, tab[3] + line), fill=DARK)
+        draw.rectangle((tab[0] - line, 0, tab[2] + line, wide - 1), fill=EVENT)
+        draw.rectangle(tab, fill=EVENT)
+        draw.text((width // 2, wide + letters.size // 2 + 1), "EVENT", font=letters, fill=DARK, anchor="mm")

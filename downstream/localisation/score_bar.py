@@ -1,4 +1,7 @@
-"""The bar below a film: the whole video's scores, where it was annotated, and a cursor at the frame that is shown."""
+"""The bar below a film: the whole video's scores, events and annotated time, and a cursor at the frame that is shown.
+
+Events are brackets along the top of the curve, annotated time is a lighter ground below it.
+"""
 
 from __future__ import annotations
 
@@ -10,42 +13,55 @@ from PIL import Image, ImageDraw
 
 from downstream.evaluation.scores import VideoScores
 from downstream.localisation.heat import HeatRange, heat_scale
-from downstream.localisation.pictures import DARK, FOUND, draw_legend, font, snippet_of
-from pretrain.data.video import VideoInfo
+from downstream.localisation.pictures import DARK, FOUND, draw_bracket, draw_legend, font, snippet_of
+from downstream.localisation.score_axis import ScoreAxis, plain_score, score_axis
 
-BAR_HEIGHT, HEAD, PLOT = 96, 30, 60
-"""Pixels: of the bar, of the line of text at its top, and of the curve below that."""
-SIZE = 13
-"""Of letters."""
-TEXT, SPAN, CURSOR, LINE = "#e8e8e8", "#59606a", "#ffffff", "#b8bec6"
+BAR_HEIGHT, HEAD, PLOT = 126, 58, 60
+"""Pixels: of the bar, of the two lines of text at its top, and of the curve below those."""
+BRACKET = 8
+"""Height of an event's legs."""
+SIZE, SMALL = 13, 10
+"""Of letters: of the text, of the ticks."""
+LEAST_FOR_TICKS = 300
+"""A narrower bar has no room for the ticks' labels."""
+TEXT, SPAN, CURSOR, LINE, RULE = "#e8e8e8", "#59606a", "#ffffff", "#b8bec6", "#2c333b"
 
 
 class ScoreBar:
-    """Drawn once without its cursor; `at` gives a copy with it."""
+    """Drawn once without its cursor; `at` gives a copy with it.
+
+    `spans` (annotated) and `events` (found) are half-open spans of frames, `times` the seconds of all frames, `kinds`
+    what the legend names. `threshold` None: no line. `heat` None: no scale of heat.
+    """
 
     def __init__(
         self,
         width: int,
         scores: VideoScores,
-        spans: Sequence[tuple[int, int]],
-        threshold: float,
-        heat: HeatRange,
-        info: VideoInfo,
+        times: NDArray[np.float64],
+        *,
+        threshold: float | None,
+        spans: Sequence[tuple[int, int]] = (),
+        events: Sequence[tuple[int, int]] = (),
+        heat: HeatRange | None = None,
+        kinds: Sequence[str] = (),
     ) -> None:
-        self._width, self._scores, self._info = width, scores, info
+        self._width, self._scores, self._times = width, scores, times
         self._ground = Image.new("RGB", (width, BAR_HEIGHT), DARK)
         draw = ImageDraw.Draw(self._ground)
+        axis = score_axis(scores.scores, threshold)
+        ticks = axis.ticks(3) if width >= LEAST_FOR_TICKS else []
+        labels = [round(draw.textlength(label, font=font(SMALL))) for _, label in ticks]
+        self._left = max(labels, default=-8) + 8
         for start, end in spans:
-            draw.rectangle((self._x(start), HEAD, max(self._x(start), self._x(end) - 1), HEAD + PLOT), fill=SPAN)
-        low, high = min(0.0, float(scores.scores.min()), threshold), max(threshold, float(scores.scores.max()))
-        levels = np.append(column_peaks(scores, info.num_frames, width), threshold)
-        heights = HEAD + 2 + np.rint((high - levels) / ((high - low) or 1) * (PLOT - 4))
-        draw.line(list(enumerate(heights[:-1].tolist())), fill=FOUND, width=2)
-        for x in range(0, width, 8):
-            draw.line((x, heights[-1], x + 3, heights[-1]), fill=LINE)
-        self._text_from = draw_legend(draw, 8, 9, SIZE)
-        if width >= 600:
-            self._text_from = self._draw_scale(draw, self._text_from, heat)
+            left, right = self._x(start), self._x(end) - 1
+            draw.rectangle((left, HEAD, max(left, right), HEAD + PLOT), fill=SPAN)
+        self._draw_scores(draw, axis, ticks, threshold)
+        for start, end in events:
+            draw_bracket(draw, self._x(start), self._x(end) - 1, HEAD - BRACKET - 2, BRACKET)
+        end_of_legend = draw_legend(draw, 8, 27, SIZE, kinds) if width >= LEAST_FOR_TICKS else 8
+        if heat is not None and width >= end_of_legend + 250:
+            self._draw_heat(draw, end_of_legend, heat)
 
     def at(self, frame: int) -> Image.Image:
         """RGB, as wide as the film and BAR_HEIGHT high: score, time and frame number in words, the cursor."""
@@ -53,23 +69,38 @@ class ScoreBar:
         draw = ImageDraw.Draw(bar)
         x = (self._x(frame) + self._x(frame + 1)) // 2
         draw.rectangle((x - 1, HEAD - 2, x, HEAD + PLOT + 2), fill=CURSOR)
-        score = self._scores.scores[snippet_of(self._scores, frame)]
-        text = f"score {score:.2f}   {_clock(frame / self._info.fps)}   frame {frame}"
-        if self._text_from + draw.textlength(text, font=font(SIZE)) + 8 <= self._width:
-            draw.text((self._width - 8, 16), text, font=font(SIZE), fill=TEXT, anchor="rm")
+        score = plain_score(float(self._scores.scores[snippet_of(self._scores, frame)]))
+        draw.text((8, 14), f"score {score}", font=font(SIZE), fill=TEXT, anchor="lm")
+        text = f"{_clock(float(self._times[frame]))}   frame {frame}"
+        if self._width >= LEAST_FOR_TICKS:
+            draw.text((self._width - 8, 14), text, font=font(SIZE), fill=TEXT, anchor="rm")
         return bar
 
-    def _draw_scale(self, draw: ImageDraw.ImageDraw, x: int, heat: HeatRange) -> int:
-        """Which score has which colour, from x on; returns where it ends."""
-        low, high = f"{heat.low:.2f}", f"{heat.high:.2f}"
-        draw.text((x, 16), low, font=font(SIZE), fill=TEXT, anchor="lm")
+    def _draw_scores(
+        self, draw: ImageDraw.ImageDraw, axis: ScoreAxis, ticks: list[tuple[float, str]], threshold: float | None
+    ) -> None:
+        for place, label in ticks:
+            y = _row((place - axis.low) / (axis.high - axis.low))
+            draw.line((self._left, y, self._width, y), fill=RULE)
+            draw.text((self._left - 5, y), label, font=font(SMALL), fill=LINE, anchor="rm")
+        peaks = column_peaks(self._scores, len(self._times), self._width - self._left)
+        heights = [_row(share) for share in axis.share(peaks).tolist()]
+        draw.line(list(enumerate(heights, start=self._left)), fill=FOUND, width=2)
+        if threshold is not None:
+            y = _row(float(axis.share(threshold)))
+            for x in range(self._left, self._width, 8):
+                draw.line((x, y, x + 3, y), fill=LINE)
+
+    def _draw_heat(self, draw: ImageDraw.ImageDraw, x: int, heat: HeatRange) -> None:
+        """Which score has which colour, from x on."""
+        low, high = f"cell score {plain_score(heat.low)}", plain_score(heat.high)
+        draw.text((x, 34), low, font=font(SIZE), fill=TEXT, anchor="lm")
         x += round(draw.textlength(low, font=font(SIZE))) + 5
-        self._ground.paste(Image.fromarray(heat_scale(12)).resize((60, 12)), (x, 10))
-        draw.text((x + 65, 16), high, font=font(SIZE), fill=TEXT, anchor="lm")
-        return x + 65 + round(draw.textlength(high, font=font(SIZE))) + 10
+        self._ground.paste(Image.fromarray(heat_scale(12)).resize((60, 12)), (x, 28))
+        draw.text((x + 65, 34), high, font=font(SIZE), fill=TEXT, anchor="lm")
 
     def _x(self, frame: int) -> int:
-        return round(frame * self._width / self._info.num_frames)
+        return self._left + round(frame * (self._width - self._left) / len(self._times))
 
 
 def column_peaks(scores: VideoScores, num_frames: int, width: int) -> NDArray[np.float64]:
@@ -84,6 +115,11 @@ def column_peaks(scores: VideoScores, num_frames: int, width: int) -> NDArray[np
     return np.array([scores.scores[a:b].max() for a, b in zip(first, past, strict=True)])
 
 
+def _row(share: float) -> int:
+    """The row of pixels of a score at this share of the axis."""
+    return HEAD + 2 + round((1 - share) * (PLOT - 4))
+
+
 def _clock(seconds: float) -> str:
-    minutes, rest = divmod(seconds, 60)
-    return f"{int(minutes)}:{rest:04.1f}"
+    minutes, tenths = divmod(round(10 * seconds), 600)
+    return f"{minutes}:{tenths / 10:04.1f}"

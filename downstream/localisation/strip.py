@@ -1,6 +1,7 @@
 """One found anomaly as a strip of frames: before, from its start over its peak to its end, and after.
 
-The frames are chosen by the scores alone. Choosing annotated ones would show how good the annotation is.
+The frames are chosen by the scores alone. Choosing annotated ones would show how good the annotation is. Detectors of
+whole pictures have neither heat nor boxes; their strips show the frames as they are.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from downstream.localisation.boxes import ScoredBox
 from downstream.localisation.grid import PixelBox
 from downstream.localisation.heat import HeatRange, heat_range, heat_scale, to_heat
 from downstream.localisation.pictures import ANNOTATED, DARK, FOUND, check_fits, draw_frame, snippet_of
+from downstream.localisation.score_axis import plain_score, score_axis
 from pretrain.data.catalogue import Box, merge_spans
 from pretrain.data.video import IndexCache, VideoInfo, probe, read_frames
 from pretrain.errors import UserError
@@ -63,7 +65,10 @@ def write_strip(
     cache = cache or IndexCache(None)
     info = probe(video_path, cache=cache)
     cells = check_fits(video_path, info, scores, boxes, threshold)
-    heat = heat or heat_range([scores], threshold)
+    if cells is None:
+        heat = None
+    elif heat is None:
+        heat = heat_range([scores], threshold)
     chosen = strip_frames(scores, info.num_frames, threshold, columns)
     width = (WIDTH - 2 * MARGIN - (columns - 1) * GAP) // columns
     size = (max(2, round(width * info.height / info.width)), width)
@@ -71,9 +76,10 @@ def write_strip(
     tiles = []
     for shown, frame in zip(chosen, frames, strict=True):
         snippet = snippet_of(scores, shown.frame)
-        glow = to_heat(cells.scores[snippet], *heat)
+        glow = None if cells is None or heat is None else to_heat(cells.scores[snippet], *heat)
+        found, seen = boxes[snippet] if boxes else (), cells.seen if cells else None
         annotated = [PixelBox(b.x1, b.y1, b.x2, b.y2) for b in truth if b.frame == shown.frame]
-        tiles.append(np.asarray(draw_frame(frame, glow, cells.seen, boxes[snippet], annotated, cells.size)))
+        tiles.append(np.asarray(draw_frame(frame, glow, seen, found, annotated, (info.width, info.height))))
     spans = merge_spans(spans or frames_of(truth))
     _lay_out(target, tiles, chosen, info, scores, spans, title, threshold, heat)
 
@@ -121,7 +127,7 @@ def _lay_out(
     spans: Sequence[tuple[int, int]],
     title: str,
     threshold: float,
-    heat: HeatRange,
+    heat: HeatRange | None,
 ) -> None:
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -143,10 +149,10 @@ def _lay_out(
             ]
             y = 1 - (HEAD + height + 16) / total
             figure.text(x / WIDTH, y, ", ".join(words), va="center", fontsize=12)
-        bottom, left = 52, MARGIN + 62
+        bottom, left = 52, MARGIN + 110
         place = (left / WIDTH, bottom / total, (WIDTH - left - MARGIN) / WIDTH, (TIMELINE - bottom - 26) / total)
         _timeline(figure.add_axes(place), chosen, info, scores, spans, threshold)
-        _legend(figure, total, heat)
+        _legend(figure, total, heat, threshold)
         with replacing(target) as temporary:
             figure.savefig(temporary, dpi=DPI)
 
@@ -160,11 +166,11 @@ def _timeline(
     threshold: float,
 ) -> None:
     """Scores over the whole video, annotated spans behind them, the strip's frames as numbered lines."""
-    low, high = min(0.0, float(scores.scores.min())), max(threshold, float(scores.scores.max()))
+    places = score_axis(scores.scores, threshold)
     for start, end in spans:
         axis.axvspan(start / info.fps, end / info.fps, color=SPAN_COLOUR, linewidth=0, zorder=0)
-    axis.stairs(scores.scores, scores.edges / info.fps, baseline=None, color=SCORE_COLOUR, linewidth=2)
-    axis.axhline(threshold, color="#555555", linestyle=":", linewidth=1.5)
+    axis.stairs(places.place(scores.scores), scores.edges / info.fps, baseline=None, color=SCORE_COLOUR, linewidth=2)
+    axis.axhline(float(places.place(threshold)), color="#555555", linestyle=":", linewidth=1.5)
     for number, shown in enumerate(chosen):
         seconds = (shown.frame + 0.5) / info.fps
         axis.axvline(seconds, color=DARK, linewidth=1, ymax=0.97)
@@ -172,13 +178,15 @@ def _timeline(
             str(number + 1), (seconds, 1), xycoords=("data", "axes fraction"), xytext=(0, 2),
             textcoords="offset points", ha="center", va="bottom", fontsize=12,
         )  # fmt: skip
-    margin = 0.06 * ((high - low) or 1)
-    axis.set(xlim=(0, info.num_frames / info.fps), ylim=(low - margin, high + margin))
-    axis.set(xlabel="seconds", ylabel="hottest cell")
+    margin = 0.06 * (places.high - places.low)
+    axis.set(xlim=(0, info.num_frames / info.fps), ylim=(places.low - margin, places.high + margin))
+    ticks = places.ticks(5)
+    axis.set_yticks([place for place, _ in ticks], [label for _, label in ticks])
+    axis.set(xlabel="seconds", ylabel="score" if scores.map is None else "hottest cell")
 
 
-def _legend(figure: Any, total: int, heat: HeatRange) -> None:
-    """One line under the title: the boxes, the timeline's marks, and which score has which colour."""
+def _legend(figure: Any, total: int, heat: HeatRange | None, threshold: float) -> None:
+    """One line under the title: the boxes, the timeline's marks, and which score has which colour, if any."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
     from matplotlib.patheffects import withStroke
@@ -187,17 +195,23 @@ def _legend(figure: Any, total: int, heat: HeatRange) -> None:
         Line2D([], [], color=FOUND, linewidth=3, label="found, with its score"),
         Line2D([], [], color=ANNOTATED, linewidth=3, dashes=(2, 2), label="annotated box"),
         Line2D([], [], color=SCORE_COLOUR, linewidth=2, label="score"),
-        Line2D([], [], color="#555555", linewidth=1.5, linestyle=":", label="threshold"),
+        Line2D([], [], color="#555555", linewidth=1.5, linestyle=":", label=f"threshold {plain_score(threshold)}"),
         Patch(color=SPAN_COLOUR, label="annotated time"),
     ]
     for handle in handles[:2]:
         handle.set_path_effects([withStroke(linewidth=5, foreground=DARK)])
+    if heat is None:  # such detectors find no boxes
+        del handles[0]
     figure.legend(
         handles=handles, loc="center left", bbox_to_anchor=(MARGIN / WIDTH - 0.001, 1 - 53 / total),
         ncols=len(handles), fontsize=12, borderpad=0, handlelength=1.8, columnspacing=1.6,
     )  # fmt: skip
-    right = WIDTH - MARGIN - 60
+    if heat is None:
+        return
+    right = WIDTH - MARGIN - 100
     figure.figimage(heat_scale(14), right - 256, total - 60, origin="upper")
     height = 1 - 53 / total
-    figure.text((right - 264) / WIDTH, height, f"cell score {heat.low:.2f}", ha="right", va="center", fontsize=12)
-    figure.text((right + 8) / WIDTH, height, f"{heat.high:.2f}", ha="left", va="center", fontsize=12)
+    figure.text(
+        (right - 264) / WIDTH, height, f"cell score {plain_score(heat.low)}", ha="right", va="center", fontsize=12
+    )
+    figure.text((right + 8) / WIDTH, height, plain_score(heat.high), ha="left", va="center", fontsize=12)

@@ -278,6 +278,25 @@ def test_a_variant_cannot_change_what_is_compared() -> None:
     assert "may not change catalogue.kind" in failures[0].text
 
 
+def test_a_variant_may_stand_on_one_base() -> None:
+    given = [
+        "--feature-sets",
+        "a=x",
+        "--terms",
+        "base",
+        "--variants",
+        "topk_bce:v=--optim.steps 7",
+        "w=--optim.steps 8",
+    ]
+    cells, _ = make_cells(read_config([*given, "--bases", "mil_ranking", "topk_bce"], "ablate.py"))
+    assert [(cell.base, cell.method) for cell in cells] == [
+        *(("mil_ranking", "base"), ("mil_ranking", "w")),
+        *(("topk_bce", "base"), ("topk_bce", "v"), ("topk_bce", "w")),
+    ]
+    with pytest.raises(UserError, match=r"'topk_bce:v' stands on topk_bce, and bases are mil_ranking; add it there"):
+        read_config([*given, "--bases", "mil_ranking"], "ablate.py")
+
+
 def test_mining_that_never_begins_is_told(world: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     given = [*flags(world, tmp_path / "out"), "--objective.hard-mining.warmup-steps", "5", "--terms", "hard_mining"]
     with pytest.raises(UserError, match=r"warmup_steps is 5 and optim.steps is 5"):

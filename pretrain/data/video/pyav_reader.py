@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
+from pretrain.data.video.build_index import _orientation
 from pretrain.data.video.container import open_stream
 from pretrain.data.video.decode import StreamDamaged, StreamMismatch, decode_frames, plane_rows
 from pretrain.data.video.index_cache import IndexCache
@@ -103,6 +104,34 @@ def exact_frames(path: str, index: PacketIndex, frames: np.ndarray) -> Iterator[
             yield from decode_frames(container, stream, index, 0, wanted)
 
 
+class StoredPicture(NamedTuple):
+    """The picture as it is stored, and what is done to display it: all that `Picture` must know of a stream."""
+
+    width: int
+    """Pixels, before it is turned."""
+    height: int
+    quarter_turns: int
+    """Clockwise, by 90 degrees: 0 to 3."""
+    mirrored: bool
+    """Flipped left to right, before turning."""
+
+    @property
+    def displayed(self) -> tuple[int, int]:
+        """`(height, width)` after turning."""
+        return (self.width, self.height) if self.quarter_turns % 2 else (self.height, self.width)
+
+    @classmethod
+    def of_index(cls, index: PacketIndex) -> StoredPicture:
+        """What the index of a file says."""
+        facts = index.facts
+        return cls(facts.width, facts.height, facts.quarter_turns, facts.mirrored)
+
+    @classmethod
+    def of_frame(cls, frame: Any) -> StoredPicture:
+        """What the first decoded frame says, as the index of a file would: for streams, which have none."""
+        return cls(frame.width, frame.height, *_orientation(frame))
+
+
 class Picture:
     """Turns decoded frames into RGB arrays of one shape: scale and colours by swscale, then the rotation.
 
@@ -111,15 +140,16 @@ class Picture:
     that is made RGB in full size and scaled then (mean error 1.7-2.5 grey levels in both; flat colours come out exact).
     """
 
-    def __init__(self, index: PacketIndex, size: tuple[int, int] | None) -> None:
-        info, facts = index.info, index.facts
-        height, width = size or (info.height, info.width)
+    def __init__(self, source: PacketIndex | StoredPicture, size: tuple[int, int] | None) -> None:
+        """`size`: (height, width) as displayed; None keeps the video's own."""
+        stored = source if isinstance(source, StoredPicture) else StoredPicture.of_index(source)
+        height, width = size or stored.displayed
         self.shape = (height, width, 3)
-        self._turns, self._mirrored = facts.quarter_turns, facts.mirrored
+        self._turns, self._mirrored = stored.quarter_turns, stored.mirrored
         self._height, self._width = (width, height) if self._turns % 2 else (height, width)
-        shrinks = self._height <= facts.height and self._width <= facts.width and size is not None
+        shrinks = self._height <= stored.height and self._width <= stored.width and size is not None
         self._interpolation = Interpolation.AREA if shrinks else Interpolation.BILINEAR
-        is_scaled = (self._height, self._width) != (facts.height, facts.width)
+        is_scaled = (self._height, self._width) != (stored.height, stored.width)
         # half a colour sample does not exist: odd sizes take one step
         self._may_split = is_scaled and self._height % 2 == self._width % 2 == 0
         self._scaler, self._colours = VideoReformatter(), VideoReformatter()  # kept: they hold swscale's tables

@@ -17,20 +17,20 @@ from pretrain.errors import UserError
 KIND = FeatureKind(encoder="e", weights_sha256=None, dim=6)
 
 
-def detector(temporal: str, guidance: str | None = None) -> Detector:
+def detector(temporal: str, guidance: str | None = None, smooth: float = 0) -> Detector:
     torch.manual_seed(0)
-    config = DetectorConfig(temporal=temporal, width=16, hidden=8)  # type: ignore[arg-type]
+    config = DetectorConfig(temporal=temporal, width=16, hidden=8, smooth=smooth)  # type: ignore[arg-type]
     return Detector(config, 6, guidance).eval()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("temporal", TEMPORAL_ENCODERS)
 @pytest.mark.parametrize("guidance", [None, "product", "mean"])
 @settings(max_examples=15, deadline=None)
-@given(bags=st.integers(1, 3), length=st.integers(1, 9), padding=st.integers(0, 5))
+@given(bags=st.integers(1, 3), length=st.integers(1, 9), padding=st.integers(0, 5), smooth=st.sampled_from([0.0, 1.3]))
 def test_any_shape_and_padding_changes_nothing(
-    temporal: str, guidance: str | None, bags: int, length: int, padding: int
+    temporal: str, guidance: str | None, bags: int, length: int, padding: int, smooth: float
 ) -> None:
-    net = detector(temporal, guidance)
+    net = detector(temporal, guidance, smooth)
     features = torch.randn(bags, length, 6, generator=torch.Generator().manual_seed(length))
     bare = net(features)
     assert bare.scores.shape == (bags, length)
@@ -52,6 +52,30 @@ def test_context_reaches_neighbours_or_does_not() -> None:
         places = moved.nonzero().flatten()
         assert (places - 6).abs().max() <= reach
         assert reach == 0 or len(places) > 1
+
+
+def test_smoothing_is_a_gaussian_mean_of_log_odds_and_reaches_two_deviations() -> None:
+    features = torch.randn(2, 9, 6, generator=torch.Generator().manual_seed(1))
+    rough, smooth = detector("none"), detector("none", smooth=1.0)
+    smooth.load_state_dict(rough.state_dict())
+    assert smooth.reach == 2
+    odds, found = torch.logit(rough(features).scores), torch.logit(smooth(features).scores)
+    for place in range(9):
+        near = torch.arange(max(0, place - 2), min(9, place + 3))
+        weights = torch.exp(-((near - place).double() ** 2) / 2)
+        expected = (odds[:, near] * weights).sum(dim=1) / weights.sum()
+        assert torch.allclose(found[:, place], expected, atol=1e-5)
+
+
+def test_cells_are_smoothed_each_along_its_own_track() -> None:
+    torch.manual_seed(0)
+    config = DetectorConfig(width=16, hidden=8, smooth=1.0)
+    net = Detector(config, 6, grid=(1, 2)).eval()
+    alone = Detector(config, 6).eval()
+    alone.load_state_dict(net.state_dict())
+    tracks = torch.randn(2, 5, 6, generator=torch.Generator().manual_seed(2))  # of the two cells
+    both = net(tracks.transpose(0, 1).reshape(1, 10, 6)).scores.view(5, 2)
+    assert torch.allclose(both.T, alone(tracks).scores, atol=1e-6)
 
 
 def test_standardise_and_dead_features() -> None:

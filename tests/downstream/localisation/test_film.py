@@ -7,12 +7,15 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from downstream.evaluation.scores import make_scores
+from downstream.evaluation.scores import VideoScores, make_scores
 from downstream.localisation import film
-from downstream.localisation.film import film_size, write_film
-from downstream.localisation.score_bar import BAR_HEIGHT, column_peaks
+from downstream.localisation.film import TICKS, film_size, film_ticks, write_film
+from downstream.localisation.pictures import EVENT
+from downstream.localisation.score_bar import BAR_HEIGHT
 from pretrain.data.catalogue import Box
 from pretrain.data.video import VideoError, VideoInfo, read_frames
 from pretrain.errors import UserError
@@ -64,16 +67,65 @@ def test_boxes_and_heat_are_on_the_frames_of_their_snippet(tmp_path: Path, video
 def test_the_cursor_goes_from_left_to_right(tmp_path: Path, video: Path) -> None:
     write(tmp_path / "film.mp4", video)
     bar = read_frames(tmp_path / "film.mp4", [0, 21, 42])[:, -BAR_HEIGHT:].astype(int).min(axis=3)
-    bright = bar[:, 40:80].min(axis=1)  # a column that is white from top to bottom
+    bright = bar[:, 62:112].min(axis=1)  # a column that is white from top to bottom
     assert bright.argmax(axis=1) == pytest.approx([1, 72, 142], abs=2)
 
 
-def test_no_peak_is_lost_where_snippets_are_finer_than_pixels() -> None:
-    scores = make_scores("v", np.where(np.arange(1000) == 617, 1.0, 0.1), np.arange(1001) * 4)
-    peaks = column_peaks(scores, 4000, 100)
-    assert np.flatnonzero(peaks == 1).tolist() == [61]
-    few = column_peaks(make_scores("v", [0.1, 0.9], [0, 10, 20]), 25, 10)
-    assert few.tolist() == [0.1] * 4 + [0.9] * 6  # frames 20 to 25 have the last score
+def test_detectors_of_whole_pictures_have_films_without_heat_and_boxes(tmp_path: Path, video: Path) -> None:
+    whole = VideoScores(SCORES.name, SCORES.scores, SCORES.edges)
+    assert write_film(tmp_path / "film.mp4", str(video), whole) == ""
+    drawn = read_frames(tmp_path / "film.mp4", range(43))[:, :96].astype(int)
+    plain = read_frames(video, range(43), size=(96, 144)).astype(int)
+    assert np.abs(drawn - plain).mean() < 6  # what encoding leaves
+
+
+def test_the_frame_of_events_is_round_the_picture_while_they_last(tmp_path: Path, video: Path) -> None:
+    whole = VideoScores(SCORES.name, SCORES.scores, SCORES.edges)
+    write_film(tmp_path / "film.mp4", str(video), whole, threshold=THRESHOLD, events=[(8, 16), (32, 48)])
+    drawn = read_frames(tmp_path / "film.mp4", range(43)).astype(int)
+    amber = np.array([int(EVENT[at : at + 2], 16) for at in (1, 3, 5)])
+    sides = (drawn[:, 94:96, 10:40], drawn[:, 30:80, :2], drawn[:, 30:80, 142:144], drawn[:, :2, 10:40])
+    for side in sides:
+        off = np.abs(side - amber).mean(axis=(1, 2, 3))
+        assert np.flatnonzero(off < 30).tolist() == [*range(8, 16), *range(32, 43)]
+
+
+def test_events_that_are_not_in_the_video_are_refused(tmp_path: Path, video: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"no events of 43 frames: \[\(5, 5\), \(43, 50\)\]; give frames \[start, end\)"
+    ):
+        write_film(tmp_path / "film.mp4", str(video), SCORES, events=[(0, 43), (5, 5), (43, 50)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_turned_video_has_an_upright_film(tmp_path: Path, video: Path) -> None:
+    turned = tmp_path / "turned.mp4"
+    with av.open(str(video)) as source, av.open(str(turned), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    content = bytearray(turned.read_bytes())
+    at = content.index(b"tkhd") + 4 + 40  # the display matrix, 16.16 fixed: turned by 90 degrees
+    matrix = np.array([0, 1 << 16, 0, -(1 << 16), 0, 0, 48 << 16, 0, 1 << 30], ">i4")
+    content[at : at + 36] = matrix.tobytes()
+    turned.write_bytes(content)
+    write_film(tmp_path / "film.mp4", str(turned), make_scores("v", [0.5], [0, 43]))
+    drawn = read_frames(tmp_path / "film.mp4", [20])[0, :144]
+    assert drawn.shape == (144, 96, 3)
+    upright = np.rot90(read_frames(video, [20], size=(96, 144))[0], -1)
+    assert np.abs(drawn.astype(int) - upright).mean() < 6
+
+
+@given(st.lists(st.floats(0, 0.2), min_size=1, max_size=50))
+def test_ticks_rise_and_are_as_near_to_the_times_as_can_be(gaps: list[float]) -> None:
+    times = np.cumsum(gaps) - gaps[0]
+    ticks = film_ticks(times)
+    assert (np.diff(ticks) >= 1).all()
+    assert (np.abs(ticks / TICKS - times) <= (len(times) + 1) / TICKS).all()
+    apart = np.arange(len(times)) / 29.97
+    assert np.abs(film_ticks(apart) / TICKS - apart).max() <= 0.5 / TICKS + 1e-9
 
 
 @pytest.mark.parametrize(
@@ -95,18 +147,30 @@ def test_without_the_encoder_the_message_says_what_to_install(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_without_room_is_told_and_the_old_film_stays(tmp_path: Path, video: Path) -> None:
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 0.95, 0.9999])
+def test_a_disk_that_becomes_full_is_told_and_the_old_film_stays(tmp_path: Path, video: Path, share: float) -> None:
     target = tmp_path / "film.mp4"
+    write(target, video)
+    room = int(share * target.stat().st_size)
     target.write_bytes(b"the old one")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
     try:
-        with pytest.raises(UserError, match=r"cannot write the film .*film\.mp4 \(.+\); free some space or choose"):
+        with pytest.raises(UserError) as error:
             write(target, video)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert str(error.value) == (
+        f"cannot write the film {target} (File too large); free some space or choose another folder, then run it again"
+    )
     assert target.read_bytes() == b"the old one"
     assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, video: Path) -> None:
+    (tmp_path / "films").write_text("a file")
+    with pytest.raises(UserError, match=r"cannot write the film .*film\.mp4 \(.+\); choose another folder, then"):
+        write(tmp_path / "films" / "film.mp4", video)
 
 
 def test_a_video_that_is_damaged_past_its_beginning_leaves_no_film(tmp_path: Path) -> None:

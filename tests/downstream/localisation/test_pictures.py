@@ -6,7 +6,7 @@ import pytest
 from downstream.evaluation.scores import make_scores
 from downstream.localisation.boxes import ScoredBox
 from downstream.localisation.grid import PixelBox
-from downstream.localisation.pictures import ANNOTATED, DARK, FOUND, check_fits, draw_frame, snippet_of
+from downstream.localisation.pictures import ANNOTATED, DARK, EVENT, FOUND, check_fits, draw_frame, snippet_of
 from pretrain.data.video import VideoInfo
 from pretrain.errors import UserError
 from tests.downstream.localisation.drawn import boxes_of, hot_cell
@@ -61,6 +61,19 @@ def test_the_heat_lies_where_the_cell_is_and_only_there() -> None:
     assert (out[:24] == 45).all()
 
 
+@pytest.mark.parametrize("grey", [0, 90, 255])
+@pytest.mark.parametrize("size", [(320, 240), (60, 48)])
+def test_the_frame_of_an_event_is_amber_with_a_dark_inside(grey: int, size: tuple[int, int]) -> None:
+    footage = np.full((size[1], size[0], 3), grey, np.uint8)
+    out = np.asarray(draw_frame(footage, None, None, [], [], size, in_event=True))
+    for side in (out[-1], out[:, 0], out[:, -1], out[0]):
+        assert (side == rgb(EVENT)).all()
+    middle = size[1] // 2
+    assert (out[middle, 4:6] == rgb(DARK)).all()
+    assert (out[middle, 6:-6] == grey).all()
+    assert (np.asarray(draw_frame(footage, None, None, [], [], size)) == grey).all()
+
+
 @pytest.mark.parametrize(
     "box",
     [PixelBox(-40, -30, 500, 400), PixelBox(300, 200, 300.2, 200.1), PixelBox(400, 300, 500, 400)],
@@ -81,16 +94,18 @@ def test_all_that_does_not_fit_is_told_at_once() -> None:
     assert check_fits("street.mp4", info(), scores, boxes_of(scores), 0.5) is scores.map
     assert check_fits("street.mp4", info(num_frames=17), scores, boxes_of(scores), 0.5) is scores.map
     with pytest.raises(UserError) as error:
-        check_fits("street.mp4", info(64, 48, 16), scores, [[]], float("nan"))
+        check_fits("street.mp4", info(64, 48, 16), scores, [[]], float("nan"), [(3, 2)])
     text = str(error.value)
     for part in (
         "cannot draw 'street' over street.mp4",
         "the score map is of 72x48 pixels, the video of 64x48",
         "boxes of 1 snippets, scores of 3; give a list for every snippet",
         "the last snippet begins at frame 16, the video has 16: these are another video's scores",
+        "no events of 16 frames: [(3, 2)]; give frames [start, end) of this video",
         "the threshold is nan",
     ):
         assert part in text
-    flat = make_scores("flat", [0.5], [0, 8])
-    with pytest.raises(UserError, match="no score map; draw the scores of a detector that scores cells"):
-        check_fits("street.mp4", info(), flat, [[]], 0.5)
+
+
+def test_scores_without_a_map_and_boxes_fit_too() -> None:
+    assert check_fits("street.mp4", info(), make_scores("flat", [0.5], [0, 8]), (), None) is None

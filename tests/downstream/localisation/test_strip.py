@@ -12,6 +12,7 @@ from downstream.evaluation.scores import make_scores
 from downstream.localisation.pictures import FOUND
 from downstream.localisation.strip import GAP, HEAD, MARGIN, WIDTH, highest_event, strip_frames, write_strip
 from pretrain.data.catalogue import Box
+from pretrain.data.video import read_frames
 from pretrain.errors import UserError
 from tests.downstream.localisation.drawn import THRESHOLD, boxes_of, hot_cell
 from tests.pretrain.encoding import encode_video
@@ -69,6 +70,23 @@ def test_a_strip_is_wide_and_shows_the_found_box_in_the_event_alone(tmp_path: Pa
     marked = [int((solid[:, x : x + tile] < 9).sum()) for x in MARGIN + np.arange(5) * (tile + GAP)]
     assert [count > 100 for count in marked] == [False, True, True, True, False]
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_detector_of_whole_pictures_has_a_strip_of_the_frames_as_they_are(tmp_path: Path) -> None:
+    video = encode_video(tmp_path / "street.mp4", 3, num_frames=64)
+    scores = make_scores("street", [0.99, 0.999, 0.9999, 0.99999], np.arange(5) * 16)
+    target = tmp_path / "strip.png"
+    write_strip(target, str(video), scores, (), [], "sure", 0.9999, columns=4)
+    page = np.asarray(Image.open(target).convert("RGB")).astype(int)
+    tile = (WIDTH - 2 * MARGIN - 3 * GAP) // 4
+    height = round(tile * 48 / 72)
+    shown = [entry.frame for entry in strip_frames(scores, 64, 0.9999, 4)]
+    for place, frame in enumerate(read_frames(video, shown, size=(height, tile))):
+        x = MARGIN + place * (tile + GAP)
+        assert np.abs(page[HEAD : HEAD + height, x : x + tile] - frame).mean() < 1
+    curve = np.abs(page[HEAD + height :] - [0, 0x72, 0xB2]).sum(axis=2) < 60
+    levels = [np.flatnonzero(curve[:, x]).mean() for x in (300, 680, 1030, 1400)]
+    assert (np.diff(levels) < -15).all()  # a flat line they are not
 
 
 def test_a_strip_without_columns_is_refused(tmp_path: Path) -> None:

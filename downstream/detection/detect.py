@@ -1,0 +1,260 @@
+"""From videos to events: scores, files, a report, films. What scripts/detect.py does where the input ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from tqdm import tqdm
+
+from downstream.detection.events import AlarmRule
+from downstream.detection.inputs import find_videos, is_stream
+from downstream.detection.live.live_settings import LiveSettings
+from downstream.detection.model import Model, ScoredFile, score_files
+from downstream.detection.open_model import open_model
+from downstream.detection.outputs import EVENTS, FRAME_SCORES, SCORES, Found, document, look_into, write_outputs
+from downstream.detection.report import write_detection_report
+from downstream.features.extract import default_decoders, length_of, share
+from downstream.features.progress import FrameProgress
+from downstream.localisation.film import write_film
+from downstream.localisation.heat import heat_range
+from pretrain.accelerator import check_device, make_accelerator
+from pretrain.cpu import keep_freed_memory
+from pretrain.data.catalogue import Video
+from pretrain.errors import UserError, problem_list
+from pretrain.tracking import clock
+
+FILMS, REPORT = "films", "report.html"
+SHOWN = 20
+"""Lines of the table on the console."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectConfig:
+    """Score videos, folders of videos, folders of frames or a camera, and say what was found.
+
+    Writes OUT/events.json, OUT/scores.csv, OUT/report.html and films of what scored highest. Exit status: 0 all was
+    scored, 1 some videos could not be, 2 the command itself was wrong, or nothing could be scored.
+
+        python scripts/detect.py street.mp4 --detector runs/detector
+        python scripts/detect.py recordings/ --detector package/ --out found/ --films 5
+        accelerate launch scripts/detect.py recordings/ --detector package/        # over all GPUs
+        python scripts/detect.py rtsp://camera/stream --detector package/          # live, until Ctrl-C
+
+    Events: a score of at least the threshold begins one, see --threshold. Without a calibration the threshold is a
+    guess from training videos; scripts/calibrate.py finds one for your cameras.
+    """
+
+    inputs: Annotated[tuple[str, ...], tyro.conf.Positional]
+    """Video files, folders, a folder of frames; or one stream: a URL (rtsp, http) or a device (/dev/video0)."""
+    detector: Path
+    """A run of scripts/finetune.py (all its seeds together), one seed's folder, or a package."""
+    backbone: tuple[Path, ...] = ()
+    """Where the backbone lies, if not where it was when features were extracted; one for each fused feature set."""
+    out: Path = Path("runs/detect")
+    """Folder for everything that is written."""
+    threshold: float | None = None
+    """An event begins at a score of at least this. Default: the calibration's, else one from held-out training
+    videos."""
+    release: float | None = None
+    """An event goes on while scores are at least this. Default: as far below the threshold, in log odds, as the
+    calibration's; at most the threshold."""
+    min_seconds: float | None = None
+    """Shorter events are none. Default: the calibration's, else 0."""
+    merge_seconds: float | None = None
+    """Events at most so far apart are one. Default: the calibration's, else 1."""
+    films: int = 1
+    """Films of so many videos with the highest events: heat and boxes, score bar, sound kept."""
+    report: bool = True
+    """Write report.html."""
+    frames: bool = False
+    """Write frame_scores.csv too, a line for every frame."""
+    status_on_event: int = 0
+    """Exit status when anything was found, for scripts: 0 makes no difference."""
+    json: bool = False
+    """Print the content of events.json instead of words; everything else goes to stderr."""
+    batch_clips: int = 32
+    """Clips encoded at a time."""
+    decoders: int | None = None
+    """Videos decoded at a time by each process. Default: its share of the machine's cores, at most 8."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes a GPU where there is one."""
+    cache: Path | None = None
+    """Folder of caches that other runs left: packet indices are kept in its `index`. Default: they are made anew."""
+    live: LiveSettings = field(default_factory=LiveSettings)
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"{name} is {getattr(self, name)}; it must be at least 1"
+            for name in ("batch_clips", "decoders")
+            if getattr(self, name) is not None and getattr(self, name) < 1
+        ]
+        if self.films < 0:
+            problems.append(f"films is {self.films}; it must be 0 or more")
+        if not 0 <= self.status_on_event <= 255:
+            problems.append(f"status_on_event is {self.status_on_event}; exit statuses are 0 to 255")
+        if not self.inputs:
+            problems.append("nothing to score: give a video, a folder or a stream")
+        if problems:
+            raise UserError("\n".join(problems))
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the input is watched, not read to its end."""
+        return len(self.inputs) == 1 and (self.live.play or is_stream(self.inputs[0]))
+
+
+def detect(config: DetectConfig) -> int:
+    """Score files and folders; returns the exit status."""
+    keep_freed_memory()
+    check_device(config.device)
+    videos = [Video(name, path, split="test") for name, path in find_videos(config.inputs)]
+    accelerator = make_accelerator(config.device, "fp32")
+    model = open_model(config.detector, config.backbone, accelerator.device)
+    rule = rule_of(config, model.rule)
+    say(config, accelerator, f"{model.in_words()}\n{rule_in_words(rule, model)}")
+    began = time.monotonic()
+    scored = scored_by_all(config, model, videos, accelerator)
+    found = [look_into(each, rule) for each in scored if each.scores is not None]
+    failed = [each for each in scored if each.scores is None]
+    if not found:
+        raise UserError(f"none of the {len(videos)} video(s) can be scored:\n{problems_of(failed)}")
+    content = document(model, rule, found, failed)
+    if accelerator.is_main_process:
+        write_outputs(config.out, content, found, config.frames)
+    films = draw_films(config, found, rule, accelerator)
+    if accelerator.is_main_process:
+        if config.report:
+            write_detection_report(config.out / REPORT, model, rule, found, failed, films)
+        say(config, accelerator, table(found))
+        if failed:
+            say(config, accelerator, f"{len(failed)} video(s) could not be scored:\n{problems_of(failed)}")
+        say(config, accelerator, ending(config, found, time.monotonic() - began, len(films)))
+        if config.json:
+            print(json.dumps(content, ensure_ascii=False))
+    accelerator.end_training()
+    events = sum(len(each.events) for each in found)
+    return config.status_on_event if events and config.status_on_event else int(bool(failed))
+
+
+def rule_of(config: DetectConfig, own: AlarmRule) -> AlarmRule:
+    """The model's rule with what the command line changes."""
+    changes = {
+        name: getattr(config, name)
+        for name in ("threshold", "release", "min_seconds", "merge_seconds")
+        if getattr(config, name) is not None
+    }
+    if "threshold" in changes and "release" not in changes:
+        changes["release"] = own.moved_to(changes["threshold"]).release
+    return dataclasses.replace(own, **changes)
+
+
+def scored_by_all(
+    config: DetectConfig, model: Model, videos: Sequence[Video], accelerator: Accelerator
+) -> list[ScoredFile]:
+    """All videos in their order, shared out over the processes; the result is whole on each of them."""
+    work = {video.name: length_of(video) for video in videos}
+    mine = share(videos, work, accelerator.process_index, accelerator.num_processes)
+    progress = FrameProgress({v.name: work[v.name] for v in mine}, accelerator.is_main_process, "scoring")
+    results = score_files(
+        model,
+        [(video.name, video.path) for video in mine],
+        cache=None if config.cache is None else config.cache / "index",
+        decoders=config.decoders or default_decoders(accelerator.device),
+        batch_clips=config.batch_clips,
+        on_frames=progress.add,
+    )
+    scored = []
+    with closing(results), closing(progress):
+        for each in results:
+            scored.append(each)
+            if each.problem:
+                progress.say(f"not scored: {each.problem}")
+    everything = {each.name: each for part in gather_object([scored]) for each in part}
+    return [everything[video.name] for video in videos]
+
+
+def draw_films(
+    config: DetectConfig, found: Sequence[Found], rule: AlarmRule, accelerator: Accelerator
+) -> dict[str, Path]:
+    """Films of the videos with the highest events, shared out over the processes; name -> file."""
+    with_events = [each for each in found if each.events]
+    highest = sorted(with_events, key=lambda each: -max(event.peak_score for event in each.events))[: config.films]
+    folder, heat = config.out / FILMS, heat_range([each.scores for each in found], rule.threshold)
+    numbered = [(each, folder / f"{n:02d}-{file_name(each.name)}.mp4") for n, each in enumerate(highest, start=1)]
+    if accelerator.is_main_process:
+        for old in folder.glob("[0-9][0-9]*-*.mp4"):  # of an earlier call
+            old.unlink()
+    accelerator.wait_for_everyone()
+    mine = numbered[accelerator.process_index :: accelerator.num_processes]
+    for each, target in tqdm(mine, "drawing films", unit="film", disable=None):
+        if note := write_film(
+            target, each.path, each.scores, each.boxes, threshold=rule.threshold, events=each.spans, heat=heat
+        ):
+            tqdm.write(note, file=sys.stderr)
+    accelerator.wait_for_everyone()
+    return {each.name: target for each, target in numbered}
+
+
+def file_name(name: str) -> str:
+    """A video's name as one of a file: no folders, no more than file systems take."""
+    return name.replace("/", "_").replace("\\", "_")[-100:]
+
+
+def rule_in_words(rule: AlarmRule, model: Model) -> str:
+    """The rule and where it comes from."""
+    origin = model.rule_from if rule == model.rule else "given"
+    return (
+        f"an event: a score of at least {rule.threshold:.6g}, down to {rule.release:.6g}, at least "
+        f"{rule.min_seconds:g} s long, {rule.merge_seconds:g} s apart ({origin})"
+    )
+
+
+def table(found: Sequence[Found]) -> str:
+    """The highest videos, a line each: score, events, where the highest event is."""
+    ranked = sorted(found, key=lambda each: -float(each.scores.scores.max()))
+    width = max(len(each.name) for each in ranked[:SHOWN])
+    lines = [f"{'video':{width}}  length   highest score  events  the highest event"]
+    for each in ranked[:SHOWN]:
+        length = clock(each.info.num_frames / each.info.fps)
+        best = max(each.events, key=lambda event: event.peak_score, default=None)
+        when = "" if best is None else f"{clock(best.start / each.info.fps)} to {clock(best.end / each.info.fps)}"
+        score = float(each.scores.scores.max())
+        lines.append(f"{each.name:{width}}  {length:>7}  {score:13.6f}  {len(each.events):6}  {when}".rstrip())
+    if len(ranked) > SHOWN:
+        lines.append(f"... and {len(ranked) - SHOWN} more")
+    return "\n".join(lines)
+
+
+def ending(config: DetectConfig, found: Sequence[Found], seconds: float, films: int) -> str:
+    """How much was found in how much, how fast, and where it lies."""
+    events = sum(len(each.events) for each in found)
+    length = sum(each.info.num_frames / each.info.fps for each in found)
+    written = [EVENTS, SCORES, *[FRAME_SCORES] * config.frames, *[f"{FILMS}/"] * bool(films)]
+    report = f"\nreport       {config.out / REPORT}" if config.report else ""
+    return (
+        f"{events} event(s) in {len(found)} video(s), {clock(length)} of footage in {clock(seconds)} "
+        f"({length / max(seconds, 1e-9):.1f} times real time)\n"
+        f"written      {', '.join(written)} in {config.out}{report}"
+    )
+
+
+def problems_of(failed: Sequence[ScoredFile]) -> str:
+    """Why videos could not be scored, a line each."""
+    return problem_list([each.problem for each in failed])
+
+
+def say(config: DetectConfig, accelerator: Accelerator, text: str) -> None:
+    """For people, by one process; on stderr where stdout is for programs."""
+    if accelerator.is_main_process:
+        print(text, file=sys.stderr if config.json else sys.stdout, flush=True)

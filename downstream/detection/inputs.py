@@ -1,0 +1,66 @@
+"""What a user points at: video files, folders of them, folders of frames; or a stream, which never ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from pretrain.data.catalogues.disk import VIDEO_SUFFIXES, no_videos, video_name, walk_videos
+from pretrain.errors import UserError, problem_list
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+def is_stream(text: str) -> bool:
+    """Whether it is a URL, or a device such as /dev/video0."""
+    if _URL.match(text):
+        return True
+    try:
+        return stat.S_ISCHR(os.stat(text).st_mode)
+    except OSError:
+        return False
+
+
+def find_videos(inputs: Sequence[str]) -> list[tuple[str, str]]:
+    """`(name, path)` of every video: of a file its own name, of a folder's the way from there, less the suffix.
+
+    Names are unique: where two would be one, both keep their suffix, or the whole path. UserError: nothing there, a
+    folder without videos, a stream beside other inputs.
+    """
+    problems = [f"'{text}' is a stream; give it alone" for text in inputs if is_stream(text)]
+    problems += [f"there is no '{text}'" for text in inputs if not is_stream(text) and not os.path.exists(text)]
+    if problems:
+        raise UserError(f"{len(problems)} input(s) cannot be scored:\n{problem_list(problems)}")
+    found: dict[str, tuple[str, str]] = {}
+    for text in inputs:
+        if not os.path.isdir(text):
+            found[os.path.realpath(text)] = (os.path.basename(text), text)
+            continue
+        paths = list(walk_videos(Path(text)))
+        if not paths:
+            raise no_videos(Path(text))
+        root = os.path.dirname(os.path.abspath(text)) if paths == [text] else text
+        for path in paths:
+            found[os.path.realpath(path)] = (os.path.relpath(path, root), path)
+    return _unique(list(found.values()))
+
+
+def _unique(videos: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The shortest of three names that is nobody else's: without the suffix, with it, the path as given."""
+    choices = [(_without_suffix(relative), relative, path) for relative, path in videos]
+    named: list[tuple[str, str]] = []
+    for level in range(3):
+        taken = [choice[level] for choice in choices]
+        if len(set(taken)) == len(taken) or level == 2:
+            named = list(zip(taken, (path for _, path in videos), strict=True))
+            break
+    return named
+
+
+def _without_suffix(relative: str) -> str:
+    folder, base = os.path.split(relative)
+    is_video = os.path.splitext(base)[1].lower() in VIDEO_SUFFIXES
+    return os.path.join(folder, video_name(base)) if is_video else relative

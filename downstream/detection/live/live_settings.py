@@ -1,0 +1,45 @@
+"""How a stream is watched: everything of scripts/detect.py that only a live input has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import tyro
+
+from downstream.detection.live.settings import SourceSettings
+from pretrain.errors import UserError, problem_list
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveSettings:
+    """For a stream or a device, and for files that are played like one."""
+
+    play: bool = False
+    """Take a file as a stream: what live detection would have said of it."""
+    source: Annotated[SourceSettings, tyro.conf.arg(name="")] = field(default_factory=SourceSettings)
+    lookahead: int | None = None
+    """Snippets that a score waits for. Default: as many as the detector looks ahead, so that scores are those of a
+    file; 0: none, the soonest alarm."""
+    window_seconds: float = 600.0
+    """What a detector that sees the whole video (a transformer, features normalised by video or place) sees of a
+    stream: so many seconds before now."""
+    webhook: str | None = None
+    """URL to POST a JSON object to when an event begins, and when it ends."""
+    status_every: float = 10.0
+    """Seconds between lines about delay, speed and dropped frames; 0: none."""
+    stop_after: float | None = None
+    """Leave after so many seconds of the stream. Default: run until Ctrl-C or SIGTERM."""
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.lookahead is not None and self.lookahead < 0:
+            problems.append(f"lookahead is {self.lookahead}; it must be 0 or more snippets")
+        if not self.window_seconds > 0:
+            problems.append(f"window_seconds is {self.window_seconds}; it must be more than 0")
+        if self.stop_after is not None and not self.stop_after > 0:
+            problems.append(f"stop_after is {self.stop_after}; it must be more than 0 seconds, or left out")
+        if self.status_every < 0:
+            problems.append(f"status_every is {self.status_every}; it must be 0 or more seconds")
+        if problems:
+            raise UserError(f"a stream cannot be watched like this:\n{problem_list(problems)}")

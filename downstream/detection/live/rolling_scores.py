@@ -1,0 +1,137 @@
+"""Scores of a video that has not ended: which snippets a detector must see, and what a camera looks like of late.
+
+snippets  |. . . . o o o o S o o o o|      a detector that looks 4 snippets to each side (its reach)
+lookahead 4          block [---------]     waits for 4 more: S scores what it scores in the whole video
+lookahead 0        [-------S               newest first: nothing waits, S does without what comes after it
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from downstream.features.normalising import Normalise, Statistics
+from pretrain.errors import UserError, problem_list
+
+WINDOW_SNIPPETS = 256
+
+
+class Block(NamedTuple):
+    """What a detector must see to score one snippet."""
+
+    snippet: int
+    """As it was named to `push`."""
+    values: NDArray[np.float32]
+    """(T, places, dim) of successive snippets, a copy."""
+    row: int
+    """The snippet's own."""
+
+
+class RollingScores:
+    """Takes features in order, gives the block to score of each snippet once its `lookahead` has come.
+
+    With the detector's reach as lookahead, `score(block.values)[block.row]` is the score in the whole video. A detector
+    that sees all of a video (`reach` None, a transformer) sees the last `window` snippets instead.
+    """
+
+    def __init__(self, reach: int | None, lookahead: int | None = None, window: int = WINDOW_SNIPPETS) -> None:
+        """`lookahead` None: the reach, or 0 where there is none. UserError: more of it than can do any good."""
+        limit = window - 1 if reach is None else reach
+        problems = [] if window >= 1 else [f"window is {window}; it must be at least 1 snippet"]
+        if lookahead is not None and not 0 <= lookahead <= max(limit, 0):
+            problems.append(
+                f"lookahead is {lookahead} snippets; this detector looks at most {limit} ahead: give 0 (score at once) "
+                f"to {limit}, or leave it out"
+            )
+        if problems:
+            raise UserError(f"no scores over a rolling window like this:\n{problem_list(problems)}")
+        self.lookahead = lookahead if lookahead is not None else (reach or 0)
+        """Snippets waited for after each."""
+        self._before = window - 1 - self.lookahead if reach is None else reach
+        self._seen: deque[tuple[int, NDArray[np.float32]]] = deque(maxlen=self._before + 1 + self.lookahead)
+        self._waiting = 0
+
+    def push(self, snippet: int, values: NDArray[np.float32]) -> list[Block]:
+        """Features (places, dim) of the next snippet; the block it completes, if any."""
+        self._seen.append((snippet, np.array(values, np.float32)))
+        self._waiting += 1
+        return [self._block()] if self._waiting > self.lookahead else []
+
+    def flush(self) -> list[Block]:
+        """The run is over: the blocks that waited, with what there is, as at the end of a file. Then as `gap`."""
+        blocks = [self._block() for _ in range(self._waiting)]
+        self.gap()
+        return blocks
+
+    def gap(self) -> None:
+        """Snippets are missing: what comes is not seen together with what was."""
+        self._seen.clear()
+        self._waiting = 0
+
+    def _block(self) -> Block:
+        """Of the first snippet that waits: as far as the detector looks back, and at most `lookahead` on."""
+        own = len(self._seen) - self._waiting
+        self._waiting -= 1
+        first = max(0, own - self._before)
+        seen = list(self._seen)[first : own + self.lookahead + 1]
+        return Block(self._seen[own][0], np.stack([values for _, values in seen]), own - first)
+
+
+class RollingStatistics:
+    """What `normalised(..., "place")` and `"video"` need to know of the whole video, over the last `window` snippets.
+
+    Offline they take the mean (and deviation) of all of a video; a camera never has all of it. The first snippets of a
+    run are compared with little: the very first with itself, so that `place` makes zeros of it (`count` says how many
+    there are). Sums in double precision over a ring, made anew each time it has gone round, so that rounding errors
+    do not add up over days.
+    """
+
+    def __init__(self, how: Normalise, window: int = WINDOW_SNIPPETS) -> None:
+        """`how`: "place" or "video"."""
+        if window < 1:
+            raise UserError(f"window is {window}; it must be at least 1 snippet")
+        self.how, self.window = how, window
+        self._ring = np.empty((0, 0, 0), np.float32)
+        self._total, self._squares = np.zeros(0), np.zeros(0)
+        self._pushed = 0
+
+    @property
+    def count(self) -> int:
+        """Snippets that the statistics are of."""
+        return min(self._pushed, self.window)
+
+    def push(self, values: NDArray[np.float32]) -> Statistics:
+        """Take the next snippet's features (places, dim); the statistics with it."""
+        if not self._pushed:
+            self._ring = np.zeros((self.window, *values.shape), np.float32)
+            self._total, self._squares = np.zeros(values.shape), np.zeros(values.shape[1])
+        place = self._pushed % self.window
+        old, new = self._ring[place].astype(np.float64), values.astype(np.float64)
+        self._ring[place] = values
+        self._pushed += 1
+        if place == self.window - 1:
+            self._sum_anew()
+        else:
+            self._total += new - old
+            self._squares += (new**2).sum(axis=0) - (old**2).sum(axis=0)
+        return self.statistics()
+
+    def statistics(self) -> Statistics:
+        """Of the snippets in the window, by the formulas of `video_statistics`."""
+        places, dim = self._ring.shape[1:]
+        if self.how == "place":
+            return Statistics((self._total / self.count).astype(np.float32), np.ones((1, dim), np.float32))
+        mean = self._total.sum(axis=0) / (self.count * places)
+        deviation = np.sqrt(np.maximum(self._squares / (self.count * places) - mean**2, 0))
+        scale = np.maximum(deviation, 1e-3 * np.abs(mean) + 1e-6)
+        return Statistics(mean[None].astype(np.float32), scale[None].astype(np.float32))
+
+    def _sum_anew(self) -> None:
+        self._total[:] = 0
+        self._squares[:] = 0
+        for values in self._ring.astype(np.float64):
+            self._total += values
+            self._squares += (values**2).sum(axis=0)

@@ -1,0 +1,133 @@
+"""Events sent to a web address as they happen, from a thread of their own: the run never waits for it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from downstream.detection.live.address import masked
+from pretrain.errors import UserError
+
+TRIES = 3
+MAX_WAITING = 100
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirected POST becomes a GET without its body, which looks delivered and is not."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(_NoRedirects)
+
+
+class Webhook:
+    """POSTs one JSON object per event. What cannot be delivered is counted and said, never raised.
+
+    Success is any answer of the 200s. `say` is called from the thread, with one line for each event given up.
+    """
+
+    def __init__(self, url: str, say: Callable[[str], None], *, timeout: float = 5.0, first_delay: float = 1.0) -> None:
+        """`timeout`: seconds for each try, of three; `first_delay`: before the second, twice as long before the third.
+
+        UserError unless it is an address of http or https.
+        """
+        self.label = masked(url)
+        self._url, self._headers = _split_login(url)
+        self._say, self._timeout, self._first_delay = say, timeout, first_delay
+        self.sent = self.failed = 0
+        self._waiting: deque[bytes] = deque()
+        self._is_busy = False
+        self._changed, self._stopped = threading.Condition(), threading.Event()
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._work, name=f"posts to {self.label}", daemon=True)
+        self._thread.start()
+
+    def post(self, event: Mapping[str, Any]) -> bool:
+        """Send it when its turn comes; False, counted as failed, where 100 are waiting already."""
+        body = json.dumps(event, allow_nan=False, ensure_ascii=False).encode()
+        with self._changed:
+            if self._is_closing or len(self._waiting) >= MAX_WAITING:
+                self.failed += 1
+                is_taken = False
+            else:
+                self._waiting.append(body)
+                self._changed.notify_all()
+                is_taken = True
+        if not is_taken:
+            self._say(f"webhook {self.label}: {MAX_WAITING} events are waiting already; one is left out")
+        return is_taken
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Wait at most so many seconds for what is on its way; the rest counts as failed."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._waiting and not self._is_busy, timeout)
+            left = len(self._waiting) + self._is_busy
+            self._waiting.clear()
+            self._stopped.set()
+        if left:
+            self.failed += left
+            self._say(f"webhook {self.label}: {left} events not delivered within {timeout:g} s; given up")
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._is_closing)
+                if not self._waiting:
+                    return
+                body, self._is_busy = self._waiting.popleft(), True
+            problem = self._deliver(body)
+            with self._changed:
+                self._is_busy = False
+                self._changed.notify_all()
+                if self._stopped.is_set():  # `close` has counted it already
+                    return
+                self.sent += not problem
+                self.failed += bool(problem)
+            if problem:
+                self._say(f"webhook {self.label}: not delivered after {TRIES} tries: {problem}")
+
+    def _deliver(self, body: bytes) -> str:
+        """What was wrong the last time; empty where it was delivered."""
+        problem = ""
+        for attempt in range(TRIES):
+            if attempt and self._stopped.wait(self._first_delay * 2 ** (attempt - 1)):
+                break
+            request = urllib.request.Request(self._url, body, self._headers, method="POST")
+            try:
+                with _OPENER.open(request, timeout=self._timeout):
+                    return ""
+            except urllib.error.HTTPError as error:
+                error.close()
+                problem = f"{error}"
+            # anything at all: a server's nonsense must not end the run
+            except Exception as error:
+                problem = str(getattr(error, "reason", None) or error) or type(error).__name__
+        return problem
+
+
+def _split_login(url: str) -> tuple[str, dict[str, str]]:
+    """The address without `user:password@`, and the headers: they say who we are."""
+    headers = {"Content-Type": "application/json", "User-Agent": "anomaly-pretext"}
+    parts = urlsplit(url)
+    try:
+        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number
+        is_usable = False
+    if not is_usable:
+        raise UserError(f"webhook {masked(url)}: not an address of the web; give one like https://example.org/alarm")
+    login, at, host = parts.netloc.rpartition("@")
+    if at:
+        token = base64.b64encode(":".join(map(unquote, login.split(":", 1))).encode()).decode()
+        headers["Authorization"] = f"Basic {token}"
+    return urlunsplit(parts._replace(netloc=host)), headers

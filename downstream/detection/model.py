@@ -1,0 +1,202 @@
+"""A trained model at work: encoders make features of a video, detectors score them, together.
+
+    model = open_model(Path("runs/detector"))           # or a package, or one detector
+    for found in score_files(model, [("street", "street.mp4")]):
+        found.scores, found.info, found.problem
+
+The features go through the code that stored ones go through, and a video of any length takes no more memory than a
+short one: its features lie in a scratch file, and are scored part by part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from downstream.detection.events import AlarmRule
+from downstream.detector.model import Detector
+from downstream.evaluation.scores import ScoreFile, VideoScores
+from downstream.evaluation.together import together
+from downstream.features.encoders import Encoder
+from downstream.features.fresh import fresh_set
+from downstream.features.fusion import FusedFeatures
+from downstream.features.kind import Grid
+from downstream.features.normalising import Normalise
+from downstream.features.pipeline import Encoded, encode_videos
+from downstream.features.snippets import SnippetSettings
+from downstream.features.store import FeatureSet
+from downstream.score import score_videos
+from pretrain.data.video import VideoError, VideoInfo
+from pretrain.errors import UserError
+
+BATCH_CLIPS = 32
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Source:
+    """One encoder, and how its features were taken and stored."""
+
+    encoder: Encoder
+    settings: SnippetSettings
+    dtype: str
+
+    def set_of(self, encoded: Encoded) -> FeatureSet:
+        """The features of one video as a set; VideoError where they are not finite."""
+        return fresh_set(encoded, self.encoder, self.settings, self.dtype)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Member:
+    """Detectors that were trained on the same features, and what makes these."""
+
+    sources: tuple[Source, ...]
+    """Several: their features are fused."""
+    normalise: Normalise
+    pool_cells: Grid | None
+    detectors: tuple[Detector, ...]
+    names: tuple[str, ...]
+    """Of the detectors: SHA-256 of their weights."""
+
+    def fused(self, sets: Sequence[FeatureSet]) -> FusedFeatures:
+        """What the detectors see of a video, from the sets of the sources."""
+        return FusedFeatures(sets, self.normalise, self.pool_cells)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Model:
+    """Everything that turns a video into scores and events."""
+
+    path: Path
+    """What it was opened from."""
+    members: tuple[Member, ...]
+    """One, unless several backbones were tuned with a detector each. All detectors' scores are averaged in log odds."""
+    rule: AlarmRule
+    rule_from: str
+    """Where the rule comes from, in words."""
+    device: torch.device
+
+    @property
+    def sources(self) -> list[Source]:
+        """Of all members, in order."""
+        return [source for member in self.members for source in member.sources]
+
+    @property
+    def detectors(self) -> list[Detector]:
+        """Of all members, in order."""
+        return [detector for member in self.members for detector in member.detectors]
+
+    @property
+    def names(self) -> list[str]:
+        """SHA-256 of the detectors' weights, in order."""
+        return [name for member in self.members for name in member.names]
+
+    @property
+    def grid(self) -> Grid | None:
+        """Rows and columns of the cells that are scored; None: whole pictures are."""
+        return self.detectors[0].grid
+
+    @property
+    def snippet_frames(self) -> int:
+        """Frames that a score stands for."""
+        return self.sources[0].settings.snippet_frames
+
+    def in_words(self) -> str:
+        """One line for people."""
+        encoders = " + ".join(dict.fromkeys(source.encoder.name for source in self.sources))
+        count = len(self.detectors)
+        where = "" if self.grid is None else f", {self.grid[0]}x{self.grid[1]} cells"
+        return f"{self.path}: {count} detector(s){' together' if count > 1 else ''} on {encoders}{where}"
+
+
+class ScoredFile(NamedTuple):
+    """One video, scored or not."""
+
+    name: str
+    path: str
+    scores: VideoScores | None
+    info: VideoInfo | None
+    problem: str
+
+
+def score_files(
+    model: Model,
+    videos: Sequence[tuple[str, str]],
+    *,
+    cache: Path | None = None,
+    decoders: int = 1,
+    batch_clips: int = BATCH_CLIPS,
+    on_frames: Callable[[str, int, int], None] = lambda name, frames, of: None,
+) -> Generator[ScoredFile, None, None]:
+    """Score `(name, path)` videos, each as soon as it is done. What cannot be read comes with its problem.
+
+    `decoders` videos are decoded at a time where one encoder does; several encoders read each video in turn.
+    `on_frames(name, count, total)` hears of progress in frames.
+    """
+    paths = dict(videos)
+    for name, encoded in _encoded(model, videos, cache, decoders, batch_clips, on_frames):
+        problem = next((str(each.problem) for each in encoded if each.problem is not None), "")
+        info, scores = encoded[0].info, None
+        if not problem:
+            try:
+                scores = _scored(model, name, encoded)
+            except VideoError as error:
+                problem = str(error)
+        yield ScoredFile(name, paths[name], scores, info, problem)
+
+
+def _encoded(
+    model: Model,
+    videos: Sequence[tuple[str, str]],
+    cache: Path | None,
+    decoders: int,
+    batch_clips: int,
+    on_frames: Callable[[str, int, int], None],
+) -> Generator[tuple[str, list[Encoded]], None, None]:
+    """Each video with what every source made of it, up to the first that failed."""
+    sources = model.sources
+    groups = [list(videos)] if len(sources) == 1 else [[video] for video in videos]
+    for group in groups:
+        parts: dict[str, list[Encoded]] = {}
+        for number, source in enumerate(sources):
+            results = encode_videos(
+                [video for video in group if not _failed(parts.get(video[0], ()))],
+                source.encoder,
+                source.settings,
+                model.device,
+                batch_clips=batch_clips,
+                decoders=min(decoders, len(group)),
+                cache=cache,
+                on_frames=_shared(on_frames, len(sources)),
+            )
+            with closing(results):
+                for result in results:
+                    parts.setdefault(result.name, []).append(result)
+                    if number == len(sources) - 1 or result.problem is not None:
+                        yield result.name, parts.pop(result.name)
+
+
+def _failed(parts: Sequence[Encoded]) -> bool:
+    return any(part.problem is not None for part in parts)
+
+
+def _shared(on_frames: Callable[[str, int, int], None], times: int) -> Callable[[str, int, int], None]:
+    """Progress of a video that is read several times: each time is a part of the way."""
+    return on_frames if times == 1 else lambda name, frames, of: on_frames(name, frames, of * times)
+
+
+def _scored(model: Model, name: str, encoded: Sequence[Encoded]) -> VideoScores:
+    scored: list[ScoreFile] = []
+    parts = iter(encoded)
+    for member in model.members:
+        features = member.fused([source.set_of(next(parts)) for source in member.sources])
+        for detector in member.detectors:
+            scored.append(ScoreFile(score_videos(detector, features, [name], model.device), {}))
+    try:
+        return together(scored).videos[0]
+    except UserError as error:
+        raise VideoError(f"'{name}': {error}") from error

@@ -1,0 +1,222 @@
+"""Opening what was trained: a run of scripts/finetune.py, one detector of it, or a package.
+
+A detector's card says which features it takes and with which encoder they were made; the encoder is opened again and
+must give features of the same kind, down to the hash of its weights. Detectors on one kind of features share it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from downstream.detection.calibration import read_calibration
+from downstream.detection.events import AlarmRule, rule_with_margin
+from downstream.detection.model import Member, Model, Source
+from downstream.detector.model import Detector
+from downstream.detector.storage import CARD_FILE, kinds_of, load_detector
+from downstream.evaluation.together import mean_scores
+from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
+from downstream.features.kind import FeatureKind
+from downstream.features.snippets import SnippetSettings
+from pretrain.errors import UserError, problem_list
+
+PACKAGE_FILE, CALIBRATION_FILE = "package.json", "calibration.json"
+PACKAGE_FORMAT = "anomaly-pretext/package/1"
+MARGIN, MERGE_SECONDS = 1.0, 1.0
+"""Of the rule where there is no calibration: log odds of hysteresis, and seconds between events that are one [ours]."""
+
+
+class Trained(NamedTuple):
+    """One detector with its card, and how the features that it takes are made."""
+
+    folder: Path
+    detector: Detector
+    card: dict[str, Any]
+    encoders: list[EncoderConfig]
+
+
+def open_model(path: Path, backbones: Sequence[Path] = (), device: torch.device | None = None) -> Model:
+    """The model in `path`: a package, a run's folder (all its seeds together), a seed's or a detector's.
+
+    `backbones`: where the backbones lie now, one for each fused feature set; default: where they were at extraction.
+    UserError: nothing there, features that cannot be made again, a backbone with other weights.
+    """
+    device = device or torch.device("cpu")
+    trained = open_trained(path, backbones)
+    groups: dict[str, list[Trained]] = {}
+    for each in trained:
+        key = json.dumps([config.as_json() for config in each.encoders]) + json.dumps(each.card["features"])
+        groups.setdefault(key, []).append(each)
+    opened: dict[str, Encoder] = {}
+    members = tuple(_member(group, opened, device) for group in groups.values())
+    _refuse_mixture(path, members)
+    rule, source = _rule(path, trained)
+    return Model(path=path, members=members, rule=rule, rule_from=source, device=device)
+
+
+def detector_folders(path: Path) -> list[Path]:
+    """Folders of the detectors in `path`, of a run in the order of the seeds; UserError where there is none."""
+    if not path.is_dir():
+        raise UserError(f"there is no folder {path}; give a run of scripts/finetune.py, or a package")
+    if (path / CARD_FILE).is_file():
+        return [path]
+    if (path / "detector" / CARD_FILE).is_file():
+        return [path / "detector"]
+    seeds = sorted(path.glob("seed-*"), key=lambda folder: (len(folder.name), folder.name))
+    found = [seed / "detector" for seed in seeds]
+    if missing := [str(folder) for folder in found if not (folder / CARD_FILE).is_file()]:
+        raise UserError(
+            f"{path}: {len(missing)} of its seeds have no detector; finish them with the same command and --resume, or "
+            f"remove them:\n{problem_list(missing)}"
+        )
+    if not found:
+        raise UserError(
+            f"{path} holds no detector: no {PACKAGE_FILE}, no {CARD_FILE}, no seed-*; give a run of "
+            "scripts/finetune.py, or what scripts/package.py made of one"
+        )
+    return found
+
+
+def open_trained(path: Path, backbones: Sequence[Path] = ()) -> list[Trained]:
+    """The detectors in `path`, opened, and the settings of the encoders that they need; see `open_model`."""
+    return list(_trained(path, backbones))
+
+
+def _trained(path: Path, backbones: Sequence[Path]) -> Iterator[Trained]:
+    if (path / PACKAGE_FILE).is_file():
+        if backbones:
+            raise UserError(f"{path} is a package and brings its backbones: leave --backbone out")
+        yield from _of_package(path)
+        return
+    for folder in detector_folders(path):
+        detector, card = load_detector(folder)
+        yield Trained(folder, detector, card, encoders_of(folder, card, backbones))
+
+
+def _of_package(path: Path) -> Iterator[Trained]:
+    try:
+        content = json.loads((path / PACKAGE_FILE).read_text(encoding="utf-8"))
+        if content["format"] != PACKAGE_FORMAT:
+            raise UserError(f"{path} has the format {content['format']!r}; this version reads {PACKAGE_FORMAT!r}")
+        configs = [_moved(EncoderConfig.from_json(values), path) for values in content["encoders"]]
+        detectors = [
+            (path / entry["folder"], [configs[n] for n in entry["encoders"]]) for entry in content["detectors"]
+        ]
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise UserError(f"{path / PACKAGE_FILE} is damaged ({error!r}); make the package again") from error
+    for folder, encoders in detectors:
+        detector, card = load_detector(folder)
+        yield Trained(folder, detector, card, encoders)
+
+
+def _moved(config: EncoderConfig, folder: Path) -> EncoderConfig:
+    """Paths of a package count from its folder."""
+    if config.weights is not None:  # an image tower, known by its name
+        return dataclasses.replace(config, weights=folder / config.weights)
+    return dataclasses.replace(config, backbone=str(folder / config.backbone))
+
+
+def encoders_of(folder: Path, card: Mapping[str, Any], backbones: Sequence[Path] = ()) -> list[EncoderConfig]:
+    """How the features were made that a detector takes, one encoder for each fused set.
+
+    UserError: features that were imported, or made by a version that did not write down how.
+    """
+    kinds = kinds_of(card)
+    if backbones and len(backbones) != len(kinds):
+        raise UserError(f"{len(backbones)} --backbone for a detector on {len(kinds)} fused set(s); give one for each")
+    known = card["features"].get("made_with") or [None] * len(kinds)
+    configs, problems = [], []
+    for number, (kind, values) in enumerate(zip(kinds, known, strict=True)):
+        given = str(backbones[number]) if backbones else None
+        if kind.weights_sha256 is None:
+            problems.append(
+                f"set {number + 1} ('{kind.encoder}', {kind.dim} numbers) was imported: nobody knows the network that "
+                "made it. Import features of the new videos too, and score them with scripts/finetune.py"
+            )
+        elif values is None and given is None:
+            problems.append(
+                f"set {number + 1} ('{kind.encoder}') does not say where its backbone lies: give --backbone"
+            )
+        else:
+            config = _from_kind(kind) if values is None else EncoderConfig.from_json(values)
+            own = str(folder / card["backbone"]) if card.get("backbone") else config.backbone
+            configs.append(dataclasses.replace(config, backbone=given or own))
+    if problems:
+        raise UserError(f"{folder}: the features it takes cannot be made of a video here:\n{problem_list(problems)}")
+    return configs
+
+
+def _from_kind(kind: FeatureKind) -> EncoderConfig:
+    """What the kind of features itself tells; whether that is all is seen when the two kinds are compared."""
+    pool: Any = "mean_max" if "pooled by mean_max" in (kind.preprocessing or "") else "mean"
+    return EncoderConfig(clip_stride=kind.clip_stride, pool=pool, grid=kind.grid, stage=kind.stage)
+
+
+def _member(group: Sequence[Trained], opened: dict[str, Encoder], device: torch.device) -> Member:
+    card = group[0].card
+    features, kinds = card["features"], kinds_of(card)
+    dtypes = features.get("dtypes") or ["float16"] * len(kinds)
+    sources = []
+    for config, kind, dtype in zip(group[0].encoders, kinds, dtypes, strict=True):
+        key = json.dumps(config.as_json())
+        if key not in opened:
+            opened[key] = open_encoder(config).to(device)
+        settings = _settings(kind)
+        if different := opened[key].kind(settings).differences(kind):
+            raise UserError(
+                f"{group[0].folder} is a detector for other features than {config.backbone} makes (made, wanted):\n"
+                f"{problem_list(different)}\nGive the backbone that it was trained with: --backbone"
+            )
+        sources.append(Source(encoder=opened[key], settings=settings, dtype=dtype))
+    pooled = features.get("pool_cells")
+    return Member(
+        sources=tuple(sources),
+        normalise=features["normalise"],
+        pool_cells=None if pooled is None else (int(pooled[0]), int(pooled[1])),
+        detectors=tuple(each.detector.to(device) for each in group),
+        names=tuple(each.card["sha256"] for each in group),
+    )
+
+
+def _settings(kind: FeatureKind) -> SnippetSettings:
+    tail: Any = kind.tail or "drop"
+    crops: Any = len(kind.crops)
+    return SnippetSettings(snippet_frames=kind.snippet_frames or 16, crops=crops, tail=tail)
+
+
+def _refuse_mixture(path: Path, members: Sequence[Member]) -> None:
+    """Scores of all members must be of the same snippets and cells."""
+    grids = {member.detectors[0].grid for member in members}
+    lengths = {source.settings.snippet_frames for member in members for source in member.sources}
+    if len(grids) > 1 or len(lengths) > 1:
+        raise UserError(
+            f"{path}: its detectors score different things (cells {sorted(map(str, grids))}, snippets of "
+            f"{sorted(lengths)} frames); give one seed's folder"
+        )
+
+
+def _rule(path: Path, trained: Sequence[Trained]) -> tuple[AlarmRule, str]:
+    """From the calibration beside the detectors; else their own threshold, that of held-out training videos."""
+    file = path / CALIBRATION_FILE
+    names = [each.card["sha256"] for each in trained]
+    if file.is_file():
+        calibration = read_calibration(file)
+        if list(calibration.detector.get("sha256", names)) != names:
+            raise UserError(
+                f"{file} is of other detectors than those in {path}: calibrate again with scripts/calibrate.py, or "
+                "delete it"
+            )
+        words = f"{calibration.events} event(s) in {calibration.hours:.3g} hours of normal footage"
+        return calibration.rule, f"calibrated: {words}, at most {calibration.wanted_per_hour:g} an hour were wanted"
+    thresholds = [np.array([float(each.card.get("threshold", 0.5))]) for each in trained]
+    threshold = float(mean_scores(thresholds)[0])
+    words = "not calibrated: parts the held-out training videos best; scripts/calibrate.py finds one for your cameras"
+    return rule_with_margin(threshold, MARGIN, 0.0, MERGE_SECONDS), words

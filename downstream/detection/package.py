@@ -1,0 +1,157 @@
+"""A model in one folder that can be copied anywhere: backbones, detectors, calibration, one card. No pickle.
+
+    PACKAGE/package.json            which encoders there are, and which detectors take their features
+    PACKAGE/encoders/0/             a backbone as exported, or an image tower's weights
+    PACKAGE/detectors/0/            detector.safetensors and its card
+    PACKAGE/calibration.json        where the run had one
+    PACKAGE/README.md               the card: what it is, how it was trained, how it is used
+
+Nothing in it names a place on the machine it was made on. `open_model` takes the folder like a run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from downstream.detection.model import Model
+from downstream.detection.open_model import (
+    CALIBRATION_FILE,
+    PACKAGE_FILE,
+    PACKAGE_FORMAT,
+    Trained,
+    open_model,
+    open_trained,
+)
+from downstream.detector.storage import CARD_FILE, WEIGHTS_FILE
+from downstream.features.cells import CellNetwork
+from downstream.features.encoders import EncoderConfig, VideoNetwork, open_encoder
+from downstream.features.image_tower import ImageTower
+from pretrain.backbones.storage import copy_backbone, save_backbone
+from pretrain.errors import UserError
+from pretrain.files import sync_folder, write_json, write_text
+
+CARD = "README.md"
+
+
+def make_package(run: Path, out: Path, backbones: Sequence[Path] = (), title: str = "") -> Model:
+    """Write the package of a run (or a detector of it) and open it again. All of it is there, or nothing.
+
+    UserError as `open_model`; and where `out` is there already, or the run is a package.
+    """
+    if (run / PACKAGE_FILE).is_file():
+        raise UserError(f"{run} is a package already: copy the folder")
+    if out.exists():
+        raise UserError(f"{out} is there already; choose another --out, or delete it")
+    model = open_model(run, backbones)  # whatever does not fit is said before anything is written
+    trained = open_trained(run, backbones)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
+    try:
+        _fill(folder, run, trained, title or out.name, model)
+        open_model(folder)
+        for each in sorted({path.parent for path in folder.rglob("*") if path.is_file()}):
+            sync_folder(each)
+        folder.chmod(0o755)  # a temporary folder is the owner's alone
+        os.replace(folder, out)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return open_model(out)
+
+
+def _fill(folder: Path, run: Path, trained: Sequence[Trained], title: str, model: Model) -> None:
+    configs: dict[str, tuple[int, EncoderConfig]] = {}
+    entries = []
+    for number, each in enumerate(trained):
+        numbers = []
+        for config in each.encoders:
+            key = json.dumps(config.as_json())
+            if key not in configs:
+                configs[key] = (len(configs), _copy_encoder(config, folder, len(configs)))
+            numbers.append(configs[key][0])
+        target = folder / "detectors" / str(number)
+        target.mkdir(parents=True)
+        for name in (WEIGHTS_FILE, CARD_FILE):
+            shutil.copyfile(each.folder / name, target / name)
+        _forget_places(target / CARD_FILE)
+        entries.append({"folder": f"detectors/{number}", "encoders": numbers})
+    if (run / CALIBRATION_FILE).is_file():
+        shutil.copyfile(run / CALIBRATION_FILE, folder / CALIBRATION_FILE)
+    encoders = [config.as_json() for _, config in configs.values()]
+    write_text(folder / CARD, card(title, trained, model))
+    write_json(folder / PACKAGE_FILE, {"format": PACKAGE_FORMAT, "encoders": encoders, "detectors": entries})
+
+
+def _copy_encoder(config: EncoderConfig, folder: Path, number: int) -> EncoderConfig:
+    """The encoder's weights in the package, and its settings as they are from there."""
+    place = f"encoders/{number}"
+    if Path(config.backbone).exists():
+        copy_backbone(Path(config.backbone), folder / place)
+        return dataclasses.replace(config, backbone=place)
+    encoder = open_encoder(config)
+    network = encoder.network
+    if isinstance(network, (VideoNetwork, CellNetwork)):
+        details = {"data": {"border_crop": list(encoder.border_crop)}}
+        save_backbone(network.backbone, folder / place, details)
+        # an exported backbone brings its own weights and picture size
+        bare = {"weights": None, "download": False, "height": None, "width": None}
+        return dataclasses.replace(config, backbone=place, **bare)  # type: ignore[arg-type]
+    assert isinstance(network, ImageTower)
+    weights = f"{place}/weights.safetensors"
+    (folder / place).mkdir(parents=True)
+    state = {key: value.detach().cpu().contiguous() for key, value in network.net.state_dict().items()}
+    save_file(state, folder / weights)
+    return dataclasses.replace(config, weights=Path(weights), download=False)
+
+
+def _forget_places(file: Path) -> None:
+    """Take paths of this machine off a detector's card; which encoders it takes stands in package.json."""
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    content["features"] = content["features"] | {"made_with": [None] * len(content["features"]["kinds"])}
+    content.pop("backbone", None)
+    content.pop("left_out", None)
+    write_json(file, content)
+
+
+def card(title: str, trained: Sequence[Trained], model: Model) -> str:
+    """For people: Markdown."""
+    first = trained[0].card
+    objective = {key.removeprefix("objective."): value for key, value in first.get("objective", {}).items()}
+    terms = [
+        f"{name.removesuffix('.weight').replace('_', ' ')} {value:g}"
+        for name, value in objective.items()
+        if name.endswith(".weight") and value
+    ]
+    held_out = [each.card["selected"]["video_auc"] for each in trained if each.card.get("selected")]
+    means = f"{sum(held_out) / len(held_out):.3f}" if held_out else "not known"
+    where = "whole pictures" if model.grid is None else f"{model.grid[0]}x{model.grid[1]} cells of the picture"
+    rule = model.rule
+    backbones = dict.fromkeys(
+        f"{source.encoder.name}, input {source.encoder.height}x{source.encoder.width}, {source.encoder.dim} numbers; "
+        f"SHA-256 of its weights {source.encoder.weights_sha256}"
+        for source in model.sources
+    )
+    return (
+        f"# {title}\n\n"
+        "A video anomaly detector, trained on labels of whole videos alone.\n\n"
+        "```\npython scripts/detect.py VIDEO --detector THIS_FOLDER\n```\n\n"
+        f"- scores: {where}, 0 to 1, one a snippet of {model.snippet_frames} frames\n"
+        f"- detectors: {len(trained)}"
+        + (", their log odds averaged\n" if len(trained) > 1 else "\n")
+        + "".join(f"- backbone: {text}\n" for text in backbones)
+        + f"- features: normalised by `{first['features']['normalise']}`\n"
+        f"- trained with: {objective.get('base', 'not known')}{''.join(f', {term}' for term in terms)}, on "
+        f"{len(first.get('trained_on', []))} videos\n"
+        f"- video AUC on held-out training videos: {means} (mean over detectors; no test video was looked at)\n"
+        f"- threshold: {rule.threshold:.6g}, events go on down to {rule.release:.6g} ({model.rule_from})\n\n"
+        "Scores are no probabilities: how high a score is depends on the camera. Calibrate with normal footage of your "
+        "own cameras (`scripts/calibrate.py`) before anybody relies on alarms, and do not rely on them alone.\n"
+    )

@@ -1,0 +1,81 @@
+"""What detection found as a report: the page of downstream/report, filled in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from tqdm import tqdm
+
+from downstream.detection.events import AlarmRule
+from downstream.detection.model import Model, ScoredFile
+from downstream.detection.outputs import Found
+from downstream.localisation.heat import heat_range
+from downstream.report.content import Report, ReportVideo, Thumbnail
+from downstream.report.page import write_report
+from downstream.report.thumbnails import peak_thumbnails
+from pretrain.data.video import IndexCache, VideoError
+from pretrain.tracking import clock
+
+PICTURED = 60
+"""Videos with thumbnails, those with the highest scores: a report must open at once."""
+
+
+def write_detection_report(
+    path: Path,
+    model: Model,
+    rule: AlarmRule,
+    found: Sequence[Found],
+    failed: Sequence[ScoredFile],
+    films: Mapping[str, Path],
+) -> None:
+    """Write it atomically; videos are linked to their films, or to themselves where they lie near the report."""
+    ranked = sorted(found, key=lambda each: -float(each.scores.scores.max()))
+    pictured = {each.name for each in ranked[:PICTURED]}
+    heat = heat_range([each.scores for each in found], rule.threshold)
+    videos = []
+    for each in tqdm(found, "pictures for the report", unit="video", disable=None):
+        thumbnails: tuple[Thumbnail, ...] = ()
+        problem = None
+        if each.name in pictured:
+            try:
+                thumbnails = peak_thumbnails(each.path, each.scores, each.events, heat=heat, cache=IndexCache(None))
+            except VideoError as error:
+                problem = f"no pictures: {error}"
+        link = films.get(each.name, Path(each.path))
+        videos.append(
+            ReportVideo(
+                name=each.name,
+                fps=each.info.fps,
+                scores=each.scores,
+                thumbnails=thumbnails,
+                link=relative_link(link, path.parent),
+                problem=problem,
+            )
+        )
+    videos += [ReportVideo(name=each.name, fps=25.0, scores=None, problem=each.problem) for each in failed]
+    seconds = sum(each.info.num_frames / each.info.fps for each in found)
+    events = sum(len(each.events) for each in found)
+    report = Report(
+        title="What was found",
+        subtitle=f"{events} event(s) in {len(found)} video(s), {clock(seconds)} of footage",
+        rule=rule,
+        videos=tuple(videos),
+        facts={
+            "Detector": model.in_words(),
+            "Threshold": model.rule_from if rule == model.rule else "given on the command line",
+            "Made": datetime.now().astimezone().isoformat(" ", "seconds"),
+        },
+    )
+    write_report(path, report)
+
+
+def relative_link(target: Path, folder: Path) -> str | None:
+    """A URL from a page in `folder`; None where that would go through folders of the machine that nobody knows."""
+    relative = os.path.relpath(target.resolve(), folder.resolve())
+    if relative.count("..") > 3 or os.path.isdir(target):
+        return None
+    return quote(Path(relative).as_posix())

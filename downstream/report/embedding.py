@@ -1,0 +1,86 @@
+"""The numbers of a report as JSON that its page reads: exact scores, few bytes, nothing that ends a script element."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from downstream.detection.events import AlarmRule
+from downstream.evaluation.scores import VideoScores
+from downstream.report.content import Report, ReportVideo
+from pretrain.data.catalogue import merge_spans
+
+_LEAST_SHARE = 0.01
+"""Of the scores that may lie below the axis: the calmest snippets say little, and would squeeze the rest."""
+
+
+def script_json(value: Any) -> str:
+    """JSON that may stand inside a script element: whatever names hold, no tag, comment or entity is in it."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    # a lone surrogate (a file name that is no UTF-8) cannot be written as UTF-8; as an escape it can
+    return "".join(f"\\u{ord(c):04x}" if "\ud800" <= c <= "\udfff" else c for c in text)
+
+
+def page_data(report: Report) -> dict[str, Any]:
+    """All that the page computes with; see scores.js for what it makes of it."""
+    scored = [video.scores.scores for video in report.videos if video.scores is not None]
+    return {
+        "rule": report.rule.as_json(),
+        "axis": score_axis(scored, report.rule),
+        "videos": [video_entry(video) for video in report.videos],
+    }
+
+
+def score_axis(scores: Sequence[NDArray[np.float64]], rule: AlarmRule) -> dict[str, Any]:
+    """`kind`, and the ends `low` < `high` of the axis that scores and thresholds are drawn on.
+
+    odds: log odds, where all scores lie within [0, 1]: sure detectors give 0.999 and 0.99999, one point on a linear
+    axis. linear: the scores themselves.
+    """
+    every = np.concatenate([*scores, [rule.threshold]])
+    if not (every.min() >= 0 and every.max() <= 1 and 0 < rule.threshold < 1):
+        room = 0.02 * float(np.ptp(every)) or 1.0
+        return {"kind": "linear", "low": float(every.min()) - room, "high": float(every.max()) + room}
+    inside = every[(every > 0) & (every < 1)]
+    odds = np.log(inside) - np.log1p(-inside)
+    middle = float(odds[-1])
+    # 0 and 1 themselves are drawn just outside of what is between them
+    low, high = float(np.quantile(odds, _LEAST_SHARE)), float(odds.max())
+    low, high = low - (every.min() == 0), high + (every.max() == 1)
+    return {"kind": "odds", "low": min(low, middle - 1.0), "high": max(high, middle + 0.5) + 0.25}
+
+
+def video_entry(video: ReportVideo) -> dict[str, Any]:
+    """One video: names and pictures' captions as they are, scores as base64 of little-endian float64."""
+    entry: dict[str, Any] = {
+        "name": video.name,
+        "fps": video.fps,
+        "label": video.label,
+        "class": video.class_name,
+        "spans": None if video.truth is None else merge_spans(video.truth),
+        "link": video.link,
+        "problem": video.problem,
+        "pictures": [
+            {"seconds": one.seconds, "score": one.score, "alt": one.alt, "frame": one.frame} for one in video.thumbnails
+        ],
+    }
+    return entry | ({} if video.scores is None else _scores_entry(video.scores))
+
+
+def _scores_entry(scores: VideoScores) -> dict[str, Any]:
+    lengths = np.diff(scores.edges)
+    regular = np.all(lengths[:-1] == lengths[0])  # the last one may be cut at the end of the video
+    edges = {"step": int(lengths[0]), "end": scores.covered_frames} if regular else {"edges": scores.edges.tolist()}
+    return {**edges, "scores": base64.b64encode(scores.scores.astype("<f8").tobytes()).decode()}
+
+
+def picture_data(video: ReportVideo) -> list[str]:
+    """The video's thumbnails as base64 of JPEG."""
+    return [base64.b64encode(one.jpeg).decode() for one in video.thumbnails]

@@ -1,0 +1,155 @@
+"""What a report takes from the folder of a fine-tuning run: scores, threshold, figures, facts, films."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from downstream.detector.storage import CARD_FILE
+from downstream.evaluation.evaluate import METRICS, title_of
+from downstream.evaluation.output import SCORES, read_method
+from downstream.evaluation.scores import ScoreFile
+from downstream.evaluation.together import mean_scores, together
+from downstream.localisation.localise import TEST as MAPS
+from downstream.localisation.map_file import read_maps
+from downstream.localisation.measures import MEASURES
+from downstream.report.content import Metric
+from pretrain.errors import UserError
+
+LEFT_OUT = ("class_auc", "frame_ap_trapezoid", "abnormal_ap_trapezoid")
+"""Figures that a first look does not need; they are in the run's own tables."""
+
+MAIN = ("frame_auc", "frame_ap", "abnormal_auc", "video_auc", "pixel_auc", "pointing")
+
+
+class RunScores(NamedTuple):
+    """What the report shows of the detectors of a run."""
+
+    file: ScoreFile
+    seeds: tuple[str, ...]
+    """Whose scores these are."""
+    note: str
+    """How they were chosen; empty where there was nothing to choose."""
+
+
+def read_run(run: Path) -> RunScores:
+    """Test scores of a run, with maps where its detectors score cells. UserError where it is no finished run."""
+    files = read_method(run)
+    folders = {seed: run / f"seed-{seed}" for seed in files}
+    if (run / SCORES).is_file():  # one seed's own folder
+        folders = dict.fromkeys(files, run)
+    if all((folder / MAPS).is_file() for folder in folders.values()):
+        files = {seed: read_maps(folder / MAPS) for seed, folder in folders.items()}
+    return combined(files)
+
+
+def combined(files: Mapping[str, ScoreFile]) -> RunScores:
+    """One set of scores out of those of all seeds: their mean in log odds."""
+    note = f"Scores are the mean of {len(files)} detectors (seeds), in log odds." if len(files) > 1 else ""
+    return RunScores(together(list(files.values())), tuple(files), note)
+
+
+def run_threshold(run: Path, scores: RunScores) -> float:
+    """The threshold that the run chose on held-out videos, for these scores; UserError where it says none.
+
+    That of boxes where they were sought (`localisation.json`), else that of the detector; of several seeds the mean in
+    log odds, as their scores are.
+    """
+    boxes = read_json(run / "localisation" / "localisation.json").get("thresholds") or {}
+    found = []
+    for seed in scores.seeds:
+        own = _summary(run, seed).get("held_out") or {}
+        value = boxes.get(seed, own.get("threshold"))
+        if not isinstance(value, int | float):
+            raise UserError(f"{run} says no threshold of seed {seed}; give one with --threshold")
+        found.append(float(value))
+    return float(mean_scores([np.array([value]) for value in found])[0])
+
+
+def run_metrics(run: Path) -> tuple[Metric, ...]:
+    """Figures of evaluation/evaluation.json and localisation/localisation.json where they are; what matters most first.
+
+    Those that need a threshold say which one the evaluation was asked for: it need not be the report's.
+    """
+    when, settings = _measures(run / "evaluation" / "evaluation.json")
+    where, _ = _measures(run / "localisation" / "localisation.json")
+    found = []
+    for name, measure in when.items():
+        base = next((known for known in METRICS if name == known or re.match(rf"{known}[_/]", name)), name)
+        at = f" (threshold {settings.get('threshold')})" if base.startswith(("false_alarm", "event_")) else ""
+        if not name.startswith(LEFT_OUT):
+            found.append((name, _metric(title_of(name) + at, measure, METRICS.get(base, ("", ""))[1])))
+    for name, measure in where.items():
+        base = next((known for known in MEASURES if name == known or name.startswith(f"{known}_")), name)
+        title, meaning = MEASURES.get(name) or MEASURES.get(base) or (name, "")
+        parameter = "" if name in MEASURES else name.removeprefix(base).replace("_", " ")
+        found.append((name, _metric(title + parameter, measure, meaning)))
+    found.sort(key=lambda entry: MAIN.index(entry[0]) if entry[0] in MAIN else len(MAIN))
+    return tuple(metric for _, metric in found)
+
+
+def run_facts(run: Path, scores: RunScores) -> dict[str, str]:
+    """The detector and what it stands on, as its card says."""
+    seed = scores.seeds[0]
+    card = read_json(_seed_folder(run, seed) / "detector" / CARD_FILE)
+    facts = {"Run": run.resolve().name, "Seeds": ", ".join(scores.seeds)}
+    features = card.get("features")
+    kinds = features.get("kinds") if isinstance(features, dict) else None
+    for kind in kinds if isinstance(kinds, Sequence) else ():
+        encoder, weights = kind.get("encoder"), str(kind.get("weights_sha256") or "")[:12]
+        facts["Features"] = f"{encoder}, weights {weights}" if weights else str(encoder)
+        facts["Snippets"] = f"{kind.get('snippet_frames')} frames"
+    if "sha256" in card:
+        facts["Detector"] = f"weights {str(card['sha256'])[:12]}"
+    for name, key in (("Trained on", "trained_on"), ("Chosen on", "selected_on")):
+        if isinstance(card.get(key), list):
+            facts[name] = f"{len(card[key])} videos"
+    return facts
+
+
+def films_of(run: Path) -> dict[str, Path]:
+    """Video name, with `/` as `_`, -> its film in localisation/films."""
+    films = sorted((run / "localisation" / "films").glob("*.mp4"))
+    return {match[1]: film for film in films if (match := re.fullmatch(r"\d\d+-(.+)", film.stem))}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; empty where the file is not there. UserError where it is damaged."""
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path} ({error}); write it again, or remove it") from error
+    return content if isinstance(content, dict) else {}
+
+
+def _seed_folder(run: Path, seed: str) -> Path:
+    return run if (run / SCORES).is_file() else run / f"seed-{seed}"
+
+
+def _summary(run: Path, seed: str) -> dict[str, Any]:
+    return read_json(_seed_folder(run, seed) / "summary.json")
+
+
+def _measures(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Figures and settings of the first method: the run itself."""
+    methods = read_json(path).get("methods") or [{}]
+    return methods[0].get("metrics") or {}, methods[0].get("settings") or {}
+
+
+def _metric(title: str, measure: Mapping[str, Any], meaning: str) -> Metric:
+    value = measure.get("value")
+    return Metric(
+        name=title,
+        value=math.nan if value is None else float(value),
+        low=measure.get("ci_low"),
+        high=measure.get("ci_high"),
+        meaning=meaning,
+    )

@@ -1,0 +1,77 @@
+"""Small pictures of a video's highest moments, with heat over them where the detector says where."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from downstream.detection.events import DetectedEvent
+from downstream.evaluation.score_map import ScoreMap
+from downstream.evaluation.scores import VideoScores
+from downstream.localisation.heat import HeatRange, to_heat
+from downstream.localisation.pictures import check_fits, draw_frame, snippet_of
+from downstream.report.content import Thumbnail
+from pretrain.data.video import IndexCache, probe, read_frames
+from pretrain.errors import UserError
+
+QUALITY = 80
+
+
+def peak_thumbnails(
+    path: str | Path,
+    scores: VideoScores,
+    events: Sequence[DetectedEvent],
+    *,
+    count: int = 3,
+    width: int = 240,
+    heat: HeatRange | None = None,
+    cache: IndexCache | None = None,
+) -> tuple[Thumbnail, ...]:
+    """The middle of the peak of the `count` highest events, in their order; without events, of the highest snippet.
+
+    `width`: pixels, never more than the video's own. `heat`: scores shown as no heat and as full heat; None, or scores
+    without a map: the plain frame. VideoError where the video cannot be read; UserError where a map is not of this
+    video, or `count` or `width` is below 1.
+    """
+    if count < 1 or width < 1:
+        raise UserError(f"count is {count}, width {width}; a video has at least 1 thumbnail, at least 1 pixel wide")
+    cache = cache or IndexCache(None)
+    info = probe(path, cache=cache)
+    cells: ScoreMap | None = None
+    if heat is not None and scores.map is not None:
+        cells = check_fits(str(path), info, scores, [[] for _ in scores.scores], heat.low)
+    width = min(width, info.width)
+    size = (max(1, round(width * info.height / info.width)), width)
+    chosen = [min(frame, info.num_frames - 1) for frame in peak_frames(scores, events, count)]
+    thumbnails = []
+    for number, picture in zip(chosen, read_frames(path, chosen, size=size, cache=cache), strict=True):
+        snippet = snippet_of(scores, number)
+        glow = None if cells is None or heat is None else to_heat(cells.scores[snippet], *heat)
+        seen = None if cells is None else cells.seen
+        drawn = draw_frame(picture, glow, seen, [], [], (info.width, info.height))
+        data = io.BytesIO()
+        drawn.save(data, "JPEG", quality=QUALITY, optimize=True)
+        seconds = number / info.fps
+        what = "Frame with heat where the detector looked" if glow is not None else "Frame"
+        thumbnails.append(
+            Thumbnail(
+                frame=number,
+                seconds=seconds,
+                score=float(scores.scores[snippet]),
+                jpeg=data.getvalue(),
+                alt=f"{what}, {'the peak of an event' if events else 'the highest score'} at {seconds:.1f} s",
+            )
+        )
+    return tuple(thumbnails)
+
+
+def peak_frames(scores: VideoScores, events: Sequence[DetectedEvent], count: int) -> list[int]:
+    """Frames to look at, increasing."""
+    if not events:
+        best = int(np.argmax(scores.scores))
+        return [int(scores.edges[best] + scores.edges[best + 1] - 1) // 2]
+    highest = sorted(events, key=lambda event: -event.peak_score)[:count]
+    return sorted((event.peak_start + event.peak_end - 1) // 2 for event in highest)

@@ -1,0 +1,203 @@
+// One video: heading, curve, pictures, table. Drawn when it comes near the screen, kept up with the threshold there.
+
+function makeShell(video) {
+  const kind = video.label === 1 ? "abnormal" : video.label === 0 ? "normal" : null;
+  const title = element("h3", { id: `name-${video.number}`, text: video.name });
+  video.counts = element("span", { class: "counts" });
+  video.body = element("div", { class: "body" });
+  const head = element("div", { class: "head" }, title);
+  if (kind) head.append(element("span", { class: `badge ${kind}`, text: kind }));
+  if (video.class && video.class.toLowerCase() !== kind) head.append(element("span", { class: "badge", text: video.class }));
+  if (video.link) head.append(element("a", { href: video.link, text: "open video", "aria-label": `open video ${video.name}` }));
+  head.append(video.counts);
+  const item = element("li", { class: "video", "aria-labelledby": `name-${video.number}` }, head);
+  if (video.problem) item.append(element("p", { class: "problem", text: video.problem }));
+  if (video.scores) item.append(video.body);
+  item.video = video;
+  video.item = item;
+  return item;
+}
+
+function showCounts(video) {
+  if (!video.scores) {
+    video.counts.textContent = "no scores";
+    return;
+  }
+  const parts = [plural(video.events.length, "event")];
+  if (video.spans && video.false) parts.push(plural(video.false, "false alarm"));
+  parts.push(`highest ${scoreWords(video.highest)}`);
+  video.counts.textContent = parts.join(" · ");
+}
+
+function curvePoints(video) {
+  const { scores, edges, frames } = video;
+  const x = (frame) => ((frame / frames) * 1000).toFixed(2);
+  const y = (score) => ((1 - share(score)) * 100).toFixed(2);
+  const points = [];
+  const step = Math.ceil(scores.length / MAX_COLUMNS);
+  for (let i = 0; i < scores.length; i += step) {
+    const part = scores.subarray(i, i + step);
+    const last = Math.min(i + step, scores.length);
+    let [low, high] = [part[0], part[0]];
+    for (const score of part) [low, high] = [Math.min(low, score), Math.max(high, score)];
+    if (low < high) points.push(`${x(edges[i])} ${y(low)}`);
+    points.push(`${x(edges[i])} ${y(high)}`, `${x(edges[last])} ${y(high)}`);
+  }
+  return points.join("L");
+}
+
+function timeTicks(video) {
+  const seconds = video.frames / video.fps;
+  const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
+  const step = steps.find((each) => seconds / each <= 4) || Math.ceil(seconds / 4 / 86400) * 86400;
+  const ticks = [0];
+  for (let at = step; at < 0.75 * seconds; at += step) ticks.push(at);
+  const row = element("div", { class: "times", "aria-hidden": "true" });
+  for (const at of [...ticks, seconds]) {
+    const tick = element("span", { text: clock(at, false) });
+    tick.style.left = `${(100 * at) / seconds}%`;
+    row.append(tick);
+  }
+  return row;
+}
+
+const sideLabel = (text, top, kind) => {
+  const label = element("span", { text, class: kind });
+  label.style.top = `${top}%`;
+  return label;
+};
+
+function makeTimeline(video) {
+  const picture = svg("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none", role: "img" });
+  const points = curvePoints(video);
+  picture.append(svg("path", { class: "area", d: `M0 100L${points}L1000 100Z` }), svg("path", { class: "curve", d: `M${points}` }));
+  video.limitLine = svg("line", { class: "limit-line", x1: 0, x2: 1000 });
+  picture.append(video.limitLine);
+  const plot = element("div", { class: "plot" }, picture);
+  video.side = element("div", { class: "side", "aria-hidden": "true" });
+  video.foundRow = element("div", { class: "row" });
+  const timeline = element("div", { class: "timeline" }, video.side, plot, rowName("found"), video.foundRow);
+  if (video.spans && video.spans.length) {
+    const row = element("div", { class: "row" });
+    for (const [start, end] of video.spans) row.append(bar(video, start, end, "truth"));
+    timeline.append(rowName("annotated"), row);
+  }
+  timeline.append(element("div"), timeTicks(video));
+  followPointer(video, plot);
+  video.picture = picture;
+  return timeline;
+}
+
+const rowName = (text) => element("div", { class: "side of-row", "aria-hidden": "true", text });
+
+function bar(video, start, end, kind) {
+  const made = element("i", { class: kind });
+  const from = Math.min(start / video.frames, 1);
+  made.style.left = `${100 * from}%`;
+  made.style.width = `${100 * (Math.min(end / video.frames, 1) - from)}%`;
+  return made;
+}
+
+function followPointer(video, plot) {
+  const cursor = element("div", { class: "cursor", hidden: "" });
+  const readout = element("div", { class: "readout", hidden: "", "aria-hidden": "true" });
+  plot.append(cursor, readout);
+  plot.addEventListener("pointermove", (event) => {
+    const box = plot.getBoundingClientRect();
+    const at = Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1);
+    const frame = at * video.frames;
+    let [low, high] = [0, video.scores.length - 1];
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (video.edges[middle] <= frame) low = middle;
+      else high = middle - 1;
+    }
+    readout.textContent = `${clock(frame / video.fps)}  score ${scoreWords(video.scores[low])}`;
+    cursor.hidden = readout.hidden = false;
+    cursor.style.left = `${100 * at}%`;
+    readout.style.left = at < 0.5 ? `calc(${100 * at}% + 6px)` : "auto";
+    readout.style.right = at < 0.5 ? "auto" : `calc(${100 * (1 - at)}% + 6px)`;
+  });
+  plot.addEventListener("pointerleave", () => (cursor.hidden = readout.hidden = true));
+}
+
+function makePictures(video) {
+  const row = element("div", { class: "pictures" });
+  const images = video.pictures.map((one) => {
+    const image = element("img", { alt: one.alt, decoding: "async" });
+    const caption = element("figcaption", { text: `${clock(one.seconds)}  score ${scoreWords(one.score)}` });
+    row.append(element("figure", {}, maybeLink(linkAt(video, one.seconds * video.fps), image), caption));
+    return image;
+  });
+  whenParsed(() => {
+    const sources = JSON.parse(byId(`pictures-${video.number}`).textContent);
+    images.forEach((image, i) => (image.src = `data:image/jpeg;base64,${sources[i]}`));
+  });
+  return row;
+}
+
+// pictures stand behind this script: the page is there before the last of them has been read
+function whenParsed(act) {
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", act, { once: true });
+  else act();
+}
+
+function eventTable(video) {
+  const columns = ["Event", "Start", "End", "Peak", "Score", ...(video.spans ? ["Annotated there"] : [])];
+  const head = element("tr", {}, ...columns.map((text) => element("th", { scope: "col", text })));
+  const rows = video.events.map((event, i) => {
+    const peak = (event.peakStart + event.peakEnd) / 2;
+    const time = (frame) => maybeLink(linkAt(video, frame), element("span", { text: clock(frame / video.fps) }));
+    const cells = [time(event.start), time(event.end), time(peak), scoreWords(event.peak)];
+    if (video.spans) cells.push(event.isFalse ? "no: false alarm" : "yes");
+    return element("tr", {}, element("th", { scope: "row", text: String(i + 1) }), ...cells.map((cell) => element("td", { class: "number" }, cell)));
+  });
+  const caption = element("caption", { class: "hidden", text: `Events of ${video.name}` });
+  return element("table", {}, caption, element("thead", {}, head), element("tbody", {}, ...rows));
+}
+
+function describe(video) {
+  const events = video.events.slice(0, 5).map((event) => `${clock(event.start / video.fps)} to ${clock(event.end / video.fps)}`);
+  const more = video.events.length > 5 ? ` and ${video.events.length - 5} more` : "";
+  const truth = (video.spans || []).slice(0, 5).map(([s, e]) => `${clock(s / video.fps)} to ${clock(e / video.fps)}`);
+  return (
+    `Scores of ${video.name} over ${clock(video.frames / video.fps)}, highest ${scoreWords(video.highest)}. ` +
+    (events.length ? `Events: ${events.join(", ")}${more}.` : "No event.") +
+    (truth.length ? ` Annotated: ${truth.join(", ")}.` : "")
+  );
+}
+
+// what changes with the threshold, of a video that is drawn
+function refresh(video) {
+  const at = 100 * (1 - share(limits.threshold));
+  video.limitLine.setAttribute("y1", at);
+  video.limitLine.setAttribute("y2", at);
+  const ends = [sideLabel(scoreWords(fromAxis(axis.high)), 3, ""), sideLabel(scoreWords(fromAxis(axis.low)), 97, "")];
+  const free = ends.filter((_, i) => Math.abs(at - 100 * i) > 15);
+  video.side.replaceChildren(...free, sideLabel(scoreWords(limits.threshold), Math.min(Math.max(at, 6), 94), "at"));
+  video.foundRow.replaceChildren(
+    ...video.events.map((event) => bar(video, event.start, event.end, event.isFalse ? "found false" : "found"))
+  );
+  video.picture.setAttribute("aria-label", describe(video));
+  video.detailsHead.textContent = video.events.length ? plural(video.events.length, "event") + " as a table" : "No event at this threshold";
+  fillTable(video);
+}
+
+function fillTable(video) {
+  const label = `Events of ${video.name}`;
+  const scroll = () => element("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": label }, eventTable(video));
+  const rest = video.details.open && video.events.length ? [scroll()] : [];
+  video.details.replaceChildren(video.detailsHead, ...rest);
+}
+
+function drawBody(video) {
+  if (video.isDrawn || !video.scores) return;
+  video.isDrawn = true;
+  video.detailsHead = element("summary");
+  video.details = element("details", {}, video.detailsHead);
+  video.details.addEventListener("toggle", () => fillTable(video));
+  video.body.append(makeTimeline(video));
+  if (video.pictures.length) video.body.append(makePictures(video));
+  video.body.append(video.details);
+  refresh(video);
+}

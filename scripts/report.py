@@ -1,0 +1,73 @@
+"""One self-contained HTML page of a run: scores over time, events, false alarms at any threshold, pictures."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tyro
+
+from downstream.prepare import open_listed
+from downstream.report.from_run import report_of_run
+from downstream.report.page import write_report
+from pretrain.cli import parse, run_command
+from pretrain.data.catalogue import CatalogueConfig
+from scripts.localise import catalogue_of
+
+PROG = "report.py"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Write report.html of a run of scripts/finetune.py: one file that opens in any browser, offline.
+
+    The catalogue is that of the run, unless another is given. Figures are shown where scripts/evaluate.py (and
+    scripts/localise.py) have written them.
+
+        python scripts/report.py runs/detector
+        python scripts/report.py runs/detector --min-seconds 1 --merge-seconds 2
+    """
+
+    run: tyro.conf.Positional[Path]
+    """Folder of a fine-tuning run."""
+    out: Path | None = None
+    """Default: RUN/report.html."""
+    catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
+    threshold: float | None = None
+    """Score from which on an event begins; the page's slider moves it. Default: the run's, from held-out videos."""
+    margin: float = 0.5
+    """An event goes on while scores are at most so far below the threshold, in log odds. 0: no hysteresis."""
+    min_seconds: float = 0.0
+    """Events that last less are left out."""
+    merge_seconds: float = 0.0
+    """Events at most so far apart are one."""
+    fps: float | None = None
+    """Frames per second of videos whose lists and files do not say it."""
+    thumbnails: int = 3
+    """Pictures of each video, at its highest events; 0: none."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and leave with its exit status."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    run_command(lambda: run(parse(Options, given, PROG)))
+
+
+def run(options: Options) -> None:
+    """Make the report, write it, say where it is."""
+    trained_with = catalogue_of(options.run)
+    chosen = trained_with if options.catalogue == CatalogueConfig() else options.catalogue
+    out = options.out or options.run / "report.html"
+    settings = {
+        name: value
+        for name, value in vars(options).items()
+        if name in ("threshold", "margin", "min_seconds", "merge_seconds", "fps", "thumbnails")
+    }
+    write_report(out, report_of_run(options.run, open_listed(chosen), out, **settings))
+    print(out)
+
+
+if __name__ == "__main__":
+    main()

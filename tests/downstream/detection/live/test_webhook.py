@@ -1,0 +1,142 @@
+"""The webhook against real servers: one that takes events, one that refuses, one that hangs, one that is not there."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from downstream.detection.live.webhook import MAX_WAITING, Webhook
+from pretrain.errors import UserError
+
+Answer = Callable[[int], int]
+
+
+class Receiver(ThreadingHTTPServer):
+    """Notes what is posted; `answer(n)` is the status of the n-th request."""
+
+    daemon_threads = True
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answer = answer
+        self.posted: list[tuple[dict[str, object], str]] = []
+
+    def address(self, login: str = "") -> str:
+        return f"http://{login}127.0.0.1:{self.server_port}/alarm"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.posted.append((body, self.headers.get("Authorization", "")))
+        status = self.server.answer(len(self.server.posted))
+        self.send_response(status)
+        if status == 302:
+            self.send_header("Location", "/elsewhere")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Not in the tests' output."""
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Answer], Receiver]]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    servers: list[Receiver] = []
+
+    def start(answer: Answer) -> Receiver:
+        servers.append(Receiver(answer))
+        threading.Thread(target=servers[-1].serve_forever, args=(0.02,), daemon=True).start()
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_events_arrive_in_order_and_the_login_is_a_header(serve: Callable[[Answer], Receiver]) -> None:
+    server, said = serve(lambda n: 204), []
+    hook = Webhook(server.address("me:p%40ss@"), said.append)
+    assert all(hook.post({"number": n, "camera": "Tür"}) for n in range(5))
+    hook.close()
+    assert [body for body, _ in server.posted] == [{"number": n, "camera": "Tür"} for n in range(5)]
+    assert {login for _, login in server.posted} == {"Basic bWU6cEBzcw=="}
+    assert (hook.sent, hook.failed, said) == (5, 0, [])
+    assert "p%40ss" not in hook.label
+
+
+def test_a_server_that_comes_round_is_tried_three_times(serve: Callable[[Answer], Receiver]) -> None:
+    server, said = serve(lambda n: 500 if n < 3 else 200), []
+    hook = Webhook(server.address(), said.append, first_delay=0.01)
+    hook.post({})
+    hook.close()
+    assert (len(server.posted), hook.sent, hook.failed, said) == (3, 1, 0, [])
+
+
+@pytest.mark.parametrize(("status", "text"), [(404, "HTTP Error 404: Not Found"), (302, "HTTP Error 302: Found")])
+def test_refusals_are_counted_and_said(serve: Callable[[Answer], Receiver], status: int, text: str) -> None:
+    server, said = serve(lambda n: status), []
+    hook = Webhook(server.address("me:secret@"), said.append, first_delay=0.01)
+    hook.post({})
+    hook.close()
+    label = server.address("***@")
+    assert said == [f"webhook {label}: not delivered after 3 tries: {text}"]
+    assert (hook.sent, hook.failed, len(server.posted)) == (0, 1, 3)
+
+
+def test_a_server_that_hangs_holds_nobody_up(serve: Callable[[Answer], Receiver]) -> None:
+    release = threading.Event()
+    asked = threading.Event()
+
+    def hang(_: int) -> int:
+        asked.set()
+        release.wait(10)
+        return 200
+
+    server, said = serve(hang), []
+    hook = Webhook(server.address(), said.append, timeout=30)
+    hook.post({"number": 0})
+    assert asked.wait(5)
+    taken = [hook.post({"number": n}) for n in range(MAX_WAITING + 2)]
+    assert taken == [True] * MAX_WAITING + [False] * 2
+    hook.close(timeout=0.05)
+    release.set()
+    assert said[0].endswith("100 events are waiting already; one is left out")
+    assert said[-1].endswith("101 events not delivered within 0.05 s; given up")
+    assert (hook.sent, hook.failed) == (0, MAX_WAITING + 3)
+
+
+def test_the_time_limit_ends_a_try(serve: Callable[[Answer], Receiver]) -> None:
+    release, said = threading.Event(), []
+    server = serve(lambda n: 200 + release.wait(10))
+    hook = Webhook(server.address(), said.append, timeout=0.05, first_delay=0.01)
+    hook.post({})
+    hook.close()
+    release.set()
+    assert said == [f"webhook {hook.label}: not delivered after 3 tries: timed out"]
+
+
+def test_nobody_there_is_said(serve: Callable[[Answer], Receiver]) -> None:
+    server, said = serve(lambda n: 200), []
+    server.server_close()
+    hook = Webhook(server.address(), said.append, first_delay=0.01)
+    hook.post({})
+    hook.close()
+    assert len(said) == hook.failed == 1
+    assert "Connection refused" in said[0]
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://host/x", "file:///etc/passwd", "http://", "http://u:secret@host:port/", "alarm"]
+)
+def test_other_addresses_are_refused(url: str) -> None:
+    with pytest.raises(UserError, match="not an address of the web; give one like https://") as refused:
+        Webhook(url, print)
+    assert "secret" not in str(refused.value)
