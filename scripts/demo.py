@@ -3,7 +3,7 @@
 Renders videos, makes proxies, pretrains with `accelerate launch`, exports, extracts features, fine-tunes detectors on
 video labels, scores cameras that nothing was trained on, and prints what came out: beside it, the same road with the
 network's random weights. Then once more with cells of the picture: where the anomalies are, from the same labels. Every
-step goes on where an earlier call stopped. Ends with `runs/demo/summary.json` and a picture of what was found.
+step goes on where an earlier call stopped. Ends with `runs/demo/summary.json`, a picture, a film and a report.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def extraction(name: str, *encoder: str) -> list[str]:
 
 
 STEPS: list[tuple[str, list[str]]] = [
-    ("render the videos", ["scripts/make_demo_videos.py", str(DEMO / "videos")]),
+    ("render the videos", ["scripts/make_demo_videos.py", str(DEMO / "videos"), "--cameras", "24"]),
     ("make proxies to train from", ["scripts/build_cache.py", "configs/demo_pretrain.yaml"]),
     (
         "pretrain the backbone on four pretext tasks",
@@ -80,9 +80,13 @@ STEPS: list[tuple[str, list[str]]] = [
     (
         "find out where the anomalies are, and compare with boxes that no training saw",
         [
-            *("scripts/localise.py", str(DEMO / "cells"), "--whole-frame", str(DEMO / "detector")),
+            *("scripts/localise.py", str(DEMO / "cells"), "--whole-frame", str(DEMO / "detector"), "--together"),
             *("--strips", "1", "--films", "1"),
         ],
+    ),
+    (
+        "put it all on one page",
+        ["scripts/report.py", str(DEMO / "cells"), "--out", str(DEMO / "report.html")],
     ),
 ]
 
@@ -111,7 +115,13 @@ def report(seconds: float) -> None:
     run = json.loads((ROOT / DEMO / "pretrain" / "summary.json").read_text(encoding="utf-8"))
     found = detection(json.loads((ROOT / DEMO / "evaluation" / "evaluation.json").read_text(encoding="utf-8")))
     where = localisation(json.loads((ROOT / DEMO / "cells/localisation/localisation.json").read_text(encoding="utf-8")))
-    summary = {"seconds": round(seconds, 1), "pretext": run["pretext"], "detection": found, "localisation": where}
+    summary = {
+        "seconds": round(seconds, 1),
+        "pretext": run["pretext"],
+        "detection": found,
+        "localisation": where,
+        "report": str(DEMO / "report.html"),
+    }
     write_json(ROOT / DEMO / "summary.json", summary)
     print(
         f"\nPretext tasks on held-out cameras, after {run['steps']} steps:\n"
@@ -136,7 +146,9 @@ def report(seconds: float) -> None:
         f"all figures  {DEMO / 'evaluation' / 'table.md'}\n"
         f"summary      {DEMO / 'summary.json'}\n"
         f"found        {', '.join(where['pictures'])}\n"
-        f"The demo took {clock(seconds)}."
+        f"The demo took {clock(seconds)}.\n\n"
+        f"Your own video next: python scripts/detect.py VIDEO --detector {DEMO / 'cells'}\n"
+        f"report: {DEMO / 'report.html'}"
     )
 
 

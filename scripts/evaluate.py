@@ -15,6 +15,7 @@ from downstream.evaluation.output import read_method, write_all
 from downstream.evaluation.scores import ScoreFile, VideoScores, unscored_in
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.evaluation.table import SUMMARY, comparison_table, evaluation_table
+from downstream.evaluation.together import together
 from downstream.prepare import of_new_groups, open_listed
 from downstream.resuming import read_saved, refuse_seen_in_training
 from pretrain.cli import flags_of, parse, run_command
@@ -47,6 +48,9 @@ class Options:
     """Videos to evaluate: each must have scores."""
     new_groups: bool = False
     """Evaluate only videos of cameras, scenes or sources (the catalogue's `group`) that no training video is of."""
+    together: bool = False
+    """Take the detectors of a run's seeds as one, as scripts/detect.py does: the mean of their log odds. Default: each
+    by itself, figures averaged."""
     out: Path | None = None
     """Folder for evaluation.json, per_video.csv, table.md and the plots. Default: RUN/evaluation; with several inputs
     `evaluation` beside the first."""
@@ -76,6 +80,8 @@ def own_catalogue(arguments: Sequence[str]) -> list[str]:
 def run(options: Options) -> None:
     """Evaluate, print the tables, write the files."""
     methods = dict(zip(method_names(options.inputs), map(read_method, options.inputs), strict=True))
+    if options.together:
+        methods = {name: {"together": together(list(seeds.values()))} for name, seeds in methods.items()}
     catalogue = open_listed(options.catalogue)
     videos = catalogue if options.split == "all" else catalogue.subset(options.split)
     if not videos:

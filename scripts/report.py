@@ -6,9 +6,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
+from downstream.detection.own_rule import RuleChanges
 from downstream.prepare import open_listed
 from downstream.report.from_run import report_of_run
 from downstream.report.page import write_report
@@ -35,14 +37,7 @@ class Options:
     out: Path | None = None
     """Default: RUN/report.html."""
     catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
-    threshold: float | None = None
-    """Score from which on an event begins; the page's slider moves it. Default: the run's, from held-out videos."""
-    margin: float = 0.5
-    """An event goes on while scores are at most so far below the threshold, in log odds. 0: no hysteresis."""
-    min_seconds: float = 0.0
-    """Events that last less are left out."""
-    merge_seconds: float = 0.0
-    """Events at most so far apart are one."""
+    rule: Annotated[RuleChanges, tyro.conf.arg(name="")] = field(default_factory=RuleChanges)
     fps: float | None = None
     """Frames per second of videos whose lists and files do not say it."""
     thumbnails: int = 3
@@ -60,12 +55,10 @@ def run(options: Options) -> None:
     trained_with = catalogue_of(options.run)
     chosen = trained_with if options.catalogue == CatalogueConfig() else options.catalogue
     out = options.out or options.run / "report.html"
-    settings = {
-        name: value
-        for name, value in vars(options).items()
-        if name in ("threshold", "margin", "min_seconds", "merge_seconds", "fps", "thumbnails")
-    }
-    write_report(out, report_of_run(options.run, open_listed(chosen), out, **settings))
+    report = report_of_run(
+        options.run, open_listed(chosen), out, changes=options.rule, fps=options.fps, thumbnails=options.thumbnails
+    )
+    write_report(out, report)
     print(out)
 
 

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 from accelerate import Accelerator
-from accelerate.utils import gather_object
 from tqdm import tqdm
 
 from downstream.detection.events import AlarmRule
-from downstream.detection.inputs import find_videos, is_stream
+from downstream.detection.inputs import is_stream
 from downstream.detection.live.live_settings import LiveSettings
-from downstream.detection.model import Model, ScoredFile, score_files
+from downstream.detection.model import Model
 from downstream.detection.open_model import open_model
 from downstream.detection.outputs import EVENTS, FRAME_SCORES, SCORES, Found, document, look_into, write_outputs
-from downstream.detection.report import write_detection_report
-from downstream.features.extract import default_decoders, length_of, share
-from downstream.features.progress import FrameProgress
+from downstream.detection.own_rule import RuleChanges
+from downstream.detection.report import heat_of, write_detection_report
+from downstream.detection.scoring import ScoringSettings, problems_of, score_all, videos_of
 from downstream.localisation.film import write_film
-from downstream.localisation.heat import heat_range
 from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory
-from pretrain.data.catalogue import Video
-from pretrain.errors import UserError, problem_list
+from pretrain.errors import UserError
 from pretrain.tracking import clock
 
 FILMS, REPORT = "films", "report.html"
@@ -63,16 +58,7 @@ class DetectConfig:
     """Where the backbone lies, if not where it was when features were extracted; one for each fused feature set."""
     out: Path = Path("runs/detect")
     """Folder for everything that is written."""
-    threshold: float | None = None
-    """An event begins at a score of at least this. Default: the calibration's, else one from held-out training
-    videos."""
-    release: float | None = None
-    """An event goes on while scores are at least this. Default: as far below the threshold, in log odds, as the
-    calibration's; at most the threshold."""
-    min_seconds: float | None = None
-    """Shorter events are none. Default: the calibration's, else 0."""
-    merge_seconds: float | None = None
-    """Events at most so far apart are one. Default: the calibration's, else 1."""
+    rule: Annotated[RuleChanges, tyro.conf.arg(name="")] = field(default_factory=RuleChanges)
     films: int = 1
     """Films of so many videos with the highest events: heat and boxes, score bar, sound kept."""
     report: bool = True
@@ -83,22 +69,11 @@ class DetectConfig:
     """Exit status when anything was found, for scripts: 0 makes no difference."""
     json: bool = False
     """Print the content of events.json instead of words; everything else goes to stderr."""
-    batch_clips: int = 32
-    """Clips encoded at a time."""
-    decoders: int | None = None
-    """Videos decoded at a time by each process. Default: its share of the machine's cores, at most 8."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto takes a GPU where there is one."""
-    cache: Path | None = None
-    """Folder of caches that other runs left: packet indices are kept in its `index`. Default: they are made anew."""
+    scoring: Annotated[ScoringSettings, tyro.conf.arg(name="")] = field(default_factory=ScoringSettings)
     live: LiveSettings = field(default_factory=LiveSettings)
 
     def __post_init__(self) -> None:
-        problems = [
-            f"{name} is {getattr(self, name)}; it must be at least 1"
-            for name in ("batch_clips", "decoders")
-            if getattr(self, name) is not None and getattr(self, name) < 1
-        ]
+        problems = []
         if self.films < 0:
             problems.append(f"films is {self.films}; it must be 0 or more")
         if not 0 <= self.status_on_event <= 255:
@@ -117,18 +92,16 @@ class DetectConfig:
 def detect(config: DetectConfig) -> int:
     """Score files and folders; returns the exit status."""
     keep_freed_memory()
-    check_device(config.device)
-    videos = [Video(name, path, split="test") for name, path in find_videos(config.inputs)]
-    accelerator = make_accelerator(config.device, "fp32")
+    check_device(config.scoring.device)
+    videos = videos_of(config.inputs)
+    accelerator = make_accelerator(config.scoring.device, "fp32")
     model = open_model(config.detector, config.backbone, accelerator.device)
-    rule = rule_of(config, model.rule)
+    rule = config.rule.applied_to(model.rule)
     say(config, accelerator, f"{model.in_words()}\n{rule_in_words(rule, model)}")
     began = time.monotonic()
-    scored = scored_by_all(config, model, videos, accelerator)
+    scored = score_all(model, videos, config.scoring, accelerator)
     found = [look_into(each, rule) for each in scored if each.scores is not None]
     failed = [each for each in scored if each.scores is None]
-    if not found:
-        raise UserError(f"none of the {len(videos)} video(s) can be scored:\n{problems_of(failed)}")
     content = document(model, rule, found, failed)
     if accelerator.is_main_process:
         write_outputs(config.out, content, found, config.frames)
@@ -147,50 +120,13 @@ def detect(config: DetectConfig) -> int:
     return config.status_on_event if events and config.status_on_event else int(bool(failed))
 
 
-def rule_of(config: DetectConfig, own: AlarmRule) -> AlarmRule:
-    """The model's rule with what the command line changes."""
-    changes = {
-        name: getattr(config, name)
-        for name in ("threshold", "release", "min_seconds", "merge_seconds")
-        if getattr(config, name) is not None
-    }
-    if "threshold" in changes and "release" not in changes:
-        changes["release"] = own.moved_to(changes["threshold"]).release
-    return dataclasses.replace(own, **changes)
-
-
-def scored_by_all(
-    config: DetectConfig, model: Model, videos: Sequence[Video], accelerator: Accelerator
-) -> list[ScoredFile]:
-    """All videos in their order, shared out over the processes; the result is whole on each of them."""
-    work = {video.name: length_of(video) for video in videos}
-    mine = share(videos, work, accelerator.process_index, accelerator.num_processes)
-    progress = FrameProgress({v.name: work[v.name] for v in mine}, accelerator.is_main_process, "scoring")
-    results = score_files(
-        model,
-        [(video.name, video.path) for video in mine],
-        cache=None if config.cache is None else config.cache / "index",
-        decoders=config.decoders or default_decoders(accelerator.device),
-        batch_clips=config.batch_clips,
-        on_frames=progress.add,
-    )
-    scored = []
-    with closing(results), closing(progress):
-        for each in results:
-            scored.append(each)
-            if each.problem:
-                progress.say(f"not scored: {each.problem}")
-    everything = {each.name: each for part in gather_object([scored]) for each in part}
-    return [everything[video.name] for video in videos]
-
-
 def draw_films(
     config: DetectConfig, found: Sequence[Found], rule: AlarmRule, accelerator: Accelerator
 ) -> dict[str, Path]:
     """Films of the videos with the highest events, shared out over the processes; name -> file."""
     with_events = [each for each in found if each.events]
     highest = sorted(with_events, key=lambda each: -max(event.peak_score for event in each.events))[: config.films]
-    folder, heat = config.out / FILMS, heat_range([each.scores for each in found], rule.threshold)
+    folder, heat = config.out / FILMS, heat_of(found, rule)
     numbered = [(each, folder / f"{n:02d}-{file_name(each.name)}.mp4") for n, each in enumerate(highest, start=1)]
     if accelerator.is_main_process:
         for old in folder.glob("[0-9][0-9]*-*.mp4"):  # of an earlier call
@@ -247,11 +183,6 @@ def ending(config: DetectConfig, found: Sequence[Found], seconds: float, films: 
         f"({length / max(seconds, 1e-9):.1f} times real time)\n"
         f"written      {', '.join(written)} in {config.out}{report}"
     )
-
-
-def problems_of(failed: Sequence[ScoredFile]) -> str:
-    """Why videos could not be scored, a line each."""
-    return problem_list([each.problem for each in failed])
 
 
 def say(config: DetectConfig, accelerator: Accelerator, text: str) -> None:

@@ -12,24 +12,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
-from downstream.detection.calibration import read_calibration
-from downstream.detection.events import AlarmRule, rule_with_margin
 from downstream.detection.model import Member, Model, Source
+from downstream.detection.own_rule import own_rule
 from downstream.detector.model import Detector
 from downstream.detector.storage import CARD_FILE, kinds_of, load_detector
-from downstream.evaluation.together import mean_scores
 from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
 from downstream.features.kind import FeatureKind
 from downstream.features.snippets import SnippetSettings
 from pretrain.errors import UserError, problem_list
 
-PACKAGE_FILE, CALIBRATION_FILE = "package.json", "calibration.json"
+PACKAGE_FILE = "package.json"
 PACKAGE_FORMAT = "anomaly-pretext/package/1"
-MARGIN, MERGE_SECONDS = 1.0, 1.0
-"""Of the rule where there is no calibration: log odds of hysteresis, and seconds between events that are one [ours]."""
 
 
 class Trained(NamedTuple):
@@ -41,10 +36,13 @@ class Trained(NamedTuple):
     encoders: list[EncoderConfig]
 
 
-def open_model(path: Path, backbones: Sequence[Path] = (), device: torch.device | None = None) -> Model:
+def open_model(
+    path: Path, backbones: Sequence[Path] = (), device: torch.device | None = None, *, calibrated: bool = True
+) -> Model:
     """The model in `path`: a package, a run's folder (all its seeds together), a seed's or a detector's.
 
     `backbones`: where the backbones lie now, one for each fused feature set; default: where they were at extraction.
+    `calibrated` off: as if there were no calibration beside it, since one is about to be made.
     UserError: nothing there, features that cannot be made again, a backbone with other weights.
     """
     device = device or torch.device("cpu")
@@ -56,7 +54,9 @@ def open_model(path: Path, backbones: Sequence[Path] = (), device: torch.device 
     opened: dict[str, Encoder] = {}
     members = tuple(_member(group, opened, device) for group in groups.values())
     _refuse_mixture(path, members)
-    rule, source = _rule(path, trained)
+    thresholds = [float(each.card.get("threshold", 0.5)) for each in trained]
+    names = [each.card["sha256"] for each in trained]
+    rule, source = own_rule(path if calibrated else None, thresholds, names)
     return Model(path=path, members=members, rule=rule, rule_from=source, device=device)
 
 
@@ -201,22 +201,3 @@ def _refuse_mixture(path: Path, members: Sequence[Member]) -> None:
             f"{path}: its detectors score different things (cells {sorted(map(str, grids))}, snippets of "
             f"{sorted(lengths)} frames); give one seed's folder"
         )
-
-
-def _rule(path: Path, trained: Sequence[Trained]) -> tuple[AlarmRule, str]:
-    """From the calibration beside the detectors; else their own threshold, that of held-out training videos."""
-    file = path / CALIBRATION_FILE
-    names = [each.card["sha256"] for each in trained]
-    if file.is_file():
-        calibration = read_calibration(file)
-        if list(calibration.detector.get("sha256", names)) != names:
-            raise UserError(
-                f"{file} is of other detectors than those in {path}: calibrate again with scripts/calibrate.py, or "
-                "delete it"
-            )
-        words = f"{calibration.events} event(s) in {calibration.hours:.3g} hours of normal footage"
-        return calibration.rule, f"calibrated: {words}, at most {calibration.wanted_per_hour:g} an hour were wanted"
-    thresholds = [np.array([float(each.card.get("threshold", 0.5))]) for each in trained]
-    threshold = float(mean_scores(thresholds)[0])
-    words = "not calibrated: parts the held-out training videos best; scripts/calibrate.py finds one for your cameras"
-    return rule_with_margin(threshold, MARGIN, 0.0, MERGE_SECONDS), words

@@ -24,13 +24,13 @@ from safetensors.torch import save_file
 
 from downstream.detection.model import Model
 from downstream.detection.open_model import (
-    CALIBRATION_FILE,
     PACKAGE_FILE,
     PACKAGE_FORMAT,
     Trained,
     open_model,
     open_trained,
 )
+from downstream.detection.own_rule import CALIBRATION_FILE
 from downstream.detector.storage import CARD_FILE, WEIGHTS_FILE
 from downstream.features.cells import CellNetwork
 from downstream.features.encoders import EncoderConfig, VideoNetwork, open_encoder

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import quote
 
 from tqdm import tqdm
 
 from downstream.detection.events import AlarmRule
 from downstream.detection.model import Model, ScoredFile
 from downstream.detection.outputs import Found
-from downstream.localisation.heat import heat_range
+from downstream.localisation.heat import HeatRange, heat_range
 from downstream.report.content import Report, ReportVideo, Thumbnail
+from downstream.report.from_run import relative_link
 from downstream.report.page import write_report
 from downstream.report.thumbnails import peak_thumbnails
 from pretrain.data.video import IndexCache, VideoError
@@ -35,7 +34,7 @@ def write_detection_report(
     """Write it atomically; videos are linked to their films, or to themselves where they lie near the report."""
     ranked = sorted(found, key=lambda each: -float(each.scores.scores.max()))
     pictured = {each.name for each in ranked[:PICTURED]}
-    heat = heat_range([each.scores for each in found], rule.threshold)
+    heat = heat_of(found, rule)
     videos = []
     for each in tqdm(found, "pictures for the report", unit="video", disable=None):
         thumbnails: tuple[Thumbnail, ...] = ()
@@ -45,14 +44,14 @@ def write_detection_report(
                 thumbnails = peak_thumbnails(each.path, each.scores, each.events, heat=heat, cache=IndexCache(None))
             except VideoError as error:
                 problem = f"no pictures: {error}"
-        link = films.get(each.name, Path(each.path))
+        target = films.get(each.name, Path(each.path))
         videos.append(
             ReportVideo(
                 name=each.name,
                 fps=each.info.fps,
                 scores=each.scores,
                 thumbnails=thumbnails,
-                link=relative_link(link, path.parent),
+                link=None if target.is_dir() else relative_link(target, path),
                 problem=problem,
             )
         )
@@ -73,9 +72,7 @@ def write_detection_report(
     write_report(path, report)
 
 
-def relative_link(target: Path, folder: Path) -> str | None:
-    """A URL from a page in `folder`; None where that would go through folders of the machine that nobody knows."""
-    relative = os.path.relpath(target.resolve(), folder.resolve())
-    if relative.count("..") > 3 or os.path.isdir(target):
-        return None
-    return quote(Path(relative).as_posix())
+def heat_of(found: Sequence[Found], rule: AlarmRule) -> HeatRange | None:
+    """Which scores glow how much, alike in all pictures; None where the detector scores whole pictures."""
+    scores = [each.scores for each in found]
+    return None if scores[0].map is None else heat_range(scores, rule.threshold)

@@ -32,7 +32,8 @@ class DetectorConfig:
     """After the projection and inside the head."""
     smooth: float = 0.0
     """A Gaussian mean of the log odds over time, of so many snippets' standard deviation (with cells, along each):
-    steadier scores, events that are not torn apart. 0: none."""
+    steadier scores, events that are not torn apart. 0: none. When videos are scored, not in training: where that was
+    tried it found less."""
     standardise: Literal["dimension", "global", "none"] = "dimension"
     """Shift and scale features by statistics of the training bags, which travel with the detector. All but `none` take
     each number's mean away; `dimension` divides each by its own deviation, `global` all by one: better for features
@@ -161,7 +162,9 @@ class Detector(nn.Module):
         return rearrange(maps, "(b t) r c d -> b (t r c) d", b=count)
 
     def _smoothed(self, logits: Tensor, mask: Tensor) -> Tensor:
-        """(B, T) along time; of cells, each along its own track."""
+        """(B, T) along time when scoring; of cells, each along its own track."""
+        if self.training:
+            return logits
         if self.grid is None:
             smoothed: Tensor = self.smoothing(logits, mask)
             return smoothed

@@ -54,12 +54,20 @@ def video_statistics(features: NDArray[Any], how: Normalise) -> Statistics:
         total += block.sum(axis=0)
         squares += (block**2).sum(axis=(0, 1))
         release(features)
+    return statistics_of(total, squares, snippets, how)
+
+
+def statistics_of(
+    total: NDArray[np.float64], squares: NDArray[np.float64], snippets: int, how: Normalise
+) -> Statistics:
+    """Of so many snippets, from the sum of their vectors (places, dim) and of all the squares (dim,)."""
+    places, dim = total.shape
+    if how == "place":
+        return Statistics((total / snippets).astype(np.float32), np.ones((1, dim), np.float32))
     mean = total.sum(axis=0) / (snippets * places)
     deviation = np.sqrt(np.maximum(squares / (snippets * places) - mean**2, 0))
     # a number that never changes carries nothing: it becomes 0, not noise blown up
     scale = np.maximum(deviation, 1e-3 * np.abs(mean) + 1e-6)
-    if how == "place":
-        return Statistics((total / snippets).astype(np.float32), np.ones((1, dim), np.float32))
     return Statistics(mean[None].astype(np.float32), scale[None].astype(np.float32))
 
 

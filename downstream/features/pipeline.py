@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from downstream.features.crops import cut_crops
 from downstream.features.encoders import Encoder
+from downstream.features.encoding import add_means, crop_clips
 from downstream.features.scratch import scratch_array, settle
 from downstream.features.snippets import SnippetSettings, SnippetStream
 from pretrain.data.video import IndexCache, VideoError, VideoInfo
@@ -60,8 +60,7 @@ class _Job:
 
     def add(self, features: Tensor) -> bool:
         """Take the next clips' features; whether these were the last. Clips come by snippet, crop, clip."""
-        rows = torch.arange(self.filled, self.filled + len(features)) // self.clips_each
-        torch.from_numpy(self.sums).index_add_(0, rows, features / self.clips_each)
+        add_means(self.sums, self.filled, features, self.clips_each)
         self.filled += len(features)
         self.unsettled += features.nbytes
         if self.unsettled > SETTLE_BYTES:
@@ -170,8 +169,7 @@ class _Batcher:
 
     def put(self, job: _Job, pixels: NDArray[np.uint8]) -> Iterator[_Job]:
         """Take a chunk (snippets, clips, frames, height, width, 3); yield the videos that this completes."""
-        frames = torch.from_numpy(pixels).to(self._device)
-        clips = cut_crops(frames, self._settings.crops, self._encoder.height, self._encoder.width).flatten(0, 2)
+        clips = crop_clips(pixels, self._encoder, self._settings.crops, self._device)
         self._waiting.append((job, clips))
         self._count += len(clips)
         while self._count >= self._size:

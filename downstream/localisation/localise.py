@@ -21,6 +21,7 @@ import tyro
 
 from downstream.evaluation.output import read_method
 from downstream.evaluation.scores import ScoreFile, VideoScores, unscored_in
+from downstream.evaluation.together import together
 from downstream.localisation.box_file import write_boxes
 from downstream.localisation.boxes import BoxSettings, Tube, find_boxes, link
 from downstream.localisation.evaluate import LocalisationEvaluation
@@ -36,6 +37,7 @@ from pretrain.errors import UserError, problem_list
 from pretrain.tracking import clock
 
 VALIDATION, TEST = "validation_maps.safetensors", "test_maps.safetensors"
+TOGETHER = "together"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,7 @@ class LocaliseConfig:
 
         python scripts/localise.py runs/cells
         python scripts/localise.py runs/cells --whole-frame runs/detector   # beside a detector of whole frames
+        python scripts/localise.py runs/cells --together                    # all seeds as one detector
     """
 
     run: tyro.conf.Positional[Path]
@@ -54,6 +57,9 @@ class LocaliseConfig:
     whole_frame: Path | None = None
     """A run with the same test videos on features of whole pictures: how well it would do by always pointing at the
     middle. Default: the highest cell of each snippet stands in for its score."""
+    together: bool = False
+    """Take the detectors of all seeds as one, as scripts/detect.py does: the mean of their log odds. Default: each by
+    itself, figures averaged."""
     alarm_share: float = 0.05
     """At most this share of the frames of held-out normal videos shows a box: the threshold follows from it."""
     boxes: Annotated[BoxSettings, tyro.conf.arg(name="")] = field(default_factory=BoxSettings)
@@ -90,6 +96,9 @@ def localise(config: LocaliseConfig, own_catalogue: CatalogueConfig) -> None:
     """Run all of it; `own_catalogue` is the one that the run was trained with. UserError for what does not fit."""
     began = time.monotonic()
     files = read_seeds(config.run)
+    if config.together:
+        held_out, test = (together(list(part)) for part in zip(*files.values(), strict=True))
+        files = {TOGETHER: (held_out, test)}
     whole = {} if config.whole_frame is None else read_method(config.whole_frame)
     videos = chosen_videos(config, [test for _, test in files.values()], list(whole.values()))
     labels = {video.name: video.label for video in open_listed(own_catalogue)}
@@ -101,8 +110,9 @@ def localise(config: LocaliseConfig, own_catalogue: CatalogueConfig) -> None:
     out = config.out or config.run / "localisation"
     for seed, one in found.items():
         meta = {"threshold": one.threshold, "seed": seed}
-        write_boxes(out / f"seed-{seed}" / "boxes.json", one.tubes, one.videos, meta)
-        print(f"seed {seed}: {in_words(one, videos)}")
+        name = seed if config.together else f"seed-{seed}"
+        write_boxes(out / name / "boxes.json", one.tubes, one.videos, meta)
+        print(f"{name.replace('-', ' ')}: {in_words(one, videos)}")
     print(f"thresholds: at most {100 * config.alarm_share:g} % of the frames of held-out normal videos show a box\n")
     if evaluations:
         write_figures(out, evaluations, videos.source, {seed: one.threshold for seed, one in found.items()})

@@ -10,11 +10,12 @@ from urllib.parse import quote
 
 from tqdm import tqdm
 
-from downstream.detection.events import AlarmRule, find_events, rule_with_margin
+from downstream.detection.events import AlarmRule, find_events
+from downstream.detection.own_rule import RuleChanges
 from downstream.evaluation.scores import VideoScores
 from downstream.localisation.heat import HeatRange, heat_range
 from downstream.report.content import Report, ReportVideo, Thumbnail
-from downstream.report.run_folder import RunScores, films_of, read_run, run_facts, run_metrics, run_threshold
+from downstream.report.run_folder import RunScores, films_of, read_run, run_facts, run_metrics, run_rule
 from downstream.report.thumbnails import peak_thumbnails
 from downstream.resuming import refuse_seen_in_training
 from pretrain.data.catalogue import Catalogue, Video
@@ -40,19 +41,15 @@ def report_of_run(
     catalogue: Catalogue,
     out: Path,
     *,
-    threshold: float | None = None,
-    margin: float = 0.5,
-    min_seconds: float = 0.0,
-    merge_seconds: float = 0.0,
+    changes: RuleChanges | None = None,
     fps: float | None = None,
     thumbnails: int = 3,
 ) -> Report:
     """The report of the test videos of `catalogue` that the run scored; `page.write_report(out, ...)` writes it.
 
-    `out`: where the page will lie, so that its links fit. `threshold`: by default the run's own. `margin`: how far
-    below it, in log odds, an event goes on. `fps`: of videos whose lists and files do not say it. `thumbnails`: of each
-    video at most so many; videos whose files are not there have none. UserError: no finished run, no test video, or
-    scores of none of them.
+    `out`: where the page will lie, so that its links fit. `changes`: to the run's own rule for events. `fps`: of videos
+    whose lists and files do not say it. `thumbnails`: of each video at most so many; videos whose files are not there
+    have none. UserError: no finished run, no test video, or scores of none of them.
     """
     if thumbnails < 0 or (fps is not None and not 0 < fps < 1e6):
         raise UserError(f"thumbnails is {thumbnails}, fps {fps}; thumbnails is 0 or more, fps above 0")
@@ -61,8 +58,8 @@ def report_of_run(
         raise UserError(f"{catalogue.source}: no video of split 'test'; there is nothing to report")
     scores = read_run(run)
     refuse_seen_in_training(run, videos)
-    chosen = run_threshold(run, scores) if threshold is None else threshold
-    rule = rule_with_margin(chosen, margin, min_seconds, merge_seconds)
+    own, origin = run_rule(run, scores)
+    rule = (changes or RuleChanges()).applied_to(own)
     by_name = {entry.name: entry for entry in scores.file.videos}
     shown = [entry for video in videos if (entry := by_name.get(video.name)) is not None]
     if not shown:
@@ -82,7 +79,7 @@ def report_of_run(
         videos=tuple(made),
         metrics=run_metrics(run),
         facts=run_facts(run, scores) | {"Written": f"{datetime.now():%Y-%m-%d %H:%M}"},
-        notes=_notes(scores, list(videos), look, threshold is None),
+        notes=_notes(scores, list(videos), look, origin if rule == own else "given by hand"),
     )
 
 
@@ -126,12 +123,12 @@ def _link(video: Video, there: bool, look: Look) -> str | None:
     return relative_link(Path(video.path), look.out) if there and Path(video.path).is_file() else None
 
 
-def _notes(scores: RunScores, videos: list[Video], look: Look, own: bool) -> tuple[str, ...]:
+def _notes(scores: RunScores, videos: list[Video], look: Look, origin: str) -> tuple[str, ...]:
     guessed = sum(not (video.fps or look.fps or Path(video.path).exists()) for video in videos)
     rest = len(scores.file.videos) - sum(video.name in {entry.name for entry in scores.file.videos} for video in videos)
     notes = [
         scores.note,
-        "The threshold was chosen on held-out videos by the run itself." if own else "The threshold was given by hand.",
+        f"The rule for events: {origin}.",
         f"{guessed} video(s): frames per second not known; times assume {FALLBACK_FPS:g} (--fps)." if guessed else "",
         f"{rest} scored video(s) are no test videos of this catalogue and are left out." if rest else "",
         "Figures are means over all seeds of the run, with intervals over draws of videos.",

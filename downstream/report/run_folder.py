@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
+from downstream.detection.events import AlarmRule
+from downstream.detection.own_rule import own_rule
 from downstream.detector.storage import CARD_FILE
 from downstream.evaluation.evaluate import METRICS, title_of
 from downstream.evaluation.output import SCORES, read_method
 from downstream.evaluation.scores import ScoreFile
-from downstream.evaluation.together import mean_scores, together
+from downstream.evaluation.together import together
 from downstream.localisation.localise import TEST as MAPS
 from downstream.localisation.map_file import read_maps
 from downstream.localisation.measures import MEASURES
@@ -55,21 +55,19 @@ def combined(files: Mapping[str, ScoreFile]) -> RunScores:
     return RunScores(together(list(files.values())), tuple(files), note)
 
 
-def run_threshold(run: Path, scores: RunScores) -> float:
-    """The threshold that the run chose on held-out videos, for these scores; UserError where it says none.
+def run_rule(run: Path, scores: RunScores) -> tuple[AlarmRule, str]:
+    """The rule that scripts/detect.py would take of these detectors, and where it comes from in words.
 
-    That of boxes where they were sought (`localisation.json`), else that of the detector; of several seeds the mean in
-    log odds, as their scores are.
+    UserError where a seed says no threshold.
     """
-    boxes = read_json(run / "localisation" / "localisation.json").get("thresholds") or {}
-    found = []
+    thresholds, names = [], []
     for seed in scores.seeds:
-        own = _summary(run, seed).get("held_out") or {}
-        value = boxes.get(seed, own.get("threshold"))
+        value = (_summary(run, seed).get("held_out") or {}).get("threshold")
         if not isinstance(value, int | float):
-            raise UserError(f"{run} says no threshold of seed {seed}; give one with --threshold")
-        found.append(float(value))
-    return float(mean_scores([np.array([value]) for value in found])[0])
+            raise UserError(f"{run} says no threshold of seed {seed}; train it again with scripts/finetune.py")
+        thresholds.append(float(value))
+        names.append(str(read_json(_seed_folder(run, seed) / "detector" / CARD_FILE).get("sha256")))
+    return own_rule(run, thresholds, names)
 
 
 def run_metrics(run: Path) -> tuple[Metric, ...]:

@@ -294,7 +294,7 @@ def test_a_variant_may_stand_on_one_base() -> None:
         *(("topk_bce", "base"), ("topk_bce", "v"), ("topk_bce", "w")),
     ]
     with pytest.raises(UserError, match=r"'topk_bce:v' stands on topk_bce, and bases are mil_ranking; add it there"):
-        read_config([*given, "--bases", "mil_ranking"], "ablate.py")
+        AblationConfig(feature_sets=("a=x",), bases=("mil_ranking",), variants=("topk_bce:v=--optim.steps 7",))
 
 
 def test_mining_that_never_begins_is_told(world: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

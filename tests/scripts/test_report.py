@@ -34,7 +34,7 @@ def test_a_report_of_a_run(world: Path, tmp_path: Path, capsys: pytest.CaptureFi
 def test_a_given_threshold(world: Path, tmp_path: Path) -> None:
     out = tmp_path / "report.html"
     with pytest.raises(SystemExit):
-        main([str(world / "run"), "--out", str(out), "--threshold", "0.75", "--margin", "0", "--thumbnails", "0"])
+        main([str(world / "run"), "--out", str(out), "--threshold", "0.75", "--release", "0.75", "--thumbnails", "0"])
     text = out.read_text(encoding="utf-8")
     assert '"rule":{"threshold":0.75,"release":0.75,' in text
     assert "given by hand" in text

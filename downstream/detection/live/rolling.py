@@ -56,12 +56,16 @@ class RollingSnippets:
             given.append(self._snippet(np.maximum(start + self._offsets, 0)))
         return given
 
-    def flush(self) -> list[Snippet]:
-        """The run is over: its snippets that waited for frames after them; the last frame is held, as with files."""
+    def flush(self, is_end: bool = True) -> list[Snippet]:
+        """The run is over: its snippets that waited for frames after them; the last frame is held, as with files.
+
+        `is_end` False: it broke off, and what is left after the last whole snippet is nobody's end of a video.
+        """
         given = []
         if self._count:
             frames = snippet_clips(self._count, self.settings, self.view)
-            for own in range(self._done, len(frames)):
+            past = len(frames) if is_end else self._count // self.settings.snippet_frames
+            for own in range(self._done, past):
                 given.append(self._snippet(frames[own]))
         self.gap()
         return given

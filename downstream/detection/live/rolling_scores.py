@@ -8,12 +8,12 @@ lookahead 0        [-------S               newest first: nothing waits, S does w
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from downstream.features.normalising import Normalise, Statistics
+from downstream.features.normalising import Normalise, Statistics, statistics_of
 from pretrain.errors import UserError, problem_list
 
 WINDOW_SNIPPETS = 256
@@ -94,7 +94,7 @@ class RollingStatistics:
         if window < 1:
             raise UserError(f"window is {window}; it must be at least 1 snippet")
         self.how, self.window = how, window
-        self._ring = np.empty((0, 0, 0), np.float32)
+        self._ring: NDArray[Any] = np.empty((0, 0, 0), np.float32)
         self._total, self._squares = np.zeros(0), np.zeros(0)
         self._pushed = 0
 
@@ -103,10 +103,10 @@ class RollingStatistics:
         """Snippets that the statistics are of."""
         return min(self._pushed, self.window)
 
-    def push(self, values: NDArray[np.float32]) -> Statistics:
-        """Take the next snippet's features (places, dim); the statistics with it."""
+    def push(self, values: NDArray[Any]) -> Statistics:
+        """Take the next snippet's features (places, dim), kept in their own type; the statistics with it."""
         if not self._pushed:
-            self._ring = np.zeros((self.window, *values.shape), np.float32)
+            self._ring = np.zeros((self.window, *values.shape), values.dtype)
             self._total, self._squares = np.zeros(values.shape), np.zeros(values.shape[1])
         place = self._pushed % self.window
         old, new = self._ring[place].astype(np.float64), values.astype(np.float64)
@@ -120,18 +120,13 @@ class RollingStatistics:
         return self.statistics()
 
     def statistics(self) -> Statistics:
-        """Of the snippets in the window, by the formulas of `video_statistics`."""
-        places, dim = self._ring.shape[1:]
-        if self.how == "place":
-            return Statistics((self._total / self.count).astype(np.float32), np.ones((1, dim), np.float32))
-        mean = self._total.sum(axis=0) / (self.count * places)
-        deviation = np.sqrt(np.maximum(self._squares / (self.count * places) - mean**2, 0))
-        scale = np.maximum(deviation, 1e-3 * np.abs(mean) + 1e-6)
-        return Statistics(mean[None].astype(np.float32), scale[None].astype(np.float32))
+        """Of the snippets in the window."""
+        return statistics_of(self._total, self._squares, self.count, self.how)
 
     def _sum_anew(self) -> None:
         self._total[:] = 0
         self._squares[:] = 0
-        for values in self._ring.astype(np.float64):
-            self._total += values
-            self._squares += (values**2).sum(axis=0)
+        for values in self._ring:  # one by one: the ring may be large
+            new = values.astype(np.float64)
+            self._total += new
+            self._squares += (new**2).sum(axis=0)

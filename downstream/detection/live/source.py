@@ -61,6 +61,11 @@ class FrameSource:
         return self._queue.waiting
 
     @property
+    def is_paced(self) -> bool:
+        """Whether frames come when they were filmed, and are dropped where they cannot be kept up with: no fast file."""
+        return self._queue.may_drop
+
+    @property
     def is_over(self) -> bool:
         """Whether everything was taken and nothing follows."""
         return self._queue.is_over

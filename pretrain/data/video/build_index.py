@@ -89,7 +89,7 @@ def _index(scan: _Scan, first: Any, order: np.ndarray | None, counted: _Count | 
     has_times = len(times) > 0 and bool(np.all(np.diff(times) > 0))  # MPEG-4 in AVI comes with disordered ones
     fps, constant, seconds = rate_of(times if has_times else np.empty(0), scan.stated_fps)
     frame_packet = order if order is not None else np.full(len(counted.pts) if counted else 0, -1, np.int32)
-    turns, mirrored = _orientation(first)
+    turns, mirrored = orientation(first)
     facts = StreamFacts(
         codec=scan.codec,
         width=first.width,
@@ -219,7 +219,7 @@ def checksum(frame: Any) -> int:
     return zlib.crc32(plane_rows(plane)[:, :row].tobytes())
 
 
-def _orientation(frame: Any) -> tuple[int, bool]:
+def orientation(frame: Any) -> tuple[int, bool]:
     """`(clockwise quarter turns, mirrored first)` from the display matrix; other angles than quarters are left out."""
     for data in _display_matrices(frame):
         a, b, _, c, d = np.frombuffer(bytes(data), "<i4")[:5]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-from pretrain.data.video.build_index import _orientation
+from pretrain.data.video.build_index import orientation
 from pretrain.data.video.container import open_stream
 from pretrain.data.video.decode import StreamDamaged, StreamMismatch, decode_frames, plane_rows
 from pretrain.data.video.index_cache import IndexCache
@@ -129,7 +129,7 @@ class StoredPicture(NamedTuple):
     @classmethod
     def of_frame(cls, frame: Any) -> StoredPicture:
         """What the first decoded frame says, as the index of a file would: for streams, which have none."""
-        return cls(frame.width, frame.height, *_orientation(frame))
+        return cls(frame.width, frame.height, *orientation(frame))
 
 
 class Picture:

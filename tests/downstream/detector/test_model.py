@@ -65,6 +65,9 @@ def test_smoothing_is_a_gaussian_mean_of_log_odds_and_reaches_two_deviations() -
         weights = torch.exp(-((near - place).double() ** 2) / 2)
         expected = (odds[:, near] * weights).sum(dim=1) / weights.sum()
         assert torch.allclose(found[:, place], expected, atol=1e-5)
+    rough.train().drop.p = smooth.train().drop.p = 0.0
+    rough.head[2].p = smooth.head[2].p = 0.0
+    assert torch.equal(rough(features).scores, smooth(features).scores)  # training sees the scores themselves
 
 
 def test_cells_are_smoothed_each_along_its_own_track() -> None:

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from downstream.detection.calibration import calibrate, write_calibration
+from downstream.detection.own_rule import RuleChanges
 from downstream.evaluation.scores import make_scores, write_scores
 from downstream.report.from_run import relative_link, report_of_run
-from downstream.report.run_folder import films_of, read_run, run_metrics, run_threshold
+from downstream.report.run_folder import films_of, read_run, run_metrics, run_rule
 from pretrain.data.catalogue import Catalogue, Video
 from pretrain.errors import UserError
 
@@ -60,20 +62,24 @@ def test_scores_are_the_mean_of_the_seeds_in_log_odds(run: Path) -> None:
     assert (alone.seeds, alone.note) == (("1",), "")
 
 
-def test_the_threshold_is_the_runs_own_and_that_of_boxes_where_they_were_sought(run: Path) -> None:
+def test_the_rule_is_that_of_detection(run: Path) -> None:
     scores = read_run(run)
-    assert run_threshold(run, scores) == pytest.approx(1 / (1 + math.exp(-(math.log(9) + math.log(99)) / 2)))
-    assert run_threshold(run / "seed-1", read_run(run / "seed-1")) == 0.99
-    save(run / "localisation" / "localisation.json", {"thresholds": {"0": 0.5, "1": 0.5}})
-    assert run_threshold(run, scores) == pytest.approx(0.5)
-    save(run / "localisation" / "localisation.json", {})
+    rule, origin = run_rule(run, scores)
+    assert rule.threshold == pytest.approx(1 / (1 + math.exp(-(math.log(9) + math.log(99)) / 2)))
+    assert "not calibrated" in origin
+    assert run_rule(run / "seed-1", read_run(run / "seed-1"))[0].threshold == pytest.approx(0.99)
+    footage = [(scores.file.videos[0], 25.0)]
+    found = calibrate(footage, 1.0, margin=0.5, min_seconds=0.0, merge_seconds=2.0)
+    write_calibration(run / "calibration.json", found)
+    assert run_rule(run, scores)[0] == found.rule
+    (run / "calibration.json").unlink()
     save(run / "seed-1" / "summary.json", {})
-    with pytest.raises(UserError, match="says no threshold of seed 1; give one with --threshold"):
-        run_threshold(run, scores)
+    with pytest.raises(UserError, match="says no threshold of seed 1; train it again"):
+        run_rule(run, scores)
 
 
 def test_every_test_video_is_there_with_its_truth_or_what_is_wrong(run: Path, tmp_path: Path) -> None:
-    report = report_of_run(run, listed(tmp_path), tmp_path / "report.html", min_seconds=1.0)
+    report = report_of_run(run, listed(tmp_path), tmp_path / "report.html", changes=RuleChanges(min_seconds=1.0))
     quiet, street, broken = report.videos
     assert (quiet.truth, street.truth, broken.truth) == ((), None, ((3, 9),))
     assert (street.class_name, street.label, street.link) == ("Fall", 1, None)

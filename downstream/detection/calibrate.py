@@ -1,0 +1,109 @@
+"""From normal footage of one's own cameras to a threshold beside the detector. What scripts/calibrate.py does."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from downstream.detection.calibration import Calibration, calibrate, write_calibration
+from downstream.detection.open_model import open_model
+from downstream.detection.own_rule import CALIBRATION_FILE, MARGIN, MERGE_SECONDS
+from downstream.detection.scoring import ScoringSettings, problems_of, score_all, videos_of
+from pretrain.accelerator import check_device, make_accelerator
+from pretrain.cpu import keep_freed_memory
+from pretrain.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrateConfig:
+    """Find the threshold at which normal footage raises no more than so many false alarms an hour.
+
+    Everything found in normal footage is a false alarm. Give hours of it, of the cameras that will be watched, day and
+    night, weekdays and weekends: an alarm once in ten hours cannot be learnt from one. Writes calibration.json beside
+    the detector; scripts/detect.py takes it from there.
+
+        python scripts/calibrate.py normal_footage/ --detector runs/detector --per-hour 0.1
+    """
+
+    inputs: Annotated[tuple[str, ...], tyro.conf.Positional]
+    """Video files, folders, or a folder of frames in which nothing abnormal happens."""
+    detector: Path
+    """A run of scripts/finetune.py (all its seeds together), one seed's folder, or a package."""
+    per_hour: float
+    """False alarms that are wanted at most, an hour."""
+    backbone: tuple[Path, ...] = ()
+    """Where the backbone lies, if not where it was when features were extracted; one for each fused feature set."""
+    margin: float = MARGIN
+    """An event goes on while scores are no further below the threshold than this, in log odds."""
+    min_seconds: float = 0.0
+    """Shorter events are none."""
+    merge_seconds: float = MERGE_SECONDS
+    """Events at most so far apart are one."""
+    group_by: Literal["folder", "video"] = "folder"
+    """What is left out in turn, to see how a threshold does on footage that it was not made of: each folder of videos
+    (a camera, where every camera has its own), or each video."""
+    out: Path | None = None
+    """Default: calibration.json beside the detector."""
+    scoring: Annotated[ScoringSettings, tyro.conf.arg(name="")] = field(default_factory=ScoringSettings)
+
+    def __post_init__(self) -> None:
+        if not self.inputs:
+            raise UserError("no footage: give videos or folders in which nothing abnormal happens")
+        if not self.per_hour > 0:
+            raise UserError(f"per_hour is {self.per_hour}; it must be above 0, for example 0.1")
+
+
+def run_calibration(config: CalibrateConfig) -> int:
+    """Score the footage, find the threshold, write it down. Exit status: 1 where some footage could not be read."""
+    keep_freed_memory()
+    check_device(config.scoring.device)
+    videos = videos_of(config.inputs)
+    accelerator = make_accelerator(config.scoring.device, "fp32")
+    model = open_model(config.detector, config.backbone, accelerator.device, calibrated=False)
+    accelerator.print(model.in_words(), flush=True)
+    scored = score_all(model, videos, config.scoring, accelerator)
+    footage, folders = [], []
+    for each in scored:
+        if each.scores is not None and each.info is not None:
+            footage.append((each.scores, each.info.fps))
+            folders.append(os.path.dirname(each.path))
+    by_folder = config.group_by == "folder" and len(set(folders)) > 1
+    found = calibrate(
+        footage,
+        config.per_hour,
+        margin=config.margin,
+        min_seconds=config.min_seconds,
+        merge_seconds=config.merge_seconds,
+        detector={"sha256": model.names},
+        groups=folders if by_folder else None,
+    )
+    target = config.out or config.detector / CALIBRATION_FILE
+    if accelerator.is_main_process:
+        write_calibration(target, found)
+        print(in_words(found, "folder" if by_folder else "video"))
+        if failed := [each for each in scored if each.scores is None]:
+            print(f"{len(failed)} video(s) could not be scored and take no part:\n{problems_of(failed)}")
+        print(f"written to {target}; next: python scripts/detect.py VIDEO --detector {config.detector}")
+    accelerator.end_training()
+    return int(len(footage) < len(scored))
+
+
+def in_words(found: Calibration, group: str) -> str:
+    """What was found and how far to trust it."""
+    rule = found.rule
+    lines = [
+        f"threshold {rule.threshold:.9g}, an event goes on down to {rule.release:.9g}",
+        f"{found.events} event(s) in {found.hours:.3g} hours of {found.videos} normal video(s): {found.per_hour:.3g} "
+        f"an hour, 95 % sure at most {found.upper_per_hour:.3g}; wanted: at most {found.wanted_per_hour:g}",
+    ]
+    if found.left_out is not None:
+        left = found.left_out
+        lines.append(
+            f"on a {group} that the threshold was not made of: {left.per_hour:.3g} an hour ({left.folds} turns, "
+            f"thresholds {left.lowest_threshold:.6g} to {left.highest_threshold:.6g})"
+        )
+    return "\n".join([*lines, *(f"note: {note}" for note in found.notes)])

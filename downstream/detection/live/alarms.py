@@ -1,0 +1,81 @@
+"""Alarms of a stream: events as they begin and end, where in the picture, and how they are told to programs."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Literal, NamedTuple
+
+from downstream.detection.events import AlarmRule, Change, DetectedEvent, EventFinder
+from downstream.detection.live.scorer import LiveScore
+from downstream.localisation.boxes import find_boxes
+from downstream.localisation.grid import PixelBox
+
+
+class Alarm(NamedTuple):
+    """Something that became known of an event."""
+
+    kind: Literal["begun", "ended"]
+    event: DetectedEvent
+    box: PixelBox | None
+    """The highest of its highest snippet so far; None of detectors of whole pictures."""
+    is_cut_short: bool
+    """Ended because nothing more was seen: how long it went on, nobody knows."""
+
+    def as_json(self, fps: float, frames: int) -> dict[str, Any]:
+        """For programs; a snippet may reach past the `frames` seen so far, an event does not."""
+        event, end = self.event, min(self.event.end, frames)
+        values = {"kind": self.kind} | event.as_json(fps)
+        values |= {"end_frame": end, "end_seconds": round(end / fps, 3)}
+        values |= {"peak_start_frame": event.peak_start, "peak_end_frame": min(event.peak_end, frames)}
+        if self.box is not None:
+            values["box"] = [round(float(side), 2) for side in self.box]
+        return values | ({"cut_short": True} if self.is_cut_short else {})
+
+
+class Alarms:
+    """Takes scores in order, gives what they change: by `EventFinder`, with the box of each event's peak."""
+
+    def __init__(self, rule: AlarmRule, fps: float) -> None:
+        self.rule = rule
+        self.begun = 0
+        """Events so far."""
+        self._finder = EventFinder(rule, fps)
+        self._kept_frames = (rule.min_seconds + rule.merge_seconds) * fps
+        self._recent: deque[tuple[int, PixelBox | None]] = deque()
+        self._peak = 0.0
+        self._box: PixelBox | None = None
+
+    @property
+    def is_on(self) -> bool:
+        """Whether an event is going on."""
+        return self._finder.is_open
+
+    def take(self, score: LiveScore) -> list[Alarm]:
+        """The next snippet's score."""
+        box = self._box_of(score)
+        self._recent.append((score.start, box))
+        # an event is told of as soon as it lasts long enough: its peak until then is not further back
+        while self._recent[0][0] < score.start - self._kept_frames:
+            self._recent.popleft()
+        alarms = [self._told(change) for change in self._finder.push(score.start, score.end, score.score)]
+        if self.is_on and score.score > self._peak:  # so high, it is part of the event
+            self._peak, self._box = score.score, box
+        return alarms
+
+    def close(self, is_cut_short: bool = False) -> list[Alarm]:
+        """No snippet follows the last one for long: what goes on has ended."""
+        self._recent.clear()
+        return [self._told(change, is_cut_short) for change in self._finder.close()]
+
+    def _told(self, change: Change, is_cut_short: bool = False) -> Alarm:
+        event = change.event
+        if change.kind == "begun":
+            self.begun = event.number
+            self._peak = event.peak_score
+            self._box = dict(self._recent).get(event.peak_start)
+        return Alarm(change.kind, event, self._box, is_cut_short)
+
+    def _box_of(self, score: LiveScore) -> PixelBox | None:
+        if score.map is None or score.score < self.rule.release:
+            return None
+        return find_boxes(score.map, self.rule.release)[0][0].box

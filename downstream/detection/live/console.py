@@ -1,0 +1,83 @@
+"""What somebody who watches a stream sees: lines that stay, a status line that is written anew, a way to stop it all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+class Console:
+    """Lines for people on stdout, or on stderr where stdout is for programs; the status on stderr. Thread-safe."""
+
+    def __init__(self, is_json: bool) -> None:
+        self.is_json = is_json
+        self.is_broken = False
+        """Whether nobody reads stdout any more (`| head`)."""
+        self.is_terminal = sys.stderr.isatty()
+        self._has_status = False
+        self._lock = threading.Lock()
+
+    def say(self, text: str) -> None:
+        """Lines that stay."""
+        with self._lock:
+            self._clear()
+            self._print(text, is_out=not self.is_json)
+
+    def record(self, values: Mapping[str, Any]) -> None:
+        """For programs, if any: an object on a line of stdout."""
+        if self.is_json:
+            with self._lock:
+                self._print(json.dumps(values, ensure_ascii=False, allow_nan=False), is_out=True)
+
+    def status(self, text: str) -> None:
+        """One line, in place of the last status on a terminal; else a line like others."""
+        with self._lock:
+            self._clear()
+            if self.is_terminal:
+                text = text[: shutil.get_terminal_size().columns - 1]
+                self._has_status = True
+            print(text, end="" if self.is_terminal else "\n", file=sys.stderr, flush=True)
+
+    def _clear(self) -> None:
+        if self._has_status:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            self._has_status = False
+
+    def _print(self, text: str, is_out: bool) -> None:
+        try:
+            print(text, file=sys.stdout if is_out else sys.stderr, flush=True)
+        except BrokenPipeError:
+            # the files are finished all the same; what follows goes nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self.is_broken = True
+
+
+@contextmanager
+def stop_signals() -> Iterator[list[str]]:
+    """Ctrl-C, SIGTERM and a closed terminal are noted here while this lasts, and do nothing else.
+
+    In other threads than the main one nothing can be noted.
+    """
+    received: list[str] = []
+    previous: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in _SIGNALS:
+            number = getattr(signal, name, None)  # not all on every system
+            # nohup has it ignored, and means it
+            if number is None or (name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN):
+                continue
+            previous[number] = signal.signal(number, lambda number, _: received.append(signal.Signals(number).name))
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,79 @@
+"""Scoring many videos over all processes: what detection and calibration do alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+
+from downstream.detection.inputs import find_videos
+from downstream.detection.model import Model, ScoredFile, score_files
+from downstream.features.extract import default_decoders, length_of, share
+from downstream.features.progress import FrameProgress
+from pretrain.data.catalogue import Video
+from pretrain.errors import UserError, problem_list
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringSettings:
+    """How the work is done; no score depends on it."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes a GPU where there is one."""
+    batch_clips: int = 32
+    """Clips encoded at a time."""
+    decoders: int | None = None
+    """Videos decoded at a time by each process. Default: its share of the machine's cores, at most 8."""
+    cache: Path | None = None
+    """Folder of caches that other runs left: packet indices are kept in its `index`. Default: they are made anew."""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_clips", "decoders"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name} is {value}; it must be at least 1")
+
+
+def videos_of(inputs: Sequence[str]) -> list[Video]:
+    """Every video that was given, or lies in a folder that was; UserError as `find_videos`."""
+    return [Video(name, path, split="test") for name, path in find_videos(inputs)]
+
+
+def score_all(
+    model: Model, videos: Sequence[Video], settings: ScoringSettings, accelerator: Accelerator
+) -> list[ScoredFile]:
+    """All videos in their order, shared out over the processes; the result is whole on each of them.
+
+    UserError where none can be scored.
+    """
+    work = {video.name: length_of(video) for video in videos}
+    mine = share(videos, work, accelerator.process_index, accelerator.num_processes)
+    progress = FrameProgress({video.name: work[video.name] for video in mine}, accelerator.is_main_process, "scoring")
+    results = score_files(
+        model,
+        [(video.name, video.path) for video in mine],
+        cache=None if settings.cache is None else settings.cache / "index",
+        decoders=settings.decoders or default_decoders(accelerator.device),
+        batch_clips=settings.batch_clips,
+        on_frames=progress.add,
+    )
+    scored = []
+    with closing(results), closing(progress):
+        for each in results:
+            scored.append(each)
+            if each.problem:
+                progress.say(f"not scored: {each.problem}")
+    everything = {each.name: each for part in gather_object([scored]) for each in part}
+    if not any(each.scores is not None for each in everything.values()):
+        raise UserError(f"none of the {len(videos)} video(s) can be scored:\n{problems_of(list(everything.values()))}")
+    return [everything[video.name] for video in videos]
+
+
+def problems_of(failed: Sequence[ScoredFile]) -> str:
+    """Why videos could not be scored, a line each."""
+    return problem_list([each.problem for each in failed])

@@ -1,0 +1,36 @@
+"""From the pixels of snippets to their features: crops, the encoder, the mean over a snippet's clips."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from downstream.features.crops import cut_crops
+from downstream.features.encoders import Encoder
+
+
+def crop_clips(pixels: NDArray[np.uint8], encoder: Encoder, crops: int, device: torch.device) -> Tensor:
+    """uint8 (snippets, clips, frames, height, width, 3) -> what the encoder sees, by snippet, crop and clip.
+
+    uint8 (snippets * crops * clips, frames, out_height, out_width, 3) on `device`.
+    """
+    frames = torch.from_numpy(pixels).to(device)
+    return cut_crops(frames, crops, encoder.height, encoder.width).flatten(0, 2)
+
+
+def add_means(sums: NDArray[np.float32], first: int, features: Tensor, clips_each: int) -> None:
+    """Add the features of clips, of which `first` came before, to the rows of `sums`: `clips_each` make a row's mean."""
+    rows = torch.arange(first, first + len(features)) // clips_each
+    torch.from_numpy(sums).index_add_(0, rows, features / clips_each)
+
+
+def encode_snippets(
+    pixels: NDArray[np.uint8], encoder: Encoder, crops: int, device: torch.device
+) -> NDArray[np.float32]:
+    """A few snippets (snippets, clips, frames, height, width, 3) at once -> (snippets, crops or cells, dim)."""
+    features = encoder.features(crop_clips(pixels, encoder, crops, device)).cpu()
+    sums = np.zeros((len(pixels) * crops, *features.shape[1:]), np.float32)
+    add_means(sums, 0, features, pixels.shape[1])
+    return sums.reshape(len(pixels), -1, features.shape[-1])
