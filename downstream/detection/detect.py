@@ -12,10 +12,12 @@ from typing import Annotated
 
 import tyro
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from tqdm import tqdm
 
 from downstream.detection.events import AlarmRule
 from downstream.detection.inputs import is_stream
+from downstream.detection.kept import FOLDER as KEPT
 from downstream.detection.live.live_settings import LiveSettings
 from downstream.detection.model import Model
 from downstream.detection.open_model import open_model
@@ -39,7 +41,7 @@ class DetectConfig:
     """Score videos, folders of videos, folders of frames or a camera, and say what was found.
 
     Writes OUT/events.json, OUT/scores.csv, OUT/report.html and films of what scored highest. Exit status: 0 all was
-    scored, 1 some videos could not be, 2 the command itself was wrong, or nothing could be scored.
+    scored, 1 some videos could not be, 2 the command itself was wrong, nothing could be scored or a film not be drawn.
 
         python scripts/detect.py street.mp4 --detector runs/detector
         python scripts/detect.py recordings/ --detector package/ --out found/ --films 5
@@ -65,6 +67,9 @@ class DetectConfig:
     """Write report.html."""
     frames: bool = False
     """Write frame_scores.csv too, a line for every frame."""
+    keep_scores: bool = True
+    """Keep the scores of each video in OUT/scored: the same command goes on after a kill, and other thresholds need no
+    new scores."""
     status_on_event: int = 0
     """Exit status when anything was found, for scripts: 0 makes no difference."""
     json: bool = False
@@ -97,33 +102,41 @@ def detect(config: DetectConfig) -> int:
     accelerator = make_accelerator(config.scoring.device, "fp32")
     model = open_model(config.detector, config.backbone, accelerator.device)
     rule = config.rule.applied_to(model.rule)
+    config.out.mkdir(parents=True, exist_ok=True)  # what is wrong with it is said before hours of work
     say(config, accelerator, f"{model.in_words()}\n{rule_in_words(rule, model)}")
     began = time.monotonic()
-    scored = score_all(model, videos, config.scoring, accelerator)
+    scored = score_all(model, videos, config.scoring, accelerator, config.out / KEPT if config.keep_scores else None)
     found = [look_into(each, rule) for each in scored if each.scores is not None]
     failed = [each for each in scored if each.scores is None]
     content = document(model, rule, found, failed)
     if accelerator.is_main_process:
         write_outputs(config.out, content, found, config.frames)
-    films = draw_films(config, found, rule, accelerator)
+        (config.out / REPORT).unlink(missing_ok=True)  # of an earlier call: it would show other events
+    films, undrawn = draw_films(config, found, rule, accelerator)
     if accelerator.is_main_process:
         if config.report:
             write_detection_report(config.out / REPORT, model, rule, found, failed, films)
-        say(config, accelerator, table(found))
+        parts = [table(found), about_short(found, model.snippet_frames)]
         if failed:
-            say(config, accelerator, f"{len(failed)} video(s) could not be scored:\n{problems_of(failed)}")
-        say(config, accelerator, ending(config, found, time.monotonic() - began, len(films)))
+            parts.append(f"{len(failed)} video(s) could not be scored:\n{problems_of(failed)}")
+        parts.append(ending(config, found, time.monotonic() - began, len(films)))
+        say(config, accelerator, "\n".join(filter(None, parts)))
         if config.json:
-            print(json.dumps(content, ensure_ascii=False))
+            print(json.dumps(content, ensure_ascii=False), flush=True)
     accelerator.end_training()
+    if undrawn:
+        raise UserError("\n".join(undrawn))
     events = sum(len(each.events) for each in found)
     return config.status_on_event if events and config.status_on_event else int(bool(failed))
 
 
 def draw_films(
     config: DetectConfig, found: Sequence[Found], rule: AlarmRule, accelerator: Accelerator
-) -> dict[str, Path]:
-    """Films of the videos with the highest events, shared out over the processes; name -> file."""
+) -> tuple[dict[str, Path], list[str]]:
+    """Films of the videos with the highest events, shared out over the processes: name -> file; why some are missing.
+
+    One that cannot be drawn stops neither the others nor the report, and is told by whichever process speaks.
+    """
     with_events = [each for each in found if each.events]
     highest = sorted(with_events, key=lambda each: -max(event.peak_score for event in each.events))[: config.films]
     folder, heat = config.out / FILMS, heat_of(found, rule)
@@ -133,18 +146,24 @@ def draw_films(
             old.unlink()
     accelerator.wait_for_everyone()
     mine = numbered[accelerator.process_index :: accelerator.num_processes]
+    problems: dict[str, str] = {}
     for each, target in tqdm(mine, "drawing films", unit="film", disable=None):
-        if note := write_film(
-            target, each.path, each.scores, each.boxes, threshold=rule.threshold, events=each.spans, heat=heat
-        ):
-            tqdm.write(note, file=sys.stderr)
-    accelerator.wait_for_everyone()
-    return {each.name: target for each, target in numbered}
+        try:
+            note = write_film(
+                target, each.path, each.scores, each.boxes, threshold=rule.threshold, events=each.spans, heat=heat
+            )
+        except UserError as error:
+            problems[each.name] = str(error)
+        else:
+            if note:
+                tqdm.write(note, file=sys.stderr)
+    undrawn = dict(gather_object(list(problems.items())))
+    return {each.name: target for each, target in numbered if each.name not in undrawn}, list(undrawn.values())
 
 
 def file_name(name: str) -> str:
     """A video's name as one of a file: no folders, no more than file systems take."""
-    return name.replace("/", "_").replace("\\", "_")[-100:]
+    return name.replace("/", "_").replace("\\", "_").encode()[-200:].decode(errors="ignore")
 
 
 def rule_in_words(rule: AlarmRule, model: Model) -> str:
@@ -170,6 +189,18 @@ def table(found: Sequence[Found]) -> str:
     if len(ranked) > SHOWN:
         lines.append(f"... and {len(ranked) - SHOWN} more")
     return "\n".join(lines)
+
+
+def about_short(found: Sequence[Found], snippet_frames: int) -> str:
+    """A line about videos that are no snippet long; nothing where there are none."""
+    short = [f"{each.name} ({each.info.num_frames})" for each in found if each.info.num_frames < snippet_frames]
+    if not short:
+        return ""
+    more = f" and {len(short) - SHOWN} more" if len(short) > SHOWN else ""
+    return (
+        f"note: {len(short)} video(s) have fewer frames than a snippet of {snippet_frames} and were scored as one, the "
+        f"last frame held: {', '.join(short[:SHOWN])}{more}"
+    )
 
 
 def ending(config: DetectConfig, found: Sequence[Found], seconds: float, films: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,22 +43,22 @@ def find_videos(inputs: Sequence[str]) -> list[tuple[str, str]]:
         paths = list(walk_videos(Path(text)))
         if not paths:
             raise no_videos(Path(text))
-        root = os.path.dirname(os.path.abspath(text)) if paths == [text] else text
+        is_frames = paths == [str(Path(text))]  # the walk leaves `./` and a last `/` out
+        root = os.path.dirname(os.path.abspath(text)) if is_frames else text
         for path in paths:
             found[os.path.realpath(path)] = (os.path.relpath(path, root), path)
     return _unique(list(found.values()))
 
 
 def _unique(videos: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The shortest of three names that is nobody else's: without the suffix, with it, the path as given."""
-    choices = [(_without_suffix(relative), relative, path) for relative, path in videos]
-    named: list[tuple[str, str]] = []
-    for level in range(3):
-        taken = [choice[level] for choice in choices]
-        if len(set(taken)) == len(taken) or level == 2:
-            named = list(zip(taken, (path for _, path in videos), strict=True))
-            break
-    return named
+    """Of three names the shortest that is nobody else's: without the suffix, with it, the path as given."""
+    paths = [path for _, path in videos]
+    names = [_without_suffix(relative) for relative, _ in videos]
+    for longer in ([relative for relative, _ in videos], paths):
+        counts = Counter(names)
+        names = [more if counts[name] > 1 else name for name, more in zip(names, longer, strict=True)]
+    # a path can be another video's short name
+    return list(zip(names if len(set(names)) == len(names) else paths, paths, strict=True))
 
 
 def _without_suffix(relative: str) -> str:

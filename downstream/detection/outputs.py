@@ -89,6 +89,8 @@ def write_outputs(out: Path, content: dict[str, Any], found: Sequence[Found], fr
     write_text(out / SCORES, score_table(found))
     if frames:
         write_text(out / FRAME_SCORES, frame_table(found))
+    else:
+        (out / FRAME_SCORES).unlink(missing_ok=True)  # of an earlier call
     write_json(out / EVENTS, content)  # last: whoever waits for it finds all of them
 
 

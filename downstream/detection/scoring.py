@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from downstream.detection.inputs import find_videos
+from downstream.detection.kept import KeptScores
 from downstream.detection.model import Model, ScoredFile, score_files
 from downstream.features.extract import default_decoders, length_of, share
 from downstream.features.progress import FrameProgress
@@ -45,18 +47,29 @@ def videos_of(inputs: Sequence[str]) -> list[Video]:
 
 
 def score_all(
-    model: Model, videos: Sequence[Video], settings: ScoringSettings, accelerator: Accelerator
+    model: Model,
+    videos: Sequence[Video],
+    settings: ScoringSettings,
+    accelerator: Accelerator,
+    keep: Path | None = None,
 ) -> list[ScoredFile]:
     """All videos in their order, shared out over the processes; the result is whole on each of them.
 
-    UserError where none can be scored.
+    `keep`: a folder for the scores of each video, which are taken from there the next time (`kept`). UserError where
+    none can be scored.
     """
-    work = {video.name: length_of(video) for video in videos}
-    mine = share(videos, work, accelerator.process_index, accelerator.num_processes)
-    progress = FrameProgress({video.name: work[video.name] for video in mine}, accelerator.is_main_process, "scoring")
+    kept = None if keep is None else KeptScores(keep, model)
+    before = {video.name: found for video in videos if kept and (found := kept.load(video))}
+    accelerator.wait_for_everyone()  # every process has looked before one adds to it
+    if before:
+        accelerator.print(f"{len(before)} of {len(videos)} video(s) were scored before, see {keep}", file=sys.stderr)
+    pending = [video for video in videos if video.name not in before]
+    work = {video.name: length_of(video) for video in pending}
+    mine = {video.name: video for video in share(pending, work, accelerator.process_index, accelerator.num_processes)}
+    progress = FrameProgress({name: work[name] for name in mine}, accelerator.is_main_process, "scoring")
     results = score_files(
         model,
-        [(video.name, video.path) for video in mine],
+        [(video.name, video.path) for video in mine.values()],
         cache=None if settings.cache is None else settings.cache / "index",
         decoders=settings.decoders or default_decoders(accelerator.device),
         batch_clips=settings.batch_clips,
@@ -66,9 +79,11 @@ def score_all(
     with closing(results), closing(progress):
         for each in results:
             scored.append(each)
+            if kept is not None:
+                kept.store(each, mine[each.name])
             if each.problem:
                 progress.say(f"not scored: {each.problem}")
-    everything = {each.name: each for part in gather_object([scored]) for each in part}
+    everything = before | {each.name: each for part in gather_object([scored]) for each in part}
     if not any(each.scores is not None for each in everything.values()):
         raise UserError(f"none of the {len(videos)} video(s) can be scored:\n{problems_of(list(everything.values()))}")
     return [everything[video.name] for video in videos]

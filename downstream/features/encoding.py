@@ -21,7 +21,7 @@ def crop_clips(pixels: NDArray[np.uint8], encoder: Encoder, crops: int, device: 
 
 
 def add_means(sums: NDArray[np.float32], first: int, features: Tensor, clips_each: int) -> None:
-    """Add the features of clips, of which `first` came before, to the rows of `sums`: `clips_each` make a row's mean."""
+    """Add the features of clips to the rows of `sums`, the mean of `clips_each` each; `first` clips came before."""
     rows = torch.arange(first, first + len(features)) // clips_each
     torch.from_numpy(sums).index_add_(0, rows, features / clips_each)
 

@@ -5,6 +5,7 @@ Drawn last and from the first seed. The highest are drawn whatever their label: 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -55,7 +56,9 @@ def draw(
                 target = out / STRIPS / f"{name}.png"
                 write_strip(target, *drawn, _title(video), threshold, spans=video.spans, heat=heat)
             if number < films:
-                write_film(out / FILMS / f"{name}.mp4", *drawn, threshold, spans=video.spans, heat=heat)
+                film = out / FILMS / f"{name}.mp4"
+                if note := write_film(film, *drawn, threshold, spans=video.spans, heat=heat):
+                    tqdm.write(note, file=sys.stderr)
         except UserError as error:
             problems.append(str(error))
     if missing:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from downstream.evaluation.scores import VideoScores
+from downstream.localisation.score_axis import log_odds
 from pretrain.errors import UserError
 
 Bytes = NDArray[np.uint8]
@@ -50,10 +51,19 @@ def heat_range(videos: Sequence[VideoScores], threshold: float) -> HeatRange:
 
 
 def to_heat(scores: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
-    """Scores of any shape -> float32 in [0, 1]; all 0 where `low` and `high` are the same."""
+    """Scores of any shape -> float32 in [0, 1]; all 0 where `low` and `high` are the same.
+
+    Between scores within [0, 1] even steps of log odds are even steps of heat: of a sure detector all cells would glow.
+    """
     if high <= low:
         return np.zeros(scores.shape, np.float32)
-    return ((np.clip(scores.astype(np.float64), low, high) - low) / (high - low)).astype(np.float32)
+    held = np.clip(scores.astype(np.float64), low, high)
+    if low >= 0 and high <= 1:
+        low, high = (float(log_odds(np.float64(end))) for end in (low, high))
+        held = np.clip(log_odds(held), low, high)
+        if high <= low:  # both nearer to 0 or 1 than is told apart
+            return np.zeros(scores.shape, np.float32)
+    return ((held - low) / (high - low)).astype(np.float32)
 
 
 def blend_heat(picture: Image.Image, heat: NDArray[np.float32], seen: tuple[float, float, float, float]) -> Image.Image:

@@ -33,7 +33,7 @@ class ScoreAxis:
     def place(self, scores: ArrayLike) -> Floats:
         """Places of any number of scores, held within the axis."""
         values = np.asarray(scores, np.float64)
-        return np.clip(_log_odds(values) if self.is_log_odds else values, self.low, self.high)
+        return np.clip(log_odds(values) if self.is_log_odds else values, self.low, self.high)
 
     def share(self, scores: ArrayLike) -> Floats:
         """The same as shares of the axis: 0 is its lower end, 1 its upper one."""
@@ -59,7 +59,7 @@ def score_axis(scores: ArrayLike, threshold: float | None) -> ScoreAxis:
         marks = np.append(values, [0.0] if threshold is None else [0.0, threshold])
         return ScoreAxis(float(marks.min()), float(marks.max()), is_log_odds=False)
     marks = values if threshold is None else np.append(values, threshold)
-    inside = _log_odds(marks[(marks > NEAREST) & (marks < 1 - NEAREST)])
+    inside = log_odds(marks[(marks > NEAREST) & (marks < 1 - NEAREST)])
     low, high = (float(inside.min()), float(inside.max())) if len(inside) else (0.0, 0.0)
     low -= BEYOND * bool((marks <= NEAREST).any())
     high += BEYOND * bool((marks >= 1 - NEAREST).any())
@@ -74,7 +74,8 @@ def plain_score(score: float) -> str:
     return f"{score:.{digits}f}"
 
 
-def _log_odds(scores: Floats) -> Floats:
+def log_odds(scores: Floats) -> Floats:
+    """log(p / (1 - p)) of scores in [0, 1], held a little off both ends."""
     held = np.clip(scores, NEAREST / 10, 1 - NEAREST / 10)
     return np.log(held) - np.log1p(-held)
 
@@ -82,4 +83,4 @@ def _log_odds(scores: Floats) -> Floats:
 def _rung(step: int) -> tuple[float, str]:
     """Ticks of log odds: 0.5 is step 0, 0.9 step 1, 0.99 step 2, 0.1 step -1."""
     score = 0.5 if step == 0 else 10.0**step if step < 0 else 1 - 10.0**-step
-    return float(_log_odds(np.array(score))), f"{score:.{max(1, abs(step))}f}"
+    return float(log_odds(np.array(score))), f"{score:.{max(1, abs(step))}f}"

@@ -1,4 +1,4 @@
-"""What somebody who watches a stream sees: lines that stay, a status line that is written anew, a way to stop it all."""
+"""What somebody who watches a stream sees: lines that stay, a status line that is written anew; and a way to stop."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class FrameSource:
 
     @property
     def is_paced(self) -> bool:
-        """Whether frames come when they were filmed, and are dropped where they cannot be kept up with: no fast file."""
+        """Whether frames come at the pace of filming, and are dropped where they cannot be kept up with."""
         return self._queue.may_drop
 
     @property

@@ -24,7 +24,14 @@ def test_a_video_below_the_threshold_does_not_glow() -> None:
     assert calm.map is not None
     heat = heat_range([calm], threshold=0.9)
     assert heat.high == 0.9
-    assert to_heat(calm.map.scores, *heat).max() == pytest.approx((0.2 - 0.1) / (0.9 - 0.1))
+    odds = np.log([0.1 / 0.9, 0.2 / 0.8, 0.9 / 0.1])
+    assert to_heat(calm.map.scores, *heat).max() == pytest.approx((odds[1] - odds[0]) / (odds[2] - odds[0]))
+
+
+def test_cells_of_a_sure_detector_are_told_apart() -> None:
+    scores = np.array([0.5, 0.99, 0.9999], np.float32)
+    heat = to_heat(scores, 0.5, 0.9999)
+    assert 0.4 < heat[1] < 0.6
 
 
 def test_heat_range_without_score_maps_names_the_videos() -> None:

@@ -1,0 +1,109 @@
+"""Features of a stream, snippet by snippet: the encoders of a model at work, and what its detectors see of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from downstream.detection.live.rolling import RollingSnippets
+from downstream.detection.live.rolling_scores import RollingStatistics
+from downstream.detection.model import Member, Model
+from downstream.features.encoding import encode_snippets
+from downstream.features.fusion import pooled
+from downstream.features.normalising import OF_VIDEO, normalised
+from downstream.features.store import not_finite
+from pretrain.data.video import VideoError
+
+
+class Feeds:
+    """Frames -> what every source's encoder makes of each snippet; encoders that several sources share work once."""
+
+    def __init__(self, model: Model) -> None:
+        keys = [(id(source.encoder), source.settings) for source in model.sources]
+        first = {key: number for number, key in reversed(list(enumerate(keys)))}
+        self._sources = [model.sources[number] for number in sorted(first.values())]
+        self._place = [sorted(first.values()).index(first[key]) for key in keys]
+        self._device = model.device
+        self._snippets = [
+            RollingSnippets(source.settings, source.encoder.view(source.settings.snippet_frames))
+            for source in self._sources
+        ]
+        self._waiting: list[deque[tuple[int, NDArray[np.float32]]]] = [deque() for _ in self._sources]
+
+    @property
+    def delay_frames(self) -> int:
+        return max(each.delay_frames for each in self._snippets)
+
+    def push(self, number: int, pixels: NDArray[np.uint8]) -> list[tuple[int, list[NDArray[np.float32]]]]:
+        """The snippets that a frame completes: their first frame, and (places, dim) of each of the model's sources."""
+        for place, snippets in enumerate(self._snippets):
+            for start, clips in snippets.push(number, pixels):
+                self._encode(place, start, clips)
+        return self._complete()
+
+    def finish(self, is_end: bool) -> list[tuple[int, list[NDArray[np.float32]]]]:
+        """The same of the snippets that waited for more frames; where tails differ, the shorter counts."""
+        for place, snippets in enumerate(self._snippets):
+            for start, clips in snippets.flush(is_end):
+                self._encode(place, start, clips)
+        complete = self._complete()
+        for waiting in self._waiting:
+            waiting.clear()
+        return complete
+
+    def _encode(self, place: int, start: int, clips: NDArray[np.uint8]) -> None:
+        source = self._sources[place]
+        features = encode_snippets(clips[None], source.encoder, source.settings.crops, self._device)
+        self._waiting[place].append((start, features[0]))
+
+    def _complete(self) -> list[tuple[int, list[NDArray[np.float32]]]]:
+        found = []
+        while all(self._waiting):
+            heads = [waiting.popleft() for waiting in self._waiting]
+            found.append((heads[0][0], [heads[place][1] for place in self._place]))
+        return found
+
+
+class LiveMember:
+    """Features of a member's sources -> what its detectors see: as `FusedFeatures.read`, snippet by snippet."""
+
+    def __init__(self, member: Member, window: int) -> None:
+        self.parts = member.sources
+        self._member, self._window = member, window
+        grids = [source.encoder.grid for source in member.sources if source.encoder.grid is not None]
+        grid = member.pool_cells or (grids[0] if grids else None)
+        self._places = grid[0] * grid[1] if grid else max(source.settings.crops for source in member.sources)
+        self._statistics: list[RollingStatistics] = []
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin the statistics anew."""
+        if self._member.normalise in OF_VIDEO:
+            self._statistics = [RollingStatistics(self._member.normalise, self._window) for _ in self.parts]
+
+    @property
+    def seen(self) -> int | None:
+        """Snippets that features are compared with; None where they are not."""
+        return self._statistics[0].count if self._statistics else None
+
+    def values(self, features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """(places, dim) of each source -> (places, dim) of all. VideoError where they are not finite as stored."""
+        parts = []
+        for number, (source, own) in enumerate(zip(self.parts, features, strict=True)):
+            with np.errstate(over="ignore"):
+                stored: NDArray[Any] = own.astype(source.dtype)
+            if not_finite("", stored[None]):
+                raise VideoError(
+                    f"{source.encoder.name} makes features that are no finite {source.dtype} numbers; its weights are "
+                    "broken"
+                )
+            statistics = self._statistics[number].push(stored) if self._statistics else None
+            part = normalised(stored[None], self._member.normalise, statistics)
+            if self._member.pool_cells is not None and source.encoder.grid is not None:
+                part = pooled(part, source.encoder.grid, self._member.pool_cells)
+            parts.append(np.broadcast_to(part[0], (self._places, part.shape[2])))
+        return np.concatenate(parts, axis=1)

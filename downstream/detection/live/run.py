@@ -1,0 +1,193 @@
+"""One run over a stream: takes what the source gives, scores it, tells what is found, until it ends."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from downstream.detection.events import AlarmRule
+from downstream.detection.live.alarms import Alarm, Alarms
+from downstream.detection.live.console import Console
+from downstream.detection.live.frame_queue import Frame, Gap, Item, Lost, Opened
+from downstream.detection.live.journal import LiveFiles
+from downstream.detection.live.live_settings import LiveSettings
+from downstream.detection.live.meter import Meter
+from downstream.detection.live.scorer import LiveScore, LiveScorer
+from downstream.detection.live.source import FrameSource
+from downstream.detection.live.state import (
+    SETTLE_SECONDS,
+    Ending,
+    LiveState,
+    alarm_in_words,
+    iso,
+    moment,
+    time_of_day,
+)
+from downstream.detection.live.webhook import Webhook
+from downstream.detection.model import Model
+from downstream.detection.outputs import document
+from pretrain.data.video import VideoError
+
+POLL_SECONDS = 0.2
+GAP_LINE_SECONDS = 60.0
+"""Frames that were dropped or damaged are said at most so often, all together: a slow machine drops for days."""
+
+
+def scorer_for(model: Model, settings: LiveSettings, fps: float) -> LiveScorer:
+    """A scorer of a stream of that frame rate. UserError: more lookahead than does the detector any good."""
+    snippet_seconds = model.snippet_frames / fps
+    window = max(2, round(settings.window_seconds / snippet_seconds))
+    return LiveScorer(model, settings.lookahead, window, math.ceil(SETTLE_SECONDS / snippet_seconds))
+
+
+class LiveRun:
+    """A stream that has answered, and everything that follows."""
+
+    def __init__(
+        self,
+        scorer: LiveScorer,
+        rule: AlarmRule,
+        settings: LiveSettings,
+        source: FrameSource,
+        opened: Opened,
+        console: Console,
+        files: LiveFiles,
+        hook: Webhook | None,
+    ) -> None:
+        self.scorer, self.rule, self.settings, self.source = scorer, rule, settings, source
+        self.console, self.files, self.hook = console, files, hook
+        self.state = LiveState(source, files.name, opened.info.fps, scorer.model.snippet_frames)
+        self.alarms = Alarms(rule, opened.info.fps)
+        scorer.look(opened.info)
+        self._status_due = time.monotonic() + settings.status_every
+        self._gaps = _GapLine()
+        console.say("\n".join(self.state.begin_lines(opened, self.scorer)))
+
+    def until_the_end(self, stopped: list[str]) -> Ending:
+        """Work until the stream is over, or something lies in `stopped`; leaves finished files."""
+        ending = None
+        while ending is None:
+            try:
+                item = self.source.get(POLL_SECONDS)
+                if item is not None:
+                    self.take(item)
+                elif self.source.is_over:
+                    ending = Ending("the stream ended", is_end=self.state.lost is None)
+            except VideoError as error:
+                ending = Ending(str(error), is_failure=True)
+            ending = ending or self._stop_reason(stopped)
+            self._look_at_the_clock()
+        self._finish(ending)
+        return ending
+
+    def take(self, item: Item) -> None:
+        """The next item. VideoError: features that are not finite."""
+        begun = time.monotonic()
+        if isinstance(item, Frame):
+            self.state.frames = item.number + 1
+            self._take_scores(self.scorer.push(item.number, item.pixels, item.arrived), begun)
+        elif isinstance(item, Opened):
+            self.state.lost = None
+            self.scorer.look(item.info)
+        else:
+            # what came whole before it is not to wait until the camera is back
+            self._take_scores(self.scorer.finish(is_end=False), begun)
+            if isinstance(item, Lost):
+                self._take_lost(item)
+            else:
+                self._take_gap(item)
+
+    def _take_scores(self, scores: list[LiveScore], begun: float) -> None:
+        """Scores that came of work since `begun` (`time.monotonic()`)."""
+        for score in scores:
+            self.state.scored(score)
+            self.files.add_score(score)
+            if score.is_settled:
+                self._tell(self.alarms.take(score))
+        self.state.worked(time.monotonic() - begun)
+
+    def _take_lost(self, lost: Lost) -> None:
+        self.state.lost = (time.monotonic(), lost.reason)
+        self.state.outages += 1
+        self._say(lost.arrived, f"lost at {moment(self.state.frames / self.state.fps)}: {lost.reason}")
+
+    def _take_gap(self, gap: Gap) -> None:
+        if gap.seconds > self.rule.merge_seconds:
+            self._tell(self.alarms.close())
+        self.state.missing += gap.frames
+        where = moment(self.state.frames / self.state.fps)
+        self.state.frames += gap.frames
+        if gap.kind == "outage":
+            self._say(gap.arrived, f"back after {gap.seconds:.1f} s: about {gap.frames} frames were never seen")
+        else:
+            self._gaps.add(gap, where)
+
+    def _stop_reason(self, stopped: list[str]) -> Ending | None:
+        if stopped:
+            return Ending("stopped by Ctrl-C" if stopped[0] == "SIGINT" else f"stopped by {stopped[0]}")
+        if self.console.is_broken:
+            return Ending("stopped: nobody reads its output any more")
+        limit = self.settings.stop_after
+        if limit is not None and self.state.seconds >= limit:
+            return Ending(f"stopped after {limit:g} s (--live.stop-after)")
+        return None
+
+    def _look_at_the_clock(self) -> None:
+        """What is due, whether frames come or not: an event's end in an outage, lines."""
+        now, every = time.monotonic(), self.settings.status_every
+        if self.state.away > self.rule.merge_seconds:
+            self._tell(self.alarms.close())
+        if text := self._gaps.due(now):
+            self._say(time.time(), text)
+        if every and now >= self._status_due:
+            self._status_due = now + (min(1.0, every) if self.console.is_terminal else every)
+            if line := self.state.status_line(self.alarms.is_on):
+                self.console.status(line)
+            self.state.recent = Meter()
+
+    def _tell(self, alarms: list[Alarm]) -> None:
+        """The journal comes first: what is printed or posted can be found there."""
+        for alarm in alarms:
+            self.state.events = alarm.event.number
+            record = alarm.as_json(self.state.fps, self.state.frames)
+            when = self.state.wall_clock(record["start_frame" if alarm.kind == "begun" else "end_frame"])
+            record |= {"wall_clock": iso(when), "stream": self.source.label}
+            self.files.add_event(record)
+            self._say(when, alarm_in_words(alarm, record))
+            self.console.record(record)
+            if self.hook is not None:
+                self.hook.post(record)
+
+    def _say(self, when: float, text: str) -> None:
+        self.console.say(f"{time_of_day(when)}  {text}")
+
+    def _finish(self, ending: Ending) -> None:
+        begun = time.monotonic()
+        if not ending.is_failure:
+            self._take_scores(self.scorer.finish(ending.is_end), begun)
+        self._tell(self.alarms.close(is_cut_short=not ending.is_end))
+        if text := self._gaps.due(math.inf):
+            self._say(time.time(), text)
+        content = document(self.scorer.model, self.rule, [], [])
+        self.files.finish(content | self.state.entry(ending, self.files.ended()))
+
+
+class _GapLine:
+    """Says what was left out at once, and then at most once a minute, all together."""
+
+    def __init__(self) -> None:
+        self._count, self._frames, self._last, self._next = 0, 0, "", 0.0
+
+    def add(self, gap: Gap, where: str) -> None:
+        self._count += 1
+        self._frames += gap.frames
+        self._last = f"at {where}: {gap.reason}"
+
+    def due(self, now: float) -> str:
+        """The line to say at `now` (`time.monotonic()`); empty: none."""
+        if not self._count or now < self._next:
+            return ""
+        text = f"{self._count} gaps, {self._frames} frames missing; the last {self._last}"
+        text = self._last if self._count == 1 else text
+        self._count, self._frames, self._next = 0, 0, now + GAP_LINE_SECONDS
+        return text

@@ -1,0 +1,191 @@
+"""What is known of a run that watches a stream, and how it is said: first lines, status, summary, file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from downstream.detection.live.alarms import Alarm
+from downstream.detection.live.frame_queue import Opened
+from downstream.detection.live.meter import Meter
+from downstream.detection.live.scorer import LiveScore, LiveScorer
+from downstream.detection.live.source import FrameSource
+from pretrain.tracking import clock
+
+SETTLE_SECONDS = 10.0
+"""A detector that compares with what the camera has shown raises no alarm before it has seen so much of it [ours]."""
+
+
+class Ending(NamedTuple):
+    """Why a run ended."""
+
+    reason: str
+    is_end: bool = False
+    """Whether the video itself is over, so that its tail counts as in a file."""
+    is_failure: bool = False
+
+
+class LiveState:
+    """Counters and figures; none of them grows with time."""
+
+    def __init__(self, source: FrameSource, name: str, fps: float, snippet_frames: int) -> None:
+        self.source, self.name, self.fps, self.snippet_frames = source, name, fps, snippet_frames
+        self.whole, self.recent = Meter(), Meter()
+        """Figures of the run, and since the last status line."""
+        self.frames = 0
+        """Of the stream so far, with those that are missing."""
+        self.missing = 0
+        self.outages = 0
+        self.events = 0
+        self.highest: float | None = None
+        self.score: LiveScore | None = None
+        """The last one."""
+        self.lost: tuple[float, str] | None = None
+        """Since when (`time.monotonic()`) there is no connection, and why."""
+        self._began = time.time()
+
+    @property
+    def seconds(self) -> float:
+        """Of the stream so far, with those of an outage that goes on."""
+        return self.frames / self.fps + self.away
+
+    @property
+    def away(self) -> float:
+        """Seconds since the connection was lost, 0 where there is one."""
+        return 0.0 if self.lost is None else time.monotonic() - self.lost[0]
+
+    def scored(self, score: LiveScore) -> None:
+        """A score became known just now."""
+        self.score = score
+        self.highest = score.score if self.highest is None else max(self.highest, score.score)
+        is_late = score.arrived is not None and self.source.is_paced
+        delay = max(0.0, time.time() - (score.arrived or 0.0)) if is_late else None
+        for meter in (self.whole, self.recent):
+            meter.scored(self.snippet_frames / self.fps, delay)
+
+    def worked(self, seconds: float) -> None:
+        """The run was busy for so long."""
+        for meter in (self.whole, self.recent):
+            meter.worked(seconds)
+
+    def wall_clock(self, frame: int) -> float:
+        """When a frame of lately arrived, in seconds since 1970; of a file that plays at no pace: now."""
+        if self.score is None or self.score.arrived is None or not self.source.is_paced:
+            return time.time()
+        return self.score.arrived + (frame - self.score.end) / self.fps
+
+    def begin_lines(self, opened: Opened, scorer: LiveScorer) -> list[str]:
+        """The stream answers."""
+        info, wait = opened.info, scorer.delay_frames / self.fps
+        lines = [
+            f"{time_of_day(opened.arrived)}  open: {info.width}x{info.height}, {self.fps:g} frames/s "
+            f"({opened.fps_from}), {info.codec}; Ctrl-C stops",
+            f"a score every {self.snippet_frames / self.fps:.2f} s"
+            + (f", {wait:.2f} s after its last frame: it waits for what follows (--live.lookahead)" if wait else ""),
+        ]
+        if scorer.compares:
+            lines.append(
+                f"no alarms in the first {SETTLE_SECONDS:g} s: this detector compares with what the camera has shown "
+                "before"
+            )
+        return lines
+
+    def status_line(self, is_event_on: bool) -> str:
+        """How it goes; empty before there is anything to say."""
+        now = moment(self.frames / self.fps)
+        if self.lost is not None:
+            return f"{now}  no connection for {self.away:.0f} s: {self.lost[1]}"
+        if self.score is None:
+            return ""
+        parts = [
+            now,
+            f"score {self.score.score:.6f}" + (f", event {self.events} goes on" if is_event_on else ""),
+            self.recent.delay_in_words(),
+            self.recent.speed_in_words(),
+            f"{self.source.dropped} frames dropped",
+            f"{self.source.reconnects} reconnects",
+        ]
+        return "  ".join(part for part in parts if part)
+
+    def summary_lines(self, ending: Ending) -> list[str]:
+        """What was found, and how well the stream was kept up with."""
+        source, pace = self.source, [self.whole.delay_in_words(), self.whole.speed_in_words()]
+        lines = [
+            f"{time_of_day(time.time())}  {ending.reason}",
+            f"{self.events} event(s) in {clock(self.frames / self.fps)} of footage, {self.whole.snippets} snippets",
+            "  ".join(text for text in pace if text),
+            f"{source.dropped} frames dropped, {self.missing} missing in all; {self.outages} outage(s), "
+            f"{source.reconnects} reconnect(s)" + (f"; {source.damaged} damaged" if source.damaged else ""),
+        ]
+        return [line for line in lines if line]
+
+    def entry(self, ending: Ending, records: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+        """`videos`, or `failed`, of events.json, from the journal's records of ended events."""
+        entry: dict[str, Any] = {"name": self.name, "path": self.source.label}
+        if self.highest is None:
+            problem = f"not a whole snippet of {self.snippet_frames} frames came: {ending.reason}"
+            return {"failed": [entry | {"problem": f"{self.source.label}: {problem}", "live": self._figures(ending)}]}
+        entry |= {
+            "fps": self.fps,
+            "frames": self.frames,
+            "seconds": round(self.frames / self.fps, 3),
+            "snippets": self.whole.snippets,
+            "highest_score": self.highest,
+            "events": [_as_in_files(record) for record in records],
+            "live": self._figures(ending),
+        }
+        return {"videos": [entry]}
+
+    def _figures(self, ending: Ending) -> dict[str, Any]:
+        delays = self.whole.delays
+        return {
+            "began": iso(self._began),
+            "ended": iso(time.time()),
+            "ending": ending.reason,
+            "frames_dropped": self.source.dropped,
+            "frames_missing": self.missing,
+            "outages": self.outages,
+            "reconnects": self.source.reconnects,
+            "damaged": self.source.damaged,
+            "delay_seconds": {"median": delays.quantile(0.5), "p95": delays.quantile(0.95)},
+            "times_real_time": self.whole.times_real_time,
+        }
+
+
+def _as_in_files(record: dict[str, Any]) -> dict[str, Any]:
+    """A record of the journal as an event of events.json."""
+    event = {key: value for key, value in record.items() if key not in ("kind", "stream", "box")}
+    event["ended_at"] = event.pop("wall_clock")
+    peak = {"start_frame": event.pop("peak_start_frame"), "end_frame": event.pop("peak_end_frame")}
+    if "box" in record:
+        event["boxes"] = [peak | {"box": record["box"], "score": record["peak_score"]}]
+    return event
+
+
+def alarm_in_words(alarm: Alarm, record: dict[str, Any]) -> str:
+    """One line; `record` is `Alarm.as_json`."""
+    begin, end, peak = (moment(record[f"{key}_seconds"]) for key in ("start", "end", "peak"))
+    where = "" if alarm.box is None else ", box {:.0f},{:.0f} to {:.0f},{:.0f}".format(*alarm.box)
+    score = f"score {alarm.event.peak_score:.6f}{where}"
+    if alarm.kind == "begun":
+        return f"event {alarm.event.number} began at {begin}: {score}"
+    cut = " (cut short)" if alarm.is_cut_short else ""
+    return f"event {alarm.event.number} over{cut}: {begin} to {end}, highest at {peak}: {score}"
+
+
+def moment(seconds: float) -> str:
+    """Seconds of a stream as h:mm:ss.s."""
+    tenths = max(0, round(10 * seconds))
+    return f"{tenths // 36000}:{tenths // 600 % 60:02d}:{tenths // 10 % 60:02d}.{tenths % 10}"
+
+
+def time_of_day(seconds: float) -> str:
+    """Seconds since 1970 as hh:mm:ss, here."""
+    return datetime.fromtimestamp(seconds).strftime("%H:%M:%S")
+
+
+def iso(seconds: float) -> str:
+    """Seconds since 1970 as ISO 8601, with the offset here."""
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="milliseconds")
