@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 import time
@@ -91,17 +92,36 @@ STEPS: list[tuple[str, list[str]]] = [
 ]
 
 
+IN_PROCESSES_OF_THEIR_OWN = ("-m", "scripts/make_demo_videos.py")
+"""What starts others: accelerate's launcher, and the renderer, whose workers are better off before torch is there."""
+
+
 def demo() -> None:
     """Run every step; UserError naming the step that failed."""
     began = time.monotonic()
+    os.chdir(ROOT)
     for number, (what, command) in enumerate(STEPS, start=1):
         print(f"\n[{number}/{len(STEPS)}] {what}\n    python {' '.join(command)}", flush=True)
         started = time.monotonic()
-        status = subprocess.run([sys.executable, *command], cwd=ROOT, env=environment(), check=False).returncode
+        status = run_step(command)
         if status:
             raise UserError(f"the demo stopped: step {number} ({what}) left with exit status {status}; see above")
         print(f"    took {clock(time.monotonic() - started)}", flush=True)
     report(time.monotonic() - began)
+
+
+def run_step(command: list[str]) -> int:
+    """Run one command and return its exit status; within this process where it may be: starting one takes seconds."""
+    if command[0] in IN_PROCESSES_OF_THEIR_OWN:
+        return subprocess.run([sys.executable, *command], cwd=ROOT, env=environment(), check=False).returncode
+    arguments, sys.argv = sys.argv, list(command)
+    try:
+        runpy.run_path(str(ROOT / command[0]), run_name="__main__")
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else int(left.code is not None)
+    finally:
+        sys.argv = arguments
+    return 0
 
 
 def environment() -> dict[str, str]:

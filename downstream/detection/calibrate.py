@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,10 +52,14 @@ class CalibrateConfig:
     scoring: Annotated[ScoringSettings, tyro.conf.arg(name="")] = field(default_factory=ScoringSettings)
 
     def __post_init__(self) -> None:
-        if not self.inputs:
-            raise UserError("no footage: give videos or folders in which nothing abnormal happens")
-        if not self.per_hour > 0:
-            raise UserError(f"per_hour is {self.per_hour}; it must be above 0, for example 0.1")
+        problems = [] if self.inputs else ["no footage: give videos or folders in which nothing abnormal happens"]
+        if not 0 < self.per_hour < math.inf:
+            problems.append(f"per_hour is {self.per_hour}; it must be a number above 0, for example 0.1")
+        for name in ("margin", "min_seconds", "merge_seconds"):
+            if not 0 <= getattr(self, name) < math.inf:
+                problems.append(f"{name} is {getattr(self, name)}; it must be a number, 0 or more")
+        if problems:
+            raise UserError("\n".join(problems))
 
 
 def run_calibration(config: CalibrateConfig) -> int:

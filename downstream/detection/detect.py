@@ -48,6 +48,8 @@ class DetectConfig:
         accelerate launch scripts/detect.py recordings/ --detector package/        # over all GPUs
         python scripts/detect.py rtsp://camera/stream --detector package/          # live, until Ctrl-C
 
+    Live, there are events.jsonl, events.json and scores.csv alone: no report, no films.
+
     Events: a score of at least the threshold begins one, see --threshold. Without a calibration the threshold is a
     guess from training videos; scripts/calibrate.py finds one for your cameras.
     """
@@ -85,6 +87,8 @@ class DetectConfig:
             problems.append(f"status_on_event is {self.status_on_event}; exit statuses are 0 to 255")
         if not self.inputs:
             problems.append("nothing to score: give a video, a folder or a stream")
+        if self.live.play and len(self.inputs) > 1:
+            problems.append(f"live.play is set and there are {len(self.inputs)} inputs; one file is played like a stream")
         if problems:
             raise UserError("\n".join(problems))
 

@@ -59,26 +59,27 @@ class LiveRun:
         self.state = LiveState(source, files.name, opened.info.fps, scorer.model.snippet_frames)
         self.alarms = Alarms(rule, opened.info.fps)
         scorer.look(opened.info)
-        self._status_due = time.monotonic() + settings.status_every
+        # on a terminal it is written in place, so that it may come more often
+        self._status_seconds = min(1.0, settings.status_every) if console.is_terminal else settings.status_every
+        self._status_due = time.monotonic() + self._status_seconds
         self._gaps = _GapLine()
         console.say("\n".join(self.state.begin_lines(opened, self.scorer)))
 
     def until_the_end(self, stopped: list[str]) -> Ending:
         """Work until the stream is over, or something lies in `stopped`; leaves finished files."""
-        ending = None
-        while ending is None:
+        while (ending := self._stop_reason(stopped)) is None:
+            self._look_at_the_clock()
             try:
                 item = self.source.get(POLL_SECONDS)
                 if item is not None:
                     self.take(item)
                 elif self.source.is_over:
                     ending = Ending("the stream ended", is_end=self.state.lost is None)
+                    break
             except VideoError as error:
                 ending = Ending(str(error), is_failure=True)
-            ending = ending or self._stop_reason(stopped)
-            self._look_at_the_clock()
-        self._finish(ending)
-        return ending
+                break
+        return self._finish(ending)
 
     def take(self, item: Item) -> None:
         """The next item. VideoError: features that are not finite."""
@@ -134,13 +135,13 @@ class LiveRun:
 
     def _look_at_the_clock(self) -> None:
         """What is due, whether frames come or not: an event's end in an outage, lines."""
-        now, every = time.monotonic(), self.settings.status_every
+        now = time.monotonic()
         if self.state.away > self.rule.merge_seconds:
             self._tell(self.alarms.close())
         if text := self._gaps.due(now):
             self._say(time.time(), text)
-        if every and now >= self._status_due:
-            self._status_due = now + (min(1.0, every) if self.console.is_terminal else every)
+        if self._status_seconds and now >= self._status_due:
+            self._status_due = now + self._status_seconds
             if line := self.state.status_line(self.alarms.is_on):
                 self.console.status(line)
             self.state.recent = Meter()
@@ -161,15 +162,19 @@ class LiveRun:
     def _say(self, when: float, text: str) -> None:
         self.console.say(f"{time_of_day(when)}  {text}")
 
-    def _finish(self, ending: Ending) -> None:
+    def _finish(self, ending: Ending) -> Ending:
+        """Score what waited, close what goes on, write events.json; returns why it ended, after all."""
         begun = time.monotonic()
-        if not ending.is_failure:
+        try:
             self._take_scores(self.scorer.finish(ending.is_end), begun)
+        except VideoError as error:
+            ending = ending if ending.is_failure else Ending(str(error), is_failure=True)
         self._tell(self.alarms.close(is_cut_short=not ending.is_end))
         if text := self._gaps.due(math.inf):
             self._say(time.time(), text)
         content = document(self.scorer.model, self.rule, [], [])
         self.files.finish(content | self.state.entry(ending, self.files.ended()))
+        return ending
 
 
 class _GapLine:

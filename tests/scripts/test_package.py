@@ -1,0 +1,74 @@
+"""A package through the command line: made, moved, used, calibrated, refused."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from scripts import calibrate, detect, package
+
+
+def call(command: object, *arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as left:
+        command.main([*map(str, arguments)])  # type: ignore[attr-defined]
+    return int(left.value.code or 0)
+
+
+def found(trained_world: Path, detector: Path, out: Path) -> bytes:
+    """scores.csv of one video."""
+    video = trained_world / "videos" / "v9.mp4"
+    flags = ("--out", out, "--device", "cpu", "--films", "0", "--no-report", "--no-keep-scores")
+    assert call(detect, video, "--detector", detector, *flags) == 0
+    return (out / "scores.csv").read_bytes()
+
+
+def test_what_was_packed_says_the_same_from_another_place(
+    trained_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, made = trained_world / "runs" / "cells", tmp_path / "models" / "street"
+    assert call(package, run, "--out", made, "--title", "Street at night") == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == f"{made}: 2 detector(s) together on small3d, 2x3 cells"
+    assert " MB; threshold: not calibrated: " in shown[1]
+    assert shown[-1] == f"next: python scripts/detect.py VIDEO --detector {made}"
+    assert (made / "README.md").read_text(encoding="utf-8").startswith("# Street at night\n")
+    moved = Path(shutil.move(made, tmp_path / "elsewhere"))
+    assert found(trained_world, moved, tmp_path / "a") == found(trained_world, run, tmp_path / "b")
+
+
+def test_a_calibration_travels_with_it_and_can_be_made_anew_there(
+    trained_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = shutil.copytree(trained_world / "runs" / "whole" / "seed-0", tmp_path / "seed-0")
+    videos = trained_world / "videos"
+    assert call(calibrate, videos, "--detector", run, "--per-hour", "1000", "--device", "cpu") == 0
+    assert call(package, run, "--out", tmp_path / "made") == 0
+    assert "threshold: calibrated: " in capsys.readouterr().out
+    found(trained_world, tmp_path / "made", tmp_path / "out")
+    assert "(calibrated: " in capsys.readouterr().out
+    before = (tmp_path / "made" / "calibration.json").read_bytes()
+    assert call(calibrate, videos, "--detector", tmp_path / "made", "--per-hour", "500", "--device", "cpu") == 0
+    assert (tmp_path / "made" / "calibration.json").read_bytes() != before
+    found(trained_world, tmp_path / "made", tmp_path / "out")
+    assert "at most 500 an hour were wanted" in capsys.readouterr().out
+
+
+def test_refusals_name_the_mend(trained_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = trained_world / "runs" / "whole" / "seed-0"
+    (tmp_path / "there").mkdir()
+    (tmp_path / "a file").write_text("x")
+    calls: list[tuple[list[str | Path], str]] = [
+        ([run, "--out", tmp_path / "there"], f"{tmp_path}/there is there already; choose another --out, or delete it"),
+        ([run, "--out", tmp_path / "a file" / "made"], "a file is where a folder should be: choose another path"),
+        ([tmp_path / "gone", "--out", tmp_path / "made"], "gone; give a run of scripts/finetune.py"),
+        ([tmp_path / "there", "--out", tmp_path / "made"], "there holds no detector: "),
+        ([run, "--out", tmp_path / "made", "--backbone", tmp_path / "gone"], f"{tmp_path}/gone"),
+    ]
+    for arguments, expected in calls:
+        assert call(package, *arguments) == 2
+        message = capsys.readouterr().err
+        assert message.startswith("error: ")
+        assert expected in message
+    assert {path.name for path in tmp_path.iterdir()} == {"there", "a file"}
