@@ -20,8 +20,10 @@ PROG = "package.py"
 class Options:
     """One folder with everything that detection needs: copy it anywhere, give it to anybody. No pickle.
 
-    python scripts/package.py runs/detector --out models/street
-    python scripts/detect.py video.mp4 --detector models/street
+    The detectors' cards keep the names of the videos that they were trained on, so that nobody scores these as a test.
+
+        python scripts/package.py runs/detector --out models/street
+        python scripts/detect.py video.mp4 --detector models/street
     """
 
     run: Annotated[Path, tyro.conf.Positional]

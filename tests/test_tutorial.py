@@ -97,6 +97,7 @@ def run(script: str, folder: Path, environment: dict[str, str], log: Path) -> tu
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["downstream.detection.detect", "downstream.finetune", "downstream.report.page"])
         process = context.Process(target=work, args=(shlex.split(joined)[1:], folder, environment, log))
+        log.touch()
         process.start()
         process.join(300)
         assert process.exitcode is not None, f"{joined} does not end"

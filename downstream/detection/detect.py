@@ -88,7 +88,7 @@ class DetectConfig:
         if not self.inputs:
             problems.append("nothing to score: give a video, a folder or a stream")
         if self.live.play and len(self.inputs) > 1:
-            problems.append(f"live.play is set and there are {len(self.inputs)} inputs; one file is played like a stream")
+            problems.append(f"live.play is set, and there are {len(self.inputs)} inputs; it plays one")
         if problems:
             raise UserError("\n".join(problems))
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from downstream.evaluation.scores import write_scores
+from downstream.evaluation.scores import read_scores, write_scores
+from downstream.evaluation.together import together
 from scripts.evaluate import main, method_names
 from tests.downstream.evaluation.reference import random_test_set
 
@@ -59,6 +60,19 @@ def test_one_run_is_evaluated_into_its_own_folder(world: Path, capsys: pytest.Ca
     assert (method["method"], method["seeds"], document["comparisons"]) == ("base", ["0", "1"], [])
     shown = capsys.readouterr().out
     assert re.search(rf"^frame AUC +{method['metrics']['frame_auc']['value']:.3f} ", shown, re.MULTILINE)
+
+
+def test_all_seeds_as_one_detector(world: Path) -> None:
+    assert run(world, str(world / "base"), "--together", "--no-plots") == 0
+    (method,) = json.loads((world / "base" / "evaluation" / "evaluation.json").read_text())["methods"]
+    files = [read_scores(world / "base" / f"seed-{seed}" / "test_scores.json") for seed in (0, 1)]
+    write_scores(world / "one.json", together(files).videos)
+    assert run(world, str(world / "one.json"), "--no-plots") == 0
+    (alone,) = json.loads((world / "evaluation" / "evaluation.json").read_text())["methods"]
+    assert method["seeds"] == ["together"]
+    assert method["metrics"]["frame_auc"] == alone["metrics"]["frame_auc"] | {
+        "per_seed": method["metrics"]["frame_auc"]["per_seed"]
+    }
 
 
 def test_two_runs_are_compared(world: Path, capsys: pytest.CaptureFixture[str]) -> None:

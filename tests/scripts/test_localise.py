@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from downstream.evaluation.score_map import ScoreMap
+from downstream.evaluation.together import together
 from downstream.localisation.box_file import read_boxes
 from downstream.localisation.map_file import read_maps, write_maps
 from downstream.localisation.threshold import box_threshold
@@ -61,6 +62,21 @@ def test_boxes_figures_and_pictures(world: Path, tmp_path: Path, capsys: pytest.
     assert {first.stem[3:], second.stem[3:]} < {name for name, entry in entries_of(world).items() if entry["label"]}
     assert Image.open(first).width == 1600
     assert probe(str(film), cache=IndexCache(None)).num_frames == SNIPPETS * LENGTH
+
+
+def test_all_seeds_as_one_detector(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert call(world / "run", out, "--together") == 0
+    assert "together: boxes from a score of" in capsys.readouterr().out
+    document = json.loads((out / "localisation.json").read_text())
+    files = [read_maps(world / "run" / f"seed-{seed}" / "test_maps.safetensors") for seed in (0, 1)]
+    held_out = [read_maps(world / "run" / f"seed-{seed}" / "validation_maps.safetensors") for seed in (0, 1)]
+    labels = {name: int(entry["label"]) for name, entry in entries_of(world).items()}
+    assert document["methods"][0]["seeds"] == ["together"]
+    assert document["thresholds"] == {"together": box_threshold(together(held_out).videos, labels, 0.05)}
+    boxes = read_boxes(out / "together" / "boxes.json")
+    assert list(boxes.videos) == [video.name for video in together(files).videos]
+    assert document["methods"][0]["metrics"]["pointing"]["value"] > 0.9
 
 
 def test_again_the_same_bytes_and_no_old_pictures(world: Path, tmp_path: Path) -> None:
