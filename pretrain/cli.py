@@ -20,6 +20,7 @@ Config = TypeVar("Config")
 _OTHER_FOLDER = "choose another folder, or mend its permissions"
 DISK_PROBLEMS = {
     errno.ENOSPC: "free some space and run the same command again",
+    errno.EFBIG: "the file would be larger than the disk's format or a limit (ulimit -f) allows: choose another disk",
     errno.EDQUOT: "free some space and run the same command again",
     errno.EROFS: _OTHER_FOLDER,
     errno.EACCES: _OTHER_FOLDER,

@@ -25,6 +25,10 @@ def replacing(path: Path) -> Iterator[Path]:
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        if error.filename is None and error.errno is not None:  # a write does not say to what
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -19,7 +19,7 @@ from downstream.detection.events import AlarmRule
 from downstream.detection.inputs import is_stream
 from downstream.detection.kept import FOLDER as KEPT
 from downstream.detection.live.live_settings import LiveSettings
-from downstream.detection.model import Model
+from downstream.detection.model import Model, ScoredFile
 from downstream.detection.open_model import open_model
 from downstream.detection.outputs import EVENTS, FRAME_SCORES, SCORES, Found, document, look_into, write_outputs
 from downstream.detection.own_rule import RuleChanges
@@ -110,6 +110,7 @@ def detect(config: DetectConfig) -> int:
     say(config, accelerator, f"{model.in_words()}\n{rule_in_words(rule, model)}")
     began = time.monotonic()
     scored = score_all(model, videos, config.scoring, accelerator, config.out / KEPT if config.keep_scores else None)
+    speed = speed_of(scored, time.monotonic() - began)
     found = [look_into(each, rule) for each in scored if each.scores is not None]
     failed = [each for each in scored if each.scores is None]
     content = document(model, rule, found, failed)
@@ -123,7 +124,7 @@ def detect(config: DetectConfig) -> int:
         parts = [table(found), about_short(found, model.snippet_frames)]
         if failed:
             parts.append(f"{len(failed)} video(s) could not be scored:\n{problems_of(failed)}")
-        parts.append(ending(config, found, time.monotonic() - began, len(films)))
+        parts.append(ending(config, found, f"{clock(time.monotonic() - began)}{speed}", len(films)))
         say(config, accelerator, "\n".join(filter(None, parts)))
         if config.json:
             print(json.dumps(content, ensure_ascii=False), flush=True)
@@ -207,15 +208,21 @@ def about_short(found: Sequence[Found], snippet_frames: int) -> str:
     )
 
 
-def ending(config: DetectConfig, found: Sequence[Found], seconds: float, films: int) -> str:
+def speed_of(scored: Sequence[ScoredFile], seconds: float) -> str:
+    """`, scored at 24.0 times real time`, of the videos that were scored just now; empty where there are none."""
+    fresh = [each.info for each in scored if each.info is not None and not each.was_kept]
+    length = sum(info.num_frames / info.fps for info in fresh)
+    return f", scored at {length / max(seconds, 1e-9):.1f} times real time" if fresh else ""
+
+
+def ending(config: DetectConfig, found: Sequence[Found], took: str, films: int) -> str:
     """How much was found in how much, how fast, and where it lies."""
     events = sum(len(each.events) for each in found)
     length = sum(each.info.num_frames / each.info.fps for each in found)
     written = [EVENTS, SCORES, *[FRAME_SCORES] * config.frames, *[f"{FILMS}/"] * bool(films)]
     report = f"\nreport       {config.out / REPORT}" if config.report else ""
     return (
-        f"{events} event(s) in {len(found)} video(s), {clock(length)} of footage in {clock(seconds)} "
-        f"({length / max(seconds, 1e-9):.1f} times real time)\n"
+        f"{events} event(s) in {len(found)} video(s); {clock(length)} of footage in {took}\n"
         f"written      {', '.join(written)} in {config.out}{report}"
     )
 

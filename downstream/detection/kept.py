@@ -42,7 +42,7 @@ class KeptScores:
             found = (read_maps if self._cells else read_scores)(file)
             if found.meta["of"] != self._of(video):
                 return None
-            return ScoredFile(video.name, video.path, found.videos[0], VideoInfo(**found.meta["info"]), "")
+            return ScoredFile(video.name, video.path, found.videos[0], VideoInfo(**found.meta["info"]), "", True)
         except (UserError, KeyError, TypeError, OSError):
             return None  # scored again
 

@@ -121,6 +121,8 @@ class ScoredFile(NamedTuple):
     scores: VideoScores | None
     info: VideoInfo | None
     problem: str
+    was_kept: bool = False
+    """Whether it was scored by an earlier call."""
 
 
 def score_files(

@@ -31,10 +31,11 @@ def fresh_set(encoded: Encoded, encoder: Encoder, settings: SnippetSettings, dty
         with np.errstate(over="ignore"):
             for start in range(0, len(features), block):
                 features[start : start + block] = encoded.features[start : start + block]
-        settle(features)
+                settle(encoded.features)  # a block in memory at a time, read or written
+                settle(features)
+    features.flags.writeable = False  # what is read of it is given back to the system (`normalising.release`)
     if wrong := not_finite(encoded.name, features):
         raise VideoError(f"features that are no finite {dtype} numbers in {wrong}; the video or the weights are broken")
-    features.flags.writeable = False  # what is read of it is given back to the system (`normalising.release`)
     entry = VideoEntry(
         name=encoded.name,
         offset=0,

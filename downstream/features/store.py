@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from downstream.features.kind import FeatureKind, VideoEntry
-from downstream.features.normalising import BLOCK_BYTES
+from downstream.features.normalising import BLOCK_BYTES, release
 from downstream.features.scratch import settle
 from pretrain.errors import UserError, nearest, problem_list
 from pretrain.files import replacing, reserve, write_json
@@ -101,10 +101,11 @@ def not_finite(name: str, features: NDArray[Any]) -> str:
     if not features.size:
         return ""
     block = _block(features[0].nbytes)  # of a memory-mapped array: a block in memory at a time
-    finite = [
-        np.isfinite(features[start : start + block]).reshape(len(features[start : start + block]), -1).all(axis=1)
-        for start in range(0, len(features), block)
-    ]
+    finite = []
+    for start in range(0, len(features), block):
+        part = features[start : start + block]
+        finite.append(np.isfinite(part).reshape(len(part), -1).all(axis=1))
+        release(features)
     rows = np.flatnonzero(~np.concatenate(finite))
     return f"'{name}': {len(rows)} of {len(features)} snippets, the first is {rows[0]}" if len(rows) else ""
 

@@ -87,7 +87,7 @@ def test_a_file_a_folder_and_frames_at_once_as_json(
     with open(tmp_path / "out" / "frame_scores.csv", encoding="utf-8") as file:
         assert len(list(csv.reader(file))) == 1 + 380
     assert re.search(r"^v9 +0:00:08 +0\.\d+ ", shown.err, re.MULTILINE)
-    assert "event(s) in 6 video(s), 0:00:15 of footage in 0:00:0" in shown.err
+    assert "event(s) in 6 video(s); 0:00:15 of footage in 0:00:0" in shown.err
     assert call(video, *flags) == 0  # the files of this call, in words
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"events.json", "scores.csv", "scored"}
     shown = capsys.readouterr()
