@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
-
-# Before PyTorch is there, and why: see detect.py.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from downstream.detection.calibrate import CalibrateConfig, run_calibration
 from pretrain.cli import parse, run_command

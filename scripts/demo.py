@@ -33,7 +33,7 @@ def extraction(name: str, *encoder: str) -> list[str]:
 
 
 STEPS: list[tuple[str, list[str]]] = [
-    ("render the videos", ["scripts/make_demo_videos.py", str(DEMO / "videos"), "--cameras", "24"]),
+    ("render the videos", ["scripts/make_demo_videos.py", str(DEMO / "videos")]),
     ("make proxies to train from", ["scripts/build_cache.py", "configs/demo_pretrain.yaml"]),
     (
         "pretrain the backbone on four pretext tasks",

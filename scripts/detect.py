@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
-
-# Before PyTorch is there: its threads wait for one another in a loop that takes the cores away from decoding.
-# Measured on two cores that were busy otherwise too: a stream at 2.8 times real time like that, at 30 like this.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from downstream.detection.detect import DetectConfig, detect
 from pretrain.cli import parse, run_command
