@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -101,3 +103,11 @@ def test_an_error_of_the_program_keeps_its_traceback() -> None:
 
     with pytest.raises(FileNotFoundError):
         run_command(command)
+
+
+def test_threads_wait_without_a_core_of_their_own() -> None:
+    """OpenMP reads it when PyTorch is loaded; too late, it changes nothing."""
+    program = "import os, sys, pretrain; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.split() == ["passive", "False"]

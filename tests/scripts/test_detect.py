@@ -322,11 +322,3 @@ def test_a_film_that_finds_no_room_leaves_the_rest(
         f"error: cannot write the film {film} (File too large); free some space or choose another folder, then run it "
         "again"
     ]
-
-
-def test_threads_wait_without_a_core_of_their_own() -> None:
-    """OpenMP reads it when PyTorch is loaded; too late, it changes nothing."""
-    assert os.environ["OMP_WAIT_POLICY"]
-    for name in ("detect", "calibrate"):
-        text = (ROOT / "scripts" / f"{name}.py").read_text(encoding="utf-8")
-        assert text.index("OMP_WAIT_POLICY") < text.index("from downstream")
