@@ -82,7 +82,7 @@ STEPS: list[tuple[str, list[str]]] = [
         "find out where the anomalies are, and compare with boxes that no training saw",
         [
             *("scripts/localise.py", str(DEMO / "cells"), "--whole-frame", str(DEMO / "detector"), "--together"),
-            *("--strips", "1", "--films", "1"),
+            *("--strips", "1", "--films", "1", "--abnormal-only"),
         ],
     ),
     (

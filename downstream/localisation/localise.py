@@ -70,6 +70,8 @@ class LocaliseConfig:
     """Pictures of the videos that score highest, of the first seed. Only these and films need the video files."""
     films: int = 1
     """Films of them."""
+    abnormal_only: bool = False
+    """Strips and films of abnormal videos alone. Default: of whatever scores highest; a false alarm is worth a look."""
     out: Path | None = None
     """Default: RUN/localisation."""
 
@@ -122,7 +124,8 @@ def localise(config: LocaliseConfig, own_catalogue: CatalogueConfig) -> None:
             (out / stale).unlink(missing_ok=True)
         print(f"{videos.source} holds no boxes: what was found is written, not evaluated\n")
     first = next(iter(found.values()))
-    draw(first.videos, first.boxes, first.threshold, videos, out, strips=config.strips, films=config.films)
+    drawn = [entry for entry in first.videos if not config.abnormal_only or videos.by_name(entry.name).label == 1]
+    draw(drawn, first.boxes, first.threshold, videos, out, strips=config.strips, films=config.films)
     print(f"written to {out} in {clock(time.monotonic() - began)}")
 
 

@@ -64,6 +64,13 @@ def test_boxes_figures_and_pictures(world: Path, tmp_path: Path, capsys: pytest.
     assert probe(str(film), cache=IndexCache(None)).num_frames == SNIPPETS * LENGTH
 
 
+def test_pictures_of_abnormal_videos_alone(world: Path, tmp_path: Path) -> None:
+    assert call(world / "run", tmp_path / "out", "--abnormal-only", pictures=(6, 0)) == 0
+    drawn = {path.stem[3:] for path in (tmp_path / "out" / "strips").iterdir()}
+    tested = list(entries_of(world))[TRAIN:]
+    assert drawn == {name for name in tested if entries_of(world)[name]["label"] == 1}
+
+
 def test_all_seeds_as_one_detector(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     assert call(world / "run", out, "--together") == 0
