@@ -91,6 +91,8 @@ def draw_frame(
         picture = blend_heat(picture, heat, _scaled(seen or (0, 0, *size), scale))
     draw = ImageDraw.Draw(picture)
     line = line_width(picture.height)
+    if in_event:  # first: a box at the border is to be seen, and its score to be read
+        _event_frame(draw, picture.size, line)
     ranked = sorted(found, key=lambda entry: entry.score)  # the best on top
     for entry in ranked:
         _solid(draw, _scaled(entry.box, scale), line)
@@ -98,8 +100,6 @@ def draw_frame(
         _dashed(draw, _scaled(annotated, scale), line)
     for entry in ranked:  # no line crosses a figure
         _score_label(draw, _scaled(entry.box, scale), plain_score(entry.score), picture.size)
-    if in_event:
-        _event_frame(draw, picture.size, line)
     return picture
 
 
