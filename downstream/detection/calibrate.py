@@ -30,7 +30,7 @@ class CalibrateConfig:
         python scripts/calibrate.py normal_footage/ --detector runs/detector --per-hour 0.1
     """
 
-    inputs: Annotated[tuple[str, ...], tyro.conf.Positional]
+    inputs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="INPUT ...")]
     """Video files, folders, or a folder of frames in which nothing abnormal happens."""
     detector: Path
     """A run of scripts/finetune.py (all its seeds together), one seed's folder, or a package."""

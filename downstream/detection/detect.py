@@ -54,7 +54,7 @@ class DetectConfig:
     guess from training videos; scripts/calibrate.py finds one for your cameras.
     """
 
-    inputs: Annotated[tuple[str, ...], tyro.conf.Positional]
+    inputs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="INPUT ...")]
     """Video files, folders, a folder of frames; or one stream: a URL (rtsp, http) or a device (/dev/video0)."""
     detector: Path
     """A run of scripts/finetune.py (all its seeds together), one seed's folder, or a package."""
