@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from accelerate import Accelerator
@@ -18,7 +19,7 @@ from downstream.prepare import Prepared, has_ground_truth, missing_ground_truth,
 from downstream.resuming import alone_in, read_saved, refuse_other_inputs, seed_folder, states_to_resume
 from downstream.train import Road, SeedRun
 from pretrain.accelerator import check_batch_size, check_device, make_accelerator
-from pretrain.cpu import keep_freed_memory
+from pretrain.cpu import keep_freed_memory, one_thread
 from pretrain.errors import problem_list
 from pretrain.files import write_json
 from pretrain.stopping import StopRequest
@@ -36,10 +37,11 @@ def finetune(config: FinetuneConfig) -> int:
     check_batch_size(config.optim.batch_size, 1, accelerator)
     stop = StopRequest(accelerator.device)
     accelerator.print(describe(config, prepared, accelerator), flush=True)
+    is_small = accelerator.device.type == "cpu" and isinstance(prepared, Prepared)
     for seed in config.seeds:
         folder = seed_folder(config, seed)
         if not (config.resume and (folder / "summary.json").exists()):
-            with alone_in(folder, accelerator):
+            with alone_in(folder, accelerator), one_thread() if is_small else nullcontext():
                 road = make_road(config, seed, prepared, accelerator)
                 status = SeedRun(config, seed, prepared, road, accelerator, stop, states[seed]).train()
             if status:

