@@ -45,7 +45,11 @@ def _until_crash(
         running: dict[Future[Result], Item] = {}
         while True:
             for item in islice(rest, 2 * workers - len(running)):
-                running[pool.submit(function, item)] = item
+                try:
+                    running[pool.submit(function, item)] = item
+                except BrokenProcessPool:  # since the last result
+                    suspects += [*running.values(), item]
+                    return
             if not running:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
