@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downstream.detection.calibration import calibrate, read_calibration, write_calibration
+from downstream.detection.calibration import allowed_events, calibrate, read_calibration, write_calibration
 from downstream.detection.events import find_events, rule_with_margin
 from downstream.detection.rate_bound import upper_count, upper_rate
 from downstream.evaluation.scores import VideoScores, make_scores
@@ -82,7 +82,7 @@ def test_what_is_left_out_is_judged_by_what_calibrating_the_others_gives(
     thresholds, events = [], 0
     for number, video in enumerate(videos):
         others = videos[:number] + videos[number + 1 :]
-        thresholds.append(slow_threshold(others, int(per_hour * hours_of(others)), settings))
+        thresholds.append(slow_threshold(others, allowed_events(per_hour, hours_of(others)), settings))
         events += events_at([video], thresholds[-1], settings)
     assert left_out is not None
     assert (left_out.folds, left_out.events) == (len(videos), events)
