@@ -28,6 +28,7 @@ from downstream.detection.scoring import ScoringSettings, problems_of, score_all
 from downstream.localisation.film import write_film
 from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory
+from pretrain.data.video import IndexCache
 from pretrain.errors import UserError
 from pretrain.tracking import clock
 
@@ -117,10 +118,11 @@ def detect(config: DetectConfig) -> int:
     if accelerator.is_main_process:
         write_outputs(config.out, content, found, config.frames)
         (config.out / REPORT).unlink(missing_ok=True)  # of an earlier call: it would show other events
-    films, undrawn = draw_films(config, found, rule, accelerator)
+    indices = IndexCache(config.scoring.index)  # of what is drawn, for films and report alike
+    films, undrawn = draw_films(config, found, rule, accelerator, indices)
     if accelerator.is_main_process:
         if config.report:
-            write_detection_report(config.out / REPORT, model, rule, found, failed, films)
+            write_detection_report(config.out / REPORT, model, rule, found, failed, films, indices)
         parts = [table(found), about_short(found, model.snippet_frames)]
         if failed:
             parts.append(f"{len(failed)} video(s) could not be scored:\n{problems_of(failed)}")
@@ -136,7 +138,7 @@ def detect(config: DetectConfig) -> int:
 
 
 def draw_films(
-    config: DetectConfig, found: Sequence[Found], rule: AlarmRule, accelerator: Accelerator
+    config: DetectConfig, found: Sequence[Found], rule: AlarmRule, accelerator: Accelerator, indices: IndexCache
 ) -> tuple[dict[str, Path], list[str]]:
     """Films of the videos with the highest events, shared out over the processes: name -> file; why some are missing.
 
@@ -155,7 +157,14 @@ def draw_films(
     for each, target in tqdm(mine, "drawing films", unit="film", disable=None):
         try:
             note = write_film(
-                target, each.path, each.scores, each.boxes, threshold=rule.threshold, events=each.spans, heat=heat
+                target,
+                each.path,
+                each.scores,
+                each.boxes,
+                threshold=rule.threshold,
+                events=each.spans,
+                heat=heat,
+                cache=indices,
             )
         except UserError as error:
             problems[each.name] = str(error)

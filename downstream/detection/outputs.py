@@ -17,7 +17,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,16 +48,18 @@ class Found:
 
     @property
     def spans(self) -> list[tuple[int, int]]:
-        """Frames `[start, end)` of each event, within the video."""
-        return [(event.start, min(event.end, self.info.num_frames)) for event in self.events]
+        """Frames `[start, end)` of each event."""
+        return [(event.start, event.end) for event in self.events]
 
 
 def look_into(scored: ScoredFile, rule: AlarmRule) -> Found:
-    """Events of a scored video by the rule, and the boxes in them: round cells that alone would keep an event going."""
+    """Events of a scored video by the rule, within its frames, and the boxes in them: round cells that alone would keep
+    an event going."""
     assert scored.scores is not None
     assert scored.info is not None
     scores, fps = scored.scores, scored.info.fps
-    events = tuple(find_events(scores, rule, fps))
+    last = scored.info.num_frames  # the last snippet may reach beyond
+    events = tuple(replace(event, end=min(event.end, last)) for event in find_events(scores, rule, fps))
     boxes: list[tuple[ScoredBox, ...]] = [()] * len(scores.scores)
     if scores.map is not None:
         found = find_boxes(scores.map, rule.release)
@@ -152,6 +154,4 @@ def _event(found: Found, event: DetectedEvent) -> dict[str, Any]:
         for snippet in range(first, past)
         for box in found.boxes[snippet]
     ]
-    values = event.as_json(found.info.fps) | {"end_frame": min(event.end, last)}
-    values["end_seconds"] = round(min(event.end, last) / found.info.fps, 3)
-    return values | ({"boxes": boxes} if found.scores.map is not None else {})
+    return event.as_json(found.info.fps) | ({"boxes": boxes} if found.scores.map is not None else {})

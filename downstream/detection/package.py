@@ -57,14 +57,14 @@ def make_package(run: Path, out: Path, backbones: Sequence[Path] = (), title: st
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
     try:
         _fill(folder, run, trained, title or out.name, model)
-        open_model(folder)
+        made = open_model(folder)
         for each in sorted({path.parent for path in folder.rglob("*") if path.is_file()}):
             sync_folder(each)
         folder.chmod(0o755)  # a temporary folder is the owner's alone
         os.replace(folder, out)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return open_model(out)
+    return dataclasses.replace(made, path=out)
 
 
 def _fill(folder: Path, run: Path, trained: Sequence[Trained], title: str, model: Model) -> None:

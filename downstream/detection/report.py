@@ -30,6 +30,7 @@ def write_detection_report(
     found: Sequence[Found],
     failed: Sequence[ScoredFile],
     films: Mapping[str, Path],
+    indices: IndexCache,
 ) -> None:
     """Write it atomically; videos are linked to their films, or to themselves where they lie near the report."""
     ranked = sorted(found, key=lambda each: -float(each.scores.scores.max()))
@@ -41,7 +42,7 @@ def write_detection_report(
         problem = None
         if each.name in pictured:
             try:
-                thumbnails = peak_thumbnails(each.path, each.scores, each.events, heat=heat, cache=IndexCache(None))
+                thumbnails = peak_thumbnails(each.path, each.scores, each.events, heat=heat, cache=indices)
             except VideoError as error:
                 problem = f"no pictures: {error}"
         target = films.get(each.name, Path(each.path))

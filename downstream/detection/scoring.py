@@ -40,6 +40,11 @@ class ScoringSettings:
             if value is not None and value < 1:
                 raise UserError(f"{name} is {value}; it must be at least 1")
 
+    @property
+    def index(self) -> Path | None:
+        """Folder of packet indices."""
+        return None if self.cache is None else self.cache / "index"
+
 
 def videos_of(inputs: Sequence[str]) -> list[Video]:
     """Every video that was given, or lies in a folder that was; UserError as `find_videos`."""
@@ -70,7 +75,7 @@ def score_all(
     results = score_files(
         model,
         [(video.name, video.path) for video in mine.values()],
-        cache=None if settings.cache is None else settings.cache / "index",
+        cache=settings.index,
         decoders=settings.decoders or default_decoders(accelerator.device),
         batch_clips=settings.batch_clips,
         on_frames=progress.add,

@@ -66,11 +66,11 @@ class CellNetwork(nn.Module):
             return torch.Size((1, spec.feature_dim, *spec.map_size))
         device = next(self.backbone.parameters()).device
         was_training = self.backbone.training
-        shape = self.map_of_shape(torch.zeros(1, 3, spec.clip_frames, spec.height, spec.width, device=device))
+        shape = self._map_shape(torch.zeros(1, 3, spec.clip_frames, spec.height, spec.width, device=device))
         self.backbone.train(was_training)
         return shape
 
-    def map_of_shape(self, clips: Tensor) -> torch.Size:
+    def _map_shape(self, clips: Tensor) -> torch.Size:
         """Shape of the stage's map; UserError where it is no map of the picture."""
         self.backbone.eval()
         spec = self.backbone.spec

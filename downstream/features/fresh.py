@@ -9,11 +9,10 @@ import numpy as np
 
 from downstream.features.encoders import Encoder
 from downstream.features.kind import VideoEntry
-from downstream.features.normalising import BLOCK_BYTES
 from downstream.features.pipeline import Encoded
 from downstream.features.scratch import scratch_array, settle
 from downstream.features.snippets import SnippetSettings
-from downstream.features.store import FeatureSet, not_finite
+from downstream.features.store import FeatureSet, block_rows, not_finite
 from pretrain.data.video import VideoError
 
 
@@ -27,7 +26,7 @@ def fresh_set(encoded: Encoded, encoder: Encoder, settings: SnippetSettings, dty
     features = encoded.features
     if features.dtype.name != dtype:
         features = scratch_array(features.shape, dtype)
-        block = max(1, BLOCK_BYTES // encoded.features[0].nbytes)
+        block = block_rows(encoded.features[0].nbytes)
         with np.errstate(over="ignore"):
             for start in range(0, len(features), block):
                 features[start : start + block] = encoded.features[start : start + block]

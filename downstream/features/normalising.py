@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import mmap
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from downstream.features.scratch import settle
 
 Normalise = Literal["none", "l2", "layer", "video", "place"]
 OF_VIDEO = ("video", "place")
@@ -76,8 +77,5 @@ def release(array: NDArray[Any]) -> None:
 
     Read again, they come back. Other arrays are left alone.
     """
-    base: Any = array
-    while isinstance(base, np.ndarray):
-        base = base.base
-    if isinstance(base, mmap.mmap) and not array.flags.writeable and hasattr(mmap, "MADV_DONTNEED"):
-        base.madvise(mmap.MADV_DONTNEED)
+    if not array.flags.writeable:
+        settle(array)

@@ -100,7 +100,7 @@ def not_finite(name: str, features: NDArray[Any]) -> str:
     """Where features (snippets, ...) are NaN or infinite, in words; an empty string where nowhere."""
     if not features.size:
         return ""
-    block = _block(features[0].nbytes)  # of a memory-mapped array: a block in memory at a time
+    block = block_rows(features[0].nbytes)  # of a memory-mapped array: a block in memory at a time
     finite = []
     for start in range(0, len(features), block):
         part = features[start : start + block]
@@ -110,7 +110,7 @@ def not_finite(name: str, features: NDArray[Any]) -> str:
     return f"'{name}': {len(rows)} of {len(features)} snippets, the first is {rows[0]}" if len(rows) else ""
 
 
-def _block(row_bytes: int) -> int:
+def block_rows(row_bytes: int) -> int:
     """How many rows make a block."""
     return max(1, BLOCK_BYTES // max(1, row_bytes))
 
@@ -129,7 +129,7 @@ def _write_part(file: Path, features: NDArray[Any], dtype: str, meta: Mapping[st
     }
     header = json.dumps({"__metadata__": dict(meta), "features": tensor}).encode()
     header += b" " * (-len(header) % 8)
-    block = _block(features[0].nbytes)
+    block = block_rows(features[0].nbytes)
     with open(file, "wb") as target:
         target.write(struct.pack("<Q", len(header)) + header)
         for start in range(0, len(features), block):
@@ -257,7 +257,7 @@ class FeatureWriter:
         temporary = self.folder / ".features.tmp.npy"
         digest = hashlib.sha256()
         rows = sum(self._snippets(name, parts) for name in order)
-        size = _block(self.kind.places * self.kind.dim * np.dtype(self.dtype).itemsize)
+        size = block_rows(self.kind.places * self.kind.dim * np.dtype(self.dtype).itemsize)
         target = np.lib.format.open_memmap(
             temporary, mode="w+", dtype=self.dtype, shape=(rows, self.kind.places, self.kind.dim)
         )
