@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: demo test slow lint clean
 
 demo: .venv/installed
-	"$(BIN)/python" scripts/demo.py
+	"$(BIN)/python" -m demo
 
 test: .venv/installed-dev
 	"$(BIN)/python" -m pytest

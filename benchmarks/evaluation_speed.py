@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from downstream.evaluation.ground_truth import align
-from downstream.evaluation.metrics import (
+from downstream.evaluation.curves import (
     area_under_pr,
     area_under_roc,
     operating_points,
     step_average_precision,
 )
-from downstream.evaluation.scores import VideoScores
+from downstream.evaluation.ground_truth import align
+from downstream.scores.score_file import VideoScores
 from pretrain.data.catalogue import Video
 
 SNIPPET_FRAMES = 16

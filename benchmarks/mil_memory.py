@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.mil_ways import make_videos, status_bytes, train_step
-from downstream.config import FeaturesConfig, FinetuneConfig
 from downstream.features.fusion import FusedFeatures
-from downstream.from_features import FromFeatures
-from downstream.prepare import Prepared
-from downstream.segments import BagsConfig
-from downstream.train import make_optimizer
+from downstream.training.checks import Prepared
+from downstream.training.config import FeaturesConfig, FinetuneConfig
+from downstream.training.feature_source import FromFeatures
+from downstream.training.loop import make_optimizer
+from downstream.training.segments import BagsConfig
 from pretrain.accelerator import make_accelerator
 from pretrain.cpu import keep_freed_memory
 from pretrain.data.catalogue import Catalogue

@@ -34,12 +34,12 @@ from benchmarks.mil_ways import (
     write_features,
     write_sparse_features,
 )
-from downstream.config import FinetuneConfig
 from downstream.detector.objective import DetectorTraining, build_detector
 from downstream.features.fusion import FusedFeatures
 from downstream.features.normalising import release
-from downstream.segments import BagsConfig, Batch, TrainBags
-from downstream.train import make_optimizer
+from downstream.training.config import FinetuneConfig
+from downstream.training.loop import make_optimizer
+from downstream.training.segments import BagsConfig, Batch, TrainBags
 from pretrain.cli import parse, run_command
 from pretrain.cpu import keep_freed_memory
 from pretrain.errors import UserError

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from downstream.config import FinetuneConfig
 from downstream.detector.objective import DetectorTraining
-from downstream.features.kind import FeatureKind, VideoEntry
+from downstream.features.feature_spec import FeatureKind, VideoEntry
 from downstream.features.store import FORMAT, MANIFEST, FeatureWriter
-from downstream.segments import Batch, TrainBags
+from downstream.training.config import FinetuneConfig
+from downstream.training.segments import Batch, TrainBags
 from pretrain.data.catalogue import Video
 from pretrain.errors import UserError
 from pretrain.files import write_json
@@ -163,7 +163,7 @@ def averaged(features: NDArray[np.float32]) -> NDArray[np.float32]:
 def train_step(
     module: DetectorTraining, optimizer: torch.optim.Optimizer, config: FinetuneConfig, batch: Batch, step: int
 ) -> float:
-    """Forward, backward, clip, optimiser, as `downstream.train` does them; the loss, which waits for the device."""
+    """Forward, backward, clip, optimiser, as `training.loop` does them; the loss, which waits for the device."""
     loss, _ = module(batch.features, batch.mask, batch.labels, step)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(module.parameters(), config.optim.clip_norm)

@@ -26,14 +26,14 @@ import tyro
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from downstream.config import FinetuneConfig
+from downstream.evaluation.curves import roc_auc
 from downstream.evaluation.evaluate import Evaluation, compare, evaluate_seeds
 from downstream.evaluation.ground_truth import align
-from downstream.evaluation.metrics import roc_auc
 from downstream.evaluation.output import write_all
-from downstream.evaluation.scores import VideoScores, read_scores
 from downstream.features.store import FeatureSet
-from downstream.prepare import open_listed
+from downstream.scores.score_file import VideoScores, read_scores
+from downstream.training.checks import open_listed
+from downstream.training.config import FinetuneConfig
 from pretext_tasks import PretextTasks
 from pretrain.cli import flags_of, parse, run_command
 from pretrain.config import PretrainConfig

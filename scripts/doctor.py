@@ -9,10 +9,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
-from downstream.doctor.examine import examine
+from downstream.doctor.check_alignment import examine
 from downstream.doctor.finding import Finding
 from downstream.features.store import FeatureSet
-from downstream.prepare import open_listed
+from downstream.training.checks import open_listed
 from pretrain.cli import parse, run_command
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.errors import UserError

@@ -12,12 +12,12 @@ import tyro
 
 from downstream.evaluation.evaluate import compare, evaluate_seeds
 from downstream.evaluation.output import read_method, write_all
-from downstream.evaluation.scores import ScoreFile, VideoScores, unscored_in
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.evaluation.table import SUMMARY, comparison_table, evaluation_table
-from downstream.evaluation.together import together
-from downstream.prepare import of_new_groups, open_listed
-from downstream.resuming import read_saved, refuse_seen_in_training
+from downstream.scores.ensemble import together
+from downstream.scores.score_file import ScoreFile, VideoScores, unscored_in
+from downstream.training.checks import of_new_groups, open_listed
+from downstream.training.resume import read_saved, refuse_seen_in_training
 from pretrain.cli import flags_of, parse, run_command
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.errors import UserError
@@ -30,7 +30,7 @@ class Options:
     """Frame-level, video-level and event-level figures with intervals; plots; paired comparison of several methods.
 
     Each input is one method: a run folder of scripts/finetune.py (its seeds are averaged), or a score file (.json or
-    .csv, see downstream/evaluation/scores.py). The videos themselves are not needed. The first method is what the
+    .csv, see downstream/scores/score_file.py). The videos themselves are not needed. The first method is what the
     others are compared with.
 
     The catalogue is that of the first run, unless another is given.

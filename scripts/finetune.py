@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import sys
 
-from downstream.config import FinetuneConfig
-from downstream.finetune import finetune
+from downstream.training.config import FinetuneConfig
+from downstream.training.finetune import finetune
 from pretrain.cli import parse, run_command
 from pretrain.launch import start_cpu_processes
 

@@ -14,14 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-if __package__ in (None, ""):  # run as a file: the repository root is not on the path yet
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import tyro
 from tqdm import tqdm
 
+from demo.world.build import build_demo_set
 from pretrain.errors import UserError
-from scripts.demo_world.build import build_demo_set
 
 
 @dataclass(frozen=True)

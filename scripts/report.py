@@ -10,10 +10,10 @@ from typing import Annotated
 
 import tyro
 
-from downstream.detection.own_rule import RuleChanges
-from downstream.prepare import open_listed
-from downstream.report.from_run import report_of_run
+from downstream.events.default_rule import RuleChanges
 from downstream.report.page import write_report
+from downstream.report.run_report import report_of_run
+from downstream.training.checks import open_listed
 from pretrain.cli import parse, run_command
 from pretrain.data.catalogue import CatalogueConfig
 from scripts.localise import catalogue_of

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LAYERS = ["pretext_tasks", "pretrain", "downstream", "scripts"]
+LAYERS = ["pretext_tasks", "pretrain", "downstream", "demo", "scripts"]
 # downstream stands on what pretraining shares, not on how it trains
 CLOSED_TO_DOWNSTREAM = {"pretrain.train", "pretrain.model"}
 
@@ -40,5 +40,5 @@ def test_no_layer_imports_one_above_it(layer: str) -> None:
 
 def test_the_test_notices_an_upward_import(tmp_path: Path) -> None:
     file = tmp_path / "x.py"
-    file.write_text("def f():\n    from scripts.demo import demo\n")
-    assert imported(file) == {"scripts.demo"}
+    file.write_text("def f():\n    from scripts.detect import main\n")
+    assert imported(file) == {"scripts.detect"}

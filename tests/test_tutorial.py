@@ -95,7 +95,9 @@ def run(script: str, folder: Path, environment: dict[str, str], log: Path) -> tu
     joined = script.replace("\\\n", " ").strip()
     if joined.startswith("python ") and "\n" not in joined:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["downstream.detection.detect", "downstream.finetune", "downstream.report.page"])
+        context.set_forkserver_preload(
+            ["downstream.detection.detect", "downstream.training.finetune", "downstream.report.page"]
+        )
         process = context.Process(target=work, args=(shlex.split(joined)[1:], folder, environment, log))
         log.touch()
         process.start()

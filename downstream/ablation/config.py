@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 import tyro
 import yaml
 
-from downstream.config import FinetuneConfig
 from downstream.evaluation.settings import EvaluationSettings
+from downstream.training.config import FinetuneConfig
 from pretrain.cli import flags_of, parse, yaml_flags
 from pretrain.errors import UserError, nearest
 

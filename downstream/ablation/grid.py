@@ -20,7 +20,7 @@ from downstream.ablation.config import (
     named_variants,
     terms_of,
 )
-from downstream.config import FREE_TO_CHANGE, FinetuneConfig
+from downstream.training.config import FREE_TO_CHANGE, FinetuneConfig
 from pretrain.cli import parse
 from pretrain.errors import UserError, problem_list
 from pretrain.run_folder import as_json, changed_settings

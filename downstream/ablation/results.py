@@ -11,11 +11,11 @@ import numpy as np
 
 from downstream.ablation.config import AblationConfig
 from downstream.ablation.grid import Cell, Failure
-from downstream.ablation.where import notes as notes_of_where
+from downstream.ablation.spatial_results import notes as notes_of_where
 from downstream.evaluation.evaluate import Difference, Evaluation, Measure, compare, evaluate_seeds
 from downstream.evaluation.output import write_all
-from downstream.evaluation.scores import read_scores
-from downstream.localisation.evaluate import LocalisationEvaluation, compare_localisation
+from downstream.evaluation.spatial_evaluation import LocalisationEvaluation, compare_localisation
+from downstream.scores.score_file import read_scores
 from pretrain.data.catalogue import Catalogue
 from pretrain.files import write_json
 

@@ -13,14 +13,14 @@ from tqdm import tqdm
 from downstream.ablation.config import AblationConfig
 from downstream.ablation.grid import Cell, Failure, check_warmup, make_cells, refuse_other_settings
 from downstream.ablation.results import Ablation, evaluate_cell, make_rows
+from downstream.ablation.spatial_results import evaluate_where
 from downstream.ablation.tables import as_csv, latex, markdown, terminal
-from downstream.ablation.where import evaluate_where
 from downstream.ablation.workers import Job, Stopped, environments, last_lines, run_jobs, stopping_on_signals
-from downstream.config import FinetuneConfig
 from downstream.evaluation.evaluate import Evaluation
-from downstream.localisation.evaluate import LocalisationEvaluation
-from downstream.prepare import has_ground_truth, prepare
-from downstream.segments import SegmentCache
+from downstream.evaluation.spatial_evaluation import LocalisationEvaluation
+from downstream.training.checks import has_ground_truth, prepare
+from downstream.training.config import FinetuneConfig
+from downstream.training.segments import SegmentCache
 from pretrain.accelerator import check_device
 from pretrain.data.catalogue import Catalogue
 from pretrain.errors import UserError

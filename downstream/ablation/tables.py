@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 from downstream.ablation.results import Ablation
-from downstream.ablation.where import COLUMNS as COLUMNS_OF_WHERE
+from downstream.ablation.spatial_results import COLUMNS as COLUMNS_OF_WHERE
 from downstream.evaluation.bootstrap import Interval
 from downstream.evaluation.evaluate import Difference, Measure
 

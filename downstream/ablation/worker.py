@@ -33,8 +33,8 @@ def main() -> None:
 
 def run(settings: dict[str, Any], log: Path) -> dict[str, Any]:
     """One run. A UserError is answered with its text, anything else with its traceback."""
-    from downstream.config import FinetuneConfig  # late: a worker that is never needed loads no torch
-    from downstream.finetune import finetune
+    from downstream.training.config import FinetuneConfig  # late: a worker that is never needed loads no torch
+    from downstream.training.finetune import finetune
     from pretrain.cli import flags_of, parse
 
     _write_to(log)

@@ -15,17 +15,17 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from tqdm import tqdm
 
-from downstream.detection.events import AlarmRule
 from downstream.detection.inputs import is_stream
-from downstream.detection.kept import FOLDER as KEPT
 from downstream.detection.live.live_settings import LiveSettings
 from downstream.detection.model import Model, ScoredFile
 from downstream.detection.open_model import open_model
 from downstream.detection.outputs import EVENTS, FRAME_SCORES, SCORES, Found, document, look_into, write_outputs
-from downstream.detection.own_rule import RuleChanges
 from downstream.detection.report import heat_of, write_detection_report
+from downstream.detection.score_cache import FOLDER as KEPT
 from downstream.detection.scoring import ScoringSettings, problems_of, score_all, videos_of
-from downstream.localisation.film import write_film
+from downstream.events.default_rule import RuleChanges
+from downstream.events.rule import AlarmRule
+from downstream.visualisation.film import write_film
 from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory
 from pretrain.data.video import IndexCache

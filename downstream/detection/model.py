@@ -18,19 +18,19 @@ from typing import NamedTuple
 
 import torch
 
-from downstream.detection.events import AlarmRule
+from downstream.detector.inference import score_videos
 from downstream.detector.model import Detector
-from downstream.evaluation.scores import ScoreFile, VideoScores
-from downstream.evaluation.together import together
+from downstream.events.rule import AlarmRule
 from downstream.features.encoders import Encoder
-from downstream.features.fresh import fresh_set
+from downstream.features.feature_spec import Grid
 from downstream.features.fusion import FusedFeatures
-from downstream.features.kind import Grid
+from downstream.features.in_memory_set import fresh_set
 from downstream.features.normalising import Normalise
 from downstream.features.pipeline import Encoded, encode_videos
 from downstream.features.snippets import SnippetSettings
 from downstream.features.store import FeatureSet
-from downstream.score import score_videos
+from downstream.scores.ensemble import together
+from downstream.scores.score_file import ScoreFile, VideoScores
 from pretrain.data.video import VideoError, VideoInfo
 from pretrain.errors import UserError
 

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import torch
 
 from downstream.detection.model import Member, Model, Source
-from downstream.detection.own_rule import own_rule
 from downstream.detector.model import Detector
 from downstream.detector.storage import CARD_FILE, kinds_of, load_detector
+from downstream.events.default_rule import own_rule
 from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
-from downstream.features.kind import FeatureKind
+from downstream.features.feature_spec import FeatureKind
 from downstream.features.snippets import SnippetSettings
 from pretrain.errors import UserError, problem_list
 

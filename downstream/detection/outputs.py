@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from downstream.detection.events import AlarmRule, DetectedEvent, find_events
 from downstream.detection.model import Model, ScoredFile
-from downstream.evaluation.scores import CSV_COLUMNS, VideoScores
-from downstream.localisation.boxes import ScoredBox, find_boxes
+from downstream.events.boxes import ScoredBox, find_boxes
+from downstream.events.rule import AlarmRule, DetectedEvent, find_events
+from downstream.scores.score_file import CSV_COLUMNS, VideoScores
 from pretrain.data.video import VideoInfo
 from pretrain.files import write_json, write_text
 

@@ -30,8 +30,8 @@ from downstream.detection.open_model import (
     open_model,
     open_trained,
 )
-from downstream.detection.own_rule import CALIBRATION_FILE
 from downstream.detector.storage import CARD_FILE, WEIGHTS_FILE
+from downstream.events.default_rule import CALIBRATION_FILE
 from downstream.features.cells import CellNetwork
 from downstream.features.encoders import EncoderConfig, VideoNetwork, open_encoder
 from downstream.features.image_tower import ImageTower

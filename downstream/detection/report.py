@@ -8,14 +8,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from downstream.detection.events import AlarmRule
 from downstream.detection.model import Model, ScoredFile
 from downstream.detection.outputs import Found
-from downstream.localisation.heat import HeatRange, heat_range
+from downstream.events.rule import AlarmRule
 from downstream.report.content import Report, ReportVideo, Thumbnail
-from downstream.report.from_run import relative_link
 from downstream.report.page import write_report
+from downstream.report.run_report import relative_link
 from downstream.report.thumbnails import peak_thumbnails
+from downstream.visualisation.heat import HeatRange, heat_range
 from pretrain.data.video import IndexCache, VideoError
 from pretrain.tracking import clock
 

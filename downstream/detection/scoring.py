@@ -13,8 +13,8 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from downstream.detection.inputs import find_videos
-from downstream.detection.kept import KeptScores
 from downstream.detection.model import Model, ScoredFile, score_files
+from downstream.detection.score_cache import KeptScores
 from downstream.features.extract import default_decoders, length_of, share
 from downstream.features.progress import FrameProgress
 from pretrain.data.catalogue import Video

@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from downstream.detector.model import Detector, DetectorConfig
+from downstream.features.feature_spec import FeatureKind, Grid
 from downstream.features.fusion import FusedFeatures
-from downstream.features.kind import FeatureKind, Grid
 from pretrain.errors import UserError, problem_list
 from pretrain.files import replacing, sha256_of, write_json
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from downstream.evaluation.bootstrap import Interval, draw_weights, interval, paired
 from downstream.evaluation.ground_truth import LabelledVideo, align
-from downstream.evaluation.scores import VideoScores
 from downstream.evaluation.settings import EvaluationSettings
-from downstream.evaluation.weighted import weighted_metrics
+from downstream.evaluation.temporal_metrics import weighted_metrics
+from downstream.scores.score_file import VideoScores
 from pretrain.data.catalogue import Video
 from pretrain.errors import UserError
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from downstream.evaluation.evaluate import Difference, Evaluation
-from downstream.evaluation.plots import plot_pr, plot_roc, plot_scores
-from downstream.evaluation.scores import ScoreFile, read_scores
 from downstream.evaluation.table import markdown, per_video_csv
+from downstream.scores.score_file import ScoreFile, read_scores
+from downstream.visualisation.plots import plot_pr, plot_roc, plot_scores
 from pretrain.data.catalogue import Catalogue
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json, write_text

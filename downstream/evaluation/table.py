@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from downstream.evaluation.curves import roc_auc
 from downstream.evaluation.evaluate import Difference, Evaluation, Measure, title_of
 from downstream.evaluation.ground_truth import LabelledVideo
-from downstream.evaluation.metrics import roc_auc
-from downstream.evaluation.weighted import events_of
+from downstream.evaluation.temporal_metrics import events_of
 
 SUMMARY = ("frame_auc", "frame_ap", "abnormal_auc", "per_video_auc", "video_auc", "false_alarm_rate")
 """Columns of a table with a line a method."""

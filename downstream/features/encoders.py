@@ -24,8 +24,8 @@ from downstream.features.crops import (
     crop_boxes,
     decode_region,
 )
+from downstream.features.feature_spec import FeatureKind, Grid
 from downstream.features.image_tower import ImageTower, Pool, build_tower, load_tower, tower_dim, tower_facts
-from downstream.features.kind import FeatureKind, Grid
 from downstream.features.snippets import SnippetSettings, View
 from pretrain.backbones import BACKBONES, Backbone, BackboneConfig, BackboneSpec, build_backbone, load_backbone
 from pretrain.backbones.assembly import Clip

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from downstream.features.kind import FeatureKind, Grid, VideoEntry
+from downstream.features.feature_spec import FeatureKind, Grid, VideoEntry
 from downstream.features.normalising import OF_VIDEO, Normalise, Statistics, normalised, release, video_statistics
 from downstream.features.store import FeatureSet
 from pretrain.errors import UserError, problem_list

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from downstream.features.checking import odd_shape, wrong_files, wrong_values
 from downstream.features.crops import CROPS
-from downstream.features.kind import FeatureKind
+from downstream.features.feature_spec import FeatureKind
 from downstream.features.layouts import (
     FeatureFile,
     SetShape,

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from downstream.features.kind import FeatureKind, VideoEntry
+from downstream.features.feature_spec import FeatureKind, VideoEntry
 from downstream.features.normalising import BLOCK_BYTES, release
 from downstream.features.scratch import settle
 from pretrain.errors import UserError, nearest, problem_list

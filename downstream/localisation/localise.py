@@ -20,18 +20,18 @@ import numpy as np
 import tyro
 
 from downstream.evaluation.output import read_method
-from downstream.evaluation.scores import ScoreFile, VideoScores, unscored_in
-from downstream.evaluation.together import together
-from downstream.localisation.box_file import write_boxes
-from downstream.localisation.boxes import BoxSettings, Tube, find_boxes, link
-from downstream.localisation.evaluate import LocalisationEvaluation
-from downstream.localisation.figures import Boxes, evaluate, frame_scores, show, write_figures
-from downstream.localisation.gallery import draw
-from downstream.localisation.map_file import read_maps
-from downstream.localisation.measures import LocalisationSettings
-from downstream.localisation.threshold import box_threshold
-from downstream.prepare import of_new_groups, open_listed
-from downstream.resuming import refuse_seen_in_training
+from downstream.evaluation.spatial_evaluation import LocalisationEvaluation
+from downstream.evaluation.spatial_metrics import LocalisationSettings
+from downstream.evaluation.spatial_report import Boxes, evaluate, frame_scores, show, write_figures
+from downstream.events.box_file import write_boxes
+from downstream.events.box_threshold import box_threshold
+from downstream.events.boxes import BoxSettings, Tube, find_boxes, link
+from downstream.scores.ensemble import together
+from downstream.scores.map_file import read_maps
+from downstream.scores.score_file import ScoreFile, VideoScores, unscored_in
+from downstream.training.checks import of_new_groups, open_listed
+from downstream.training.resume import refuse_seen_in_training
+from downstream.visualisation.gallery import draw
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.errors import UserError, problem_list
 from pretrain.tracking import clock

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from downstream.detection.events import AlarmRule
-from downstream.evaluation.scores import VideoScores
+from downstream.events.rule import AlarmRule
+from downstream.scores.score_file import VideoScores
 
 Spans = tuple[tuple[int, int], ...]
 

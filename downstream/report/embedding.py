@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from downstream.detection.events import AlarmRule
-from downstream.evaluation.scores import VideoScores
+from downstream.events.rule import AlarmRule
 from downstream.report.content import Report, ReportVideo
+from downstream.scores.score_file import VideoScores
 from pretrain.data.catalogue import merge_spans
 
 _LEAST_SHARE = 0.01

@@ -9,17 +9,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from downstream.detection.events import AlarmRule
-from downstream.detection.own_rule import own_rule
 from downstream.detector.storage import CARD_FILE
 from downstream.evaluation.evaluate import METRICS, title_of
 from downstream.evaluation.output import SCORES, read_method
-from downstream.evaluation.scores import ScoreFile
-from downstream.evaluation.together import together
+from downstream.evaluation.spatial_metrics import MEASURES
+from downstream.events.default_rule import own_rule
+from downstream.events.rule import AlarmRule
 from downstream.localisation.localise import TEST as MAPS
-from downstream.localisation.map_file import read_maps
-from downstream.localisation.measures import MEASURES
 from downstream.report.content import Metric
+from downstream.scores.ensemble import together
+from downstream.scores.map_file import read_maps
+from downstream.scores.score_file import ScoreFile
 from pretrain.errors import UserError
 
 LEFT_OUT = ("class_auc", "frame_ap_trapezoid", "abnormal_ap_trapezoid")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from downstream.detection.events import DetectedEvent
-from downstream.evaluation.score_map import ScoreMap
-from downstream.evaluation.scores import VideoScores
-from downstream.localisation.heat import HeatRange, to_heat
-from downstream.localisation.pictures import check_fits, draw_frame, snippet_of
+from downstream.events.rule import DetectedEvent
 from downstream.report.content import Thumbnail
+from downstream.scores.score_file import VideoScores
+from downstream.scores.score_map import ScoreMap
+from downstream.visualisation.heat import HeatRange, to_heat
+from downstream.visualisation.pictures import check_fits, draw_frame, snippet_of
 from pretrain.data.video import IndexCache, probe, read_frames
 from pretrain.errors import UserError
 

@@ -23,7 +23,7 @@ from benchmarks.mil_ways import (
     write_sparse_features,
 )
 from downstream.features.fusion import FusedFeatures
-from downstream.segments import BagsConfig, TrainBags
+from downstream.training.segments import BagsConfig, TrainBags
 from pretrain.errors import UserError
 
 DIM = 4

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from downstream.config import DetectorOptimConfig, FeaturesConfig, FinetuneConfig
 from downstream.detector.model import DetectorConfig
-from downstream.segments import BagsConfig
+from downstream.training.config import DetectorOptimConfig, FeaturesConfig, FinetuneConfig
+from downstream.training.segments import BagsConfig
 from pretrain.data.catalogue import CatalogueConfig
 from tests.downstream.simulated import make_features
 

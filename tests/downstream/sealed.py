@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from downstream.train import SeedRun
+from downstream.training.loop import SeedRun
 from pretrain.data.catalogue import Video
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from downstream.features.kind import FeatureKind
+from downstream.features.feature_spec import FeatureKind
 from downstream.features.store import FeatureWriter
-from downstream.segments import segment_edges
+from downstream.training.segments import segment_edges
 
 KIND = FeatureKind(encoder="simulated", weights_sha256=None, dim=8, crops=("centre", "centre_mirrored"))
 

@@ -15,13 +15,13 @@ import av
 import numpy as np
 import pytest
 
-from downstream.config import DetectorOptimConfig, FeaturesConfig, FinetuneConfig
 from downstream.detector.model import DetectorConfig
-from downstream.evaluation.scores import VideoScores, write_scores
-from downstream.features.kind import FeatureKind
+from downstream.features.feature_spec import FeatureKind
 from downstream.features.store import FeatureWriter
-from downstream.finetune import finetune
-from downstream.segments import BagsConfig
+from downstream.scores.score_file import VideoScores, write_scores
+from downstream.training.config import DetectorOptimConfig, FeaturesConfig, FinetuneConfig
+from downstream.training.finetune import finetune
+from downstream.training.segments import BagsConfig
 from pretrain.data.catalogue import CatalogueConfig
 from scripts.localise import main
 

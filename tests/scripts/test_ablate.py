@@ -8,7 +8,7 @@ import pytest
 
 from downstream.ablation.config import named_features, read_config
 from downstream.ablation.grid import make_cells
-from downstream.config import FREE_TO_CHANGE, FinetuneConfig
+from downstream.training.config import FREE_TO_CHANGE, FinetuneConfig
 from pretrain.cli import parse
 from pretrain.run_folder import as_json
 from scripts.ablate import main

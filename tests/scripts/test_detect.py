@@ -20,8 +20,8 @@ import pytest
 from PIL import Image
 
 from downstream.detection import detect as detection
-from downstream.detection.events import AlarmRule, find_events
-from downstream.evaluation.scores import read_scores
+from downstream.events.rule import AlarmRule, find_events
+from downstream.scores.score_file import read_scores
 from pretrain.backbones import BackboneConfig, build_backbone, save_backbone
 from pretrain.data.video import IndexCache, probe
 from scripts import evaluate

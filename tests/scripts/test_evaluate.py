@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from downstream.evaluation.scores import read_scores, write_scores
-from downstream.evaluation.together import together
+from downstream.scores.ensemble import together
+from downstream.scores.score_file import read_scores, write_scores
 from scripts.evaluate import main, method_names
 from tests.downstream.evaluation.reference import random_test_set
 

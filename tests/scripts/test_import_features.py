@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from downstream.features.kind import FeatureKind
+from downstream.features.feature_spec import FeatureKind
 from downstream.features.store import FeatureSet, FeatureWriter
 from scripts.import_features import main
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from downstream.evaluation.score_map import ScoreMap
-from downstream.evaluation.together import together
-from downstream.localisation.box_file import read_boxes
-from downstream.localisation.map_file import read_maps, write_maps
-from downstream.localisation.threshold import box_threshold
+from downstream.events.box_file import read_boxes
+from downstream.events.box_threshold import box_threshold
+from downstream.scores.ensemble import together
+from downstream.scores.map_file import read_maps, write_maps
+from downstream.scores.score_map import ScoreMap
 from pretrain.data.video import IndexCache, probe
 from scripts.localise import main
 from tests.scripts.located_world import (

@@ -16,20 +16,20 @@ from av.video.frame import PictureType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from demo.world import build, effects
+from demo.world.build import build_demo_set
+from demo.world.cameras import CLOCK_ROWS, FPS, HEIGHT, WIDTH, make_camera
+from demo.world.clock import clock_strip
+from demo.world.events import ANOMALIES
+from demo.world.ground_truth import FilmedVideo, two_spans, write_ucf_crime2local
+from demo.world.plan import PlannedVideo, make_plan
+from demo.world.poses import joints, run, walk
+from demo.world.render import Filming, blend, build_set
+from demo.world.sprites import SpriteShelf, make_sprite
+from demo.world.world import Anomaly
 from pretrain.data.catalogues.problems import Problems
 from pretrain.data.catalogues.ucf_crime2local import read_boxes
 from pretrain.errors import UserError
-from scripts.demo_world import build, effects
-from scripts.demo_world.build import build_demo_set
-from scripts.demo_world.cameras import CLOCK_ROWS, FPS, HEIGHT, WIDTH, make_camera
-from scripts.demo_world.clock import clock_strip
-from scripts.demo_world.events import ANOMALIES
-from scripts.demo_world.ground_truth import FilmedVideo, two_spans, write_ucf_crime2local
-from scripts.demo_world.plan import PlannedVideo, make_plan
-from scripts.demo_world.poses import joints, run, walk
-from scripts.demo_world.render import Filming, blend, build_set
-from scripts.demo_world.sprites import SpriteShelf, make_sprite
-from scripts.demo_world.world import Anomaly
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -359,9 +359,9 @@ def test_no_frame_statistic_tells_the_label(tmp_path: Path) -> None:
 ENCODE_AGAIN = """
 import sys
 from pathlib import Path
-from scripts.demo_world.encode import write_mp4
-from scripts.demo_world.plan import make_plan
-from scripts.demo_world.render import Filming, build_set
+from demo.world.encode import write_mp4
+from demo.world.plan import make_plan
+from demo.world.render import Filming, build_set
 
 video = next(video for video in make_plan(0, 16, 6) if video.name == "Crash_camera08_000")
 filming = Filming(build_set(0, video.camera), video, 0)

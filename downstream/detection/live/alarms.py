@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Literal, NamedTuple
 
-from downstream.detection.events import AlarmRule, Change, DetectedEvent, EventFinder
 from downstream.detection.live.scorer import LiveScore
-from downstream.localisation.boxes import find_boxes
-from downstream.localisation.grid import PixelBox
+from downstream.events.boxes import find_boxes
+from downstream.events.rule import AlarmRule, Change, DetectedEvent, EventFinder
+from downstream.scores.cell_geometry import PixelBox
 
 
 class Alarm(NamedTuple):

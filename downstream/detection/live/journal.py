@@ -21,7 +21,7 @@ from typing import Any
 
 from downstream.detection.live.scorer import LiveScore
 from downstream.detection.outputs import EVENTS, FRAME_SCORES, SCORES
-from downstream.evaluation.scores import CSV_COLUMNS
+from downstream.scores.score_file import CSV_COLUMNS
 from pretrain.files import write_json
 
 JOURNAL = "events.jsonl"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 
-from downstream.detection.events import AlarmRule
 from downstream.detection.live.alarms import Alarm, Alarms
 from downstream.detection.live.console import Console
 from downstream.detection.live.frame_queue import Frame, Gap, Item, Lost, Opened
@@ -26,6 +25,7 @@ from downstream.detection.live.state import (
 from downstream.detection.live.webhook import Webhook
 from downstream.detection.model import Model
 from downstream.detection.outputs import document
+from downstream.events.rule import AlarmRule
 from pretrain.data.video import VideoError
 
 POLL_SECONDS = 0.2

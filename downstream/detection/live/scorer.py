@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from downstream.detection.live.live_features import Feeds, LiveMember
 from downstream.detection.live.rolling_scores import WINDOW_SNIPPETS, Block, RollingScores
 from downstream.detection.model import Model, Source
-from downstream.evaluation.score_map import ScoreMap
-from downstream.evaluation.together import mean_scores
+from downstream.detector.inference import score_block
 from downstream.features.crops import MARGIN, Region, decode_region
 from downstream.features.normalising import OF_VIDEO
-from downstream.score import score_block
+from downstream.scores.ensemble import mean_scores
+from downstream.scores.score_map import ScoreMap
 from pretrain.data.video import VideoInfo
 from pretrain.errors import UserError, problem_list
 

@@ -13,10 +13,10 @@ import pytest
 from downstream.detection.model import Model, ScoredFile, score_files
 from downstream.detection.open_model import open_model
 from downstream.detection.package import make_package
-from downstream.evaluation.scores import ScoreFile, read_scores
-from downstream.evaluation.together import together
 from downstream.features import pipeline, scratch
-from downstream.localisation.map_file import read_maps
+from downstream.scores.ensemble import together
+from downstream.scores.map_file import read_maps
+from downstream.scores.score_file import ScoreFile, read_scores
 from pretrain.errors import UserError
 from tests.downstream.detection.world import TEST
 
@@ -67,7 +67,7 @@ def test_in_scratch_files_and_in_parts_they_are_the_same(world: Path, monkeypatc
     before = scored(model, files(world, "v9"))["v9"].scores
     monkeypatch.setattr(scratch.scratch_array, "__defaults__", (0,))
     monkeypatch.setattr(pipeline, "SETTLE_BYTES", 1)
-    monkeypatch.setattr("downstream.score.score_parts.__defaults__", (12,))
+    monkeypatch.setattr("downstream.detector.inference.score_parts.__defaults__", (12,))
     after = scored(model, files(world, "v9"))["v9"].scores
     assert before is not None
     assert after is not None

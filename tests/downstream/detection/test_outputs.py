@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from downstream.detection.events import AlarmRule, find_events
 from downstream.detection.model import ScoredFile
 from downstream.detection.outputs import (
     EVENTS,
@@ -26,8 +25,9 @@ from downstream.detection.outputs import (
     score_table,
     write_outputs,
 )
-from downstream.evaluation.score_map import ScoreMap
-from downstream.evaluation.scores import VideoScores, make_scores, read_scores
+from downstream.events.rule import AlarmRule, find_events
+from downstream.scores.score_file import VideoScores, make_scores, read_scores
+from downstream.scores.score_map import ScoreMap
 from pretrain.data.video import VideoInfo
 
 FPS, LENGTH = 25.0, 16

@@ -27,7 +27,7 @@ from downstream.detector.sparsity import SparsityConfig, sparsity
 from downstream.detector.spatial_smoothness import SpatialSmoothnessConfig, spatial_smoothness
 from downstream.detector.storage import CARD_FILE, grid_of, load_detector, save_detector
 from downstream.detector.topk_bce import TopKBCEConfig, topk_bce
-from downstream.features.kind import FeatureKind
+from downstream.features.feature_spec import FeatureKind
 from pretrain.errors import UserError
 from tests.downstream.detector.loss_checks import random_bags
 

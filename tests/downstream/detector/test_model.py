@@ -11,7 +11,7 @@ from downstream.detector.model import Detector, DetectorConfig
 from downstream.detector.objective import DetectorTraining, ObjectiveConfig, build_detector
 from downstream.detector.storage import load_detector, save_detector
 from downstream.detector.temporal import TEMPORAL_ENCODERS
-from downstream.features.kind import FeatureKind
+from downstream.features.feature_spec import FeatureKind
 from pretrain.errors import UserError
 
 KIND = FeatureKind(encoder="e", weights_sha256=None, dim=6)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downstream.evaluation.ground_truth import LabelledVideo
-from downstream.evaluation.scores import VideoScores
+from downstream.scores.score_file import VideoScores
 from pretrain.data.catalogue import Video, merge_spans
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from downstream.evaluation.evaluate import METRICS, compare, evaluate, evaluate_seeds, title_of
-from downstream.evaluation.scores import VideoScores, make_scores
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.evaluation.table import comparison_table, evaluation_table, latex, markdown, per_video_csv
+from downstream.scores.score_file import VideoScores, make_scores
 from pretrain.data.catalogue import Video
 from pretrain.errors import UserError
 from tests.downstream.evaluation.reference import random_test_set

@@ -8,8 +8,8 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from downstream.features.feature_spec import FeatureKind
 from downstream.features.fusion import FusedFeatures
-from downstream.features.kind import FeatureKind
 from downstream.features.normalising import Normalise, normalised
 from downstream.features.store import FeatureSet, FeatureWriter
 from pretrain.errors import UserError

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from downstream.features.crops import CROPS
 from downstream.features.exporting import LAYOUTS, ONE_CROP, export_features
+from downstream.features.feature_spec import FeatureKind
 from downstream.features.find_files import find_files
 from downstream.features.importing import ImportOptions, import_features, plan_import
-from downstream.features.kind import FeatureKind
 from downstream.features.store import FeatureSet, FeatureWriter
 from downstream.features.timing import Timing, read_grid, timing_of, timings_of
 from pretrain.data.catalogue import Catalogue, Video

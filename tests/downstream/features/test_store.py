@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from downstream.features.kind import FeatureKind, VideoEntry
+from downstream.features.feature_spec import FeatureKind, VideoEntry
 from downstream.features.store import MANIFEST, FeatureSet, FeatureWriter
 from pretrain.errors import UserError
 
@@ -167,7 +167,7 @@ ADDER = """
 import sys
 from pathlib import Path
 import numpy as np
-from downstream.features.kind import FeatureKind
+from downstream.features.feature_spec import FeatureKind
 from downstream.features.store import FeatureWriter
 kind = FeatureKind(encoder="i3d", weights_sha256=None, dim=4, crops=("centre", "top_left"))
 writer = FeatureWriter(Path(sys.argv[1]), kind)
@@ -198,7 +198,7 @@ import os, shutil, signal, sys
 from pathlib import Path
 import numpy as np
 import downstream.features.store as store, pretrain.files as files
-from downstream.features.kind import FeatureKind
+from downstream.features.feature_spec import FeatureKind
 kind = FeatureKind(encoder="i3d", weights_sha256=None, dim=4, crops=("centre", "top_left"))
 traced = {store.__file__, files.__file__, shutil.__file__}
 work = Path(sys.argv[1])

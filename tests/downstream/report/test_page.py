@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from downstream.detection.events import AlarmRule
+from downstream.events.rule import AlarmRule
 from downstream.report.content import Metric, ReportVideo
 from downstream.report.embedding import page_data, score_axis, script_json
 from downstream.report.page import write_report

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from downstream.detection.events import AlarmRule, find_events
-from downstream.evaluation.scores import make_scores
-from downstream.localisation.heat import HeatRange
+from downstream.events.rule import AlarmRule, find_events
 from downstream.report.thumbnails import peak_frames, peak_thumbnails
+from downstream.scores.score_file import make_scores
+from downstream.visualisation.heat import HeatRange
 from pretrain.errors import UserError
-from tests.downstream.localisation.drawn import hot_cell
+from tests.downstream.visualisation.drawn import hot_cell
 
 RULE = AlarmRule(threshold=0.5, release=0.5)
 HEAT = HeatRange(0.1, 0.9)

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import torch
 
-from downstream.detection.events import AlarmRule
 from downstream.detection.model import Member, Model, Source
 from downstream.detector.model import Detector, DetectorConfig
+from downstream.events.rule import AlarmRule
 from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
 from downstream.features.snippets import SnippetSettings
 

@@ -6,12 +6,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from downstream.detection.events import AlarmRule, find_events
 from downstream.detection.live.alarms import Alarm, Alarms
 from downstream.detection.live.scorer import LiveScore
-from downstream.evaluation.score_map import ScoreMap
-from downstream.evaluation.scores import VideoScores
-from downstream.localisation.boxes import find_boxes
+from downstream.events.boxes import find_boxes
+from downstream.events.rule import AlarmRule, find_events
+from downstream.scores.score_file import VideoScores
+from downstream.scores.score_map import ScoreMap
 
 FPS, LENGTH = 10.0, 16
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from downstream.detection.live.journal import JOURNAL, Journal, LiveFiles
 from downstream.detection.live.meter import Delays, Meter
 from downstream.detection.live.scorer import LiveScore
-from downstream.evaluation.scores import read_scores
+from downstream.scores.score_file import read_scores
 
 
 class FullDisk:

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from downstream.detection.events import AlarmRule
 from downstream.detection.live.console import Console
 from downstream.detection.live.frame_queue import Frame, Gap, Item, Lost, Opened
 from downstream.detection.live.journal import LiveFiles
 from downstream.detection.live.live_settings import LiveSettings
 from downstream.detection.live.run import LiveRun, scorer_for
 from downstream.detection.live.state import Ending, moment
+from downstream.events.rule import AlarmRule
 from pretrain.data.video import VideoError, VideoInfo
 from pretrain.errors import UserError
 from tests.downstream.detection.live.models import small_encoder, small_member, small_model

@@ -23,9 +23,9 @@ import av
 import numpy as np
 import pytest
 
-from downstream.detection.events import AlarmRule, find_events
 from downstream.detection.model import score_files
 from downstream.detection.open_model import open_model
+from downstream.events.rule import AlarmRule, find_events
 from scripts.detect import main
 from tests.downstream.detection.live.servers import HttpCamera, camera, mute
 

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from demo.world.ground_truth import FilmedVideo, write_ground_truth
+from demo.world.plan import PlannedVideo
+from demo.world.world import Anomaly
 from pretrain.data.catalogue import Box, Catalogue, CatalogueConfig
 from pretrain.data.catalogues.json_file import open_json
 from pretrain.data.catalogues.problems import Problems
 from pretrain.data.catalogues.ucf_crime2local import CLASSES, TEST_IDS, open_ucf_crime2local, read_boxes
 from pretrain.errors import UserError
-from scripts.demo_world.ground_truth import FilmedVideo, write_ground_truth
-from scripts.demo_world.plan import PlannedVideo
-from scripts.demo_world.world import Anomaly
 
 
 def opened(root: Path) -> Catalogue:

@@ -1,0 +1,70 @@
+"""Scores of videos that are done: a folder of thousands goes on after a kill, and another threshold needs no GPU.
+
+    OUT/scored/3f2a90....json           of whole pictures (or .safetensors: of cells)
+
+A kept score counts for the same detectors and the same file: path, size and time of change.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from downstream.detection.model import Model, ScoredFile
+from downstream.scores.map_file import read_maps, write_maps
+from downstream.scores.score_file import read_scores, write_scores
+from pretrain.data.catalogue import Video
+from pretrain.data.video import VideoInfo
+from pretrain.errors import UserError
+
+FOLDER = "scored"
+
+
+class KeptScores:
+    """The scores in one folder, of one model."""
+
+    def __init__(self, folder: Path, model: Model) -> None:
+        kinds = [source.encoder.kind(source.settings).as_json() for source in model.sources]
+        content = [model.names, kinds, [source.dtype for source in model.sources]]
+        self._model = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        self._folder, self._cells = folder, model.grid is not None
+
+    def load(self, video: Video) -> ScoredFile | None:
+        """What was scored of exactly this file by exactly this model; None where nothing was, or it is damaged."""
+        file = self._file(video.name)
+        if not file.is_file():
+            return None
+        try:
+            found = (read_maps if self._cells else read_scores)(file)
+            if found.meta["of"] != self._of(video):
+                return None
+            return ScoredFile(video.name, video.path, found.videos[0], VideoInfo(**found.meta["info"]), "", True)
+        except (UserError, KeyError, TypeError, OSError):
+            return None  # scored again
+
+    def store(self, scored: ScoredFile, video: Video) -> None:
+        """Keep it, atomically. What could not be scored is tried again next time."""
+        if scored.scores is None or scored.info is None:
+            return
+        meta: dict[str, Any] = {"of": self._of(video), "info": dataclasses.asdict(scored.info)}
+        write = write_maps if self._cells else write_scores
+        write(self._file(video.name), [scored.scores], meta)
+
+    def _file(self, name: str) -> Path:
+        # names may hold any character; a digest is a file name everywhere
+        digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        return self._folder / f"{digest}.{'safetensors' if self._cells else 'json'}"
+
+    def _of(self, video: Video) -> dict[str, Any]:
+        status = os.stat(video.path)
+        size = len(os.listdir(video.path)) if os.path.isdir(video.path) else status.st_size
+        return {
+            "model": self._model,
+            "path": os.path.abspath(video.path),
+            "size": size,
+            "changed": status.st_mtime_ns,
+        }

@@ -1,0 +1,222 @@
+"""How many events normal footage has at a threshold, and the lowest threshold at which they are few enough.
+
+The count neither only rises nor only falls with the threshold: where it falls, new events begin, near ones become one,
+and short ones grow long enough. So every threshold is looked at from the highest down, until there are too many events:
+
+    score |     ______#____________  threshold      both levels fall together, and what lies over them only ever
+          |    ####_#####__________  release        grows and melts together: a step costs what it changes,
+          |  ############  ##                       however long the footage is
+
+Events are those of `events.find_events`, counted without asking it again for every threshold (a test holds them equal).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from operator import itemgetter
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from downstream.events.rule import AlarmRule
+from downstream.scores.score_file import VideoScores
+
+_PIECE = 65_536  # positions that are Python numbers at a time
+RuleAt = Callable[[float], AlarmRule]
+"""Threshold -> rule, the same least length and gap for all; `release` never falls where the threshold rises."""
+Turn = int | None
+"""The fold of videos that is left out; None: none is."""
+Thresholds = dict[Turn, float]
+
+
+class Found(NamedTuple):
+    """Events at one rule."""
+
+    events: int
+    seconds: float
+    """How long they last together."""
+
+
+class Footage:
+    """Scores of many videos in one row, sorted once.
+
+    A video of S snippets takes S + 1 positions, one an edge; the last is no snippet, so no run crosses it.
+    """
+
+    def __init__(self, videos: Sequence[tuple[VideoScores, float]]) -> None:
+        """`videos`: scores and frames per second of each."""
+        self.fps = [fps for _, fps in videos]
+        self.seconds = np.array([scores.covered_frames / fps for scores, fps in videos])
+        self.edges: NDArray[np.int64] = np.concatenate([scores.edges for scores, _ in videos])
+        self.video_of = np.repeat(np.arange(len(videos), dtype=np.int32), [len(scores.edges) for scores, _ in videos])
+        self.scores = np.concatenate([np.append(scores.scores, -np.inf) for scores, _ in videos])
+        self.highest = [float(scores.scores.max()) for scores, _ in videos]
+        self._order: NDArray[np.int64] = np.argsort(self.scores)[: len(videos) - 1 : -1]
+        self._sorted = self.scores[self._order]
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The lowest and the highest score."""
+        return float(self._sorted[-1]), float(self._sorted[0])
+
+    def levels(self, videos: NDArray[np.bool_], down_to: float = -math.inf) -> Iterator[tuple[float, list[int]]]:
+        """Scores of these videos (bool mask) from the highest down, each with the positions that have it."""
+        stop = len(self._sorted) - int(np.searchsorted(self._sorted[::-1], down_to))
+        for score, pairs in itertools.groupby(self._pairs(videos, stop), key=itemgetter(0)):
+            yield score, [position for _, position in pairs]
+
+    def _pairs(self, videos: NDArray[np.bool_], stop: int) -> Iterator[tuple[float, int]]:
+        for begin in range(0, stop, _PIECE):
+            positions = self._order[begin : min(begin + _PIECE, stop)]
+            positions = positions[videos[self.video_of[positions]]]
+            yield from zip(self.scores[positions].tolist(), positions.tolist(), strict=True)
+
+    def find(self, rule: AlarmRule, videos: NDArray[np.bool_]) -> Found:
+        """Events of these videos (bool mask)."""
+        found = _Events(self, rule)
+        for _, positions in self.levels(videos, rule.release):
+            for position in positions:
+                found.release(position)
+        for _, positions in self.levels(videos, rule.threshold):
+            for position in positions:
+                found.begin(position)
+        return Found(sum(found.counts), found.seconds())
+
+    def lowest_thresholds(self, rule_at: RuleAt, fold_of: Sequence[int], allowed: Mapping[Turn, int]) -> Thresholds:
+        """One for each turn: of all videos but those of that fold; None leaves out no video.
+
+        The lowest score of those videos at which, and at every number above it, they have at most `allowed` events;
+        just above their highest score where already that one is too low. `fold_of`: of each video. One pass is enough
+        for all, since what an event is hangs on its own video alone.
+        """
+        everything = np.ones(len(fold_of), np.bool_)
+        levels, lower = self.levels(everything), self.levels(everything)
+        below, positions = next(lower)
+        found, turns = _Events(self, rule_at(below), fold_of), _Turns(self, fold_of, allowed)
+        for threshold, begins in levels:
+            # thresholds between two scores differ by their release alone; it also passes scores one at a time
+            between, release = rule_at(math.nextafter(threshold, math.inf)).release, rule_at(threshold).release
+            while below >= release:
+                for position in positions:
+                    found.release(position)
+                if below >= between:
+                    turns.look(found.counts)
+                below, positions = next(lower, (-math.inf, []))
+            for position in begins:
+                found.begin(position)
+            turns.look(found.counts)
+            if not turns.open:
+                break
+            turns.passed(threshold, {fold_of[video] for video in self.video_of[begins]})
+        return turns.end()
+
+
+class _Turns:
+    """Which turns are still going on, and how low their thresholds are by now."""
+
+    def __init__(self, footage: Footage, fold_of: Sequence[int], allowed: Mapping[Turn, int]) -> None:
+        self.open = set(allowed)
+        self.thresholds: Thresholds = {}
+        self._allowed, self._least = allowed, min(allowed.values())
+        self._passed = [math.inf] * (max(fold_of) + 1)
+        for turn in allowed:
+            highest = max(score for score, fold in zip(footage.highest, fold_of, strict=True) if fold != turn)
+            self.thresholds[turn] = math.nextafter(highest, math.inf)
+
+    def look(self, counts: Sequence[int]) -> None:
+        """Turns with too many events by now (of each fold) are over."""
+        total = sum(counts)
+        if total > self._least:
+            for turn in list(self.open):
+                if total - (0 if turn is None else counts[turn]) > self._allowed[turn]:
+                    self._end(turn)
+
+    def passed(self, threshold: float, folds: Collection[int]) -> None:
+        """No turn that is going on has too many at this score, which videos of these folds have."""
+        for fold in folds:
+            self._passed[fold] = threshold
+
+    def end(self) -> Thresholds:
+        """The threshold of each turn."""
+        for turn in list(self.open):
+            self._end(turn)
+        return self.thresholds
+
+    def _end(self, turn: Turn) -> None:
+        self.open.discard(turn)
+        passed = [score for fold, score in enumerate(self._passed) if fold != turn]
+        self.thresholds[turn] = min([self.thresholds[turn], *passed])
+
+
+class _Events:
+    """The events while threshold and release fall.
+
+    Runs are successive snippets that the release has passed, held as a forest whose roots are their first positions. A
+    run is (part of) an event from its first snippet on that the threshold has passed.
+    """
+
+    def __init__(self, footage: Footage, rule: AlarmRule, fold_of: Sequence[int] | None = None) -> None:
+        self._fold_of = [0] * len(footage.fps) if fold_of is None else fold_of
+        self.counts = [0] * (max(self._fold_of) + 1)
+        self._footage = footage
+        # whole frames, exact: a gap is longer than 2.5 frames where it is longer than 2
+        self._gaps = [math.floor(rule.merge_seconds * fps) for fps in footage.fps]
+        self._least = [math.ceil(rule.min_seconds * fps) for fps in footage.fps]
+        self._up: dict[int, int] = {}
+        self._last: dict[int, int] = {}
+        self._first: dict[int, int] = {}
+        self._starts: list[list[int]] = [[] for _ in footage.fps]
+        self._ends: list[list[int]] = [[] for _ in footage.fps]
+
+    def seconds(self) -> float:
+        """How long those that last long enough last together."""
+        return sum(
+            sum(b - a for a, b in zip(starts, ends, strict=True) if b - a >= least) / fps
+            for starts, ends, least, fps in zip(self._starts, self._ends, self._least, self._footage.fps, strict=True)
+        )
+
+    def release(self, position: int) -> None:
+        """The release has come down to this snippet's score: it joins the runs beside it."""
+        up, last, root = self._up, self._last, position
+        if position - 1 in up:
+            root = self._run_of(position - 1)
+        up[position], end, begins = root, position, None
+        if position + 1 in up:  # the first of its run, so its root
+            up[position + 1] = root
+            end, begins = last.pop(position + 1), self._first.pop(position + 1, None)
+        last[root] = end
+        if root in self._first:
+            self._cover(self._first[root], end)
+        elif begins is not None:
+            self._first[root] = begins
+
+    def begin(self, position: int) -> None:
+        """The threshold has come down to this snippet's score; the release was there before."""
+        root = self._run_of(position)
+        first = self._first.get(root)
+        if first is None or position < first:
+            self._first[root] = position
+            self._cover(position, self._last[root])
+
+    def _run_of(self, position: int) -> int:
+        up = self._up
+        while up[position] != position:
+            up[position] = up[up[position]]
+            position = up[position]
+        return position
+
+    def _cover(self, first: int, last: int) -> None:
+        """Snippets `first` to `last` belong to one event, with all events that are near enough."""
+        edges, video = self._footage.edges, int(self._footage.video_of[first])
+        start, end, gap, least = int(edges[first]), int(edges[last + 1]), self._gaps[video], self._least[video]
+        starts, ends = self._starts[video], self._ends[video]
+        i, j = bisect_left(ends, start - gap), bisect_right(starts, end + gap)
+        before = sum(ends[k] - starts[k] >= least for k in range(i, j))
+        if i < j:
+            start, end = min(start, starts[i]), max(end, ends[j - 1])
+        starts[i:j], ends[i:j] = [start], [end]
+        self.counts[self._fold_of[video]] += (end - start >= least) - before

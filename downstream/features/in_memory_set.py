@@ -1,0 +1,48 @@
+"""Features that were just made of one video, in the shape of a stored set: what is scored now and what was stored go
+through the same code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from downstream.features.encoders import Encoder
+from downstream.features.feature_spec import VideoEntry
+from downstream.features.pipeline import Encoded
+from downstream.features.scratch import scratch_array, settle
+from downstream.features.snippets import SnippetSettings
+from downstream.features.store import FeatureSet, block_rows, not_finite
+from pretrain.data.video import VideoError
+
+
+def fresh_set(encoded: Encoded, encoder: Encoder, settings: SnippetSettings, dtype: str = "float32") -> FeatureSet:
+    """A set of the one video that was encoded, with numbers of the type that a stored set would have.
+
+    VideoError: features that are not finite in that type.
+    """
+    assert encoded.features is not None
+    assert encoded.info is not None
+    features = encoded.features
+    if features.dtype.name != dtype:
+        features = scratch_array(features.shape, dtype)
+        block = block_rows(encoded.features[0].nbytes)
+        with np.errstate(over="ignore"):
+            for start in range(0, len(features), block):
+                features[start : start + block] = encoded.features[start : start + block]
+                settle(encoded.features)  # a block in memory at a time, read or written
+                settle(features)
+    features.flags.writeable = False  # what is read of it is given back to the system (`normalising.release`)
+    if wrong := not_finite(encoded.name, features):
+        raise VideoError(f"features that are no finite {dtype} numbers in {wrong}; the video or the weights are broken")
+    entry = VideoEntry(
+        name=encoded.name,
+        offset=0,
+        snippets=len(features),
+        frames=encoded.info.num_frames,
+        fps=encoded.info.fps,
+        snippet_frames=settings.snippet_frames,
+        size=(encoded.info.width, encoded.info.height),
+        seen=encoder.seen(encoded.info),
+    )
+    return FeatureSet(Path(encoder.name), encoder.kind(settings), [entry], features)

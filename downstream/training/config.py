@@ -1,0 +1,200 @@
+"""The configuration of fine-tuning a detector: frozen dataclasses, composed once, saved with the run."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from downstream.detector.model import DetectorConfig
+from downstream.detector.objective import ObjectiveConfig
+from downstream.evaluation.settings import EvaluationSettings
+from downstream.features.crops import check_border
+from downstream.features.normalising import Normalise
+from downstream.training.segments import BagsConfig
+from pretrain.data.catalogue import CatalogueConfig
+from pretrain.errors import UserError
+
+MAX_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturesConfig:
+    """What the detector sees."""
+
+    sets: tuple[Path, ...] = ()
+    """Folders of feature sets (scripts/extract_features.py, scripts/import_features.py); several are fused."""
+    normalise: Normalise = "none"
+    """Each set by itself before fusion: none, l2, layer, video (less the video's own mean, over its deviation), or
+    place (less the mean of each cell or crop over the video: takes its background away)."""
+    pool_cells: tuple[int, int] | None = None
+    """Of sets with cells: pool them to so many rows and columns by the maximum, after normalising."""
+    allow_missing: bool = False
+    """Leave out listed videos without features, with their names in the summary. Otherwise they are an error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideosConfig:
+    """Training end to end, from videos through the backbone, instead of on stored features.
+
+    Of `bags` only `normal_per_abnormal` has a meaning then. Keep optim.batch_size small: a step encodes `batch_size *
+    snippets` snippets.
+    """
+
+    backbone: str | None = None
+    """Switches it on: a run's folder, an exported one, or a name (small3d, r3d_18, timm/<model>, ...)."""
+    weights: Path | None = None
+    """For a name: its weights, a .safetensors or .pth file. Default: random weights, of the seed."""
+    download: bool = False
+    """For a name: its published weights, fetched by torchvision or timm. Nothing is fetched unasked."""
+    unfreeze: int = 1
+    """Last stages of the network that train; 0: none."""
+    backbone_lr_share: float = 0.1
+    """Learning rate of the backbone, as a share of optim.lr."""
+    snippets: int = 8
+    """Length of a bag: one snippet of each of so many equal parts of the video, drawn anew in every step."""
+    snippet_frames: int = 16
+    """Video frames a snippet stands for."""
+    grid: Literal["map"] | tuple[int, int] | None = None
+    """Score cells of the picture, to find out where: `map` for the cells of the backbone's feature map, or rows and
+    columns that it is pooled to."""
+    border_crop: tuple[float, float, float, float] | None = None
+    """Shares of the frame cut off at top, bottom, left, right. Default: what the backbone was pretrained with."""
+    augment: Literal["flip_crop", "none"] = "flip_crop"
+    """flip_crop: one random crop, mirrored in half of the cases, for all snippets of a bag."""
+    workers: int = 2
+    """Reading processes for each training process; 0 reads in the training process itself."""
+    cache: Path | None = None
+    """Folder of caches, shared by runs and with pretraining (data.cache): packet indices are kept in its `index`.
+    Default: `cache` beside the run folder."""
+    quarantine: Path | None = None
+    """A list written by scripts/check_videos.py; the videos it names are left out."""
+    max_bad_fraction: float = 0.01
+    """The run stops when more than this share of the videos cannot be read."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("unfreeze", 0), ("snippets", 1), ("snippet_frames", 1), ("workers", 0)):
+            if getattr(self, name) < least:
+                raise UserError(f"videos.{name} is {getattr(self, name)}; it must be at least {least}")
+        if not self.backbone_lr_share > 0:
+            raise UserError(
+                f"videos.backbone_lr_share is {self.backbone_lr_share}; it must be above 0 (unfreeze 0 trains no "
+                "backbone)"
+            )
+        if not 0 <= self.max_bad_fraction <= 1:
+            raise UserError(f"videos.max_bad_fraction is {self.max_bad_fraction}; it must lie in [0, 1]")
+        if self.border_crop is not None:
+            check_border(self.border_crop)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorOptimConfig:
+    """The optimiser and its schedule."""
+
+    optimizer: Literal["adamw", "adam", "adagrad"] = "adamw"
+    """Which optimiser; MIL ranking (2018) used Adagrad at 0.01."""
+    steps: int = 1000
+    """Optimiser steps."""
+    batch_size: int = 64
+    """Bags per step over all processes, both classes together."""
+    lr: float = 1e-3
+    """Peak learning rate; a half cosine brings it down to `final_lr_share` of it."""
+    warmup_steps: int = 20
+    """Steps of linear warm-up."""
+    final_lr_share: float = 0.01
+    """Learning rate at the end, as a share of the peak; 1 keeps it constant."""
+    weight_decay: float = 0.01
+    """Not applied to biases and normalisation."""
+    clip_norm: float = 1.0
+    """Greatest norm of the gradient."""
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise UserError(f"optim.steps is {self.steps}; it must be at least 1")
+        if self.batch_size < 2:
+            raise UserError(f"optim.batch_size is {self.batch_size}; it must hold a bag of each class: at least 2")
+        for name in ("lr", "clip_norm"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise UserError(f"optim.{name} is {getattr(self, name)}; it must be a finite number above 0")
+        for name in ("warmup_steps", "final_lr_share", "weight_decay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UserError(f"optim.{name} is {getattr(self, name)}; it must be a finite number, 0 or above")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig:
+    """Train a detector on video labels; select it on held-out training videos; score the test videos once."""
+
+    output: Path = Path("runs/finetune")
+    """Folder of the run: a folder for each seed, the evaluation, a summary."""
+    resume: bool = False
+    """Go on where an earlier call stopped; seeds that are done stay as they are."""
+    seeds: tuple[int, ...] = (0,)
+    """One detector for each; figures are means over them."""
+    split_seed: int = 0
+    """Which training videos are held out; the same for all seeds."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes a GPU where there is one."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Precision of the network's forward pass; losses and weights are float32."""
+    held_out_fraction: float = 0.2
+    """Share of the training videos, of each class, that selects the checkpoint."""
+    held_out_by: Literal["auto", "group", "video"] = "auto"
+    """Hold out whole groups (cameras, scenes), single videos, or groups where the catalogue knows them."""
+    select: Literal["best", "last"] = "best"
+    """best: the detector that tells held-out videos apart best (video-level AUC); last: the one after the last step."""
+    score_test: bool = True
+    """Score the test videos once at the end, and evaluate where the catalogue has ground truth."""
+    plots: bool = True
+    """Draw curves of the evaluation."""
+    log_every: int = 50
+    """Steps between two lines of the log."""
+    validate_every: int = 100
+    """Steps between two looks at the held-out videos."""
+    save_every: int = 500
+    """Steps between two training states."""
+    keep_states: int = 1
+    """Newest training states kept."""
+
+    catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    videos: VideosConfig = field(default_factory=VideosConfig)
+    bags: BagsConfig = field(default_factory=BagsConfig)
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    optim: DetectorOptimConfig = field(default_factory=DetectorOptimConfig)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+
+    def __post_init__(self) -> None:
+        for name in ("log_every", "validate_every", "save_every", "keep_states"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not 0 < self.held_out_fraction < 1:
+            raise UserError(f"held_out_fraction is {self.held_out_fraction}; it must lie in (0, 1)")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or not all(0 <= s <= MAX_SEED for s in self.seeds):
+            raise UserError(f"seeds are {list(self.seeds)}; give one or more different numbers, 0 to {MAX_SEED}")
+        if not 0 <= self.split_seed <= MAX_SEED:
+            raise UserError(f"split_seed is {self.split_seed}; it must lie in [0, {MAX_SEED}]")
+        refuse_not_finite(self)
+
+
+def refuse_not_finite(config: Any, prefix: str = "") -> None:
+    """UserError naming the first setting of a configuration that is NaN or infinite: no run can be saved with one."""
+    for entry in dataclasses.fields(config):
+        value, name = getattr(config, entry.name), f"{prefix}{entry.name}"
+        if dataclasses.is_dataclass(value):
+            refuse_not_finite(value, f"{name}.")
+        elif any(isinstance(item, float) and not math.isfinite(item) for item in _items(value)):
+            raise UserError(f"{name} is {value}; it must be finite: give a number, or leave it out")
+
+
+def _items(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+FREE_TO_CHANGE = {"output", "resume", "seeds", "device", "log_every", "save_every", "keep_states", "bags.cache"}
+FREE_TO_CHANGE |= {"videos.workers", "videos.cache", "videos.max_bad_fraction"}
+FREE_TO_CHANGE |= {"plots"} | {f"evaluation.{entry.name}" for entry in dataclasses.fields(EvaluationSettings)}
+"""What may differ between a run and the run that goes on from it, because it changes no figure."""

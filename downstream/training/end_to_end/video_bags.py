@@ -1,0 +1,144 @@
+"""Training bags straight from videos: which videos and snippets, decoded by workers as uint8.
+
+Stateless like all drawing here: a bag is a function of the seed, the step and its place in the step, whatever the
+number of processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from downstream.features.crops import crop_boxes, decode_region
+from downstream.features.snippets import SnippetSettings, View, snippet_clips
+from downstream.training.balanced_sampler import DRAW, BalancedDraw, share_of
+from downstream.training.segments import segment_edges
+from pretrain.data.transforms import AugmentConfig, draw_augmentation, neutral_augmentation
+from pretrain.data.video import IndexCache, VideoError, VideoInfo, read_frames
+
+FLIP_CROP = AugmentConfig(min_crop_area=0.5, brightness=0, contrast=0, colour_cast=0, frame_jitter=0, noise=0)
+"""Pretraining's own crop and flip; its colours and noise hide shortcuts of the pretext tasks, of no use here."""
+MARGIN = 1.15
+"""Frames are read this much larger for the random crop to choose from: pretraining's default `data.decode_margin`."""
+
+
+class TrainingVideo(NamedTuple):
+    """A video as drawing needs it."""
+
+    name: str
+    path: str
+    label: int
+    info: VideoInfo
+
+
+class ClipBatch(NamedTuple):
+    """The bags of one process's share of a step, as read."""
+
+    clips: Tensor
+    """uint8 (N, clips, frames, height, width, 3): the N snippets that `mask` marks, bag by bag; one empty one if N = 0.
+    """
+    mask: Tensor
+    """bool (B, T): all false for a video that could not be read."""
+    labels: Tensor
+    """float32 (B,)."""
+    augmentation: list[Tensor]
+    """The fields of `pretrain.data.transforms.Augmentation`, each with N in front."""
+    names: list[str]
+    problems: dict[str, str]
+    """Videos that could not be read, and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnippetReader:
+    """Reads snippets of a video at random, with the frames and the geometry of extraction; picklable for workers."""
+
+    settings: SnippetSettings
+    view: View
+    augment: AugmentConfig | None
+    """None: clips are exactly those that extraction encodes."""
+    index_cache: IndexCache | None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the frames read: the view's own, or with a margin for a random crop."""
+        if self.augment is None:
+            return self.view.height, self.view.width
+        return round(self.view.height * MARGIN), round(self.view.width * MARGIN)
+
+    def read(self, video: TrainingVideo, snippets: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """uint8 (snippets, clips, frames, height, width, 3); every frame is decoded once. VideoError."""
+        height, width = self.size
+        frames = snippet_clips(video.info.num_frames, self.settings, self.view)[snippets]
+        region = decode_region(video.info, 1, height, width, self.view.border_crop)
+        box = crop_boxes(1, region.height, region.width, height, width)[0]
+        y, x = region.y + box.y, region.x + box.x
+        size = (region.decode_height, region.decode_width)
+        needed, places = np.unique(frames, return_inverse=True)
+        decoded = read_frames(video.path, needed, size=size, cache=self.index_cache)
+        cut: NDArray[np.uint8] = decoded[:, y : y + height, x : x + width]
+        return cut[places.reshape(frames.shape)]
+
+
+class VideoBags(Dataset[ClipBatch]):
+    """One process's bags by step."""
+
+    def __init__(
+        self,
+        videos: Sequence[TrainingVideo],
+        reader: SnippetReader,
+        order: BalancedDraw,
+        length: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.videos, self.reader, self.order, self.length = videos, reader, order, length
+        self.rank, self.world_size = rank, world_size
+
+    def __getitem__(self, step: int) -> ClipBatch:
+        """A video that fails is named and its bag is empty; no other takes its place."""
+        chosen = self.order.draw(step)
+        numbers = share_of(len(chosen), self.rank, self.world_size)
+        mask = torch.zeros(len(numbers), self.length, dtype=torch.bool)
+        problems: dict[str, str] = {}
+        parts, augmentation = [], []
+        for row, number in enumerate(numbers):
+            video = self.videos[chosen[number]]
+            rng = np.random.default_rng([self.order.seed, DRAW, step, number])
+            edges = segment_edges(self.reader.settings.count(video.info.num_frames), self.length)
+            snippets = rng.integers(edges[:-1], edges[1:])
+            drawn = self._draw_augmentation(rng)
+            try:
+                parts.append(self.reader.read(video, snippets))
+            except VideoError as error:
+                problems[video.name] = str(error)
+                continue
+            mask[row, : len(snippets)] = True
+            augmentation += [drawn] * len(snippets)
+        if not parts:  # networks want at least one clip; nothing is made of it
+            clips = len(snippet_clips(1, self.reader.settings, self.reader.view)[0])
+            parts = [np.zeros((1, clips, self.reader.view.clip_frames, *self.reader.size, 3), np.uint8)]
+            augmentation = [neutral_augmentation(self.reader.view.clip_frames)]
+        mine = [self.videos[chosen[number]] for number in numbers]
+        return ClipBatch(
+            torch.from_numpy(np.concatenate(parts)),
+            mask,
+            torch.tensor([video.label for video in mine], dtype=torch.float32),
+            [torch.from_numpy(np.stack(field)) for field in zip(*augmentation, strict=True)],
+            [video.name for video in mine],
+            problems,
+        )
+
+    def _draw_augmentation(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], ...]:
+        frames = self.reader.view.clip_frames
+        return (
+            neutral_augmentation(frames)
+            if self.reader.augment is None
+            else draw_augmentation(self.reader.augment, frames, rng)
+        )

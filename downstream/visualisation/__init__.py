@@ -1,0 +1,1 @@
+"""Pictures of what was found: curves, strips, films, heat over frames."""

@@ -1,0 +1,73 @@
+"""Strips and films of the videos that score highest: OUT/strips/01-NAME.png, OUT/films/01-NAME.mp4.
+
+Drawn last and from the first seed. The highest are drawn whatever their label: a false alarm is worth a look too.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from downstream.events.boxes import ScoredBox
+from downstream.scores.score_file import VideoScores
+from downstream.visualisation.film import write_film
+from downstream.visualisation.heat import heat_range
+from downstream.visualisation.strip import write_strip
+from pretrain.data.catalogue import Catalogue, Video
+from pretrain.errors import UserError, problem_list
+
+STRIPS, FILMS = "strips", "films"
+_KINDS = {0: "normal", 1: "abnormal", None: "no label"}
+
+
+def draw(
+    scores: Sequence[VideoScores],
+    boxes: Mapping[str, Sequence[Sequence[ScoredBox]]],
+    threshold: float,
+    videos: Catalogue,
+    out: Path,
+    *,
+    strips: int,
+    films: int,
+) -> None:
+    """Draw so many strips and films; those of an earlier call are removed. Video files that are not there are named.
+
+    `boxes`: of each video, those of each snippet. UserError, after all others are drawn, for videos that are there and
+    cannot be drawn.
+    """
+    for folder, suffix, count in ((STRIPS, "png", strips), (FILMS, "mp4", films)):
+        for old in (out / folder).glob(f"[0-9][0-9]*-*.{suffix}") if count else ():
+            old.unlink()
+    highest = sorted(scores, key=lambda entry: -float(entry.scores.max()))[: max(strips, films)]
+    heat = heat_range(scores, threshold)
+    missing, problems = [], []
+    for number, entry in enumerate(tqdm(highest, desc="drawing", unit="video", disable=None)):
+        video, found = videos.by_name(entry.name), boxes[entry.name]
+        if not Path(video.path).exists():
+            missing.append(video.path)
+            continue
+        name = f"{number + 1:02d}-{video.name.replace('/', '_')}"
+        drawn = (video.path, entry, found, video.boxes)
+        try:
+            if number < strips:
+                target = out / STRIPS / f"{name}.png"
+                write_strip(target, *drawn, _title(video), threshold, spans=video.spans, heat=heat)
+            if number < films:
+                film = out / FILMS / f"{name}.mp4"
+                if note := write_film(film, *drawn, threshold, spans=video.spans, heat=heat):
+                    tqdm.write(note, file=sys.stderr)
+        except UserError as error:
+            problems.append(str(error))
+    if missing:
+        print(f"no pictures of {len(missing)} video(s) whose files are not there:\n{problem_list(missing)}\n")
+    if problems:
+        raise UserError(
+            f"boxes and figures are written, but {len(problems)} video(s) cannot be drawn:\n{problem_list(problems)}"
+        )
+
+
+def _title(video: Video) -> str:
+    return f"{video.name} ({video.class_name or _KINDS[video.label]})"

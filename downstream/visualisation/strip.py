@@ -1,0 +1,217 @@
+"""One found anomaly as a strip of frames: before, from its start over its peak to its end, and after.
+
+The frames are chosen by the scores alone. Choosing annotated ones would show how good the annotation is. Detectors of
+whole pictures have neither heat nor boxes; their strips show the frames as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from downstream.events.boxes import ScoredBox
+from downstream.events.matching import Event, find_events
+from downstream.scores.cell_geometry import PixelBox
+from downstream.scores.score_file import VideoScores
+from downstream.visualisation.heat import HeatRange, heat_range, heat_scale, to_heat
+from downstream.visualisation.pictures import ANNOTATED, DARK, FOUND, check_fits, draw_frame, snippet_of
+from downstream.visualisation.plots import STYLE
+from downstream.visualisation.score_axis import plain_score, score_axis
+from pretrain.data.catalogue import Box, merge_spans
+from pretrain.data.video import IndexCache, VideoInfo, probe, read_frames
+from pretrain.errors import UserError
+from pretrain.files import replacing
+
+WIDTH, MARGIN, GAP = 1600, 16, 8
+"""Pixels of the picture; frames share what is left of the width."""
+HEAD, CAPTION, TIMELINE = 72, 34, 210
+SPAN_COLOUR = "#d3d3d3"
+SCORE_COLOUR = "#0072b2"
+DPI = 100
+
+
+class Shown(NamedTuple):
+    """A frame of the strip, and what it stands for."""
+
+    frame: int
+    part: str
+
+
+def write_strip(
+    target: Path,
+    video_path: str,
+    scores: VideoScores,
+    boxes: Sequence[Sequence[ScoredBox]],
+    truth: Sequence[Box],
+    title: str,
+    threshold: float,
+    columns: int = 6,
+    spans: Sequence[tuple[int, int]] = (),
+    heat: HeatRange | None = None,
+    cache: IndexCache | None = None,
+) -> None:
+    """Write a PNG, 1600 pixels wide: `columns` frames about the highest event, and the scores of the whole video.
+
+    `boxes`: those found in each snippet. `truth`: annotated boxes, any frames; `spans`: annotated half-open spans of
+    frames, where empty the frames that have boxes. `heat`: by default this video's `heat_range`. VideoError where the
+    video cannot be read; UserError where scores or boxes are not this video's, or `columns` is not 1 to 12.
+    """
+    if not 1 <= columns <= 12:
+        raise UserError(f"columns is {columns}; a strip has 1 to 12 frames")
+    cache = cache or IndexCache(None)
+    info = probe(video_path, cache=cache)
+    cells = check_fits(video_path, info, scores, boxes, threshold)
+    if cells is None:
+        heat = None
+    elif heat is None:
+        heat = heat_range([scores], threshold)
+    chosen = strip_frames(scores, info.num_frames, threshold, columns)
+    width = (WIDTH - 2 * MARGIN - (columns - 1) * GAP) // columns
+    size = (max(2, round(width * info.height / info.width)), width)
+    frames = read_frames(video_path, [shown.frame for shown in chosen], size=size, cache=cache)
+    tiles = []
+    for shown, frame in zip(chosen, frames, strict=True):
+        snippet = snippet_of(scores, shown.frame)
+        glow = None if cells is None or heat is None else to_heat(cells.scores[snippet], *heat)
+        found, seen = boxes[snippet] if boxes else (), cells.seen if cells else None
+        annotated = [PixelBox(b.x1, b.y1, b.x2, b.y2) for b in truth if b.frame == shown.frame]
+        tiles.append(np.asarray(draw_frame(frame, glow, seen, found, annotated, (info.width, info.height))))
+    spans = merge_spans(spans or frames_of(truth))
+    _lay_out(target, tiles, chosen, info, scores, spans, title, threshold, heat)
+
+
+def frames_of(truth: Iterable[Box]) -> list[tuple[int, int]]:
+    """A half-open span for every annotated box."""
+    return [(box.frame, box.frame + 1) for box in truth]
+
+
+def highest_event(scores: VideoScores, threshold: float) -> Event:
+    """The event with the highest score, the first of equals; where nothing reaches the threshold, the best snippet."""
+    events = find_events(scores.scores, scores.edges, min(threshold, float(scores.scores.max())))
+    return max(events, key=lambda event: event.peak)
+
+
+def strip_frames(scores: VideoScores, num_frames: int, threshold: float, columns: int) -> list[Shown]:
+    """At most `columns` different frames of the video in order, the middle of the highest snippet among them.
+
+    Up to `columns - 2` of them are spread over the highest event, no more than it has snippets; the others are what
+    came before and after it, at least half its length apart where the video has that much.
+    """
+    event = highest_event(scores, threshold)
+    start, last = event.start, min(event.end, num_frames) - 1
+    best = int(np.argmax(scores.scores))
+    peak = int(scores.edges[best] + min(scores.edges[best + 1], num_frames) - 1) // 2
+    snippets = int(np.count_nonzero((scores.edges[:-1] >= start) & (scores.edges[:-1] <= last)))
+    inside = np.linspace(start, last, min(max(1, columns - 2), snippets)).astype(np.int64)
+    inside[np.abs(inside - peak).argmin()] = peak
+    rest = columns - len(inside)
+    before = 0 if start == 0 else rest if last == num_frames - 1 else (rest + 1) // 2
+    apart = max(last + 1 - start, 2 * int(scores.edges[best + 1] - scores.edges[best])) // 2
+    earlier = np.linspace(max(0, start - apart * before), start, before + 1).astype(np.int64)[:-1]
+    later = np.linspace(last, min(num_frames - 1, last + apart * (rest - before)), rest - before + 1)
+    frames = np.unique([*earlier, *inside, *later.astype(np.int64)[1:]])
+    names = {start: "start", last: "end", peak: "peak"}
+    return [Shown(int(f), "before" if f < start else "after" if f > last else names.get(int(f), "")) for f in frames]
+
+
+def _lay_out(
+    target: Path,
+    tiles: Sequence[NDArray[np.uint8]],
+    chosen: Sequence[Shown],
+    info: VideoInfo,
+    scores: VideoScores,
+    spans: Sequence[tuple[int, int]],
+    title: str,
+    threshold: float,
+    heat: HeatRange | None,
+) -> None:
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    height, width = tiles[0].shape[:2]
+    total = HEAD + height + CAPTION + TIMELINE
+    with rc_context({**STYLE, "font.size": 13}):
+        figure = Figure(figsize=(WIDTH / DPI, total / DPI), dpi=DPI, facecolor="white")
+        FigureCanvasAgg(figure)
+        figure.text(MARGIN / WIDTH, 1 - 24 / total, title, va="center", fontsize=16, fontweight="bold")
+        for number, (tile, shown) in enumerate(zip(tiles, chosen, strict=True)):
+            x = MARGIN + number * (width + GAP)
+            figure.figimage(tile, x, total - HEAD - height, origin="upper")
+            words = [
+                f"{number + 1}   {shown.frame / info.fps:.1f} s",
+                f"frame {shown.frame}",
+                *filter(None, [shown.part]),
+            ]
+            y = 1 - (HEAD + height + 16) / total
+            figure.text(x / WIDTH, y, ", ".join(words), va="center", fontsize=12)
+        bottom, left = 52, MARGIN + 110
+        place = (left / WIDTH, bottom / total, (WIDTH - left - MARGIN) / WIDTH, (TIMELINE - bottom - 26) / total)
+        _timeline(figure.add_axes(place), chosen, info, scores, spans, threshold)
+        _legend(figure, total, heat, threshold)
+        with replacing(target) as temporary:
+            figure.savefig(temporary, dpi=DPI)
+
+
+def _timeline(
+    axis: Any,
+    chosen: Sequence[Shown],
+    info: VideoInfo,
+    scores: VideoScores,
+    spans: Sequence[tuple[int, int]],
+    threshold: float,
+) -> None:
+    """Scores over the whole video, annotated spans behind them, the strip's frames as numbered lines."""
+    places = score_axis(scores.scores, threshold)
+    for start, end in spans:
+        axis.axvspan(start / info.fps, end / info.fps, color=SPAN_COLOUR, linewidth=0, zorder=0)
+    axis.stairs(places.place(scores.scores), scores.edges / info.fps, baseline=None, color=SCORE_COLOUR, linewidth=2)
+    axis.axhline(float(places.place(threshold)), color="#555555", linestyle=":", linewidth=1.5)
+    for number, shown in enumerate(chosen):
+        seconds = (shown.frame + 0.5) / info.fps
+        axis.axvline(seconds, color=DARK, linewidth=1, ymax=0.97)
+        axis.annotate(
+            str(number + 1), (seconds, 1), xycoords=("data", "axes fraction"), xytext=(0, 2),
+            textcoords="offset points", ha="center", va="bottom", fontsize=12,
+        )  # fmt: skip
+    margin = 0.06 * (places.high - places.low)
+    axis.set(xlim=(0, info.num_frames / info.fps), ylim=(places.low - margin, places.high + margin))
+    ticks = places.ticks(5)
+    axis.set_yticks([place for place, _ in ticks], [label for _, label in ticks])
+    axis.set(xlabel="seconds", ylabel="score" if scores.map is None else "hottest cell")
+
+
+def _legend(figure: Any, total: int, heat: HeatRange | None, threshold: float) -> None:
+    """One line under the title: the boxes, the timeline's marks, and which score has which colour, if any."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+    from matplotlib.patheffects import withStroke
+
+    handles = [
+        Line2D([], [], color=FOUND, linewidth=3, label="found, with its score"),
+        Line2D([], [], color=ANNOTATED, linewidth=3, dashes=(2, 2), label="annotated box"),
+        Line2D([], [], color=SCORE_COLOUR, linewidth=2, label="score"),
+        Line2D([], [], color="#555555", linewidth=1.5, linestyle=":", label=f"threshold {plain_score(threshold)}"),
+        Patch(color=SPAN_COLOUR, label="annotated time"),
+    ]
+    for handle in handles[:2]:
+        handle.set_path_effects([withStroke(linewidth=5, foreground=DARK)])
+    if heat is None:  # such detectors find no boxes
+        del handles[0]
+    figure.legend(
+        handles=handles, loc="center left", bbox_to_anchor=(MARGIN / WIDTH - 0.001, 1 - 53 / total),
+        ncols=len(handles), fontsize=12, borderpad=0, handlelength=1.8, columnspacing=1.6,
+    )  # fmt: skip
+    if heat is None:
+        return
+    right = WIDTH - MARGIN - 100
+    figure.figimage(heat_scale(14), right - 256, total - 60, origin="upper")
+    height = 1 - 53 / total
+    figure.text(
+        (right - 264) / WIDTH, height, f"cell score {plain_score(heat.low)}", ha="right", va="center", fontsize=12
+    )
+    figure.text((right + 8) / WIDTH, height, plain_score(heat.high), ha="left", va="center", fontsize=12)

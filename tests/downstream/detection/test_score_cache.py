@@ -1,0 +1,85 @@
+"""Kept scores: taken for the same file and the same detectors, and for nothing else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from accelerate import Accelerator
+
+from downstream.detection.model import Model, score_files
+from downstream.detection.open_model import open_model
+from downstream.detection.score_cache import KeptScores
+from downstream.detection.scoring import ScoringSettings, score_all
+from pretrain.data.catalogue import Video
+
+KINDS = ("whole", "cells")
+
+
+@pytest.fixture
+def video(world: Path, tmp_path: Path) -> Video:
+    path = shutil.copy(world / "videos" / "v8.mp4", tmp_path / "v8.mp4")
+    return Video("street/v8", str(path), split="test")
+
+
+def keep(model: Model, video: Video, folder: Path) -> KeptScores:
+    kept = KeptScores(folder, model)
+    assert kept.load(video) is None
+    (scored,) = score_files(model, [(video.name, video.path)])
+    kept.store(scored, video)
+    return kept
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_they_come_back_to_the_bit(world: Path, tmp_path: Path, video: Video, kind: str) -> None:
+    model = open_model(world / "runs" / kind)
+    kept = keep(model, video, tmp_path / "scored")
+    found = kept.load(video)
+    (fresh,) = score_files(model, [(video.name, video.path)])
+    assert found is not None
+    assert found.scores is not None
+    assert fresh.scores is not None
+    assert np.array_equal(found.scores.scores, fresh.scores.scores)
+    assert (found.info, found.name, found.path) == (fresh.info, fresh.name, fresh.path)
+    assert (found.scores.map is None) == (kind == "whole")
+
+
+def test_other_detectors_and_another_file_are_scored_anew(world: Path, tmp_path: Path, video: Video) -> None:
+    kept = keep(open_model(world / "runs" / "whole"), video, tmp_path / "scored")
+    one_seed = KeptScores(tmp_path / "scored", open_model(world / "runs" / "whole" / "seed-0"))
+    assert one_seed.load(video) is None
+    os.utime(video.path, (1, 1))
+    assert kept.load(video) is None
+
+
+def test_a_damaged_file_is_scored_anew(world: Path, tmp_path: Path, video: Video) -> None:
+    kept = keep(open_model(world / "runs" / "cells"), video, tmp_path / "scored")
+    (file,) = (tmp_path / "scored").iterdir()
+    file.write_bytes(file.read_bytes()[:50])
+    assert kept.load(video) is None
+
+
+def test_only_what_is_missing_is_scored(
+    world: Path, tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, accelerator = open_model(world / "runs" / "whole"), Accelerator(cpu=True)
+    other = Video("v9", str(world / "videos" / "v9.mp4"), split="test")
+    folder, settings = tmp_path / "scored", ScoringSettings(device="cpu", decoders=1)
+    first = score_all(model, [video], settings, accelerator, folder)
+    asked: list[str] = []
+
+    def noted(model: Model, videos: list[tuple[str, str]], **more: object) -> object:
+        asked.extend(name for name, _ in videos)
+        return score_files(model, videos, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("downstream.detection.scoring.score_files", noted)
+    both = score_all(model, [video, other], settings, accelerator, folder)
+    assert asked == ["v9"]
+    assert [each.name for each in both] == ["street/v8", "v9"]
+    assert first[0].scores is not None
+    assert both[0].scores is not None
+    assert np.array_equal(both[0].scores.scores, first[0].scores.scores)
+    assert "1 of 2 video(s) were scored before" in capsys.readouterr().err

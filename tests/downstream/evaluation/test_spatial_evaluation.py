@@ -1,0 +1,125 @@
+"""Seeds, intervals and comparisons of localisation, and the tables of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from downstream.evaluation.spatial_evaluation import (
+    LocalisationEvaluation,
+    LocalisationSettings,
+    compare_localisation,
+    evaluate_localisation,
+)
+from downstream.evaluation.spatial_metrics import localisation_metrics
+from downstream.evaluation.spatial_table import comparison_table, localisation_markdown, localisation_table
+from downstream.evaluation.spatial_truth import locate
+from pretrain.errors import UserError
+from tests.downstream.boxed_videos import BoxedSet, random_set, scored
+
+SETTINGS = LocalisationSettings(resamples=50)
+
+
+def two_seeds(method: str = "cells", settings: LocalisationSettings = SETTINGS) -> LocalisationEvaluation:
+    made = random_set(np.random.default_rng(0))
+    return evaluate_localisation(*seeds_of(made), made.videos, settings, method)
+
+
+def seeds_of(made: BoxedSet) -> tuple[dict[str, Any], dict[str, Any]]:
+    others = [scored(entry.name, entry.map.scores[:, ::-1]) for entry in made.scores if entry.map]
+    return {"0": made.scores, "1": others}, {"0": made.predicted, "1": made.predicted}
+
+
+def test_values_are_means_over_seeds_with_intervals_over_videos() -> None:
+    made = random_set(np.random.default_rng(0))
+    evaluation = two_seeds()
+    scores, predicted = seeds_of(made)
+    for name, measure in evaluation.measures.items():
+        own = []
+        for seed in scores:
+            videos = locate(scores[seed], made.videos)
+            boxes = [predicted[seed][video.name] for video in videos]
+            own.append(localisation_metrics(videos, boxes, SETTINGS, np.ones((1, 5)))[name][0])
+        assert measure.per_seed == pytest.approx(own, nan_ok=True)
+        assert measure.value == pytest.approx(np.mean(own), nan_ok=True)
+        assert evaluation.samples[name].shape == (2, 50)
+        assert measure.interval is not None
+    pointing = evaluation.measures["pointing_chance"]
+    assert pointing.interval is not None
+    assert pointing.interval.low <= pointing.value <= pointing.interval.high
+    assert pointing.deviation == pytest.approx(0)
+    assert evaluation.measures["pixel_auc"].deviation > 0
+
+
+def test_json_holds_the_figures_and_what_was_counted() -> None:
+    evaluation = two_seeds()
+    content = json.loads(json.dumps(evaluation.as_json(), allow_nan=False))
+    assert content["seeds"] == ["0", "1"]
+    assert content["settings"]["tiou_score"] == 0.5
+    assert content["metrics"]["pointing"]["value"] == evaluation.measures["pointing"].value
+    counts = content["test_set"]
+    assert (counts["videos"], counts["boxed_videos"], counts["frames"]) == (5, 3, 3 * 13 + 2 * 11)
+    # 7 frames of each span, 4 of them with boxes, and one frame with boxes outside
+    assert (counts["annotated_frames"], counts["unknown_frames"]) == (15, 9)
+
+
+def test_a_method_compared_with_itself_differs_by_nothing() -> None:
+    for name, entry in compare_localisation(two_seeds(), two_seeds("again")).items():
+        assert entry.value == 0 or np.isnan(entry.value), name
+        assert entry.interval is None or entry.interval == (0, 0) or np.isnan(entry.interval.low), name
+
+
+def test_comparison_is_paired_and_signed() -> None:
+    made = random_set(np.random.default_rng(0))
+    worse = [scored(entry.name, 1 - entry.map.scores) for entry in made.scores if entry.map]
+    first = evaluate_localisation({"0": made.scores}, {"0": made.predicted}, made.videos, SETTINGS, "maps")
+    second = evaluate_localisation({"0": worse}, {"0": made.predicted}, made.videos, SETTINGS, "inverse")
+    difference = compare_localisation(first, second)["cell_auc"]
+    assert difference.value == pytest.approx(1 - 2 * first.measures["cell_auc"].value)
+    assert compare_localisation(second, first)["cell_auc"].value == pytest.approx(-difference.value)
+    assert "inverse less maps" in comparison_table("maps", "inverse", compare_localisation(first, second))
+
+
+def test_only_equal_sets_and_settings_compare() -> None:
+    with pytest.raises(UserError, match="'cells' and 'cells' were not evaluated on the same videos and settings"):
+        compare_localisation(two_seeds(), two_seeds(settings=LocalisationSettings(resamples=51)))
+
+
+def test_boxes_must_be_of_the_same_seeds_videos_and_snippets() -> None:
+    made = random_set(np.random.default_rng(0))
+    with pytest.raises(UserError, match=r"cells: scores of the seeds \['0'\], boxes of \['1'\]; give the same"):
+        evaluate_localisation({"0": made.scores}, {"1": made.predicted}, made.videos, SETTINGS, "cells")
+    boxes = {name: lists for name, lists in made.predicted.items() if name != "v1"}
+    boxes["v0"] = boxes["v0"][:2]
+    with pytest.raises(UserError) as caught:
+        evaluate_localisation({"0": made.scores}, {"0": boxes}, made.videos, SETTINGS, "cells")
+    assert str(caught.value).splitlines() == [
+        "cells, seed 0: 2 problem(s) between score maps and predicted boxes:",
+        "  - 'v0': boxes of 2 snippets, scores of 3",
+        "  - 'v1': scores, but no list of predicted boxes (an empty list for every snippet without one)",
+    ]
+
+
+def test_without_draws_there_are_values_alone() -> None:
+    evaluation = two_seeds(settings=LocalisationSettings(resamples=0))
+    assert all(measure.interval is None for measure in evaluation.measures.values())
+    assert not np.isnan(evaluation.measures["pixel_auc"].value)
+
+
+def test_tables_name_figures_and_put_chance_beside_pointing() -> None:
+    evaluation = two_seeds()
+    text = localisation_table(evaluation)
+    value, chance = (f"{evaluation.measures[name].value:.3f}" for name in ("pointing", "pointing_chance"))
+    (line,) = [line for line in text.splitlines() if line.startswith("pointing  ")]
+    assert (line.split()[1], line.split()[-1]) == (value, chance)
+    assert "cells: 2 seed(s)" in text
+    assert "9 left out" in text
+    assert "box recall at IoU: share of annotated boxes" in text
+    table = localisation_markdown([evaluation])
+    assert f"(chance {chance})" in table
+    assert table.splitlines()[1] == "|---" * 7 + "|"
+    assert "- pixel AUC: all pixels" in table
+    assert "- pixel AUC" not in localisation_markdown([evaluation], explained=False)

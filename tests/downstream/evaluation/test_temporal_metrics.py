@@ -1,0 +1,109 @@
+"""Every bootstrapped metric, against the plain definition on a list in which videos stand as often as they count."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from downstream.evaluation.bootstrap import draw_weights, interval, paired
+from downstream.evaluation.ground_truth import LabelledVideo, align
+from downstream.evaluation.settings import EvaluationSettings
+from downstream.evaluation.temporal_metrics import events_of, weighted_metrics
+from downstream.events.matching import count_matches
+from tests.downstream.evaluation.reference import (
+    pooled,
+    random_test_set,
+    slow_ap,
+    slow_auc,
+    slow_recall,
+    slow_trapezoid,
+)
+
+SETTINGS = EvaluationSettings(max_fpr=(0.1, 0.4), iou=(0.2,))
+
+
+def slow_metrics(videos: list[LabelledVideo]) -> dict[str, float]:
+    """Nothing but frames, loops and the definitions."""
+    frames = pooled(videos)
+    abnormal, normal = ([v for v in videos if v.label == label] for label in (1, 0))
+    inside = [slow_auc(*pooled([v])) for v in abnormal if v.positive.any() and v.negative.any()]
+    peaks = np.array([v.scores.max() for v in videos]), np.array([v.label for v in videos])
+    events = [events_of(v, SETTINGS) for v in videos]
+    hits = sum(count_matches(found, v.spans, 0.2) for found, v in zip(events, videos, strict=True))
+    predicted, annotated = sum(map(len, events)), sum(len(v.spans) for v in videos)
+    values = {
+        "frame_auc": slow_auc(*frames),
+        "frame_ap": slow_ap(*frames),
+        "frame_ap_trapezoid": slow_trapezoid(*frames),
+        "recall_at_fpr_0.1": slow_recall(*frames, 0.1),
+        "recall_at_fpr_0.4": slow_recall(*frames, 0.4),
+        "abnormal_auc": slow_auc(*pooled(abnormal)),
+        "abnormal_ap": slow_ap(*pooled(abnormal)),
+        "abnormal_ap_trapezoid": slow_trapezoid(*pooled(abnormal)),
+        "per_video_auc": float(np.mean(inside)),
+        "video_auc": slow_auc(*peaks),
+        "false_alarm_rate": float((pooled(normal)[0] >= 0.5).mean()),
+        "false_alarms_per_hour": sum(len(events_of(v, SETTINGS)) for v in normal)
+        / (sum(v.frames for v in normal) / 25 / 3600),
+        "event_f1_iou_0.2": 2 * hits / (predicted + annotated),
+        "event_precision_iou_0.2": hits / predicted if predicted else float("nan"),
+        "event_recall_iou_0.2": hits / annotated,
+    }
+    for name in {str(v.class_name) for v in abnormal}:
+        mine = [v for v in abnormal if v.class_name == name]
+        values[f"class_auc/{name}"] = slow_auc(*pooled(mine + normal))
+    return values
+
+
+@given(st.integers(0, 10_000))
+def test_every_metric_of_every_draw(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    videos = align(*random_test_set(rng)).videos
+    draws = draw_weights([video.label for video in videos], 2, rng)
+    weights = np.concatenate([np.ones((1, len(videos))), draws])
+    found = weighted_metrics(videos, SETTINGS, weights)
+    for row, counts in enumerate(weights.astype(int)):
+        drawn = [video for video, count in zip(videos, counts, strict=True) for _ in range(count)]
+        expected = slow_metrics(drawn)
+        assert set(expected) <= set(found)
+        for name, values in found.items():
+            wanted = expected.get(name, float("nan"))  # a class that was not drawn has no value
+            assert values[row] == pytest.approx(wanted, rel=1e-12, abs=1e-12, nan_ok=True), (name, row)
+
+
+def test_draws_are_stratified_and_repeatable() -> None:
+    labels = [1, 0, 0, 1, 1]
+    weights = draw_weights(labels, 200, np.random.default_rng(3))
+    assert weights.shape == (200, 5)
+    assert set(weights[:, [0, 3, 4]].sum(axis=1)) == {3}
+    assert set(weights[:, [1, 2]].sum(axis=1)) == {2}
+    assert len(np.unique(weights, axis=0)) > 20
+    np.testing.assert_array_equal(weights, draw_weights(labels, 200, np.random.default_rng(3)))
+
+
+def test_intervals_cover_the_mean_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(300):
+        values = rng.normal(size=40)
+        weights = draw_weights(np.zeros(40), 300, rng)
+        low, high = interval(weights @ values / 40, 0.9)
+        covered += low <= 0 <= high
+    assert 0.83 <= covered / 300 <= 0.95
+
+
+def test_paired_differences_cancel_what_both_share() -> None:
+    rng = np.random.default_rng(1)
+    shared = rng.normal(size=(1, 500))
+    first = shared + 0.01 * rng.normal(size=(3, 500))
+    low, high = paired(first, first[:2] + 0.5)
+    assert 0.47 < low < 0.5 < high < 0.53
+    with pytest.raises(ValueError, match="500 and 400 draws"):
+        paired(first, first[:, :400])
+
+
+def test_undefined_draws_are_left_out_of_an_interval() -> None:
+    assert interval(np.array([np.nan, 1.0, 1.0])) == (1.0, 1.0)
+    assert np.isnan(interval(np.array([np.nan]))).all()

@@ -1,0 +1,145 @@
+"""What a report takes from a run's folder: whose scores, which threshold, figures, films, and what is missing."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from downstream.events.calibration import calibrate, write_calibration
+from downstream.events.default_rule import RuleChanges
+from downstream.report.run_folder import films_of, read_run, run_metrics, run_rule
+from downstream.report.run_report import relative_link, report_of_run
+from downstream.scores.score_file import make_scores, write_scores
+from pretrain.data.catalogue import Catalogue, Video
+from pretrain.errors import UserError
+
+THRESHOLDS = {"0": 0.9, "1": 0.99}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Two seeds that scored `quiet`, `street/a` and `extra`, and could not score `broken`."""
+    folder = tmp_path / "run"
+    for seed, threshold in THRESHOLDS.items():
+        odds = np.array([-2.0, 0.0, 2.0]) + int(seed)
+        videos = [
+            make_scores(name, 1 / (1 + np.exp(-odds)), [0, 25, 50, 75]) for name in ("quiet", "street/a", "extra")
+        ]
+        write_scores(folder / f"seed-{seed}" / "test_scores.json", videos, {"unscored": {"broken": "no frame"}})
+        save(folder / f"seed-{seed}" / "summary.json", {"held_out": {"threshold": threshold}})
+    return folder
+
+
+def save(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def listed(folder: Path) -> Catalogue:
+    return Catalogue(
+        [
+            Video("quiet", str(folder / "quiet.mp4"), label=0, split="test", fps=25.0),
+            Video("street/a", str(folder / "a.mp4"), label=1, split="test", fps=25.0, class_name="Fall"),
+            Video("broken", str(folder / "b.mp4"), label=1, split="test", spans=((3, 9),)),
+            Video("seen", str(folder / "c.mp4"), label=1),
+        ],
+        "a list",
+    )
+
+
+def test_scores_are_the_mean_of_the_seeds_in_log_odds(run: Path) -> None:
+    scores = read_run(run)
+    assert scores.seeds == ("0", "1")
+    odds = np.log(scores.file.videos[0].scores / (1 - scores.file.videos[0].scores))
+    assert odds == pytest.approx([-1.5, 0.5, 2.5])
+    assert "mean of 2 detectors" in scores.note
+    alone = read_run(run / "seed-1")
+    assert (alone.seeds, alone.note) == (("1",), "")
+
+
+def test_the_rule_is_that_of_detection(run: Path) -> None:
+    scores = read_run(run)
+    rule, origin = run_rule(run, scores)
+    assert rule.threshold == pytest.approx(1 / (1 + math.exp(-(math.log(9) + math.log(99)) / 2)))
+    assert "not calibrated" in origin
+    assert run_rule(run / "seed-1", read_run(run / "seed-1"))[0].threshold == pytest.approx(0.99)
+    footage = [(scores.file.videos[0], 25.0)]
+    found = calibrate(footage, 1.0, margin=0.5, min_seconds=0.0, merge_seconds=2.0)
+    write_calibration(run / "calibration.json", found)
+    assert run_rule(run, scores)[0] == found.rule
+    (run / "calibration.json").unlink()
+    save(run / "seed-1" / "summary.json", {})
+    with pytest.raises(UserError, match="says no threshold of seed 1; train it again"):
+        run_rule(run, scores)
+
+
+def test_every_test_video_is_there_with_its_truth_or_what_is_wrong(run: Path, tmp_path: Path) -> None:
+    report = report_of_run(run, listed(tmp_path), tmp_path / "report.html", changes=RuleChanges(min_seconds=1.0))
+    quiet, street, broken = report.videos
+    assert (quiet.truth, street.truth, broken.truth) == ((), None, ((3, 9),))
+    assert (street.class_name, street.label, street.link) == ("Fall", 1, None)
+    assert (broken.scores, broken.problem) == (None, "no frame")
+    assert report.rule.min_seconds == 1.0
+    assert report.rule.release < report.rule.threshold
+    assert any("1 video(s): frames per second not known; times assume 30 (--fps)." in note for note in report.notes)
+    assert any("1 scored video(s) are no test videos" in note for note in report.notes)
+    assert report.facts["Seeds"] == "0, 1"
+
+
+def test_a_file_that_cannot_be_read_costs_its_pictures_alone(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    street = report_of_run(run, listed(tmp_path), tmp_path / "out" / "report.html").videos[1]
+    assert street.problem is not None
+    assert street.problem.startswith("no pictures: ")
+    assert "a.mp4" in street.problem
+    assert street.scores is not None
+    assert street.link == "../a.mp4"
+
+
+def test_films_come_before_the_videos_themselves(run: Path, tmp_path: Path) -> None:
+    film = run / "localisation" / "films" / "01-street_a.mp4"
+    film.parent.mkdir(parents=True)
+    film.touch()
+    (film.parent / "other.mp4").touch()
+    assert films_of(run) == {"street_a": film}
+    street = report_of_run(run, listed(tmp_path), run / "report.html").videos[1]
+    assert street.link == "localisation/films/01-street_a.mp4"
+
+
+def test_links_are_quoted(tmp_path: Path) -> None:
+    assert relative_link(tmp_path / "x y" / "a:b#1.mp4", tmp_path / "out" / "report.html") == "../x%20y/a%3Ab%231.mp4"
+
+
+def test_figures_matter_most_first_and_say_their_threshold(run: Path) -> None:
+    assert run_metrics(run) == ()
+    one = {"value": 0.5, "ci_low": 0.4, "ci_high": 0.6}
+    figures = {"recall_at_fpr_0.1": one, "false_alarm_rate": one, "frame_auc": one, "class_auc/Fall": one}
+    figures["video_auc"] = {"value": None, "ci_low": None, "ci_high": None}
+    save(run / "evaluation" / "evaluation.json", {"methods": [{"metrics": figures, "settings": {"threshold": 0.25}}]})
+    save(run / "localisation" / "localisation.json", {"methods": [{"metrics": {"recall_iou_0.3": one}}]})
+    metrics = run_metrics(run)
+    assert [metric.name for metric in metrics] == [
+        *("frame AUC", "video AUC", "recall at FPR 0.1", "false-alarm rate (threshold 0.25)", "box recall at IoU 0.3")
+    ]
+    assert math.isnan(metrics[1].value)
+    assert (metrics[0].low, metrics[0].high) == (0.4, 0.6)
+    assert all(metric.meaning for metric in metrics)
+
+
+def test_what_cannot_be_reported_is_said(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    with pytest.raises(UserError, match="a list: no video of split 'test'"):
+        report_of_run(run, Catalogue([Video("seen", "c.mp4")], "a list"), out)
+    with pytest.raises(UserError, match=r"scored none of the 1 test videos of other:\n  - 'new'"):
+        report_of_run(run, Catalogue([Video("new", "n.mp4", split="test")], "other"), out)
+    with pytest.raises(UserError, match="thumbnails is -1, fps None"):
+        report_of_run(run, listed(tmp_path), out, thumbnails=-1)
+    save(run / "evaluation" / "evaluation.json", {})
+    (run / "evaluation" / "evaluation.json").write_text("{", encoding="utf-8")
+    with pytest.raises(UserError, match=r"cannot read .*evaluation.json .*; write it again, or remove it"):
+        report_of_run(run, listed(tmp_path), out)
