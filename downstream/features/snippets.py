@@ -12,7 +12,6 @@ Frames before the first and past the last one of the video show the first and th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -21,15 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downstream.features.crops import BorderCrop, check_crops, decode_region
-from pretrain.data.video import IndexCache, VideoError, probe, read_frames
-from pretrain.data.video.container import open_stream
-from pretrain.data.video.decode import StreamDamaged, decode_frames
-from pretrain.data.video.jpeg_pack import SUFFIX as JPEG_PACK_SUFFIX
-from pretrain.data.video.pyav_reader import Picture
+from pretrain.data.video import IndexCache, VideoError, probe, stream_frames
 from pretrain.errors import UserError
 
-BLOCK_FRAMES = 64
-"""Frames read at a time from what is no stream: a folder of images, a JPEG pack."""
 MAX_CHUNK_BYTES = 8 << 20
 
 
@@ -122,40 +115,5 @@ class SnippetStream:
     def _pictures(self, frames: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         y, x, height, width = self.region[2:]
         size = (self.region.decode_height, self.region.decode_width)
-        for number, picture in stream_chosen(self.path, frames, size, self._cache):
+        for number, picture in stream_frames(self.path, frames, size=size, cache=self._cache):
             yield number, picture[y : y + height, x : x + width].copy()
-
-
-def stream_chosen(
-    path: str, frames: NDArray[np.int64], size: tuple[int, int], cache: IndexCache
-) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """What `read_frames` gives for these frames (increasing), one by one with their numbers, read by PyAV from the
-    beginning on: uint8 (height, width, 3), valid until the next. VideoError, perhaps after some pictures.
-    """
-    if os.path.isdir(path) or path.endswith(JPEG_PACK_SUFFIX):
-        for start in range(0, len(frames), BLOCK_FRAMES):
-            block = frames[start : start + BLOCK_FRAMES]
-            yield from zip(block.tolist(), read_frames(path, block, size=size, cache=cache), strict=True)
-        return
-    index = cache.get(path)
-    picture, done = Picture(index, size), 0
-    try:
-        with open_stream(path) as (container, stream):
-            for number, frame in decode_frames(container, stream, index, 0, frames):
-                if number != frames[done]:
-                    raise VideoError(f"{path}: frame {frames[done]} does not decode (damaged); leave it out")
-                yield number, picture.rgb(frame)
-                done += 1
-    except StreamDamaged:
-        pass
-    if done == len(frames):
-        return
-    if index.facts.is_counted:
-        raise VideoError(f"{path}: frame {frames[done]} does not decode (damaged); leave it out")
-    # the index was made without decoding; if all its frames do decode, damage and all, they are what they are
-    counted = cache.get(path, count=True)
-    if counted.num_frames != index.num_frames:
-        raise VideoError(
-            f"{path}: damaged: its packets promise {index.num_frames} frames, {counted.num_frames} decode; leave it out"
-        )
-    yield from stream_chosen(path, frames[done:], size, cache)

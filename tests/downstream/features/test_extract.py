@@ -205,15 +205,15 @@ def test_a_second_run_does_only_what_is_new(
 def test_damage_behind_some_snippets_fails_the_whole_video(
     folder: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = snippets.stream_chosen
+    good = snippets.stream_frames
 
-    def breaks(path: str, *rest: object) -> object:
-        for number, picture in good(path, *rest):  # type: ignore[arg-type]
+    def breaks(path: str, frames: object, **rest: object) -> object:
+        for number, picture in good(path, frames, **rest):  # type: ignore[arg-type]
             if "a.mp4" in path and number > 40:
                 raise VideoError(f"{path}: damaged")
             yield number, picture
 
-    monkeypatch.setattr(snippets, "stream_chosen", breaks)
+    monkeypatch.setattr(snippets, "stream_frames", breaks)
     videos = [(name, str(folder / f"{name}.mp4")) for name in "ab"]
     results = encode_videos(videos, encoder, SnippetSettings(), CPU, batch_clips=3, decoders=2)
     found = {result.name: result for result in results}
@@ -223,10 +223,10 @@ def test_damage_behind_some_snippets_fails_the_whole_video(
 
 
 def test_an_error_of_ours_is_no_bad_video(folder: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    def breaks(*_: object) -> object:
+    def breaks(*_: object, **__: object) -> object:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(snippets, "stream_chosen", breaks)
+    monkeypatch.setattr(snippets, "stream_frames", breaks)
     with pytest.raises(RuntimeError, match="out of memory"):
         extract_video(folder / "a.mp4", encoder, SnippetSettings(), CPU)
 
