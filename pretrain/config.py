@@ -9,6 +9,7 @@ from typing import Literal
 from pretext_tasks import PretextTasks
 from pretrain.backbones import BackboneConfig
 from pretrain.data.catalogue import CatalogueConfig
+from pretrain.data.geometry import DECODE_MARGIN, NO_BORDER, BorderCrop
 from pretrain.data.transforms import AugmentConfig
 from pretrain.data.windows import Control
 from pretrain.errors import UserError
@@ -20,9 +21,9 @@ class DataConfig:
 
     window_frames: int | None = None
     """Frames of the window that all tasks draw from; default: what the tasks need, and an eighth more."""
-    border_crop: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    border_crop: BorderCrop = NO_BORDER
     """Shares of the frame cut off at top, bottom, left, right: cut burnt-in clocks away, they tell the time."""
-    decode_margin: float = 1.15
+    decode_margin: float = DECODE_MARGIN
     """Frames are decoded this much larger than the backbone's input, for the random crop to choose from."""
     short_videos: Literal["skip", "hold"] = "skip"
     """Videos shorter than the window: left out and counted, or their last frame held."""
@@ -133,3 +134,8 @@ class PretrainConfig:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.seed < 0:
             raise UserError(f"seed is {self.seed}; it must be 0 or more")
+
+
+# what may differ between a run and the run that goes on from it, because it changes no weight
+FREE_TO_CHANGE = {"output", "resume", "log_every", "validate_every", "save_every", "keep_states", "held_out_windows"}
+FREE_TO_CHANGE |= {"data.workers", "data.cache"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,8 @@ from accelerate import Accelerator
 
 from pretrain.backbones import build_backbone
 from pretrain.checkpoint import load_weights, newest_state
+from pretrain.cli import flags_of, parse
+from pretrain.config import PretrainConfig
 from pretrain.data.transforms import ClipTransform
 from pretrain.data.video import probe, read_frames
 from pretrain.data.windows import Control, HeldOutWindows, Source
@@ -21,7 +24,6 @@ from pretrain.errors import UserError
 from pretrain.intervals import Accuracy
 from pretrain.model import PretextModel
 from pretrain.prepare import prepare_videos, window_reader
-from pretrain.run_folder import read_config
 from pretrain.validate import held_out_accuracy
 
 
@@ -79,3 +81,12 @@ def encode_again(source: Source, folder: Path, backward: bool) -> Source:
         container.mux(stream.encode())
     motion = source.motion[::-1].copy() if backward else source.motion
     return replace(source, path=str(target), info=probe(target), motion=motion)
+
+
+def read_config(run: Path) -> PretrainConfig:
+    """The configuration that a run saved. UserError where `run` is no run folder."""
+    file = run / "config.json"
+    if not file.exists():
+        raise UserError(f"{run} is not a run folder: it has no config.json; give the --output folder of pretrain.py")
+    saved = json.loads(file.read_text(encoding="utf-8"))
+    return parse(PretrainConfig, flags_of(saved), "config.json")

@@ -12,14 +12,15 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedType, gather_object
 from torch import Tensor
 
-from pretrain.accelerator import check_batch_size, make_accelerator
+from pretrain.accelerator import check_batch_size, check_device, make_accelerator
 from pretrain.backbones import build_backbone, save_backbone
 from pretrain.checkpoint import load_state, read_meta, save_state
 from pretrain.cli import parse, run_command
-from pretrain.config import PretrainConfig
+from pretrain.config import FREE_TO_CHANGE, PretrainConfig
 from pretrain.cpu import keep_freed_memory
+from pretrain.data.loading import load_batches
 from pretrain.data.transforms import ClipTransform
-from pretrain.data.windows import Batch, HeldOutWindows, Share, TrainWindows, load_batches
+from pretrain.data.windows import Batch, HeldOutWindows, Share, TrainWindows
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json, write_text
 from pretrain.intervals import Accuracy, as_dicts
@@ -27,7 +28,7 @@ from pretrain.launch import start_cpu_processes
 from pretrain.meter import Meter
 from pretrain.model import PretextModel, objective
 from pretrain.prepare import Split, clip_geometry, enlarged, prepare_videos, split_catalogue, window_reader
-from pretrain.run_folder import as_json, check_before_start
+from pretrain.run_folder import as_json, state_to_resume
 from pretrain.schedule import lr_at
 from pretrain.seeding import seed_step
 from pretrain.stopping import StopRequest
@@ -49,7 +50,8 @@ def main() -> None:
 def pretrain(config: PretrainConfig) -> int:
     """Run (or go on with) a pretraining run. Returns the exit status: 0 done, 128 + signal when stopped by one."""
     keep_freed_memory()
-    state = check_before_start(config)
+    check_device(config.device)
+    state = state_to_resume(config, config.output, config.resume, FREE_TO_CHANGE)
     torch.manual_seed(config.seed)
     backbone = build_backbone(config.backbone)
     clip_geometry(config, backbone.spec)

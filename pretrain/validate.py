@@ -11,8 +11,9 @@ from einops import repeat
 from torch import Tensor
 
 from pretext_tasks import PretextTasks
+from pretrain.data.loading import load_batches
 from pretrain.data.transforms import ClipTransform
-from pretrain.data.windows import Batch, HeldOutWindows, load_batches
+from pretrain.data.windows import Batch, HeldOutWindows
 from pretrain.errors import UserError
 from pretrain.intervals import Accuracy, clustered_accuracy
 from pretrain.model import PretextModel

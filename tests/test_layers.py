@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,3 +60,13 @@ def test_nobody_imports_the_insides_of_the_video_package() -> None:
         ):
             reaching.add(path.relative_to(ROOT).as_posix())
     assert reaching == set(INSIDE_VIDEO)
+
+
+USES_FEATURES = ["downstream.features.extract", "downstream.detector.inference", "downstream.detection.detect"]
+
+
+@pytest.mark.parametrize("module", [*USES_FEATURES, "scripts.detect"])
+def test_making_and_using_features_loads_no_pretext_task(module: str) -> None:
+    code = f"import sys, {module}; print(*sorted(name for name in sys.modules if name.startswith('pretext_tasks')))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

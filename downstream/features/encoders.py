@@ -14,16 +14,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from downstream.features.cells import CellNetwork
-from downstream.features.crops import (
-    CROPS,
-    MARGIN,
-    NO_BORDER,
-    BorderCrop,
-    check_border,
-    check_crops,
-    crop_boxes,
-    decode_region,
-)
+from downstream.features.crops import CROPS, MARGIN, centre_region, check_border, check_crops
 from downstream.features.feature_spec import FeatureKind, Grid
 from downstream.features.image_tower import ImageTower, Pool, build_tower, load_tower, tower_dim, tower_facts
 from downstream.features.snippets import SnippetSettings, View
@@ -31,6 +22,7 @@ from pretrain.backbones import BACKBONES, Backbone, BackboneConfig, BackboneSpec
 from pretrain.backbones.assembly import Clip
 from pretrain.backbones.timm_frames import PREFIX, download_timm
 from pretrain.backbones.weights import read_weights
+from pretrain.data.geometry import NO_BORDER, BorderCrop
 from pretrain.data.video import VideoInfo
 from pretrain.errors import UserError, nearest
 
@@ -187,11 +179,10 @@ class Encoder:
 
     def seen(self, info: VideoInfo) -> tuple[float, float, float, float]:
         """x1, y1, x2, y2: the part of a video's picture, in its pixels, that one crop shows."""
-        region = decode_region(info, 1, self.height, self.width, self.border_crop)
-        box = crop_boxes(1, region.height, region.width, self.height, self.width)[0]
+        region = centre_region(info, self.height, self.width, self.border_crop)
         down, across = info.height / region.decode_height, info.width / region.decode_width
-        y, x = region.y + box.y, region.x + box.x
-        return x * across, y * down, (x + self.width) * across, (y + self.height) * down
+        y, x = region.y, region.x
+        return x * across, y * down, (x + region.width) * across, (y + region.height) * down
 
     @torch.inference_mode()
     def features(self, clips: Tensor) -> Tensor:

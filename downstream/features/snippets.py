@@ -19,7 +19,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from downstream.features.crops import BorderCrop, check_crops, decode_region
+from downstream.features.crops import check_crops, decode_region
+from pretrain.data.geometry import BorderCrop
 from pretrain.data.video import IndexCache, VideoError, probe, stream_frames
 from pretrain.errors import UserError
 

@@ -15,7 +15,6 @@ from tqdm import tqdm
 
 from downstream.detector.objective import build_detector
 from downstream.features.cells import CellNetwork
-from downstream.features.crops import NO_BORDER, BorderCrop
 from downstream.features.encoders import exported_backbone
 from downstream.features.feature_spec import VideoEntry
 from downstream.features.snippets import SnippetSettings
@@ -27,6 +26,7 @@ from pretrain.backbones.timm_frames import PREFIX
 from pretrain.data.catalogue import Catalogue, Video
 from pretrain.data.catalogues import open_catalogue
 from pretrain.data.check import read_quarantine
+from pretrain.data.geometry import NO_BORDER, BorderCrop
 from pretrain.data.video import IndexCache, VideoError, VideoInfo, probe
 from pretrain.errors import UserError, nearest, problem_list
 

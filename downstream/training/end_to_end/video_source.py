@@ -32,9 +32,9 @@ from downstream.training.end_to_end.video_bags import FLIP_CROP, ClipBatch, Snip
 from downstream.training.segments import Batch
 from pretrain.backbones import Backbone, BackboneSpec, save_backbone
 from pretrain.data.catalogue import Catalogue
+from pretrain.data.loading import load_batches
 from pretrain.data.transforms import ClipTransform
 from pretrain.data.video import IndexCache
-from pretrain.data.windows import load_batches
 from pretrain.errors import UserError
 
 STANDARDISE_SNIPPETS = 256

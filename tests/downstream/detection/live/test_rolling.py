@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from downstream.detection.live.rolling import RollingSnippets
 from downstream.detection.live.rolling_scores import RollingScores, RollingStatistics
-from downstream.features.crops import NO_BORDER
 from downstream.features.normalising import normalised, video_statistics
 from downstream.features.snippets import SnippetSettings, View, snippet_clips
+from pretrain.data.geometry import NO_BORDER
 from pretrain.errors import UserError
 
 
