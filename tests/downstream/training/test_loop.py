@@ -32,7 +32,7 @@ from pretrain.tracking import read_log
 from tests.downstream.simulated import KIND, make_features
 from tests.pretrain.conftest import changed
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ALL_TERMS = {
     "objective__hard_mining": {"weight": 0.1, "warmup_steps": 5},
     "objective__contrastive": {"weight": 0.1},

@@ -78,7 +78,7 @@ def test_a_killed_process_lets_go(tmp_path: Path) -> None:
     code = "import sys, pathlib; from downstream.training.resume import only_run_in as lock\n"
     code += "with lock(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", code, str(tmp_path)]
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"

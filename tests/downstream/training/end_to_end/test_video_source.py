@@ -44,7 +44,7 @@ from pretrain.tracking import read_log
 from scripts.evaluate import main as evaluate_main
 from tests.pretrain.encoding import encode_video
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 LENGTHS = (80, 70, 30, 64, 80, 48, 96, 80, 40, 64)
 """Frames; 30 and 40 give bags that are shorter than the others."""
 
