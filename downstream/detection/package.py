@@ -115,7 +115,7 @@ def _copy_encoder(config: EncoderConfig, folder: Path, number: int) -> EncoderCo
 def _forget_places(file: Path) -> None:
     """Take paths of this machine off a detector's card; which encoders it takes stands in package.json."""
     content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    content["features"] = content["features"] | {"made_with": [None] * len(content["features"]["kinds"])}
+    content["features"] = content["features"] | {"made_with": [None] * len(content["features"]["specs"])}
     content.pop("backbone", None)
     content.pop("left_out", None)
     write_json(file, content)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from downstream.features.cells import CellNetwork
 from downstream.features.crops import CROPS, MARGIN, centre_region, check_border, check_crops
-from downstream.features.feature_spec import FeatureKind, Grid
+from downstream.features.feature_spec import FeatureSpec, Grid
 from downstream.features.image_tower import ImageTower, Pool, build_tower, load_tower, tower_dim, tower_facts
 from downstream.features.snippets import SnippetSettings, View
 from pretrain.backbones import BACKBONES, Backbone, BackboneConfig, BackboneSpec, build_backbone, load_backbone
@@ -155,14 +155,14 @@ class Encoder:
             border_crop=self.border_crop,
         )
 
-    def kind(self, settings: SnippetSettings) -> FeatureKind:
-        """The kind of features it makes of snippets so taken. UserError for cells of more than one crop."""
+    def spec(self, settings: SnippetSettings) -> FeatureSpec:
+        """What the features are that it makes of snippets so taken. UserError for cells of more than one crop."""
         check_crops(settings.crops)
         if self.grid is not None and settings.crops != 1:
             raise UserError(
                 f"crops is {settings.crops}, and grid asks for cells: these are of the whole picture, so take one crop"
             )
-        return FeatureKind(
+        return FeatureSpec(
             encoder=self.name,
             weights_sha256=self.weights_sha256,
             dim=self.dim,

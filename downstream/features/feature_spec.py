@@ -17,7 +17,7 @@ WHERE_FROM = ("crops", "crop_margin", "tail")
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeatureKind:
+class FeatureSpec:
     """What the vectors of a set are. Two sets of one kind can be mixed.
 
     A detector averages over crops and scores any snippet: it takes features that differ from those it was trained on in
@@ -58,23 +58,23 @@ class FeatureKind:
         return {key: value for key, value in values.items() if value is not None or key not in ("grid", "stage")}
 
     @staticmethod
-    def from_json(values: dict[str, Any]) -> FeatureKind:
+    def from_json(values: dict[str, Any]) -> FeatureSpec:
         """The inverse of `as_json`; TypeError for unknown or missing keys."""
         grid = values.get("grid")
         values = {**values, "crops": tuple(values["crops"]), "grid": None if grid is None else tuple(grid)}
         if "crop_margin" not in values:
             values |= _out_of_words(values.get("preprocessing") or "")
-        return FeatureKind(**values)
+        return FeatureSpec(**values)
 
-    def differences(self, other: FeatureKind) -> list[str]:
+    def differences(self, other: FeatureSpec) -> list[str]:
         """`field: mine, other's` of every field in which the two differ."""
         return self._compare(other, ())
 
-    def encoding_differences(self, other: FeatureKind) -> list[str]:
+    def encoding_differences(self, other: FeatureSpec) -> list[str]:
         """As `differences`, of what makes a vector alone: all fields but `WHERE_FROM`."""
         return self._compare(other, WHERE_FROM)
 
-    def _compare(self, other: FeatureKind, besides: tuple[str, ...]) -> list[str]:
+    def _compare(self, other: FeatureSpec, besides: tuple[str, ...]) -> list[str]:
         names = [field.name for field in dataclasses.fields(self) if field.name not in besides]
         pairs = ((name, getattr(self, name), getattr(other, name)) for name in names)
         return [f"{name}: {mine!r}, {theirs!r}" for name, mine, theirs in pairs if mine != theirs]

@@ -45,4 +45,4 @@ def fresh_set(encoded: Encoded, encoder: Encoder, settings: SnippetSettings, dty
         size=(encoded.info.width, encoded.info.height),
         seen=encoder.seen(encoded.info),
     )
-    return FeatureSet(Path(encoder.name), encoder.kind(settings), [entry], features)
+    return FeatureSet(Path(encoder.name), encoder.spec(settings), [entry], features)

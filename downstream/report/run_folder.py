@@ -98,11 +98,11 @@ def run_facts(run: Path, scores: RunScores) -> dict[str, str]:
     card = read_json(_seed_folder(run, seed) / "detector" / CARD_FILE)
     facts = {"Run": run.resolve().name, "Seeds": ", ".join(scores.seeds)}
     features = card.get("features")
-    kinds = features.get("kinds") if isinstance(features, dict) else None
-    for kind in kinds if isinstance(kinds, Sequence) else ():
-        encoder, weights = kind.get("encoder"), str(kind.get("weights_sha256") or "")[:12]
+    specs = features.get("specs") if isinstance(features, dict) else None
+    for spec in specs if isinstance(specs, Sequence) else ():
+        encoder, weights = spec.get("encoder"), str(spec.get("weights_sha256") or "")[:12]
         facts["Features"] = f"{encoder}, weights {weights}" if weights else str(encoder)
-        facts["Snippets"] = f"{kind.get('snippet_frames')} frames"
+        facts["Snippets"] = f"{spec.get('snippet_frames')} frames"
     if "sha256" in card:
         facts["Detector"] = f"weights {str(card['sha256'])[:12]}"
     for name, key in (("Trained on", "trained_on"), ("Chosen on", "selected_on")):

@@ -51,7 +51,7 @@ class FromFeatures:
         source = self.source
         encoders = [(part.made_with, part.dtype) for part in source.sets]
         save_detector(
-            self.module.detector, folder, source.kinds, source.normalise, details, source.pool_cells, encoders
+            self.module.detector, folder, source.specs, source.normalise, details, source.pool_cells, encoders
         )
 
     def score_saved(self, folder: Path, videos: Catalogue) -> list[VideoScores]:

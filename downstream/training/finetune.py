@@ -90,7 +90,7 @@ def describe(config: FinetuneConfig, prepared: Prepared | PreparedVideos, accele
         source = prepared.source
         grid = source.grid
         places = f"{source.places} crop(s)" if grid is None else f"{grid[0]}x{grid[1]} cells"
-        encoders = " + ".join(kind.encoder for kind in source.kinds)
+        encoders = " + ".join(spec.encoder for spec in source.specs)
         what = f"features of {encoders}, {source.dim} numbers, {places}"
         length = f"{config.bags.segments} segments"
     parts = (("training", prepared.train), ("held-out", prepared.held_out), ("test", prepared.test))

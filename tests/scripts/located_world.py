@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from downstream.detector.model import DetectorConfig
-from downstream.features.feature_spec import FeatureKind
+from downstream.features.feature_spec import FeatureSpec
 from downstream.features.store import FeatureWriter
 from downstream.scores.score_file import VideoScores, write_scores
 from downstream.training.config import DetectorOptimConfig, FeaturesConfig, FinetuneConfig
@@ -51,7 +51,7 @@ def build_world(root: Path) -> None:
     """`videos`: lists and real test videos; `features`: their cells; `run`: two seeds trained on these; `frames`."""
     rng = np.random.default_rng(0)
     writer = FeatureWriter(
-        root / "features", FeatureKind(encoder="simulated", weights_sha256=None, dim=8, grid=GRID), "float32"
+        root / "features", FeatureSpec(encoder="simulated", weights_sha256=None, dim=8, grid=GRID), "float32"
     )
     entries: Entries = {}
     for number in range(TRAIN + TEST):

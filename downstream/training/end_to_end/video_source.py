@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from downstream.detector.bags import Parts
 from downstream.detector.model import Detector
 from downstream.detector.objective import DetectorTraining, build_detector
-from downstream.detector.storage import kinds_of, load_detector, save_detector
+from downstream.detector.storage import load_detector, save_detector, specs_of
 from downstream.features.cells import CellNetwork
 from downstream.features.encoders import Encoder, EncoderConfig, VideoNetwork, encoder_of, open_encoder
 from downstream.features.snippets import SnippetSettings, View
@@ -159,17 +159,17 @@ class FromVideos:
         card["data"] = {**card.get("data", {}), "border_crop": list(self.border)}
         card["fine_tuned"] = {"from": self.config.videos.backbone, "stages": list(self.stages), "seed": self.seed}
         save_backbone(backbone, folder / "backbone", card)
-        kind = self._encoder(backbone).kind(self.settings)
+        spec = self._encoder(backbone).spec(self.settings)
         more = {"backbone": "backbone", "left_out": self.prepared.bad.found}
         made_with = self._wanted("backbone").as_json()
         encoders = [(made_with, "float32")]
-        save_detector(self.module.detection.detector, folder, [kind], "none", {**details, **more}, encoders=encoders)
+        save_detector(self.module.detection.detector, folder, [spec], "none", {**details, **more}, encoders=encoders)
 
     def score_saved(self, folder: Path, videos: Catalogue) -> list[VideoScores]:
         """Scores of whole videos by the backbone and the detector that were saved in `folder`; on all processes."""
         detector, card = load_detector(folder)
         encoder = open_encoder(self._wanted(str(folder / "backbone")))
-        differences = kinds_of(card)[0].differences(encoder.kind(self.settings))
+        differences = specs_of(card)[0].differences(encoder.spec(self.settings))
         if differences:
             raise UserError(
                 f"the detector in {folder} and the backbone beside it are not of one moment ({'; '.join(differences)}):"

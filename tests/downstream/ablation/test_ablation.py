@@ -20,7 +20,7 @@ from downstream.ablation.grid import make_cells
 from downstream.ablation.run import ablate
 from downstream.ablation.tables import escaped, math_minus
 from downstream.ablation.workers import Job, environments, run_jobs
-from downstream.features.feature_spec import FeatureKind
+from downstream.features.feature_spec import FeatureSpec
 from downstream.features.store import FeatureWriter
 from downstream.training.config import FinetuneConfig
 from pretrain.errors import UserError
@@ -35,8 +35,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 training and 12 test videos whose anomalies stand out in the first number; a feature set and a catalogue."""
     folder = tmp_path_factory.mktemp("world")
     rng = np.random.default_rng(0)
-    kind = FeatureKind(encoder="toy", weights_sha256=None, dim=6, snippet_frames=16)
-    writer = FeatureWriter(folder / "toy", kind)
+    spec = FeatureSpec(encoder="toy", weights_sha256=None, dim=6, snippet_frames=16)
+    writer = FeatureWriter(folder / "toy", spec)
     videos = {}
     for number in range(36):
         label = number % 2

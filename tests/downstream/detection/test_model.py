@@ -159,7 +159,7 @@ def test_imported_features_cannot_be_made_again(world: Path, tmp_path: Path) -> 
     seed = tmp_path / "seed-0"
     shutil.copytree(world / "runs" / "whole" / "seed-0", seed)
     card = json.loads((seed / "detector" / "detector.json").read_text())
-    card["features"]["kinds"][0] |= {"encoder": "i3d_rgb", "weights_sha256": None}
+    card["features"]["specs"][0] |= {"encoder": "i3d_rgb", "weights_sha256": None}
     (seed / "detector" / "detector.json").write_text(json.dumps(card))
     with pytest.raises(UserError, match=r"'i3d_rgb'.* was imported: nobody knows the network"):
         open_model(seed)

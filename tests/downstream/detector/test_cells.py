@@ -27,7 +27,7 @@ from downstream.detector.sparsity import SparsityConfig, sparsity
 from downstream.detector.spatial_smoothness import SpatialSmoothnessConfig, spatial_smoothness
 from downstream.detector.storage import CARD_FILE, grid_of, load_detector, save_detector
 from downstream.detector.topk_bce import TopKBCEConfig, topk_bce
-from downstream.features.feature_spec import FeatureKind
+from downstream.features.feature_spec import FeatureSpec
 from pretrain.errors import UserError
 from tests.downstream.detector.loss_checks import random_bags
 
@@ -126,8 +126,8 @@ def test_what_does_not_go_together_is_refused() -> None:
 
 def test_saved_and_loaded_with_its_grid(tmp_path: Path) -> None:
     net = detector("multi_scale", "conv", "mean")
-    kind = FeatureKind(encoder="e", weights_sha256=None, dim=DIM, grid=GRID)
-    save_detector(net, tmp_path, [kind], "none", {})
+    spec = FeatureSpec(encoder="e", weights_sha256=None, dim=DIM, grid=GRID)
+    save_detector(net, tmp_path, [spec], "none", {})
     again, _ = load_detector(tmp_path)
     assert again.grid == GRID
     features = random_features(2, 3)

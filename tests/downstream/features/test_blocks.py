@@ -7,7 +7,7 @@ import pytest
 
 from downstream.features import blocks as module
 from downstream.features.blocks import blocks
-from downstream.features.feature_spec import FeatureKind
+from downstream.features.feature_spec import FeatureSpec
 from downstream.features.fusion import FusedFeatures
 from downstream.features.normalising import Normalise, release
 from downstream.features.store import FeatureWriter
@@ -24,7 +24,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     made = []
     for number, (dim, crops) in enumerate(((6, ("a", "b")), (3, ("a",)))):
         made.append(tmp_path_factory.mktemp("sets") / str(number))
-        writer = FeatureWriter(made[-1], FeatureKind(encoder="x", weights_sha256=None, dim=dim, crops=crops), "float32")
+        writer = FeatureWriter(made[-1], FeatureSpec(encoder="x", weights_sha256=None, dim=dim, crops=crops), "float32")
         for name, length in LENGTHS.items():
             writer.add(name, rng.normal(2, 3, (length, len(crops), dim)), frames=16 * length, fps=30.0)
         writer.finish()

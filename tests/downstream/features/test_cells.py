@@ -110,7 +110,7 @@ def test_an_exported_image_model_has_cells_and_the_kind_tells_stages_apart(tmp_p
     save_backbone(backbone, tmp_path / "backbone", {})
     config = EncoderConfig(backbone=str(tmp_path), grid="map")
     own, earlier = (
-        open_encoder(dataclasses.replace(config, stage=stage)).kind(SnippetSettings()) for stage in (None, "layer2")
+        open_encoder(dataclasses.replace(config, stage=stage)).spec(SnippetSettings()) for stage in (None, "layer2")
     )
     assert (own.grid, own.stage, earlier.grid, earlier.stage) == ((2, 3), None, (8, 12), "layer2")
     assert "after temporal mixing" in str(own.preprocessing)
@@ -217,6 +217,6 @@ def test_configurations(config: dict[str, object], text: str) -> None:
 def test_cells_are_of_one_crop(small: Backbone) -> None:
     encoder = encoder_of(EncoderConfig(grid="map"), small, NO_BORDER)
     with pytest.raises(UserError, match="crops is 5, and grid asks for cells: these are of the whole picture"):
-        encoder.kind(SnippetSettings(crops=5))
-    kind = encoder.kind(SnippetSettings())
-    assert (kind.grid, kind.stage, kind.places, kind.crops) == ((4, 6), None, 24, ("centre",))
+        encoder.spec(SnippetSettings(crops=5))
+    spec = encoder.spec(SnippetSettings())
+    assert (spec.grid, spec.stage, spec.places, spec.crops) == ((4, 6), None, 24, ("centre",))

@@ -53,20 +53,20 @@ def test_an_exported_backbone_gives_its_pooled_map(exported: Path) -> None:
 
 def test_the_kind_says_what_makes_features_comparable(exported: Path) -> None:
     settings = SnippetSettings(crops=5, tail="pad")
-    kind = open_encoder(EncoderConfig(backbone=str(exported))).kind(settings)
-    assert (kind.encoder, kind.dim, kind.snippet_frames) == ("small3d", 128, 16)
-    assert (kind.clip_frames, kind.clip_stride, len(kind.crops)) == (8, 2, 5)
-    assert kind.preprocessing == (
+    spec = open_encoder(EncoderConfig(backbone=str(exported))).spec(settings)
+    assert (spec.encoder, spec.dim, spec.snippet_frames) == ("small3d", 128, 16)
+    assert (spec.clip_frames, spec.clip_stride, len(spec.crops)) == (8, 2, 5)
+    assert spec.preprocessing == (
         "RGB; border cut top 0.1, bottom 0, left 0, right 0.2 of the frame; scaled to cover 32x48; "
         "crops of 32x48; (pixels / 255 - (0.45, 0.45, 0.45)) / (0.225, 0.225, 0.225); feature map, pooled by mean"
     )
-    assert (kind.crop_margin, kind.tail) == (1.15, "pad")
+    assert (spec.crop_margin, spec.tail) == (1.15, "pad")
     other = open_encoder(EncoderConfig(backbone=str(exported), pool="mean_max", border_crop=(0, 0, 0, 0)))
-    changed = {line.split(":")[0] for line in kind.differences(other.kind(settings))}
+    changed = {line.split(":")[0] for line in spec.differences(other.spec(settings))}
     assert changed == {"dim", "preprocessing"}
-    one = open_encoder(EncoderConfig(backbone=str(exported))).kind(SnippetSettings())
-    assert {line.split(":")[0] for line in kind.differences(one)} == {"crops", "crop_margin", "tail"}
-    assert kind.encoding_differences(one) == []
+    one = open_encoder(EncoderConfig(backbone=str(exported))).spec(SnippetSettings())
+    assert {line.split(":")[0] for line in spec.differences(one)} == {"crops", "crop_margin", "tail"}
+    assert spec.encoding_differences(one) == []
 
 
 def test_random_weights_follow_from_the_seed_and_from_nothing_else() -> None:
@@ -98,7 +98,7 @@ def test_an_image_tower_is_timms_own_output_averaged_over_frames(tmp_path: Path)
         frames = normalised(encoder, given).transpose(1, 2)
         expected = torch.stack([net(clip) for clip in frames])
     torch.testing.assert_close(encoder.features(given), expected.mean(dim=1), rtol=1e-5, atol=1e-5)
-    assert encoder.kind(SnippetSettings(snippet_frames=24)).clip_stride == 8
+    assert encoder.spec(SnippetSettings(snippet_frames=24)).clip_stride == 8
     both = open_encoder(
         EncoderConfig(backbone=TOWER, weights=tmp_path / "tower.safetensors", image_frames=3, pool="mean_max")
     )
@@ -133,7 +133,7 @@ def test_an_exported_timm_backbone_keeps_its_temporal_mixing(tmp_path: Path) -> 
         unmixed = backbone.pool(backbone._to_map(backbone.net, normalised(encoder, given)))
     torch.testing.assert_close(encoder.features(given), expected, rtol=1e-4, atol=1e-4)
     assert not torch.allclose(expected, unmixed, atol=1e-2)
-    assert "temporal mixing" in str(encoder.kind(SnippetSettings()).preprocessing)
+    assert "temporal mixing" in str(encoder.spec(SnippetSettings()).preprocessing)
 
 
 def test_bf16_is_near(exported: Path) -> None:

@@ -29,7 +29,7 @@ from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
 from pretrain.errors import UserError
 from pretrain.run_folder import as_json
 from pretrain.tracking import read_log
-from tests.downstream.simulated import KIND, make_features
+from tests.downstream.simulated import SPEC, make_features
 from tests.pretrain.conftest import changed
 
 ROOT = Path(__file__).parents[3]
@@ -163,15 +163,15 @@ def test_other_features_are_refused_by_the_detector(small_run: FinetuneConfig, t
     finetune(small_run)
     _, card = load_detector(small_run.output / "seed-0")
     refuse_other_features(card, FusedFeatures.open(small_run.features.sets))
-    other = make_features(tmp_path / "other", kind=dataclasses.replace(KIND, encoder="i3d", dim=9))
+    other = make_features(tmp_path / "other", spec=dataclasses.replace(SPEC, encoder="i3d", dim=9))
     with pytest.raises(UserError, match=r"(?s)encoder: 'simulated', 'i3d'.*dim: 8, 9"):
         refuse_other_features(card, FusedFeatures.open([other / "features"]))
     with pytest.raises(UserError, match="normalise: 'none', 'l2'"):
         refuse_other_features(card, FusedFeatures.open(small_run.features.sets, "l2"))
-    one_crop = dataclasses.replace(KIND, crops=("centre",), crop_margin=1.0, tail="pad")
-    fewer = make_features(tmp_path / "crops", kind=one_crop)
+    one_crop = dataclasses.replace(SPEC, crops=("centre",), crop_margin=1.0, tail="pad")
+    fewer = make_features(tmp_path / "crops", spec=one_crop)
     refuse_other_features(card, FusedFeatures.open([fewer / "features"]))
-    other_pixels = make_features(tmp_path / "pixels", kind=dataclasses.replace(KIND, preprocessing="BGR"))
+    other_pixels = make_features(tmp_path / "pixels", spec=dataclasses.replace(SPEC, preprocessing="BGR"))
     with pytest.raises(UserError, match="preprocessing: None, 'BGR'"):
         refuse_other_features(card, FusedFeatures.open([other_pixels / "features"]))
 

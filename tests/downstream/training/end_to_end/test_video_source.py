@@ -119,7 +119,7 @@ def test_the_last_stage_moves_and_what_is_saved_gives_the_scores_of_the_run(
     source = FusedFeatures.open([out])
     tuned, card = load_detector(detector)
     refuse_other_features(card, source)
-    assert card["features"]["kinds"][0]["preprocessing"].startswith("RGB; border cut top 0.1")
+    assert card["features"]["specs"][0]["preprocessing"].startswith("RGB; border cut top 0.1")
     for part in ("test", "validation"):
         written = read_scores(config.output / "seed-0" / f"{part}_scores.json").videos
         again = score_videos(tuned, source, [video.name for video in written], torch.device("cpu"))
@@ -218,7 +218,7 @@ def test_without_unfreezing_the_backbone_stays_as_it_was(config: FinetuneConfig,
     before, after = weights(labelled / "exported"), weights(tuned / "backbone")
     assert all(torch.equal(before[key], after[key]) for key in before)
     encoder = open_encoder(EncoderConfig(backbone=str(labelled / "exported")))
-    assert read_card(tuned)["features"]["kinds"][0]["weights_sha256"] == encoder.weights_sha256
+    assert read_card(tuned)["features"]["specs"][0]["weights_sha256"] == encoder.weights_sha256
 
 
 def test_the_clips_of_a_bag_are_those_of_extraction(config: FinetuneConfig, labelled: Path) -> None:
