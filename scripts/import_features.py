@@ -163,7 +163,7 @@ def describe(features: FeatureSet) -> list[str]:
         "encoder": f"{spec.encoder}, weights {spec.weights_sha256 or 'unknown'}",
         "numbers": f"{spec.dim} a snippet and {'crop' if spec.grid is None else 'cell'}, {dtype}",
         **_places(features),
-        "preprocessing": spec.preprocessing or "unknown",
+        "preprocessing": spec.describe_preprocessing(),
         "videos": f"{len(entries)}, frames known of {sum(entry.frames is not None for entry in entries)}",
         "snippets": f"{sum(lengths)}, {min(lengths)} to {max(lengths)} a video",
         "snippet": spans + (f" and {len(frames) - 4} other lengths" if len(frames) > 4 else ""),

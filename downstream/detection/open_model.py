@@ -127,12 +127,12 @@ def _moved(config: EncoderConfig, folder: Path) -> EncoderConfig:
 def encoders_of(folder: Path, card: Mapping[str, Any], backbones: Sequence[Path] = ()) -> list[EncoderConfig]:
     """How the features were made that a detector takes, one encoder for each fused set.
 
-    UserError: features that were imported, or made by a version that did not write down how.
+    UserError: features that were imported, or whose maker did not write down with which encoder.
     """
     specs = specs_of(card)
     if backbones and len(backbones) != len(specs):
         raise UserError(f"{len(backbones)} --backbone for a detector on {len(specs)} fused set(s); give one for each")
-    known = card["features"].get("made_with") or [None] * len(specs)
+    known = card["features"]["made_with"]
     configs, problems = [], []
     for number, (spec, values) in enumerate(zip(specs, known, strict=True)):
         given = str(backbones[number]) if backbones else None
@@ -156,16 +156,20 @@ def encoders_of(folder: Path, card: Mapping[str, Any], backbones: Sequence[Path]
 
 def _from_spec(spec: FeatureSpec) -> EncoderConfig:
     """What the features themselves say of it; whether that is all is seen when the two specs are compared."""
-    pool: Any = "mean_max" if "pooled by mean_max" in (spec.preprocessing or "") else "mean"
-    return EncoderConfig(clip_stride=spec.clip_stride, pool=pool, grid=spec.grid, stage=spec.stage)
+    return EncoderConfig(
+        clip_stride=spec.clip_stride,
+        border_crop=spec.border_crop,
+        pool=spec.pool or "mean",
+        grid=spec.grid,
+        stage=spec.stage,
+    )
 
 
 def _member(group: Sequence[Trained], opened: dict[str, Encoder], device: torch.device) -> Member:
     card = group[0].card
     features, specs = card["features"], specs_of(card)
-    dtypes = features.get("dtypes") or ["float16"] * len(specs)
     sources = []
-    for config, spec, dtype in zip(group[0].encoders, specs, dtypes, strict=True):
+    for config, spec, dtype in zip(group[0].encoders, specs, features["dtypes"], strict=True):
         key = json.dumps(config.as_json())
         if key not in opened:
             opened[key] = open_encoder(config).to(device)
@@ -187,9 +191,8 @@ def _member(group: Sequence[Trained], opened: dict[str, Encoder], device: torch.
 
 
 def _settings(spec: FeatureSpec) -> SnippetSettings:
-    tail: Any = spec.tail or "drop"
     crops: Any = len(spec.crops)
-    return SnippetSettings(snippet_frames=spec.snippet_frames or 16, crops=crops, tail=tail)
+    return SnippetSettings(snippet_frames=spec.snippet_frames or 16, crops=crops, tail=spec.tail or "drop")
 
 
 def _refuse_mixture(path: Path, members: Sequence[Member]) -> None:

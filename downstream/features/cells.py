@@ -9,8 +9,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from downstream.features.feature_spec import Grid
-from downstream.features.image_tower import Pool
+from downstream.features.feature_spec import Grid, Pool
 from pretrain.backbones import Backbone, BackboneSpec
 from pretrain.errors import UserError, nearest
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from downstream.features.cells import CellNetwork
 from downstream.features.crops import CROPS, MARGIN, centre_region, check_border, check_crops
-from downstream.features.feature_spec import FeatureSpec, Grid
-from downstream.features.image_tower import ImageTower, Pool, build_tower, load_tower, tower_dim, tower_facts
+from downstream.features.feature_spec import FeatureSpec, Grid, Output, Pool
+from downstream.features.image_tower import ImageTower, build_tower, load_tower, tower_dim, tower_facts
 from downstream.features.snippets import SnippetSettings, View
 from pretrain.backbones import BACKBONES, Backbone, BackboneConfig, BackboneSpec, build_backbone, load_backbone
 from pretrain.backbones.assembly import Clip
@@ -117,7 +117,7 @@ class Encoder:
         spec: BackboneSpec,
         network: nn.Module,
         sha256: str,
-        made_of: str,
+        output: Output,
         border: BorderCrop,
     ) -> None:
         self.name, self.weights_sha256, self.pool, self.precision = spec.name, sha256, config.pool, config.precision
@@ -134,7 +134,7 @@ class Encoder:
             if isinstance(network, CellNetwork)
             else spec.feature_dim * (2 if config.pool == "mean_max" else 1)
         )
-        self._made_of = made_of
+        self.output: Output = output
         self.network = network.eval().requires_grad_(False)
         for parameter in self.network.parameters():
             if parameter.ndim == 5:  # 3D convolutions are faster so; 2D ones refuse the format
@@ -170,7 +170,13 @@ class Encoder:
             snippet_frames=settings.snippet_frames,
             clip_frames=self.clip_frames,
             clip_stride=self.view(settings.snippet_frames).clip_stride,
-            preprocessing=self._preprocessing(),
+            border_crop=self.border_crop,
+            crop_height=self.height,
+            crop_width=self.width,
+            mean=self.mean,
+            std=self.std,
+            output=self.output,
+            pool=self.pool,
             crop_margin=MARGIN[settings.crops],
             tail=settings.tail,
             grid=self.grid,
@@ -194,14 +200,6 @@ class Encoder:
         with torch.autocast(clips.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             features: Tensor = self.network(pixels)
         return features.float()
-
-    def _preprocessing(self) -> str:
-        top, bottom, left, right = (f"{share:g}" for share in self.border_crop)
-        return (
-            f"RGB; border cut top {top}, bottom {bottom}, left {left}, right {right} of the frame; scaled to cover "
-            f"{self.height}x{self.width}; crops of {self.height}x{self.width}; "
-            f"(pixels / 255 - {_numbers(self.mean)}) / {_numbers(self.std)}; {self._made_of}, pooled by {self.pool}"
-        )
 
 
 def open_encoder(config: EncoderConfig) -> Encoder:
@@ -260,7 +258,7 @@ def encoder_of(config: EncoderConfig, backbone: Backbone, border: BorderCrop) ->
     """The encoder that a backbone at hand is: freezes it. `config` says stride, pooling and precision."""
     spec = backbone.spec
     mixed = backbone.mixing is not None and config.stage is None  # an earlier stage comes before the mixing
-    made_of = "feature map after temporal mixing" if mixed else "feature map"
+    output: Output = "mixed_map" if mixed else "map"
     off_path = {f"net.{key}" for key in backbone.off_path}
     used = ((key, value) for key, value in backbone.state_dict().items() if key not in off_path)
     if config.clip_stride:
@@ -270,7 +268,7 @@ def encoder_of(config: EncoderConfig, backbone: Backbone, border: BorderCrop) ->
         if config.grid is None
         else CellNetwork(backbone, config.grid, config.pool, config.stage)
     )
-    return Encoder(config, spec, network, state_sha256(used), made_of, border)
+    return Encoder(config, spec, network, state_sha256(used), output, border)
 
 
 def _image_tower(config: EncoderConfig) -> Encoder:
@@ -311,7 +309,7 @@ def _image_tower(config: EncoderConfig) -> Encoder:
     )
     border = config.border_crop or NO_BORDER
     sha256 = state_sha256(net.state_dict().items())
-    return Encoder(config, spec, ImageTower(net, config.pool), sha256, "the image model's own pooled output", border)
+    return Encoder(config, spec, ImageTower(net, config.pool), sha256, "image_output", border)
 
 
 def state_sha256(state: Iterable[tuple[str, Tensor]]) -> str:
@@ -327,7 +325,3 @@ def state_sha256(state: Iterable[tuple[str, Tensor]]) -> str:
         digest.update(f"{key} {plain.dtype} {tuple(plain.shape)}\n".encode())
         digest.update(plain.view(torch.uint8).numpy().tobytes() if plain.ndim else plain.numpy().tobytes())
     return digest.hexdigest()
-
-
-def _numbers(values: tuple[float, ...]) -> str:
-    return "(" + ", ".join(f"{value:g}" for value in values) + ")"

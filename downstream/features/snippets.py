@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downstream.features.crops import check_crops, decode_region
+from downstream.features.feature_spec import Tail
 from pretrain.data.geometry import BorderCrop
 from pretrain.data.video import IndexCache, VideoError, probe, stream_frames
 from pretrain.errors import UserError
@@ -35,7 +36,7 @@ class SnippetSettings:
     """Video frames a snippet stands for; snippets do not overlap."""
     crops: Literal[1, 5, 10] = 1
     """1: the centre. 5: also the four corners. 10: also the five of the mirrored frame."""
-    tail: Literal["drop", "pad"] = "drop"
+    tail: Tail = "drop"
     """Frames left after the last whole snippet: no snippet of theirs (a video shorter than a snippet has one all the
     same), or one more snippet that holds the last frame."""
 

@@ -51,22 +51,28 @@ def test_an_exported_backbone_gives_its_pooled_map(exported: Path) -> None:
     assert both.dim == 2 * encoder.dim == expected.shape[1]
 
 
-def test_the_kind_says_what_makes_features_comparable(exported: Path) -> None:
+def test_the_spec_says_what_makes_features_comparable(exported: Path) -> None:
     settings = SnippetSettings(crops=5, tail="pad")
     spec = open_encoder(EncoderConfig(backbone=str(exported))).spec(settings)
     assert (spec.encoder, spec.dim, spec.snippet_frames) == ("small3d", 128, 16)
     assert (spec.clip_frames, spec.clip_stride, len(spec.crops)) == (8, 2, 5)
-    assert spec.preprocessing == (
+    assert (spec.border_crop, spec.crop_height, spec.crop_width) == ((0.1, 0.0, 0.0, 0.2), 32, 48)
+    assert (spec.mean, spec.std) == ((0.45, 0.45, 0.45), (0.225, 0.225, 0.225))
+    assert (spec.output, spec.pool) == ("map", "mean")
+    assert spec.describe_preprocessing() == (
         "RGB; border cut top 0.1, bottom 0, left 0, right 0.2 of the frame; scaled to cover 32x48; "
         "crops of 32x48; (pixels / 255 - (0.45, 0.45, 0.45)) / (0.225, 0.225, 0.225); feature map, pooled by mean"
     )
     assert (spec.crop_margin, spec.tail) == (1.15, "pad")
     other = open_encoder(EncoderConfig(backbone=str(exported), pool="mean_max", border_crop=(0, 0, 0, 0)))
     changed = {line.split(":")[0] for line in spec.differences(other.spec(settings))}
-    assert changed == {"dim", "preprocessing"}
+    assert changed == {"dim", "border_crop", "pool"}
     one = open_encoder(EncoderConfig(backbone=str(exported))).spec(SnippetSettings())
     assert {line.split(":")[0] for line in spec.differences(one)} == {"crops", "crop_margin", "tail"}
     assert spec.encoding_differences(one) == []
+    larger = EncoderConfig(weights=exported / "backbone" / "backbone.safetensors", height=32, width=64)
+    changed = {line.split(":")[0] for line in spec.encoding_differences(open_encoder(larger).spec(settings))}
+    assert changed == {"border_crop", "crop_width"}
 
 
 def test_random_weights_follow_from_the_seed_and_from_nothing_else() -> None:
@@ -133,7 +139,7 @@ def test_an_exported_timm_backbone_keeps_its_temporal_mixing(tmp_path: Path) -> 
         unmixed = backbone.pool(backbone._to_map(backbone.net, normalised(encoder, given)))
     torch.testing.assert_close(encoder.features(given), expected, rtol=1e-4, atol=1e-4)
     assert not torch.allclose(expected, unmixed, atol=1e-2)
-    assert "temporal mixing" in str(encoder.spec(SnippetSettings()).preprocessing)
+    assert encoder.spec(SnippetSettings()).output == "mixed_map"
 
 
 def test_bf16_is_near(exported: Path) -> None:

@@ -118,17 +118,6 @@ def test_a_writer_that_added_nothing_leaves_nothing_behind(tmp_path: Path) -> No
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
 
 
-def test_manifests_that_had_margin_and_tail_in_words_are_read(tmp_path: Path) -> None:
-    before, after = "RGB; scaled to cover 32x48", "crops of 32x48; feature map, pooled by mean"
-    spec = replace(SPEC, preprocessing=f"{before}; {after}", crop_margin=1.15, tail="drop")
-    words = f"{before} times 1.15; {after}; tail shorter than a snippet: left out"
-    old = {key: value for key, value in spec.as_json().items() if key not in ("crop_margin", "tail")}
-    assert FeatureSpec.from_json(old | {"preprocessing": words}) == spec
-    padded = words.replace("left out", "a snippet that holds the last frame")
-    assert FeatureSpec.from_json(old | {"preprocessing": padded}) == replace(spec, tail="pad")
-    assert FeatureSpec.from_json(old | {"preprocessing": None}) == replace(SPEC, preprocessing=None)
-
-
 def test_no_set_half_a_set_and_a_damaged_one(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"there is no manifest\.json\. Make one with"):
         FeatureSet.open(tmp_path)
@@ -274,8 +263,10 @@ def test_kind_goes_through_json_and_tells_what_differs() -> None:
     assert again.differences(SPEC) == []
     other = FeatureSpec(encoder="i3d", weights_sha256=None, dim=5, crops=("centre",))
     assert SPEC.differences(other) == ["dim: 4, 5", "crops: ('centre', 'top_left'), ('centre',)"]
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="more"):
         FeatureSpec.from_json(SPEC.as_json() | {"more": 1})
+    with pytest.raises(TypeError, match="missing: crops, pool"):
+        FeatureSpec.from_json({key: value for key, value in SPEC.as_json().items() if key not in ("crops", "pool")})
 
 
 CELLS = FeatureSpec(encoder="small3d", weights_sha256=None, dim=4, grid=(2, 3), stage="layers.2")

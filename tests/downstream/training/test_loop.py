@@ -171,8 +171,8 @@ def test_other_features_are_refused_by_the_detector(small_run: FinetuneConfig, t
     one_crop = dataclasses.replace(SPEC, crops=("centre",), crop_margin=1.0, tail="pad")
     fewer = make_features(tmp_path / "crops", spec=one_crop)
     refuse_other_features(card, FusedFeatures.open([fewer / "features"]))
-    other_pixels = make_features(tmp_path / "pixels", spec=dataclasses.replace(SPEC, preprocessing="BGR"))
-    with pytest.raises(UserError, match="preprocessing: None, 'BGR'"):
+    other_pixels = make_features(tmp_path / "pixels", spec=dataclasses.replace(SPEC, crop_height=64))
+    with pytest.raises(UserError, match="crop_height: None, 64"):
         refuse_other_features(card, FusedFeatures.open([other_pixels / "features"]))
 
 

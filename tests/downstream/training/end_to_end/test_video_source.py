@@ -119,7 +119,7 @@ def test_the_last_stage_moves_and_what_is_saved_gives_the_scores_of_the_run(
     source = FusedFeatures.open([out])
     tuned, card = load_detector(detector)
     refuse_other_features(card, source)
-    assert card["features"]["specs"][0]["preprocessing"].startswith("RGB; border cut top 0.1")
+    assert card["features"]["specs"][0]["border_crop"] == [0.1, 0.0, 0.0, 0.0]
     for part in ("test", "validation"):
         written = read_scores(config.output / "seed-0" / f"{part}_scores.json").videos
         again = score_videos(tuned, source, [video.name for video in written], torch.device("cpu"))
