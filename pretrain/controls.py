@@ -48,7 +48,7 @@ def control_accuracies(
     spec = model.backbone.spec
     reader = window_reader(config, spec)
     videos = prepare_videos(config, reader.geometry.window_frames, 0, 1, accelerator.wait_for_everyone)
-    transform = ClipTransform(spec.height, spec.width, spec.mean, spec.std).to(accelerator.device)
+    transform = ClipTransform(spec.clip).to(accelerator.device)
     torch.manual_seed(config.seed)
     found: dict[str, dict[str, Accuracy]] = {}
     for control in get_args(Control):

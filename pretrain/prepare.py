@@ -57,17 +57,17 @@ def split_catalogue(config: PretrainConfig) -> Split:
 def clip_geometry(config: PretrainConfig, spec: BackboneSpec) -> ClipGeometry:
     """Window and clip lengths; UserError where a task does not fit."""
     try:
-        needed = config.tasks.min_window(spec.clip_frames, spec.clip_stride)
+        needed = config.tasks.min_window(spec.clip.frames, spec.clip.stride)
     except ValueError as error:
         raise UserError(str(error)) from None
     window = config.data.window_frames or needed + needed // 8
     if window < needed:
         raise UserError(
-            f"data.window_frames is {window}, but the tasks need {needed} frames with clips of {spec.clip_frames} "
-            f"frames at stride {spec.clip_stride}: raise it, or lower tasks.speed.strides, backbone.clip_frames or "
+            f"data.window_frames is {window}, but the tasks need {needed} frames with clips of {spec.clip.frames} "
+            f"frames at stride {spec.clip.stride}: raise it, or lower tasks.speed.strides, backbone.clip_frames or "
             "backbone.clip_stride"
         )
-    return ClipGeometry(window_frames=window, clip_frames=spec.clip_frames, stride_frames=spec.clip_stride)
+    return ClipGeometry(window_frames=window, clip_frames=spec.clip.frames, stride_frames=spec.clip.stride)
 
 
 def window_reader(config: PretrainConfig, spec: BackboneSpec) -> WindowReader:
@@ -75,8 +75,8 @@ def window_reader(config: PretrainConfig, spec: BackboneSpec) -> WindowReader:
     return WindowReader(
         tasks=config.tasks,
         geometry=clip_geometry(config, spec),
-        height=round(spec.height * config.data.decode_margin),
-        width=round(spec.width * config.data.decode_margin),
+        height=round(spec.clip.height * config.data.decode_margin),
+        width=round(spec.clip.width * config.data.decode_margin),
         border_crop=config.data.border_crop,
         motion_floor=config.data.motion_floor,
         reader=config.data.reader,

@@ -86,7 +86,7 @@ class Run:
         )
         self.windows = TrainWindows(self.videos.train, reader, config.augment, share, config.seed)
         self.held_out = HeldOutWindows(self.videos.held_out, reader, config.held_out_windows, config.seed)
-        self.transform = ClipTransform(spec.height, spec.width, spec.mean, spec.std).to(accelerator.device)
+        self.transform = ClipTransform(spec.clip).to(accelerator.device)
         model = model.to(accelerator.device)
         for parameter in model.parameters():
             if parameter.ndim == 5:  # 3D convolutions are faster so, on CPU and GPU; 2D ones refuse the format
@@ -255,7 +255,7 @@ class Run:
         spec = self.plain.backbone.spec
         self.say(
             f"{spec.name}: {sum(p.numel() for p in self.plain.backbone.parameters()):,} weights, clips of "
-            f"{spec.clip_frames} frames at stride {spec.clip_stride}, {spec.height}x{spec.width} pixels, "
+            f"{spec.clip.frames} frames at stride {spec.clip.stride}, {spec.clip.height}x{spec.clip.width} pixels, "
             f"windows of {geometry.window_frames} frames; tasks: {', '.join(self.tasks.enabled())}\n"
             f"{len(videos.train)} training and {len(videos.held_out)} held-out videos; {len(videos.skipped_short)} too "
             f"short, {len(videos.unreadable)} unreadable, {videos.quarantined} quarantined (all named in "

@@ -135,8 +135,8 @@ def card(title: str, trained: Sequence[Trained], model: Model) -> str:
     where = "whole pictures" if model.grid is None else f"{model.grid[0]}x{model.grid[1]} cells of the picture"
     rule = model.rule
     backbones = dict.fromkeys(
-        f"{source.encoder.name}, input {source.encoder.height}x{source.encoder.width}, {source.encoder.dim} numbers; "
-        f"SHA-256 of its weights {source.encoder.weights_sha256}"
+        f"{source.encoder.name}, input {source.encoder.clip.height}x{source.encoder.clip.width}, "
+        f"{source.encoder.dim} numbers; SHA-256 of its weights {source.encoder.weights_sha256}"
         for source in model.sources
     )
     return (

@@ -17,9 +17,16 @@ from downstream.features.cells import CellNetwork
 from downstream.features.crops import CROPS, MARGIN, centre_region, check_border, check_crops
 from downstream.features.feature_spec import FeatureSpec, Grid, Output, Pool
 from downstream.features.image_tower import ImageTower, build_tower, load_tower, tower_dim, tower_facts
-from downstream.features.snippets import SnippetSettings, View
-from pretrain.backbones import BACKBONES, Backbone, BackboneConfig, BackboneSpec, build_backbone, load_backbone
-from pretrain.backbones.assembly import Clip
+from downstream.features.snippets import ClipView, SnippetSettings
+from pretrain.backbones import (
+    BACKBONES,
+    Backbone,
+    BackboneConfig,
+    BackboneSpec,
+    Clip,
+    build_backbone,
+    load_backbone,
+)
 from pretrain.backbones.timm_frames import PREFIX, download_timm
 from pretrain.backbones.weights import read_weights
 from pretrain.data.geometry import NO_BORDER, BorderCrop
@@ -121,10 +128,8 @@ class Encoder:
         border: BorderCrop,
     ) -> None:
         self.name, self.weights_sha256, self.pool, self.precision = spec.name, sha256, config.pool, config.precision
-        self.clip_frames = spec.clip_frames
-        self.clip_stride: int | None = spec.clip_stride or None
-        """None: the frames of a clip spread over the snippet, however long that is."""
-        self.height, self.width, self.mean, self.std = spec.height, spec.width, spec.mean, spec.std
+        self.clip = spec.clip
+        """What the network reads; `stride` 0: its frames spread over the snippet, however long that is."""
         self.border_crop = border
         self.grid: Grid | None = network.grid if isinstance(network, CellNetwork) else None
         self.stage = config.stage
@@ -145,15 +150,10 @@ class Encoder:
         self.network.to(device)
         return self
 
-    def view(self, snippet_frames: int) -> View:
+    def view(self, snippet_frames: int) -> ClipView:
         """What it looks at in snippets of that many frames."""
-        return View(
-            clip_frames=self.clip_frames,
-            clip_stride=self.clip_stride or max(1, snippet_frames // self.clip_frames),
-            height=self.height,
-            width=self.width,
-            border_crop=self.border_crop,
-        )
+        stride = self.clip.stride or max(1, snippet_frames // self.clip.frames)
+        return ClipView(clip=replace(self.clip, stride=stride), border_crop=self.border_crop)
 
     def spec(self, settings: SnippetSettings) -> FeatureSpec:
         """What the features are that it makes of snippets so taken. UserError for cells of more than one crop."""
@@ -162,19 +162,20 @@ class Encoder:
             raise UserError(
                 f"crops is {settings.crops}, and grid asks for cells: these are of the whole picture, so take one crop"
             )
+        clip = self.view(settings.snippet_frames).clip
         return FeatureSpec(
             encoder=self.name,
             weights_sha256=self.weights_sha256,
             dim=self.dim,
             crops=CROPS[settings.crops],
             snippet_frames=settings.snippet_frames,
-            clip_frames=self.clip_frames,
-            clip_stride=self.view(settings.snippet_frames).clip_stride,
+            clip_frames=clip.frames,
+            clip_stride=clip.stride,
             border_crop=self.border_crop,
-            crop_height=self.height,
-            crop_width=self.width,
-            mean=self.mean,
-            std=self.std,
+            crop_height=clip.height,
+            crop_width=clip.width,
+            mean=clip.mean,
+            std=clip.std,
             output=self.output,
             pool=self.pool,
             crop_margin=MARGIN[settings.crops],
@@ -185,7 +186,7 @@ class Encoder:
 
     def seen(self, info: VideoInfo) -> tuple[float, float, float, float]:
         """x1, y1, x2, y2: the part of a video's picture, in its pixels, that one crop shows."""
-        region = centre_region(info, self.height, self.width, self.border_crop)
+        region = centre_region(info, self.clip.height, self.clip.width, self.border_crop)
         down, across = info.height / region.decode_height, info.width / region.decode_width
         y, x = region.y, region.x
         return x * across, y * down, (x + region.width) * across, (y + region.height) * down
@@ -193,7 +194,7 @@ class Encoder:
     @torch.inference_mode()
     def features(self, clips: Tensor) -> Tensor:
         """uint8 clips (B, T, H, W, 3) on the encoder's device -> float32 (B, D), or (B, cells, D)."""
-        mean, std = (torch.tensor(values, device=clips.device) for values in (self.mean, self.std))
+        mean, std = (torch.tensor(values, device=clips.device) for values in (self.clip.mean, self.clip.std))
         pixels = clips.float().mul_(1 / (255 * std)).sub_(mean / std)  # in place: half the time of the plain formula
         # the permuted view of frames in colour-last order already is what channels_last_3d means
         pixels = rearrange(pixels, "b t h w c -> b c t h w")
@@ -262,7 +263,7 @@ def encoder_of(config: EncoderConfig, backbone: Backbone, border: BorderCrop) ->
     off_path = {f"net.{key}" for key in backbone.off_path}
     used = ((key, value) for key, value in backbone.state_dict().items() if key not in off_path)
     if config.clip_stride:
-        spec = replace(spec, clip_stride=config.clip_stride)
+        spec = replace(spec, clip=replace(spec.clip, stride=config.clip_stride))
     network = (
         VideoNetwork(backbone, config.pool)
         if config.grid is None
@@ -299,12 +300,7 @@ def _image_tower(config: EncoderConfig) -> Encoder:
     spec = BackboneSpec(
         name=config.backbone,
         feature_dim=tower_dim(net, clip),
-        clip_frames=clip.frames,
-        clip_stride=clip.stride,
-        height=clip.height,
-        width=clip.width,
-        mean=clip.mean,
-        std=clip.std,
+        clip=clip,
         map_size=(clip.frames, 1, 1),
     )
     border = config.border_crop or NO_BORDER

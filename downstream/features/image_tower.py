@@ -11,7 +11,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from downstream.features.feature_spec import Pool
-from pretrain.backbones.assembly import Clip
+from pretrain.backbones import Clip
 from pretrain.backbones.timm_frames import check_name, constructor_arguments, resized
 from pretrain.errors import UserError
 

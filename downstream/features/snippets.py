@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from downstream.features.crops import check_crops, decode_region
 from downstream.features.feature_spec import Tail
+from pretrain.backbones import Clip
 from pretrain.data.geometry import BorderCrop
 from pretrain.data.video import IndexCache, VideoError, probe, stream_frames
 from pretrain.errors import UserError
@@ -52,13 +53,10 @@ class SnippetSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class View:
-    """What an encoder looks at: the clip's frames and the crop's pixels."""
+class ClipView:
+    """What an encoder looks at: the clip, and where in the frame its pixels are from."""
 
-    clip_frames: int
-    clip_stride: int
-    height: int
-    width: int
+    clip: Clip
     border_crop: BorderCrop
 
 
@@ -73,9 +71,9 @@ def clip_offsets(snippet_frames: int, clip_frames: int, clip_stride: int) -> NDA
     return starts[:, None].astype(np.int64) + np.arange(clip_frames, dtype=np.int64) * clip_stride
 
 
-def snippet_clips(num_frames: int, settings: SnippetSettings, view: View) -> NDArray[np.int64]:
+def snippet_clips(num_frames: int, settings: SnippetSettings, view: ClipView) -> NDArray[np.int64]:
     """int64 (snippets, clips, clip_frames): frame numbers, held at both ends of the video."""
-    offsets = clip_offsets(settings.snippet_frames, view.clip_frames, view.clip_stride)
+    offsets = clip_offsets(settings.snippet_frames, view.clip.frames, view.clip.stride)
     starts = np.arange(settings.count(num_frames), dtype=np.int64) * settings.snippet_frames
     return np.clip(starts[:, None, None] + offsets, 0, num_frames - 1)
 
@@ -83,14 +81,14 @@ def snippet_clips(num_frames: int, settings: SnippetSettings, view: View) -> NDA
 class SnippetStream:
     """One video's snippets, decoded in order, never held all at once. VideoError where it cannot be opened."""
 
-    def __init__(self, path: str, settings: SnippetSettings, view: View, cache: IndexCache) -> None:
+    def __init__(self, path: str, settings: SnippetSettings, view: ClipView, cache: IndexCache) -> None:
         self.path = path
         self.info = probe(path, cache=cache)
         if self.info.num_frames < 1:
             raise VideoError(f"{path}: no frame decodes; leave it out")
         self.frames = snippet_clips(self.info.num_frames, settings, view)
         """int64 (snippets, clips, clip_frames)."""
-        self.region = decode_region(self.info, settings.crops, view.height, view.width, view.border_crop)
+        self.region = decode_region(self.info, settings.crops, view.clip.height, view.clip.width, view.border_crop)
         self._cache = cache
 
     def chunks(self, max_bytes: int = MAX_CHUNK_BYTES) -> Generator[NDArray[np.uint8], None, None]:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from pretrain.backbones.assembly import Clip, assemble
-from pretrain.backbones.base import Backbone, BackboneConfig
+from pretrain.backbones.assembly import assemble
+from pretrain.backbones.base import Backbone, BackboneConfig, Clip
 from pretrain.backbones.small import Small3D
 from pretrain.backbones.timm_frames import PREFIX, build_timm, download_timm
 from pretrain.backbones.torchvision_nets import FAMILIES, build_torchvision, download_torchvision
@@ -21,7 +21,7 @@ SMALL3D_CLIP = Clip(frames=8, stride=2, height=64, width=96, mean=(0.45, 0.45, 0
 
 def build_small3d(config: BackboneConfig) -> Backbone:
     """Our own small network with random weights."""
-    return assemble(config, Small3D(), _own_map, SMALL3D_CLIP.of(config))
+    return assemble(config, Small3D(), _own_map, SMALL3D_CLIP.configured(config))
 
 
 def _own_map(net: nn.Module, clips: torch.Tensor) -> torch.Tensor:

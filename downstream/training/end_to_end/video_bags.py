@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from downstream.features.crops import centre_region
-from downstream.features.snippets import SnippetSettings, View, snippet_clips
+from downstream.features.snippets import ClipView, SnippetSettings, snippet_clips
 from downstream.training.balanced_sampler import DRAW, BalancedDraw, share_of
 from downstream.training.segments import segment_edges
 from pretrain.data.geometry import DECODE_MARGIN
@@ -59,7 +59,7 @@ class SnippetReader:
     """Reads snippets of a video at random, with the frames and the geometry of extraction; picklable for workers."""
 
     settings: SnippetSettings
-    view: View
+    view: ClipView
     augment: AugmentConfig | None
     """None: clips are exactly those that extraction encodes."""
     index_cache: IndexCache | None
@@ -68,8 +68,8 @@ class SnippetReader:
     def size(self) -> tuple[int, int]:
         """Height and width of the frames read: the view's own, or with a margin for a random crop."""
         if self.augment is None:
-            return self.view.height, self.view.width
-        return round(self.view.height * DECODE_MARGIN), round(self.view.width * DECODE_MARGIN)
+            return self.view.clip.height, self.view.clip.width
+        return round(self.view.clip.height * DECODE_MARGIN), round(self.view.clip.width * DECODE_MARGIN)
 
     def read(self, video: TrainingVideo, snippets: NDArray[np.int64]) -> NDArray[np.uint8]:
         """uint8 (snippets, clips, frames, height, width, 3); every frame is decoded once. VideoError."""
@@ -121,8 +121,8 @@ class VideoBags(Dataset[ClipBatch]):
             augmentation += [drawn] * len(snippets)
         if not parts:  # networks want at least one clip; nothing is made of it
             clips = len(snippet_clips(1, self.reader.settings, self.reader.view)[0])
-            parts = [np.zeros((1, clips, self.reader.view.clip_frames, *self.reader.size, 3), np.uint8)]
-            augmentation = [neutral_augmentation(self.reader.view.clip_frames)]
+            parts = [np.zeros((1, clips, self.reader.view.clip.frames, *self.reader.size, 3), np.uint8)]
+            augmentation = [neutral_augmentation(self.reader.view.clip.frames)]
         mine = [self.videos[chosen[number]] for number in numbers]
         return ClipBatch(
             torch.from_numpy(np.concatenate(parts)),
@@ -134,7 +134,7 @@ class VideoBags(Dataset[ClipBatch]):
         )
 
     def _draw_augmentation(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], ...]:
-        frames = self.reader.view.clip_frames
+        frames = self.reader.view.clip.frames
         return (
             neutral_augmentation(frames)
             if self.reader.augment is None

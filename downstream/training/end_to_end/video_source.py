@@ -21,7 +21,7 @@ from downstream.detector.objective import DetectorTraining, build_detector
 from downstream.detector.storage import load_detector, save_detector, specs_of
 from downstream.features.cells import CellNetwork
 from downstream.features.encoders import Encoder, EncoderConfig, VideoNetwork, encoder_of, open_encoder
-from downstream.features.snippets import SnippetSettings, View
+from downstream.features.snippets import ClipView, SnippetSettings
 from downstream.scores.score_file import VideoScores
 from downstream.training.balanced_sampler import BalancedDraw
 from downstream.training.config import FinetuneConfig
@@ -119,7 +119,7 @@ class FromVideos:
             rank=accelerator.process_index,
             world_size=accelerator.num_processes,
         )
-        self.transform = ClipTransform(spec.height, spec.width, spec.mean, spec.std).to(accelerator.device)
+        self.transform = ClipTransform(spec.clip).to(accelerator.device)
         self._ahead: Iterator[ClipBatch] = iter(())
         self._next = -1
         grid = config.videos.grid
@@ -183,13 +183,7 @@ class FromVideos:
     def _reader(self, spec: BackboneSpec) -> SnippetReader:
         return SnippetReader(
             settings=self.settings,
-            view=View(
-                clip_frames=spec.clip_frames,
-                clip_stride=spec.clip_stride,
-                height=spec.height,
-                width=spec.width,
-                border_crop=self.border,
-            ),
+            view=ClipView(clip=spec.clip, border_crop=self.border),
             augment=FLIP_CROP if self.config.videos.augment == "flip_crop" else None,
             index_cache=IndexCache(index_folder(self.config)),
         )

@@ -33,7 +33,7 @@ def resnet() -> Backbone:
 
 def clips(backbone: Backbone, count: int = 2) -> Tensor:
     spec = backbone.spec
-    shape = (count, 3, spec.clip_frames, spec.height, spec.width)
+    shape = (count, 3, spec.clip.frames, spec.clip.height, spec.clip.width)
     return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
@@ -168,7 +168,8 @@ def test_channels_last_is_no_map(small: Backbone) -> None:
     swin = timm.models.SwinTransformer(
         img_size=64, patch_size=4, embed_dim=16, depths=(1, 1), num_heads=(1, 2), window_size=4
     )
-    spec = dataclasses.replace(small.spec, name="swin", height=64, width=64, clip_frames=2, map_size=(2, 8, 8))
+    clip = dataclasses.replace(small.spec.clip, height=64, width=64, frames=2)
+    spec = dataclasses.replace(small.spec, name="swin", clip=clip, map_size=(2, 8, 8))
     frames = Backbone(dataclasses.replace(spec, feature_dim=32), swin, frames_map)
     with pytest.raises(UserError, match=r"stage 'layers\.0' of swin gives \(1, 16, 2, 16, 16\), no map"):
         CellNetwork(frames, "map", stage="layers.0")

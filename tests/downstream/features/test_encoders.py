@@ -17,13 +17,13 @@ TOWER = "timm/test_vit"
 
 
 def clips(encoder: Encoder, count: int = 2) -> torch.Tensor:
-    shape = (count, encoder.clip_frames, encoder.height, encoder.width, 3)
+    shape = (count, encoder.clip.frames, encoder.clip.height, encoder.clip.width, 3)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 def normalised(encoder: Encoder, given: torch.Tensor) -> torch.Tensor:
     pixels = given.permute(0, 4, 1, 2, 3).float() / 255
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1, 1) for values in (encoder.mean, encoder.std))
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1, 1) for values in (encoder.clip.mean, encoder.clip.std))
     return ((pixels - mean) / std).contiguous()
 
 
@@ -38,7 +38,7 @@ def test_an_exported_backbone_gives_its_pooled_map(exported: Path) -> None:
     from pretrain.backbones import load_backbone
 
     encoder = open_encoder(EncoderConfig(backbone=str(exported)))
-    assert (encoder.height, encoder.width, encoder.clip_frames, encoder.clip_stride) == (32, 48, 8, 2)
+    assert (encoder.clip.height, encoder.clip.width, encoder.clip.frames, encoder.clip.stride) == (32, 48, 8, 2)
     assert encoder.border_crop == (0.1, 0.0, 0.0, 0.2)
     given = clips(encoder)
     backbone = load_backbone(exported)[0]
