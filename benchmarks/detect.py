@@ -26,9 +26,9 @@ from benchmarks.footage import FPS, join_clips, write_clips
 from downstream.detector.model import DetectorConfig
 from downstream.features.encoders import EncoderConfig
 from downstream.features.extract import ExtractConfig, extract
+from downstream.training.bag_dataset import BagsConfig
 from downstream.training.config import DetectorOptimConfig, FeaturesConfig, FinetuneConfig
 from downstream.training.finetune import finetune
-from downstream.training.segments import BagsConfig
 from pretrain.cli import run_command
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.data.video import IndexCache, probe

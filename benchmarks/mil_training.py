@@ -37,9 +37,10 @@ from benchmarks.mil_ways import (
 from downstream.detector.objective import DetectorTraining, build_detector
 from downstream.features.fusion import FusedFeatures
 from downstream.features.normalising import release
+from downstream.training.bag_dataset import BagDataset, BagsConfig
 from downstream.training.config import FinetuneConfig
 from downstream.training.loop import make_optimizer
-from downstream.training.segments import BagsConfig, Batch, TrainBags
+from downstream.training.source import Batch
 from pretrain.cli import parse, run_command
 from pretrain.cpu import keep_freed_memory
 from pretrain.errors import UserError
@@ -53,7 +54,7 @@ class Options:
     """Time training steps of the default detector, 64 bags of 32 segments: the same bags to the same model.
 
     plain: each step loads every video's .npy file (float32, all crops, from the system's cache: no disk is waited for)
-    and averages it in a Python loop. plain, careful: averages only the crop that is used. ours: `TrainBags`. Of both
+    and averages it in a Python loop. plain, careful: averages only the crop that is used. ours: `BagDataset`. Of both
     everything runs in one process.
     """
 
@@ -99,7 +100,7 @@ class Bench:
         self.files = write_features(work, videos, lengths, options.dim, rng)
         source = FusedFeatures.open([work / "features"])
         self.bags = {
-            crops: TrainBags(source, videos, BagsConfig(crops=crops), len(videos), 0, work / "segments", device)
+            crops: BagDataset(source, videos, BagsConfig(crops=crops), len(videos), 0, work / "segments", device)
             for crops in ("one", "all")
         }
         self.config = FinetuneConfig(output=work / "run")
@@ -107,7 +108,7 @@ class Bench:
         detector = build_detector(self.config.detector, self.config.objective, options.dim)
         detector.standardise(*self.bags["one"].statistics())
         self.module = DetectorTraining(detector, self.config.objective).to(device)
-        self.optimizer = make_optimizer(self.module, self.config)
+        self.optimizer = make_optimizer([(self.module, 1.0)], self.config.optim)
         print(f"{len(videos)} videos, {lengths.mean():.0f} snippets in the mean, 10 crops of {options.dim} numbers")
 
     def ways(self) -> dict[str, Callable[[int], Batch]]:
@@ -124,7 +125,7 @@ class Bench:
     def difference(self) -> float:
         """The greatest difference between the two ways' bags: ours are rounded to float16."""
         ours, plain = self.bags["one"].batch(0), plain_bags(self.files, self.bags["one"], 0)
-        return float((ours.features - plain.features).abs().max())
+        return float((ours.inputs - plain.inputs).abs().max())
 
     def costs(self, rounds: int) -> dict[str, Cost]:
         """Medians of each way; they take turns."""

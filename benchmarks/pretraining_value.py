@@ -26,13 +26,14 @@ import tyro
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from downstream.evaluation.choose_videos import open_listed
 from downstream.evaluation.curves import roc_auc
 from downstream.evaluation.evaluate import Evaluation, compare, evaluate_seeds
 from downstream.evaluation.ground_truth import align
 from downstream.evaluation.output import write_all
 from downstream.features.store import FeatureSet
-from downstream.scores.score_file import VideoScores, read_scores
-from downstream.training.checks import open_listed
+from downstream.runs.run_folder import RunFolder
+from downstream.scores.score_file import VideoScores
 from downstream.training.config import FinetuneConfig
 from pretext_tasks import PretextTasks
 from pretrain.cli import flags_of, parse, run_command
@@ -97,14 +98,14 @@ def main() -> None:
         for seed in options.seeds:
             folder = options.out / arm / f"seed-{seed}"
             features = features_of(options, pretraining, detector, arm, seed, folder, given)
-            run = folder / "detector"
+            run = RunFolder(folder / "detector")
             detector_seeds = [str(100 * seed + number) for number in range(options.detectors)]
-            if not (run / "summary.json").exists():
-                command = ["scripts/finetune.py", str(options.configs[1]), "--output", str(run), "--resume"]
+            if not run.is_summarised:
+                command = ["scripts/finetune.py", str(options.configs[1]), "--output", str(run.path), "--resume"]
                 command += ["--features.sets", str(features), "--seeds", *detector_seeds, "--no-plots"]
                 call([*command, "--bags.cache", str(options.out / "segments"), *options.finetune])
             for name in detector_seeds:
-                scores[name] = read_scores(run / f"seed-{name}" / "test_scores.json").videos
+                scores[name] = run.seed(name).read_scores("test").videos
             probes[arm].append(linear_probe(FeatureSet.open(features), catalogue))
         evaluations[arm] = evaluate_seeds(scores, catalogue.subset("test"), detector.evaluation, arm)
     print(report(options, evaluations, probes, catalogue.subset("test")))

@@ -11,8 +11,8 @@ from typing import Literal
 
 from downstream.doctor.check_alignment import examine
 from downstream.doctor.finding import Finding
+from downstream.evaluation.choose_videos import open_listed
 from downstream.features.store import FeatureSet
-from downstream.training.checks import open_listed
 from pretrain.cli import parse, run_command
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.errors import UserError

@@ -10,15 +10,15 @@ from typing import Annotated, Literal
 
 import tyro
 
+from downstream.evaluation.choose_videos import exclude_training_groups, open_listed
 from downstream.evaluation.evaluate import compare, evaluate_seeds
-from downstream.evaluation.output import read_method, write_all
+from downstream.evaluation.output import write_all
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.evaluation.table import SUMMARY, comparison_table, evaluation_table
+from downstream.runs.run_folder import RunFolder, scores_by_seed
 from downstream.scores.ensemble import together
 from downstream.scores.score_file import ScoreFile, VideoScores, unscored_in
-from downstream.training.checks import of_new_groups, open_listed
-from downstream.training.resume import read_saved, refuse_seen_in_training
-from pretrain.cli import flags_of, parse, run_command
+from pretrain.cli import parse, run_command
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.errors import UserError
 
@@ -70,16 +70,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def own_catalogue(arguments: Sequence[str]) -> list[str]:
     """The catalogue that the first run given was trained with, as flags; none where another is asked for."""
-    config = next((Path(item) / "config.json" for item in arguments if (Path(item) / "config.json").is_file()), None)
-    if config is None or any(item.startswith("--catalogue") for item in arguments):
+    if any(item.startswith("--catalogue") for item in arguments):
         return []
-    saved = read_saved(config)
-    return flags_of({key: value for key, value in saved.items() if key.startswith("catalogue.") and value is not None})
+    runs = (RunFolder(Path(item)) for item in arguments)
+    return next((run.catalogue_flags() for run in runs if run.config_file.is_file()), [])
 
 
 def run(options: Options) -> None:
     """Evaluate, print the tables, write the files."""
-    methods = dict(zip(method_names(options.inputs), map(read_method, options.inputs), strict=True))
+    methods = dict(zip(method_names(options.inputs), map(scores_by_seed, options.inputs), strict=True))
     if options.together:
         methods = {name: {"together": together(list(seeds.values()))} for name, seeds in methods.items()}
     catalogue = open_listed(options.catalogue)
@@ -87,7 +86,7 @@ def run(options: Options) -> None:
     if not videos:
         raise UserError(f"{catalogue.source}: no video of split '{options.split}'; choose another --split")
     for run in options.inputs if options.split == "test" else ():
-        refuse_seen_in_training(run, videos)
+        RunFolder(run).refuse_seen_in_training(videos)
     if options.new_groups:
         videos, methods = scores_in_new_groups(catalogue, videos, methods)
     # what one run could not score no other is evaluated on: comparisons are on the same videos
@@ -111,7 +110,7 @@ Methods = dict[str, dict[str, ScoreFile]]
 
 def scores_in_new_groups(catalogue: Catalogue, videos: Catalogue, methods: Methods) -> tuple[Catalogue, Methods]:
     """The videos whose group no training video has, and their scores; UserError where that leaves none."""
-    left = of_new_groups(catalogue, videos)
+    left = exclude_training_groups(catalogue, videos)
     drop = {video.name for video in videos} - {video.name for video in left}
     kept = {
         name: {
@@ -142,7 +141,7 @@ def method_names(inputs: Sequence[Path]) -> list[str]:
 
 def default_folder(inputs: Sequence[Path]) -> Path:
     """Inside a single run, beside a score file or the first of several inputs."""
-    return (inputs[0] if len(inputs) == 1 and inputs[0].is_dir() else inputs[0].parent) / "evaluation"
+    return RunFolder(inputs[0] if len(inputs) == 1 and inputs[0].is_dir() else inputs[0].parent).evaluation
 
 
 if __name__ == "__main__":

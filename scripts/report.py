@@ -10,13 +10,13 @@ from typing import Annotated
 
 import tyro
 
+from downstream.evaluation.choose_videos import open_listed
 from downstream.events.default_rule import RuleChanges
 from downstream.report.page import write_report
 from downstream.report.run_report import report_of_run
-from downstream.training.checks import open_listed
+from downstream.runs.run_folder import RunFolder
 from pretrain.cli import parse, run_command
 from pretrain.data.catalogue import CatalogueConfig
-from scripts.localise import catalogue_of
 
 PROG = "report.py"
 
@@ -52,9 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(options: Options) -> None:
     """Make the report, write it, say where it is."""
-    trained_with = catalogue_of(options.run)
+    run_folder = RunFolder(options.run)
+    trained_with = run_folder.catalogue()
     chosen = trained_with if options.catalogue == CatalogueConfig() else options.catalogue
-    out = options.out or options.run / "report.html"
+    out = options.out or run_folder.report
     report = report_of_run(
         options.run, open_listed(chosen), out, changes=options.rule, fps=options.fps, thumbnails=options.thumbnails
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from downstream.ablation.config import (
     named_variants,
     terms_of,
 )
+from downstream.runs.run_folder import RunFolder
 from downstream.training.config import FREE_TO_CHANGE, FinetuneConfig
 from pretrain.cli import parse
 from pretrain.errors import UserError, problem_list
@@ -68,13 +68,14 @@ class Cell:
         """Whether others are compared with it: the base alone."""
         return not terms_of(self.terms) and self.variant is None
 
-    def seed_folder(self, seed: int) -> Path:
-        """Where fine-tuning puts that seed."""
-        return self.config.output / f"seed-{seed}"
+    @property
+    def run(self) -> RunFolder:
+        """Its own folder: that of a fine-tuning run."""
+        return RunFolder(self.config.output)
 
     def done(self, seed: int) -> bool:
         """Whether that seed is trained and scored."""
-        return (self.seed_folder(seed) / "summary.json").exists()
+        return self.run.seed(seed).is_done
 
 
 class Failure(NamedTuple):
@@ -162,10 +163,9 @@ def refuse_other_settings(cells: Sequence[Cell]) -> None:
     """UserError where a cell's folder holds runs with settings other than those asked for now, naming them."""
     problems = []
     for cell in cells:
-        file = cell.config.output / "config.json"
-        if not file.exists() or not any(cell.config.output.glob("seed-*/log.jsonl")):
+        before = cell.run.read_config()
+        if before is None or not cell.run.is_begun:
             continue
-        before = json.loads(file.read_text(encoding="utf-8"))
         changed = changed_settings(before, cell.config, FREE_TO_CHANGE)
         problems += [f"{cell.name}: {key} {text}" for key, text in changed.items()]
     if problems:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,9 +14,7 @@ from downstream.ablation.spatial_results import notes as notes_of_where
 from downstream.evaluation.evaluate import Difference, Evaluation, Measure, compare, evaluate_seeds
 from downstream.evaluation.output import write_all
 from downstream.evaluation.spatial_evaluation import LocalisationEvaluation, compare_localisation
-from downstream.scores.score_file import read_scores
 from pretrain.data.catalogue import Catalogue
-from pretrain.files import write_json
 
 FORMAT = "anomaly-pretext/ablation/1"
 
@@ -121,26 +118,20 @@ def evaluate_cell(cell: Cell, test: Catalogue | None) -> Evaluation | None:
     Leaves `evaluation/` and `summary.json` in the cell's folder, as fine-tuning with all its seeds would.
     """
     config = cell.config
-    summary: dict[str, Any] = {"seeds": {str(seed): seed_summary(cell, seed) for seed in config.seeds}}
+    summary: dict[str, Any] = {"seeds": {str(seed): cell.run.seed(seed).read_summary() for seed in config.seeds}}
     evaluation = None
     if test is not None:
-        scores = {str(seed): read_scores(cell.seed_folder(seed) / "test_scores.json").videos for seed in config.seeds}
+        scores = {str(seed): cell.run.seed(seed).read_scores("test").videos for seed in config.seeds}
         evaluation = evaluate_seeds(scores, test, config.evaluation, cell.name)
-        write_all(config.output / "evaluation", [evaluation], {}, test, plots=config.plots)
+        write_all(cell.run.evaluation, [evaluation], {}, test, plots=config.plots)
         summary["test"] = evaluation.as_json()
-    write_json(config.output / "summary.json", summary)
+    cell.run.write_summary(summary)
     return evaluation
-
-
-def seed_summary(cell: Cell, seed: int) -> dict[str, Any]:
-    """What fine-tuning wrote of one seed."""
-    found: dict[str, Any] = json.loads((cell.seed_folder(seed) / "summary.json").read_text(encoding="utf-8"))
-    return found
 
 
 def held_out_measure(cell: Cell, seeds: Sequence[int]) -> Measure:
     """Video-level AUC on the held-out videos, over seeds."""
-    values = np.array([seed_summary(cell, seed)["held_out"]["video_auc"] for seed in seeds])
+    values = np.array([cell.run.seed(seed).read_summary()["held_out"]["video_auc"] for seed in seeds])
     deviation = float(values.std(ddof=1)) if len(values) > 1 else None
     return Measure(float(values.mean()), deviation, None, tuple(values.tolist()))
 

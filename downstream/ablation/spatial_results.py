@@ -12,8 +12,6 @@ from downstream.ablation.grid import Cell
 from downstream.evaluation.spatial_evaluation import LocalisationEvaluation, LocalisationSettings, evaluate_localisation
 from downstream.evaluation.spatial_report import OF_WHERE, only
 from downstream.events.boxes import ScoredBox
-from downstream.localisation.localise import TEST
-from downstream.scores.map_file import read_maps
 from pretrain.data.catalogue import Catalogue
 
 COLUMNS = {"pixel_auc": "pixel AUC", "pointing": "pointing"}
@@ -25,14 +23,18 @@ def evaluate_where(cell: Cell, test: Catalogue | None) -> LocalisationEvaluation
 
     UserError where boxes and maps do not fit (`localisation.truth.locate`).
     """
-    files = {str(seed): cell.seed_folder(seed) / TEST for seed in cell.config.seeds}
-    if test is None or not all(file.is_file() for file in files.values()) or not any(video.boxes for video in test):
+    seeds = {str(seed): cell.run.seed(seed) for seed in cell.config.seeds}
+    if (
+        test is None
+        or not all(seed.has_maps("test") for seed in seeds.values())
+        or not any(video.boxes for video in test)
+    ):
         return None
     plain = cell.config.evaluation
     settings = LocalisationSettings(
         tail=plain.tail, resamples=plain.resamples, confidence=plain.confidence, seed=plain.seed
     )
-    scores = {seed: read_maps(file).videos for seed, file in files.items()}
+    scores = {name: seed.read_maps("test").videos for name, seed in seeds.items()}
     none: dict[str, list[list[ScoredBox]]] = {
         entry.name: [[] for _ in entry.scores] for entry in next(iter(scores.values()))
     }

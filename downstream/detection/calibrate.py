@@ -13,7 +13,8 @@ import tyro
 from downstream.detection.open_model import open_model
 from downstream.detection.scoring import ScoringSettings, problems_of, score_all, videos_of
 from downstream.events.calibration import Calibration, calibrate, write_calibration
-from downstream.events.default_rule import CALIBRATION_FILE, MARGIN, MERGE_SECONDS
+from downstream.events.default_rule import MARGIN, MERGE_SECONDS
+from downstream.runs.run_folder import RunFolder
 from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory
 from pretrain.errors import UserError
@@ -86,7 +87,7 @@ def run_calibration(config: CalibrateConfig) -> int:
         detector={"sha256": model.names},
         groups=folders if by_folder else None,
     )
-    target = config.out or config.detector / CALIBRATION_FILE
+    target = config.out or RunFolder(config.detector).calibration
     if accelerator.is_main_process:
         write_calibration(target, found)
         print(in_words(found, "folder" if by_folder else "video"))

@@ -21,6 +21,7 @@ from downstream.events.default_rule import own_rule
 from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
 from downstream.features.feature_spec import FeatureKind
 from downstream.features.snippets import SnippetSettings
+from downstream.runs.run_folder import RunFolder
 from pretrain.errors import UserError, problem_list
 
 PACKAGE_FILE = "package.json"
@@ -56,7 +57,7 @@ def open_model(
     _refuse_mixture(path, members)
     thresholds = [float(each.card.get("threshold", 0.5)) for each in trained]
     names = [each.card["sha256"] for each in trained]
-    rule, source = own_rule(path if calibrated else None, thresholds, names)
+    rule, source = own_rule(RunFolder(path).calibration if calibrated else None, thresholds, names)
     return Model(path=path, members=members, rule=rule, rule_from=source, device=device)
 
 
@@ -64,23 +65,13 @@ def detector_folders(path: Path) -> list[Path]:
     """Folders of the detectors in `path`, of a run in the order of the seeds; UserError where there is none."""
     if not path.is_dir():
         raise UserError(f"there is no folder {path}; give a run of scripts/finetune.py, or a package")
-    if (path / CARD_FILE).is_file():
-        return [path]
-    if (path / "detector" / CARD_FILE).is_file():
-        return [path / "detector"]
-    seeds = sorted(path.glob("seed-*"), key=lambda folder: (len(folder.name), folder.name))
-    found = [seed / "detector" for seed in seeds]
-    if missing := [str(folder) for folder in found if not (folder / CARD_FILE).is_file()]:
-        raise UserError(
-            f"{path}: {len(missing)} of its seeds have no detector; finish them with the same command and --resume, or "
-            f"remove them:\n{problem_list(missing)}"
-        )
-    if not found:
+    folders = RunFolder(path).detectors()
+    if not folders:
         raise UserError(
             f"{path} holds no detector: no {PACKAGE_FILE}, no {CARD_FILE}, no seed-*; give a run of "
             "scripts/finetune.py, or what scripts/package.py made of one"
         )
-    return found
+    return folders
 
 
 def open_trained(path: Path, backbones: Sequence[Path] = ()) -> list[Trained]:

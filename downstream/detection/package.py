@@ -31,10 +31,10 @@ from downstream.detection.open_model import (
     open_trained,
 )
 from downstream.detector.storage import CARD_FILE, WEIGHTS_FILE
-from downstream.events.default_rule import CALIBRATION_FILE
 from downstream.features.cells import CellNetwork
 from downstream.features.encoders import EncoderConfig, VideoNetwork, open_encoder
 from downstream.features.image_tower import ImageTower
+from downstream.runs.run_folder import CALIBRATION_FILE, RunFolder
 from pretrain.backbones.storage import copy_backbone, save_backbone
 from pretrain.errors import UserError
 from pretrain.files import sync_folder, write_json, write_text
@@ -83,8 +83,8 @@ def _fill(folder: Path, run: Path, trained: Sequence[Trained], title: str, model
             shutil.copyfile(each.folder / name, target / name)
         _forget_places(target / CARD_FILE)
         entries.append({"folder": f"detectors/{number}", "encoders": numbers})
-    if (run / CALIBRATION_FILE).is_file():
-        shutil.copyfile(run / CALIBRATION_FILE, folder / CALIBRATION_FILE)
+    if (calibration := RunFolder(run).calibration).is_file():
+        shutil.copyfile(calibration, folder / CALIBRATION_FILE)
     encoders = [config.as_json() for _, config in configs.values()]
     write_text(folder / CARD, card(title, trained, model))
     write_json(folder / PACKAGE_FILE, {"format": PACKAGE_FORMAT, "encoders": encoders, "detectors": entries})

@@ -76,7 +76,8 @@ class DetectorOutput(NamedTuple):
         return self.log_scores.double().exp() * self.mask
 
 
-def _check_grid(config: DetectorConfig, grid: tuple[int, int] | None) -> None:
+def check_detector(config: DetectorConfig, grid: tuple[int, int] | None) -> None:
+    """UserError where the configuration does not go with cells of so many rows and columns, or with none."""
     if grid is None and config.spatial != "none":
         raise UserError(
             f"detector.spatial is {config.spatial}, but the features have no cells to look around: extract them with "
@@ -114,7 +115,7 @@ class Detector(nn.Module):
         not go with it.
         """
         super().__init__()
-        _check_grid(config, grid)
+        check_detector(config, grid)
         self.config, self.dim, self.guidance, self.cluster_temperature = config, dim, guidance, cluster_temperature
         self.grid = grid
         self.register_buffer("input_mean", torch.zeros(dim))

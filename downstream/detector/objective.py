@@ -48,6 +48,17 @@ class ObjectiveConfig:
             raise UserError(f"objective.teacher_momentum is {self.teacher_momentum}; it must lie in [0, 1)")
 
 
+def check_objective(objective: ObjectiveConfig, grid: tuple[int, int] | None) -> None:
+    """UserError where a term that is on needs cells, and there are none."""
+    weights = {name: getattr(objective, name).weight for name in ("spatial_smoothness", "entropy")}
+    if grid is None and any(weights.values()):
+        which = " and ".join(f"objective.{name}.weight is {weight}" for name, weight in weights.items() if weight)
+        raise UserError(
+            f"{which}, but the features have no cells: extract them with --grid map (end to end: set videos.grid), or "
+            "set it to 0"
+        )
+
+
 def build_detector(
     config: DetectorConfig, objective: ObjectiveConfig, dim: int, grid: tuple[int, int] | None = None
 ) -> Detector:
@@ -56,13 +67,7 @@ def build_detector(
     `grid`: rows and columns where instances are cells. Its weights come from torch's global generator
     (`torch.manual_seed` is the caller's). UserError for a detector or a term that does not go with the grid.
     """
-    weights = {name: getattr(objective, name).weight for name in ("spatial_smoothness", "entropy")}
-    if grid is None and any(weights.values()):
-        which = " and ".join(f"objective.{name}.weight is {weight}" for name, weight in weights.items() if weight)
-        raise UserError(
-            f"{which}, but the features have no cells: extract them with --grid map (end to end: set videos.grid), or "
-            "set it to 0"
-        )
+    check_objective(objective, grid)
     clusters = objective.cross_batch
     guidance = clusters.guidance if clusters.weight > 0 else None
     return Detector(config, dim, guidance, clusters.temperature, grid)

@@ -1,4 +1,4 @@
-"""What an evaluation reads of runs and leaves on disk."""
+"""What an evaluation leaves on disk."""
 
 from __future__ import annotations
 
@@ -8,33 +8,16 @@ from typing import Any
 
 from downstream.evaluation.evaluate import Difference, Evaluation
 from downstream.evaluation.table import markdown, per_video_csv
-from downstream.scores.score_file import ScoreFile, read_scores
 from downstream.visualisation.plots import plot_pr, plot_roc, plot_scores
 from pretrain.data.catalogue import Catalogue
-from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json, write_text
 
 FORMAT = "anomaly-pretext/evaluation/1"
-SCORES = "test_scores.json"
 
 
-def read_method(path: Path) -> dict[str, ScoreFile]:
-    """Seed -> scores, of a run folder or of one score file."""
-    if path.is_file():
-        return {"0": read_scores(path)}
-    if not path.is_dir():
-        raise UserError(f"there is no {path}: give a run folder of scripts/finetune.py, or a score file")
-    if (path / SCORES).is_file():
-        return {path.name.removeprefix("seed-"): read_scores(path / SCORES)}
-    seeds = sorted(path.glob("seed-*"), key=lambda folder: (len(folder.name), folder.name))
-    if not seeds:
-        raise UserError(f"{path} holds no seed-*/{SCORES}: it is no run folder of scripts/finetune.py")
-    if unfinished := [str(folder) for folder in seeds if not (folder / SCORES).is_file()]:
-        raise UserError(
-            f"{path}: seeds without {SCORES}; finish them with the same command and --resume, or remove them:\n"
-            f"{problem_list(unfinished)}"
-        )
-    return {folder.name.removeprefix("seed-"): read_scores(folder / SCORES) for folder in seeds}
+def evaluation_document(folder: Path) -> Path:
+    """The file with all figures, of an evaluation that was written to `folder`."""
+    return folder / "evaluation.json"
 
 
 def write_all(
@@ -58,7 +41,7 @@ def write_all(
             for name, differences in comparisons.items()
         ],
     }
-    write_json(out / "evaluation.json", document)
+    write_json(evaluation_document(out), document)
     write_text(out / "table.md", markdown(evaluations))
     for number, entry in enumerate(evaluations):
         name = "per_video.csv" if len(evaluations) == 1 else f"per_video-{number}.csv"

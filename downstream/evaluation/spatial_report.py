@@ -18,6 +18,7 @@ from downstream.evaluation.spatial_metrics import LocalisationSettings
 from downstream.evaluation.spatial_references import centre_cell, whole_frame
 from downstream.evaluation.spatial_table import comparison_table, localisation_markdown, localisation_table
 from downstream.events.boxes import ScoredBox
+from downstream.runs.run_folder import LocalisationFolder
 from downstream.scores.score_file import ScoreFile, VideoScores
 from pretrain.data.catalogue import Catalogue
 from pretrain.errors import UserError, problem_list
@@ -100,9 +101,12 @@ def show(evaluations: Sequence[LocalisationEvaluation], frames_of: str) -> None:
 
 
 def write_figures(
-    out: Path, evaluations: Sequence[LocalisationEvaluation], source: str, thresholds: Mapping[str, float]
+    out: LocalisationFolder,
+    evaluations: Sequence[LocalisationEvaluation],
+    source: str,
+    thresholds: Mapping[str, float],
 ) -> None:
-    """localisation.json and table.md. `source`: of the boxes; `thresholds`: of each seed."""
+    """The document and the table. `source`: of the boxes; `thresholds`: of each seed."""
     mine, *rivals = evaluations
     comparisons: list[dict[str, Any]] = []
     for rival in rivals:
@@ -116,5 +120,5 @@ def write_figures(
         "methods": [entry.as_json() for entry in evaluations],
         "comparisons": comparisons,
     }
-    write_json(out / "localisation.json", document)
-    write_text(out / "table.md", localisation_markdown(evaluations))
+    write_json(out.document, document)
+    write_text(out.table, localisation_markdown(evaluations))

@@ -14,7 +14,6 @@ from downstream.events.rule import AlarmRule, rule_with_margin
 from downstream.scores.ensemble import mean_scores
 from pretrain.errors import UserError
 
-CALIBRATION_FILE = "calibration.json"
 MARGIN, MERGE_SECONDS = 1.0, 1.0
 """Of the rule where there is no calibration: log odds of hysteresis, and seconds between events that are one [ours]."""
 
@@ -42,18 +41,17 @@ class RuleChanges:
         return dataclasses.replace(own, **changes)
 
 
-def own_rule(folder: Path | None, thresholds: Sequence[float], names: Sequence[str]) -> tuple[AlarmRule, str]:
-    """The rule and where it comes from: the calibration in `folder`, else the detectors' thresholds, their mean in log
+def own_rule(file: Path | None, thresholds: Sequence[float], names: Sequence[str]) -> tuple[AlarmRule, str]:
+    """The rule and where it comes from: the calibration in `file`, else the detectors' thresholds, their mean in log
     odds as the scores are: those of held-out training videos.
 
     `names`: SHA-256 of the detectors. UserError: a calibration that is damaged, or of other detectors.
     """
-    file = None if folder is None else folder / CALIBRATION_FILE
     if file is not None and file.is_file():
         calibration = read_calibration(file)
         if list(calibration.detector.get("sha256", names)) != list(names):
             raise UserError(
-                f"{file} is of other detectors than those in {folder}: calibrate again with scripts/calibrate.py, or "
+                f"{file} is of other detectors than those beside it: calibrate again with scripts/calibrate.py, or "
                 "delete it"
             )
         words = f"{calibration.events} event(s) in {calibration.hours:.3g} hours of normal footage"

@@ -19,24 +19,21 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import tyro
 
-from downstream.evaluation.output import read_method
+from downstream.evaluation.choose_videos import exclude_training_groups, open_listed
 from downstream.evaluation.spatial_evaluation import LocalisationEvaluation
 from downstream.evaluation.spatial_metrics import LocalisationSettings
 from downstream.evaluation.spatial_report import Boxes, evaluate, frame_scores, show, write_figures
 from downstream.events.box_file import write_boxes
 from downstream.events.box_threshold import box_threshold
 from downstream.events.boxes import BoxSettings, Tube, find_boxes, link
+from downstream.runs.run_folder import LocalisationFolder, RunFolder, scores_by_seed
 from downstream.scores.ensemble import together
-from downstream.scores.map_file import read_maps
 from downstream.scores.score_file import ScoreFile, VideoScores, unscored_in
-from downstream.training.checks import of_new_groups, open_listed
-from downstream.training.resume import refuse_seen_in_training
 from downstream.visualisation.gallery import draw
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.errors import UserError, problem_list
 from pretrain.tracking import clock
 
-VALIDATION, TEST = "validation_maps.safetensors", "test_maps.safetensors"
 TOGETHER = "together"
 
 
@@ -94,39 +91,40 @@ class Found(NamedTuple):
     tubes: dict[str, list[Tube]]
 
 
-def localise(config: LocaliseConfig, own_catalogue: CatalogueConfig) -> None:
-    """Run all of it; `own_catalogue` is the one that the run was trained with. UserError for what does not fit."""
+def localise(config: LocaliseConfig) -> None:
+    """Run all of it; UserError for what does not fit."""
     began = time.monotonic()
-    files = read_seeds(config.run)
+    run = RunFolder(config.run)
+    files = run.score_maps()
     if config.together:
         held_out, test = (together(list(part)) for part in zip(*files.values(), strict=True))
         files = {TOGETHER: (held_out, test)}
-    whole = {} if config.whole_frame is None else read_method(config.whole_frame)
+    whole = {} if config.whole_frame is None else scores_by_seed(config.whole_frame)
     videos = chosen_videos(config, [test for _, test in files.values()], list(whole.values()))
-    labels = {video.name: video.label for video in open_listed(own_catalogue)}
+    labels = {video.name: video.label for video in open_listed(run.catalogue())}
     found = {
         seed: find(held_out.videos, test.videos, labels, videos, config) for seed, (held_out, test) in files.items()
     }
     # before anything is written: boxes and runs that do not fit are found here
     evaluations = measured(config, found, whole, videos) if any(video.boxes for video in videos) else []
-    out = config.out or config.run / "localisation"
+    out = run.localisation if config.out is None else LocalisationFolder(config.out)
     for seed, one in found.items():
         meta = {"threshold": one.threshold, "seed": seed}
         name = seed if config.together else f"seed-{seed}"
-        write_boxes(out / name / "boxes.json", one.tubes, one.videos, meta)
+        write_boxes(out.boxes(name), one.tubes, one.videos, meta)
         print(f"{name.replace('-', ' ')}: {in_words(one, videos)}")
     print(f"thresholds: at most {100 * config.alarm_share:g} % of the frames of held-out normal videos show a box\n")
     if evaluations:
         write_figures(out, evaluations, videos.source, {seed: one.threshold for seed, one in found.items()})
         show(evaluations, str(config.whole_frame) if config.whole_frame else "")
     else:
-        for stale in ("localisation.json", "table.md"):  # of an earlier call, with boxes
-            (out / stale).unlink(missing_ok=True)
+        for stale in (out.document, out.table):  # of an earlier call, with boxes
+            stale.unlink(missing_ok=True)
         print(f"{videos.source} holds no boxes: what was found is written, not evaluated\n")
     first = next(iter(found.values()))
     drawn = [entry for entry in first.videos if not config.abnormal_only or videos.by_name(entry.name).label == 1]
     draw(drawn, first.boxes, first.threshold, videos, out, strips=config.strips, films=config.films)
-    print(f"written to {out} in {clock(time.monotonic() - began)}")
+    print(f"written to {out.path} in {clock(time.monotonic() - began)}")
 
 
 def measured(
@@ -141,41 +139,20 @@ def measured(
     return evaluate(config.run.resolve().name, scores, boxes, frames, videos, config.settings)
 
 
-def read_seeds(run: Path) -> dict[str, tuple[ScoreFile, ScoreFile]]:
-    """Seed -> maps of the held-out and of the test videos; UserError where the run has none."""
-    read_method(run)  # says what is wrong with a folder that is no finished run
-    folders = sorted(run.glob("seed-*"), key=lambda folder: (len(folder.name), folder.name))
-    if not folders:
-        raise UserError(f"{run} is a part of a run; give the folder that holds seed-* and config.json")
-    bare = [folder.name for folder in folders if not (folder / TEST).is_file() or not (folder / VALIDATION).is_file()]
-    if len(bare) == len(folders):
-        raise UserError(
-            f"{run} holds no score maps: its features are of whole pictures. "
-            "Extract cells (scripts/extract_features.py --grid map) and train on them (scripts/finetune.py)"
-        )
-    if bare:
-        raise UserError(
-            f"{run}: seeds without {VALIDATION} or {TEST}; train them again, or remove them:\n{problem_list(bare)}"
-        )
-    return {
-        folder.name.removeprefix("seed-"): (read_maps(folder / VALIDATION), read_maps(folder / TEST))
-        for folder in folders
-    }
-
-
 def chosen_videos(config: LocaliseConfig, tests: Sequence[ScoreFile], whole: Sequence[ScoreFile]) -> Catalogue:
     """The test videos to look at, each scored by all seeds. UserError: none, unscored ones, ones seen in training."""
-    catalogue = open_listed(config.catalogue)
+    is_given = config.catalogue != CatalogueConfig()
+    catalogue = open_listed(config.catalogue if is_given else RunFolder(config.run).catalogue())
     videos = catalogue.subset("test")
     if not videos:
         raise UserError(f"{catalogue.source}: no video of split 'test'")
     for run in filter(None, (config.run, config.whole_frame)):
-        refuse_seen_in_training(run, videos)
+        RunFolder(run).refuse_seen_in_training(videos)
     unscored = unscored_in([*tests, *whole])
     if left_out := [f"'{video.name}': {unscored[video.name]}" for video in videos if video.name in unscored]:
         print(f"{len(left_out)} video(s) could not be scored and are left out:\n{problem_list(left_out)}\n")
         videos = videos.without(set(unscored))
-    videos = of_new_groups(catalogue, videos) if config.new_groups else videos
+    videos = exclude_training_groups(catalogue, videos) if config.new_groups else videos
     scored = set.intersection(*({entry.name for entry in file.videos} for file in tests))
     if missing := [f"'{video.name}'" for video in videos if video.name not in scored]:
         raise UserError(

@@ -9,16 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from downstream.detector.storage import CARD_FILE
 from downstream.evaluation.evaluate import METRICS, title_of
-from downstream.evaluation.output import SCORES, read_method
+from downstream.evaluation.output import evaluation_document
 from downstream.evaluation.spatial_metrics import MEASURES
 from downstream.events.default_rule import own_rule
 from downstream.events.rule import AlarmRule
-from downstream.localisation.localise import TEST as MAPS
 from downstream.report.content import Metric
+from downstream.runs.run_folder import RunFolder
 from downstream.scores.ensemble import together
-from downstream.scores.map_file import read_maps
 from downstream.scores.score_file import ScoreFile
 from pretrain.errors import UserError
 
@@ -40,12 +38,10 @@ class RunScores(NamedTuple):
 
 def read_run(run: Path) -> RunScores:
     """Test scores of a run, with maps where its detectors score cells. UserError where it is no finished run."""
-    files = read_method(run)
-    folders = {seed: run / f"seed-{seed}" for seed in files}
-    if (run / SCORES).is_file():  # one seed's own folder
-        folders = dict.fromkeys(files, run)
-    if all((folder / MAPS).is_file() for folder in folders.values()):
-        files = {seed: read_maps(folder / MAPS) for seed, folder in folders.items()}
+    folder = RunFolder(run)
+    files, seeds = folder.test_scores(), folder.seeds()
+    if all(seed.has_maps("test") for seed in seeds):
+        files = {seed.seed: seed.read_maps("test") for seed in seeds}
     return combined(files)
 
 
@@ -55,19 +51,21 @@ def combined(files: Mapping[str, ScoreFile]) -> RunScores:
     return RunScores(together(list(files.values())), tuple(files), note)
 
 
-def run_rule(run: Path, scores: RunScores) -> tuple[AlarmRule, str]:
+def run_rule(run: Path) -> tuple[AlarmRule, str]:
     """The rule that scripts/detect.py would take of these detectors, and where it comes from in words.
 
     UserError where a seed says no threshold.
     """
     thresholds, names = [], []
-    for seed in scores.seeds:
-        value = (_summary(run, seed).get("held_out") or {}).get("threshold")
+    folder = RunFolder(run)
+    for seed in folder.seeds():
+        summary = seed.read_summary() if seed.is_done else {}
+        value = (summary.get("held_out") or {}).get("threshold")
         if not isinstance(value, int | float):
-            raise UserError(f"{run} says no threshold of seed {seed}; train it again with scripts/finetune.py")
+            raise UserError(f"{run} says no threshold of seed {seed.seed}; train it again with scripts/finetune.py")
         thresholds.append(float(value))
-        names.append(str(read_json(_seed_folder(run, seed) / "detector" / CARD_FILE).get("sha256")))
-    return own_rule(run, thresholds, names)
+        names.append(str(seed.read_card().get("sha256")))
+    return own_rule(folder.calibration, thresholds, names)
 
 
 def run_metrics(run: Path) -> tuple[Metric, ...]:
@@ -75,8 +73,8 @@ def run_metrics(run: Path) -> tuple[Metric, ...]:
 
     Those that need a threshold say which one the evaluation was asked for: it need not be the report's.
     """
-    when, settings = _measures(run / "evaluation" / "evaluation.json")
-    where, _ = _measures(run / "localisation" / "localisation.json")
+    when, settings = _measures(evaluation_document(RunFolder(run).evaluation))
+    where, _ = _measures(RunFolder(run).localisation.document)
     found = []
     for name, measure in when.items():
         base = next((known for known in METRICS if name == known or re.match(rf"{known}[_/]", name)), name)
@@ -94,8 +92,7 @@ def run_metrics(run: Path) -> tuple[Metric, ...]:
 
 def run_facts(run: Path, scores: RunScores) -> dict[str, str]:
     """The detector and what it stands on, as its card says."""
-    seed = scores.seeds[0]
-    card = read_json(_seed_folder(run, seed) / "detector" / CARD_FILE)
+    card = RunFolder(run).seeds()[0].read_card()
     facts = {"Run": run.resolve().name, "Seeds": ", ".join(scores.seeds)}
     features = card.get("features")
     kinds = features.get("kinds") if isinstance(features, dict) else None
@@ -111,12 +108,6 @@ def run_facts(run: Path, scores: RunScores) -> dict[str, str]:
     return facts
 
 
-def films_of(run: Path) -> dict[str, Path]:
-    """Video name, with `/` as `_`, -> its film in localisation/films."""
-    films = sorted((run / "localisation" / "films").glob("*.mp4"))
-    return {match[1]: film for film in films if (match := re.fullmatch(r"\d\d+-(.+)", film.stem))}
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object; empty where the file is not there. UserError where it is damaged."""
     if not path.is_file():
@@ -126,14 +117,6 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {path} ({error}); write it again, or remove it") from error
     return content if isinstance(content, dict) else {}
-
-
-def _seed_folder(run: Path, seed: str) -> Path:
-    return run if (run / SCORES).is_file() else run / f"seed-{seed}"
-
-
-def _summary(run: Path, seed: str) -> dict[str, Any]:
-    return read_json(_seed_folder(run, seed) / "summary.json")
 
 
 def _measures(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

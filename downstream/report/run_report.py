@@ -13,10 +13,10 @@ from tqdm import tqdm
 from downstream.events.default_rule import RuleChanges
 from downstream.events.rule import AlarmRule, find_events
 from downstream.report.content import Report, ReportVideo, Thumbnail
-from downstream.report.run_folder import RunScores, films_of, read_run, run_facts, run_metrics, run_rule
+from downstream.report.run_folder import RunScores, read_run, run_facts, run_metrics, run_rule
 from downstream.report.thumbnails import peak_thumbnails
+from downstream.runs.run_folder import RunFolder
 from downstream.scores.score_file import VideoScores
-from downstream.training.resume import refuse_seen_in_training
 from downstream.visualisation.heat import HeatRange, heat_range
 from pretrain.data.catalogue import Catalogue, Video
 from pretrain.data.video import VideoError, probe
@@ -57,8 +57,8 @@ def report_of_run(
     if not videos:
         raise UserError(f"{catalogue.source}: no video of split 'test'; there is nothing to report")
     scores = read_run(run)
-    refuse_seen_in_training(run, videos)
-    own, origin = run_rule(run, scores)
+    RunFolder(run).refuse_seen_in_training(videos)
+    own, origin = run_rule(run)
     rule = (changes or RuleChanges()).applied_to(own)
     by_name = {entry.name: entry for entry in scores.file.videos}
     shown = [entry for video in videos if (entry := by_name.get(video.name)) is not None]
@@ -66,7 +66,7 @@ def report_of_run(
         names = problem_list([f"'{video.name}'" for video in videos], limit=5)
         raise UserError(f"{run} scored none of the {len(videos)} test videos of {catalogue.source}:\n{names}")
     heat = heat_range(shown, rule.threshold) if all(entry.map is not None for entry in shown) else None
-    look = Look(rule, heat, thumbnails, fps, out, films_of(run))
+    look = Look(rule, heat, thumbnails, fps, out, RunFolder(run).localisation.film_of())
     unscored = scores.file.unscored
     made = []
     for video in tqdm(videos, desc="report", unit="video", disable=None):

@@ -13,7 +13,7 @@ from downstream.detector.objective import ObjectiveConfig
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.features.crops import check_border
 from downstream.features.normalising import Normalise
-from downstream.training.segments import BagsConfig
+from downstream.training.bag_dataset import BagsConfig
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.errors import UserError
 

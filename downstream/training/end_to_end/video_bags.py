@@ -18,8 +18,8 @@ from torch.utils.data import Dataset
 
 from downstream.features.crops import crop_boxes, decode_region
 from downstream.features.snippets import SnippetSettings, View, snippet_clips
-from downstream.training.balanced_sampler import DRAW, BalancedDraw, share_of
-from downstream.training.segments import segment_edges
+from downstream.training.balanced_sampler import DRAW, BalancedSampler, share_of
+from downstream.training.segment_cache import segment_edges
 from pretrain.data.transforms import AugmentConfig, draw_augmentation, neutral_augmentation
 from pretrain.data.video import IndexCache, VideoError, VideoInfo, read_frames
 
@@ -93,7 +93,7 @@ class VideoBags(Dataset[ClipBatch]):
         self,
         videos: Sequence[TrainingVideo],
         reader: SnippetReader,
-        order: BalancedDraw,
+        order: BalancedSampler,
         length: int,
         rank: int = 0,
         world_size: int = 1,

@@ -26,7 +26,7 @@ from downstream.training.config import FinetuneConfig
 from pretrain.errors import UserError
 from pretrain.run_folder import as_json
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SNIPPETS = 8
 
 

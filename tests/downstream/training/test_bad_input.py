@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from downstream.detector.model import DetectorConfig
+from downstream.evaluation.choose_videos import missing_ground_truth
 from downstream.features.store import FeatureSet
-from downstream.training.checks import missing_ground_truth, prepare
 from downstream.training.config import DetectorOptimConfig, FinetuneConfig
+from downstream.training.feature_source import FeatureSource
 from pretrain.data.catalogue import Catalogue, Video
 from pretrain.errors import UserError
 from tests.pretrain.conftest import changed
@@ -52,8 +53,8 @@ def test_values_that_are_not_finite_in_test_videos_are_found_before_training(dam
 
     config = damaged(array=change)
     with pytest.raises(UserError, match=r"copy/features: 1 video.*\n  - 'v030': 1 of \d+ snippets, the first is 2"):
-        prepare(config)
-    prepare(changed(config, score_test=False))  # nobody will look at them
+        FeatureSource.open(config)
+    FeatureSource.open(changed(config, score_test=False))  # nobody will look at them
 
 
 def test_sampled_training_videos_are_looked_at_too(damaged: Any) -> None:
@@ -62,7 +63,7 @@ def test_sampled_training_videos_are_looked_at_too(damaged: Any) -> None:
 
     config = damaged(array=change)
     with pytest.raises(UserError, match="'v001': 1 of"):
-        prepare(changed(config, bags__sampling="sample"))
+        FeatureSource.open(changed(config, bags__sampling="sample"))
 
 
 def test_ground_truth_of_another_length_is_found_before_training(damaged: Any) -> None:
@@ -71,21 +72,21 @@ def test_ground_truth_of_another_length_is_found_before_training(damaged: Any) -
 
     config = damaged(lists=change)
     with pytest.raises(UserError, match=r"'v025': \d+ frames annotated, \d+ covered by features: \d+ frames off"):
-        prepare(config)
-    prepare(changed(config, score_test=False))
+        FeatureSource.open(config)
+    FeatureSource.open(changed(config, score_test=False))
 
 
 @pytest.mark.parametrize(("field", "value"), [("snippets", "3"), ("snippet_frames", 0), ("offset", -1)])
 def test_a_manifest_of_nonsense_is_no_feature_set(damaged: Any, field: str, value: Any) -> None:
     config = damaged(manifest=lambda videos: videos[1].update({field: value}))
     with pytest.raises(UserError, match=f"no whole feature set.*'v001': {field} is {value!r}"):
-        prepare(config)
+        FeatureSource.open(config)
 
 
 def test_a_set_is_not_fused_with_itself(small_run: FinetuneConfig) -> None:
     folder = small_run.features.sets[0]
     with pytest.raises(UserError, match="twice: fusing a set with itself adds nothing; give it once"):
-        prepare(changed(small_run, features__sets=(folder, folder / ".." / folder.name)))
+        FeatureSource.open(changed(small_run, features__sets=(folder, folder / ".." / folder.name)))
 
 
 def test_each_class_needs_two_training_videos(damaged: Any) -> None:
@@ -94,7 +95,7 @@ def test_each_class_needs_two_training_videos(damaged: Any) -> None:
             del videos[name]
 
     with pytest.raises(UserError, match="one of the 3 training videos is abnormal; each class needs at least two"):
-        prepare(damaged(lists=change))
+        FeatureSource.open(damaged(lists=change))
 
 
 def test_why_scores_cannot_be_evaluated() -> None:

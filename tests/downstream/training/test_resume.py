@@ -12,7 +12,7 @@ import pytest
 
 from downstream.training.config import FinetuneConfig
 from downstream.training.finetune import finetune
-from downstream.training.resume import only_run_in
+from downstream.training.run_lock import only_run_in
 from pretrain.errors import UserError
 from tests.downstream.simulated import make_features
 from tests.pretrain.conftest import changed
@@ -75,10 +75,10 @@ def test_one_run_at_a_time_in_a_folder(tmp_path: Path) -> None:
 
 
 def test_a_killed_process_lets_go(tmp_path: Path) -> None:
-    code = "import sys, pathlib; from downstream.training.resume import only_run_in as lock\n"
+    code = "import sys, pathlib; from downstream.training.run_lock import only_run_in as lock\n"
     code += "with lock(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", code, str(tmp_path)]
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from downstream.features.fusion import FusedFeatures
 from downstream.features.store import FeatureWriter
-from downstream.training.segments import BagsConfig, SegmentCache, TrainBags, segment_edges
+from downstream.training.bag_dataset import BagDataset, BagsConfig
+from downstream.training.segment_cache import SegmentCache, segment_edges
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.data.catalogues import open_catalogue
 from pretrain.errors import UserError
@@ -27,10 +28,10 @@ def catalogue(folder: Path) -> Catalogue:
     return open_catalogue(CatalogueConfig(kind="json", root=folder, check_files=False))
 
 
-def bags(folder: Path, target: Path, batch_size: int = 8, seed: int = 0, **fields: object) -> TrainBags:
+def bags(folder: Path, target: Path, batch_size: int = 8, seed: int = 0, **fields: object) -> BagDataset:
     source = FusedFeatures.open([folder / "features"])
     config = BagsConfig(**{"segments": 8, **fields})  # type: ignore[arg-type]
-    return TrainBags(source, list(catalogue(folder).subset("train")), config, batch_size, seed, target, CPU)
+    return BagDataset(source, list(catalogue(folder).subset("train")), config, batch_size, seed, target, CPU)
 
 
 @given(st.integers(1, 400), st.integers(1, 64))
@@ -52,9 +53,9 @@ def test_a_short_video_keeps_its_snippets_and_is_masked(simulated: Path, tmp_pat
         length = source.videos[name].snippets
         assert batch.mask[row].sum() == length
         assert batch.mask[row, :length].all()
-        assert not batch.features[row, length:].any()
+        assert not batch.inputs[row, length:].any()
         crop = int(made.draw(0)[1][row])
-        assert np.allclose(batch.features[row, :length], source.read(name)[:, crop], atol=2e-3)
+        assert np.allclose(batch.inputs[row, :length], source.read(name)[:, crop], atol=2e-3)
 
 
 def test_every_video_comes_once_an_epoch_and_classes_are_balanced(simulated: Path, tmp_path: Path) -> None:
@@ -140,9 +141,9 @@ def test_a_bag_of_cells_goes_snippet_by_snippet_and_row_by_row(numbered: Path, t
     rows, columns = CELLS_GRID
     for step in range(2):
         batch = made.batch(step)
-        assert batch.features.shape == (4, 8 * rows * columns, 4)
+        assert batch.inputs.shape == (4, 8 * rows * columns, 4)
         assert batch.mask.shape == (4, 8 * rows * columns)
-        for name, values, mask in zip(batch.names, batch.features, batch.mask, strict=True):
+        for name, values, mask in zip(batch.names, batch.inputs, batch.mask, strict=True):
             snippets = made.source.videos[name].snippets
             edges = segment_edges(snippets, 8)
             count = (len(edges) - 1) * rows * columns
@@ -194,7 +195,7 @@ def test_one_class_alone_is_refused(simulated: Path, tmp_path: Path) -> None:
     source = FusedFeatures.open([simulated / "features"])
     normal = [video for video in catalogue(simulated) if video.label == 0]
     with pytest.raises(UserError, match="none of the 18 training videos is abnormal"):
-        TrainBags(source, normal, BagsConfig(), 8, 0, tmp_path, CPU)
+        BagDataset(source, normal, BagsConfig(), 8, 0, tmp_path, CPU)
 
 
 def test_segment_cache_holds_half_precision(simulated: Path, tmp_path: Path) -> None:
