@@ -11,9 +11,8 @@ from tqdm import tqdm
 from downstream.detection.model import Model, ScoredFile
 from downstream.detection.outputs import Found
 from downstream.events.rule import AlarmRule
-from downstream.report.content import Report, ReportVideo, Thumbnail
+from downstream.report.content import Report, ReportVideo, Thumbnail, relative_link
 from downstream.report.page import write_report
-from downstream.report.run_report import relative_link
 from downstream.report.thumbnails import peak_thumbnails
 from downstream.visualisation.heat import HeatRange, heat_range
 from pretrain.data.video import IndexCache, VideoError
