@@ -16,7 +16,7 @@ from accelerate.utils import gather_object
 from tqdm import tqdm
 
 from downstream.detection.inputs import is_stream
-from downstream.detection.live.live_settings import LiveSettings
+from downstream.detection.live.settings import LiveSettings
 from downstream.detection.model import Model, ScoredFile
 from downstream.detection.open_model import open_model
 from downstream.detection.outputs import EVENTS, FRAME_SCORES, SCORES, Found, document, look_into, write_outputs
