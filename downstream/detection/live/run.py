@@ -9,9 +9,9 @@ from downstream.detection.live.alarms import Alarm, Alarms
 from downstream.detection.live.console import Console
 from downstream.detection.live.frame_queue import Frame, Gap, Item, Lost, Opened
 from downstream.detection.live.journal import LiveFiles
-from downstream.detection.live.settings import LiveSettings
 from downstream.detection.live.meter import Meter
 from downstream.detection.live.scorer import LiveScore, LiveScorer
+from downstream.detection.live.settings import LiveSettings
 from downstream.detection.live.source import FrameSource
 from downstream.detection.live.state import (
     SETTLE_SECONDS,

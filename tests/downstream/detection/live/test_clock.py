@@ -1,4 +1,4 @@
-"""A stream's frame rate and its own clock: stated, measured or assumed; leaps of a camera count, those of a file not."""
+"""A stream's frame rate and clock: stated, measured or assumed; leaps of a camera count, those of a file not."""
 
 from __future__ import annotations
 

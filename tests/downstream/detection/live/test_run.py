@@ -18,8 +18,8 @@ import pytest
 from downstream.detection.live.console import Console
 from downstream.detection.live.frame_queue import Frame, Gap, Item, Lost, Opened
 from downstream.detection.live.journal import LiveFiles
-from downstream.detection.live.settings import LiveSettings
 from downstream.detection.live.run import LiveRun, scorer_for
+from downstream.detection.live.settings import LiveSettings
 from downstream.detection.live.state import Ending, moment
 from downstream.events.rule import AlarmRule
 from pretrain.data.video import VideoError, VideoInfo
