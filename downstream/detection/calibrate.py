@@ -69,7 +69,7 @@ def run_calibration(config: CalibrateConfig) -> int:
     videos = videos_of(config.inputs)
     accelerator = make_accelerator(config.scoring.device, "fp32")
     model = open_model(config.detector, config.backbone, accelerator.device, calibrated=False)
-    accelerator.print(model.in_words(), flush=True)
+    accelerator.print(model.describe(), flush=True)
     scored = score_all(model, videos, config.scoring, accelerator)
     footage, folders = [], []
     for each in scored:
@@ -89,7 +89,7 @@ def run_calibration(config: CalibrateConfig) -> int:
     target = config.out or config.detector / CALIBRATION_FILE
     if accelerator.is_main_process:
         write_calibration(target, found)
-        print(in_words(found, "folder" if by_folder else "video"))
+        print(describe_calibration(found, "folder" if by_folder else "video"))
         if failed := [each for each in scored if each.scores is None]:
             print(f"{len(failed)} video(s) could not be scored and take no part:\n{problems_of(failed)}")
         print(f"written to {target}; next: python scripts/detect.py VIDEO --detector {config.detector}")
@@ -97,7 +97,7 @@ def run_calibration(config: CalibrateConfig) -> int:
     return int(len(footage) < len(scored))
 
 
-def in_words(found: Calibration, group: str) -> str:
+def describe_calibration(found: Calibration, group: str) -> str:
     """What was found and how far to trust it."""
     rule = found.rule
     lines = [

@@ -19,7 +19,15 @@ from downstream.detection.inputs import is_stream
 from downstream.detection.live.settings import LiveSettings
 from downstream.detection.model import Model, ScoredFile
 from downstream.detection.open_model import open_model
-from downstream.detection.outputs import EVENTS, FRAME_SCORES, SCORES, Found, document, look_into, write_outputs
+from downstream.detection.outputs import (
+    EVENTS,
+    FRAME_SCORES,
+    SCORES,
+    VideoDetection,
+    document,
+    find_video_events,
+    write_outputs,
+)
 from downstream.detection.report import heat_of, write_detection_report
 from downstream.detection.score_cache import FOLDER as KEPT
 from downstream.detection.scoring import ScoringSettings, problems_of, score_all, videos_of
@@ -108,11 +116,11 @@ def detect(config: DetectConfig) -> int:
     model = open_model(config.detector, config.backbone, accelerator.device)
     rule = config.rule.applied_to(model.rule)
     config.out.mkdir(parents=True, exist_ok=True)  # what is wrong with it is said before hours of work
-    say(config, accelerator, f"{model.in_words()}\n{rule_in_words(rule, model)}")
+    say(config, accelerator, f"{model.describe()}\n{describe_rule(rule, model)}")
     began = time.monotonic()
     scored = score_all(model, videos, config.scoring, accelerator, config.out / KEPT if config.keep_scores else None)
     speed = speed_of(scored, time.monotonic() - began)
-    found = [look_into(each, rule) for each in scored if each.scores is not None]
+    found = [find_video_events(each, rule) for each in scored if each.scores is not None]
     failed = [each for each in scored if each.scores is None]
     content = document(model, rule, found, failed)
     if accelerator.is_main_process:
@@ -138,7 +146,11 @@ def detect(config: DetectConfig) -> int:
 
 
 def draw_films(
-    config: DetectConfig, found: Sequence[Found], rule: AlarmRule, accelerator: Accelerator, indices: IndexCache
+    config: DetectConfig,
+    found: Sequence[VideoDetection],
+    rule: AlarmRule,
+    accelerator: Accelerator,
+    indices: IndexCache,
 ) -> tuple[dict[str, Path], list[str]]:
     """Films of the videos with the highest events, shared out over the processes: name -> file; why some are missing.
 
@@ -180,7 +192,7 @@ def file_name(name: str) -> str:
     return name.replace("/", "_").replace("\\", "_").encode()[-200:].decode(errors="ignore")
 
 
-def rule_in_words(rule: AlarmRule, model: Model) -> str:
+def describe_rule(rule: AlarmRule, model: Model) -> str:
     """The rule and where it comes from."""
     origin = model.rule_from if rule == model.rule else "given"
     return (
@@ -189,7 +201,7 @@ def rule_in_words(rule: AlarmRule, model: Model) -> str:
     )
 
 
-def table(found: Sequence[Found]) -> str:
+def table(found: Sequence[VideoDetection]) -> str:
     """The highest videos, a line each: score, events, where the highest event is."""
     ranked = sorted(found, key=lambda each: -float(each.scores.scores.max()))
     width = max(len(each.name) for each in ranked[:SHOWN])
@@ -205,7 +217,7 @@ def table(found: Sequence[Found]) -> str:
     return "\n".join(lines)
 
 
-def about_short(found: Sequence[Found], snippet_frames: int) -> str:
+def about_short(found: Sequence[VideoDetection], snippet_frames: int) -> str:
     """A line about videos that are no snippet long; nothing where there are none."""
     short = [f"{each.name} ({each.info.num_frames})" for each in found if each.info.num_frames < snippet_frames]
     if not short:
@@ -219,12 +231,12 @@ def about_short(found: Sequence[Found], snippet_frames: int) -> str:
 
 def speed_of(scored: Sequence[ScoredFile], seconds: float) -> str:
     """`, scored at 24.0 times real time`, of the videos that were scored just now; empty where there are none."""
-    fresh = [each.info for each in scored if each.info is not None and not each.was_kept]
+    fresh = [each.info for each in scored if each.info is not None and not each.from_cache]
     length = sum(info.num_frames / info.fps for info in fresh)
     return f", scored at {length / max(seconds, 1e-9):.1f} times real time" if fresh else ""
 
 
-def ending(config: DetectConfig, found: Sequence[Found], took: str, films: int) -> str:
+def ending(config: DetectConfig, found: Sequence[VideoDetection], took: str, films: int) -> str:
     """How much was found in how much, how fast, and where it lies."""
     events = sum(len(each.events) for each in found)
     length = sum(each.info.num_frames / each.info.fps for each in found)

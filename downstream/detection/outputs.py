@@ -35,7 +35,7 @@ EVENTS, SCORES, FRAME_SCORES = "events.json", "scores.csv", "frame_scores.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class VideoDetection:
     """One video and what was found in it."""
 
     name: str
@@ -52,7 +52,7 @@ class Found:
         return [(event.start, event.end) for event in self.events]
 
 
-def look_into(scored: ScoredFile, rule: AlarmRule) -> Found:
+def find_video_events(scored: ScoredFile, rule: AlarmRule) -> VideoDetection:
     """Events of a scored video by the rule, within its frames, and the boxes in them: round cells that alone would keep
     an event going."""
     assert scored.scores is not None
@@ -66,10 +66,14 @@ def look_into(scored: ScoredFile, rule: AlarmRule) -> Found:
         for event in events:
             first, past = np.searchsorted(scores.edges, (event.start, event.end))
             boxes[first:past] = [tuple(each) for each in found[first:past]]
-    return Found(name=scored.name, path=scored.path, scores=scores, info=scored.info, events=events, boxes=tuple(boxes))
+    return VideoDetection(
+        name=scored.name, path=scored.path, scores=scores, info=scored.info, events=events, boxes=tuple(boxes)
+    )
 
 
-def document(model: Model, rule: AlarmRule, found: Sequence[Found], failed: Sequence[ScoredFile]) -> dict[str, Any]:
+def document(
+    model: Model, rule: AlarmRule, found: Sequence[VideoDetection], failed: Sequence[ScoredFile]
+) -> dict[str, Any]:
     """The content of events.json."""
     return {
         "format": FORMAT,
@@ -86,7 +90,7 @@ def document(model: Model, rule: AlarmRule, found: Sequence[Found], failed: Sequ
     }
 
 
-def write_outputs(out: Path, content: dict[str, Any], found: Sequence[Found], frames: bool = False) -> None:
+def write_outputs(out: Path, content: dict[str, Any], found: Sequence[VideoDetection], frames: bool = False) -> None:
     """events.json and scores.csv; with `frames` also a line for every frame."""
     write_text(out / SCORES, score_table(found))
     if frames:
@@ -96,7 +100,7 @@ def write_outputs(out: Path, content: dict[str, Any], found: Sequence[Found], fr
     write_json(out / EVENTS, content)  # last: whoever waits for it finds all of them
 
 
-def score_table(found: Sequence[Found]) -> str:
+def score_table(found: Sequence[VideoDetection]) -> str:
     """A line a snippet; scores keep all their digits."""
     rows = [
         (each.name, start, end, repr(score))
@@ -108,7 +112,7 @@ def score_table(found: Sequence[Found]) -> str:
     return _table(CSV_COLUMNS, rows)
 
 
-def frame_table(found: Sequence[Found]) -> str:
+def frame_table(found: Sequence[VideoDetection]) -> str:
     """A line a frame of the video; frames after the last whole snippet have its score."""
     rows = []
     for each in found:
@@ -127,7 +131,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return text.getvalue()
 
 
-def _video(found: Found) -> dict[str, Any]:
+def _video(found: VideoDetection) -> dict[str, Any]:
     info = found.info
     return {
         "name": found.name,
@@ -141,7 +145,7 @@ def _video(found: Found) -> dict[str, Any]:
     }
 
 
-def _event(found: Found, event: DetectedEvent) -> dict[str, Any]:
+def _event(found: VideoDetection, event: DetectedEvent) -> dict[str, Any]:
     edges, last = found.scores.edges, found.info.num_frames
     first, past = np.searchsorted(edges, (event.start, event.end)).tolist()
     boxes = [

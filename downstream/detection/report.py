@@ -9,7 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from downstream.detection.model import Model, ScoredFile
-from downstream.detection.outputs import Found
+from downstream.detection.outputs import VideoDetection
 from downstream.events.rule import AlarmRule
 from downstream.report.content import Report, ReportVideo, Thumbnail, relative_link
 from downstream.report.page import write_report
@@ -26,7 +26,7 @@ def write_detection_report(
     path: Path,
     model: Model,
     rule: AlarmRule,
-    found: Sequence[Found],
+    found: Sequence[VideoDetection],
     failed: Sequence[ScoredFile],
     films: Mapping[str, Path],
     indices: IndexCache,
@@ -64,7 +64,7 @@ def write_detection_report(
         rule=rule,
         videos=tuple(videos),
         facts={
-            "Detector": model.in_words(),
+            "Detector": model.describe(),
             "Threshold": model.rule_from if rule == model.rule else "given on the command line",
             "Made": datetime.now().astimezone().isoformat(" ", "seconds"),
         },
@@ -72,7 +72,7 @@ def write_detection_report(
     write_report(path, report)
 
 
-def heat_of(found: Sequence[Found], rule: AlarmRule) -> HeatRange | None:
+def heat_of(found: Sequence[VideoDetection], rule: AlarmRule) -> HeatRange | None:
     """Which scores glow how much, alike in all pictures; None where the detector scores whole pictures."""
     scores = [each.scores for each in found]
     return None if scores[0].map is None else heat_range(scores, rule.threshold)

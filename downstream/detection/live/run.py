@@ -17,7 +17,7 @@ from downstream.detection.live.state import (
     SETTLE_SECONDS,
     Ending,
     LiveState,
-    alarm_in_words,
+    describe_alarm,
     iso,
     moment,
     time_of_day,
@@ -154,7 +154,7 @@ class LiveRun:
             when = self.state.wall_clock(record["start_frame" if alarm.kind == "begun" else "end_frame"])
             record |= {"wall_clock": iso(when), "stream": self.source.label}
             self.files.add_event(record)
-            self._say(when, alarm_in_words(alarm, record))
+            self._say(when, describe_alarm(alarm, record))
             self.console.record(record)
             if self.hook is not None:
                 self.hook.post(record)

@@ -102,8 +102,8 @@ class LiveState:
         parts = [
             now,
             f"score {self.score.score:.6f}" + (f", event {self.events} goes on" if is_event_on else ""),
-            self.recent.delay_in_words(),
-            self.recent.speed_in_words(),
+            self.recent.describe_delay(),
+            self.recent.describe_speed(),
             f"{self.source.dropped} frames dropped",
             f"{self.source.reconnects} reconnects",
         ]
@@ -111,7 +111,7 @@ class LiveState:
 
     def summary_lines(self, ending: Ending) -> list[str]:
         """What was found, and how well the stream was kept up with."""
-        source, pace = self.source, [self.whole.delay_in_words(), self.whole.speed_in_words()]
+        source, pace = self.source, [self.whole.describe_delay(), self.whole.describe_speed()]
         lines = [
             f"{time_of_day(time.time())}  {ending.reason}",
             f"{self.events} event(s) in {clock(self.frames / self.fps)} of footage, {self.whole.snippets} snippets",
@@ -164,7 +164,7 @@ def _as_in_files(record: dict[str, Any]) -> dict[str, Any]:
     return event
 
 
-def alarm_in_words(alarm: Alarm, record: dict[str, Any]) -> str:
+def describe_alarm(alarm: Alarm, record: dict[str, Any]) -> str:
     """One line; `record` is `Alarm.as_json`."""
     begin, end, peak = (moment(record[f"{key}_seconds"]) for key in ("start", "end", "peak"))
     where = "" if alarm.box is None else ", box {:.0f},{:.0f} to {:.0f},{:.0f}".format(*alarm.box)

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from downstream.detection.detect import DetectConfig, rule_in_words
+from downstream.detection.detect import DetectConfig, describe_rule
 from downstream.detection.inputs import find_videos, is_stream
 from downstream.detection.live.console import Console, stop_signals
 from downstream.detection.live.frame_queue import Opened
@@ -42,7 +42,7 @@ def watch(config: DetectConfig) -> int:
     rule, text = config.rule.applied_to(model.rule), config.inputs[0]
     source = FrameSource(text, region_for(model), config.live.source, np.random.default_rng())
     name = source.label if is_stream(text) else find_videos([text])[0][0]
-    console.say(f"{model.in_words()}\n{rule_in_words(rule, model)}\nopening {source.label}")
+    console.say(f"{model.describe()}\n{describe_rule(rule, model)}\nopening {source.label}")
     hook = None if config.live.webhook is None else Webhook(config.live.webhook, console.say)
     with ExitStack() as stack:
         opened = _open(stack, source)

@@ -75,11 +75,11 @@ def test_in_scratch_files_and_in_parts_they_are_the_same(world: Path, monkeypatc
 
 
 def test_several_encoders_read_each_video_in_turn(world: Path) -> None:
-    """Two members with a backbone each, as an end-to-end run has: both say what they say alone, averaged."""
+    """Two groups with a backbone each, as an end-to-end run has: both say what they say alone, averaged."""
     both = open_model(world / "runs" / "whole")
-    member = both.members[0]
-    alone = [dataclasses.replace(member, detectors=(detector,)) for detector in member.detectors]
-    split = dataclasses.replace(both, members=tuple(alone))
+    group = both.groups[0]
+    alone = [dataclasses.replace(group, detectors=(detector,)) for detector in group.detectors]
+    split = dataclasses.replace(both, groups=tuple(alone))
     assert len(split.sources) == 2
     videos = files(world, *TEST)
     once, twice = scored(both, videos), scored(split, videos)

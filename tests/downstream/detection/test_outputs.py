@@ -18,10 +18,10 @@ from downstream.detection.outputs import (
     EVENTS,
     FRAME_SCORES,
     SCORES,
-    Found,
+    VideoDetection,
     document,
+    find_video_events,
     frame_table,
-    look_into,
     score_table,
     write_outputs,
 )
@@ -57,7 +57,7 @@ names = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).map(
 @given(st.dictionaries(names, st.lists(number, min_size=1, max_size=9), min_size=1, max_size=4))
 def test_scores_csv_is_a_score_file_with_every_digit(content: dict[str, list[float]]) -> None:
     videos = {name: make_scores(name, values, np.arange(len(values) + 1) * LENGTH) for name, values in content.items()}
-    found = [look_into(scored(each, 200), rule(0.5)) for each in videos.values()]
+    found = [find_video_events(scored(each, 200), rule(0.5)) for each in videos.values()]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / SCORES
         path.write_text(score_table(found), encoding="utf-8")
@@ -73,7 +73,7 @@ def test_scores_csv_is_a_score_file_with_every_digit(content: dict[str, list[flo
 def test_every_frame_has_the_score_of_its_snippet_and_the_tail_that_of_the_last(
     values: list[float], frames: int, length: int
 ) -> None:
-    found = look_into(scored(make_scores("x", values, np.arange(len(values) + 1) * length), frames), rule(2.0))
+    found = find_video_events(scored(make_scores("x", values, np.arange(len(values) + 1) * length), frames), rule(2.0))
     rows = list(csv.DictReader(io.StringIO(frame_table([found]))))
     assert [int(row["frame"]) for row in rows] == list(range(frames))
     for row in rows:
@@ -91,7 +91,7 @@ def test_events_have_boxes_in_every_snippet_and_nowhere_else(
     frames, own = max(1, snippets * LENGTH + more), rule(max(high, low, 1e-6), min(high, low))
     each = of_cells(values, frames)
     assert each.scores is not None
-    found = look_into(each, own)
+    found = find_video_events(each, own)
     assert list(found.events) == find_events(each.scores, own, FPS)
     inside = np.zeros(snippets, bool)
     for event in found.events:
@@ -105,7 +105,7 @@ def test_events_have_boxes_in_every_snippet_and_nowhere_else(
 
 
 def test_what_goes_past_the_end_of_the_video_is_cut_there(model: object) -> None:
-    found = look_into(of_cells(np.full((1, 2, 3), 0.9), 7), rule(0.5))  # a video shorter than a snippet
+    found = find_video_events(of_cells(np.full((1, 2, 3), 0.9), 7), rule(0.5))  # a video shorter than a snippet
     (video,) = document(model, rule(0.5), [found], [])["videos"]  # type: ignore[arg-type]
     (event,) = video["events"]
     assert (event["start_frame"], event["end_frame"], event["end_seconds"]) == (0, 7, 0.28)
@@ -127,7 +127,7 @@ def model() -> _Model:
 
 
 def test_the_document_says_whose_rule_it_is_and_what_failed(model: _Model) -> None:
-    found = [look_into(scored(make_scores("é/x", [0.1, 0.7], [0, 16, 32]), 40), rule(0.5))]
+    found = [find_video_events(scored(make_scores("é/x", [0.1, 0.7], [0, 16, 32]), 40), rule(0.5))]
     failed = [ScoredFile("bad", "b.mp4", None, None, "no video")]
     content = document(model, model.rule, found, failed)  # type: ignore[arg-type]
     assert content["rule_from"] == "calibrated"
@@ -141,7 +141,7 @@ def test_the_document_says_whose_rule_it_is_and_what_failed(model: _Model) -> No
 
 
 def test_files_are_those_of_this_call_alone(tmp_path: Path, model: _Model) -> None:
-    found: list[Found] = [look_into(scored(make_scores("x", [0.1, 0.7], [0, 16, 32]), 40), rule(0.5))]
+    found: list[VideoDetection] = [find_video_events(scored(make_scores("x", [0.1, 0.7], [0, 16, 32]), 40), rule(0.5))]
     content = document(model, model.rule, found, [])  # type: ignore[arg-type]
     write_outputs(tmp_path, content, found, frames=True)
     assert {path.name for path in tmp_path.iterdir()} == {EVENTS, SCORES, FRAME_SCORES}

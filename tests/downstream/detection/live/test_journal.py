@@ -84,10 +84,10 @@ def test_quantiles_are_right_to_a_bin(seconds: list[float], share: float) -> Non
 
 def test_what_was_not_measured_is_not_said() -> None:
     meter = Meter()
-    assert (meter.delay_in_words(), meter.speed_in_words(), meter.times_real_time) == ("", "", None)
+    assert (meter.describe_delay(), meter.describe_speed(), meter.times_real_time) == ("", "", None)
     meter.worked(0.25)
     meter.scored(0.5, None)
     meter.worked(0.25)
     meter.scored(0.5, 5000.0)
-    assert meter.speed_in_words() == "2.0 times real time"
+    assert meter.describe_speed() == "2.0 times real time"
     assert meter.delays.quantile(0.5) == pytest.approx(1118, rel=0.02)  # the last bin

@@ -24,7 +24,7 @@ from downstream.detection.live.state import Ending, moment
 from downstream.events.rule import AlarmRule
 from pretrain.data.video import VideoError, VideoInfo
 from pretrain.errors import UserError
-from tests.downstream.detection.live.models import small_encoder, small_member, small_model
+from tests.downstream.detection.live.models import small_encoder, small_group, small_model
 
 FPS = 10.0
 OPENED = Opened(VideoInfo(0, FPS, 72, 48, 0.0, "h264", 0, False), "the stream's average", 1000.0)
@@ -68,12 +68,12 @@ def make(tmp_path: Path) -> Callable[..., LiveRun]:
         # the brightness of a clip is the one feature, and the detector passes it on
         encoder.dim = 1
         encoder.features = lambda clips: clips.float().mean((1, 2, 3, 4))[:, None] / 250  # type: ignore[method-assign]
-        member = small_member(encoder, normalise=normalise)
-        for parameter in member.detectors[0].parameters():
+        group = small_group(encoder, normalise=normalise)
+        for parameter in group.detectors[0].parameters():
             parameter.data.fill_(0.2)
         rule = AlarmRule(threshold=0.72, release=0.72, merge_seconds=merge)
         settings = LiveSettings(**live)
-        scorer = scorer_for(small_model(member), settings, FPS)
+        scorer = scorer_for(small_model(group), settings, FPS)
         source: Any = Scripted(items, problem)
         return LiveRun(scorer, rule, settings, source, OPENED, Console(False), LiveFiles(tmp_path, "cam"), None)
 
