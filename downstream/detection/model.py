@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import torch
 
+from downstream.detection.records import DetectionFacts
 from downstream.detector.inference import score_videos
 from downstream.detector.model import Detector
 from downstream.events.rule import AlarmRule
@@ -104,6 +105,21 @@ class Model:
     def snippet_frames(self) -> int:
         """Frames that a score stands for."""
         return self.sources[0].settings.snippet_frames
+
+    def origin_of(self, rule: AlarmRule) -> str:
+        """Where a rule comes from that is the model's own, or another one, in words."""
+        return self.rule_from if rule == self.rule else "given on the command line"
+
+    def facts(self, rule: AlarmRule) -> DetectionFacts:
+        """For output formats: what detects, by which rule."""
+        return DetectionFacts(
+            detector=str(self.path),
+            sha256=tuple(self.names),
+            encoders=tuple(source.encoder.name for source in self.sources),
+            cells=self.grid,
+            rule=rule,
+            rule_from=self.origin_of(rule),
+        )
 
     def describe(self) -> str:
         """One line for people."""

@@ -14,6 +14,7 @@ from accelerate.utils import gather_object
 
 from downstream.detection.inputs import find_videos
 from downstream.detection.model import Model, ScoredFile, score_files
+from downstream.detection.records import FailedVideo
 from downstream.detection.score_cache import ScoreCache
 from downstream.features.extract import default_decoders, length_of, share
 from downstream.features.progress import FrameProgress
@@ -96,6 +97,6 @@ def score_all(
     return [everything[video.name] for video in videos]
 
 
-def problems_of(failed: Sequence[ScoredFile]) -> str:
+def problems_of(failed: Sequence[ScoredFile | FailedVideo]) -> str:
     """Why videos could not be scored, a line each."""
     return problem_list([video.problem for video in failed])

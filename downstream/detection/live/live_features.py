@@ -36,7 +36,7 @@ class StreamEncoders:
 
     @property
     def delay_frames(self) -> int:
-        return max(each.delay_frames for each in self._snippets)
+        return max(snippets.delay_frames for snippets in self._snippets)
 
     def push(self, number: int, pixels: NDArray[np.uint8]) -> list[tuple[int, list[NDArray[np.float32]]]]:
         """The snippets that a frame completes: their first frame, and (places, dim) of each of the model's sources."""
@@ -61,11 +61,11 @@ class StreamEncoders:
         self._waiting[place].append((start, features[0]))
 
     def _complete(self) -> list[tuple[int, list[NDArray[np.float32]]]]:
-        found = []
+        complete = []
         while all(self._waiting):
             heads = [waiting.popleft() for waiting in self._waiting]
-            found.append((heads[0][0], [heads[place][1] for place in self._place]))
-        return found
+            complete.append((heads[0][0], [heads[place][1] for place in self._place]))
+        return complete
 
 
 class GroupFeatures:

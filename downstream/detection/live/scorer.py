@@ -82,7 +82,7 @@ class LiveScorer:
         UserError: more lookahead than does any good.
         """
         reaches = [detector.reach for detector in model.detectors]
-        reach = None if None in reaches else max(each for each in reaches if each is not None)
+        reach = None if None in reaches else max(snippets for snippets in reaches if snippets is not None)
         self.model = model
         self._encoders = StreamEncoders(model)
         self._groups = [GroupFeatures(group, window_snippets) for group in model.groups]
@@ -128,13 +128,13 @@ class LiveScorer:
         snippet are left out. The next frame begins anew. VideoError.
         """
         scores = self._scores(self._encoders.finish(is_end))
-        scores += [self._score(blocks) for blocks in zip(*(each.flush() for each in self._rolling), strict=True)]
+        scores += [self._score(blocks) for blocks in zip(*(rolling.flush() for rolling in self._rolling), strict=True)]
         self._arrivals.clear()
         return scores
 
     def _scores(self, snippets: Sequence[tuple[int, list[NDArray[np.float32]]]]) -> list[LiveScore]:
         """What the features of these snippets complete."""
-        found = []
+        scores = []
         for start, features in snippets:
             blocks = []
             for group, rolling in zip(self._groups, self._rolling, strict=True):
@@ -142,8 +142,8 @@ class LiveScorer:
                 blocks.append(rolling.push(start, group.values(own)))
             if self._settled_from is None and self._groups_seen() >= self._settle_snippets:
                 self._settled_from = start
-            found += [self._score(each) for each in zip(*blocks, strict=True)]
-        return found
+            scores += [self._score(of_groups) for of_groups in zip(*blocks, strict=True)]
+        return scores
 
     def _groups_seen(self) -> int:
         return min(group.seen for group in self._groups if group.seen is not None)

@@ -90,6 +90,16 @@ def test_several_encoders_read_each_video_in_turn(world: Path) -> None:
         np.testing.assert_allclose(second.scores, first.scores, atol=1e-6)
 
 
+def test_it_says_what_detects_and_by_whose_rule(world: Path) -> None:
+    model = open_model(world / "runs" / "cells")
+    facts = model.facts(model.rule)
+    assert (facts.detector, facts.sha256) == (str(world / "runs" / "cells"), tuple(model.names))
+    assert (facts.encoders, facts.cells) == (("small3d",), (2, 3))
+    assert (facts.rule, facts.rule_from) == (model.rule, model.rule_from)
+    other = model.facts(model.rule.moved_to(0.123))
+    assert (other.rule.threshold, other.rule_from) == (0.123, "given on the command line")
+
+
 def test_what_cannot_be_read_comes_with_its_problem(world: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.mp4").write_bytes(b"this is no video")
     videos = [*files(world, "v8"), ("bad", str(tmp_path / "bad.mp4")), ("gone", str(tmp_path / "gone.mp4"))]
