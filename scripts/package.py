@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options = parse(Options, given, PROG)
         model = make_package(options.run, options.out, options.backbone, options.title)
         size = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file())
-        print(f"{model.in_words()}\n{size / 1e6:.1f} MB; threshold: {model.rule_from}")
+        print(f"{model.describe()}\n{size / 1e6:.1f} MB; threshold: {model.rule_from}")
         print(f"next: python scripts/detect.py VIDEO --detector {options.out}")
 
     run_command(command)

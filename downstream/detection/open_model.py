@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from downstream.detection.model import Member, Model, Source
+from downstream.detection.model import DetectorGroup, EncoderSource, Model
 from downstream.detector.model import Detector
 from downstream.detector.storage import CARD_FILE, kinds_of, load_detector
 from downstream.events.default_rule import own_rule
@@ -48,17 +48,17 @@ def open_model(
     """
     device = device or torch.device("cpu")
     trained = open_trained(path, backbones)
-    groups: dict[str, list[Trained]] = {}
-    for each in trained:
-        key = json.dumps([config.as_json() for config in each.encoders]) + json.dumps(each.card["features"])
-        groups.setdefault(key, []).append(each)
+    on_same_features: dict[str, list[Trained]] = {}
+    for detector in trained:
+        key = json.dumps([config.as_json() for config in detector.encoders]) + json.dumps(detector.card["features"])
+        on_same_features.setdefault(key, []).append(detector)
     opened: dict[str, Encoder] = {}
-    members = tuple(_member(group, opened, device) for group in groups.values())
-    _refuse_mixture(path, members)
-    thresholds = [float(each.card.get("threshold", 0.5)) for each in trained]
-    names = [each.card["sha256"] for each in trained]
+    groups = tuple(_detector_group(together, opened, device) for together in on_same_features.values())
+    _refuse_mixture(path, groups)
+    thresholds = [float(detector.card.get("threshold", 0.5)) for detector in trained]
+    names = [detector.card["sha256"] for detector in trained]
     rule, source = own_rule(RunFolder(path).calibration if calibrated else None, thresholds, names)
-    return Model(path=path, members=members, rule=rule, rule_from=source, device=device)
+    return Model(path=path, groups=groups, rule=rule, rule_from=source, device=device)
 
 
 def detector_folders(path: Path) -> list[Path]:
@@ -151,29 +151,29 @@ def _from_kind(kind: FeatureKind) -> EncoderConfig:
     return EncoderConfig(clip_stride=kind.clip_stride, pool=pool, grid=kind.grid, stage=kind.stage)
 
 
-def _member(group: Sequence[Trained], opened: dict[str, Encoder], device: torch.device) -> Member:
-    card = group[0].card
+def _detector_group(trained: Sequence[Trained], opened: dict[str, Encoder], device: torch.device) -> DetectorGroup:
+    card = trained[0].card
     features, kinds = card["features"], kinds_of(card)
     dtypes = features.get("dtypes") or ["float16"] * len(kinds)
     sources = []
-    for config, kind, dtype in zip(group[0].encoders, kinds, dtypes, strict=True):
+    for config, kind, dtype in zip(trained[0].encoders, kinds, dtypes, strict=True):
         key = json.dumps(config.as_json())
         if key not in opened:
             opened[key] = open_encoder(config).to(device)
         settings = _settings(kind)
         if different := opened[key].kind(settings).differences(kind):
             raise UserError(
-                f"{group[0].folder} is a detector for other features than {config.backbone} makes (made, wanted):\n"
+                f"{trained[0].folder} is a detector for other features than {config.backbone} makes (made, wanted):\n"
                 f"{problem_list(different)}\nGive the backbone that it was trained with: --backbone"
             )
-        sources.append(Source(encoder=opened[key], settings=settings, dtype=dtype))
+        sources.append(EncoderSource(encoder=opened[key], settings=settings, dtype=dtype))
     pooled = features.get("pool_cells")
-    return Member(
+    return DetectorGroup(
         sources=tuple(sources),
         normalise=features["normalise"],
         pool_cells=None if pooled is None else (int(pooled[0]), int(pooled[1])),
-        detectors=tuple(each.detector.to(device) for each in group),
-        names=tuple(each.card["sha256"] for each in group),
+        detectors=tuple(each.detector.to(device) for each in trained),
+        names=tuple(each.card["sha256"] for each in trained),
     )
 
 
@@ -183,10 +183,10 @@ def _settings(kind: FeatureKind) -> SnippetSettings:
     return SnippetSettings(snippet_frames=kind.snippet_frames or 16, crops=crops, tail=tail)
 
 
-def _refuse_mixture(path: Path, members: Sequence[Member]) -> None:
-    """Scores of all members must be of the same snippets and cells."""
-    grids = {member.detectors[0].grid for member in members}
-    lengths = {source.settings.snippet_frames for member in members for source in member.sources}
+def _refuse_mixture(path: Path, groups: Sequence[DetectorGroup]) -> None:
+    """Scores of all groups must be of the same snippets and cells."""
+    grids = {group.detectors[0].grid for group in groups}
+    lengths = {source.settings.snippet_frames for group in groups for source in group.sources}
     if len(grids) > 1 or len(lengths) > 1:
         raise UserError(
             f"{path}: its detectors score different things (cells {sorted(map(str, grids))}, snippets of "

@@ -58,8 +58,8 @@ def make_package(run: Path, out: Path, backbones: Sequence[Path] = (), title: st
     try:
         _fill(folder, run, trained, title or out.name, model)
         made = open_model(folder)
-        for each in sorted({path.parent for path in folder.rglob("*") if path.is_file()}):
-            sync_folder(each)
+        for filled in sorted({path.parent for path in folder.rglob("*") if path.is_file()}):
+            sync_folder(filled)
         folder.chmod(0o755)  # a temporary folder is the owner's alone
         os.replace(folder, out)
     finally:
@@ -70,9 +70,9 @@ def make_package(run: Path, out: Path, backbones: Sequence[Path] = (), title: st
 def _fill(folder: Path, run: Path, trained: Sequence[Trained], title: str, model: Model) -> None:
     configs: dict[str, tuple[int, EncoderConfig]] = {}
     entries = []
-    for number, each in enumerate(trained):
+    for number, detector in enumerate(trained):
         numbers = []
-        for config in each.encoders:
+        for config in detector.encoders:
             key = json.dumps(config.as_json())
             if key not in configs:
                 configs[key] = (len(configs), _copy_encoder(config, folder, len(configs)))
@@ -80,7 +80,7 @@ def _fill(folder: Path, run: Path, trained: Sequence[Trained], title: str, model
         target = folder / "detectors" / str(number)
         target.mkdir(parents=True)
         for name in (WEIGHTS_FILE, CARD_FILE):
-            shutil.copyfile(each.folder / name, target / name)
+            shutil.copyfile(detector.folder / name, target / name)
         _forget_places(target / CARD_FILE)
         entries.append({"folder": f"detectors/{number}", "encoders": numbers})
     if (calibration := RunFolder(run).calibration).is_file():
@@ -130,7 +130,8 @@ def card(title: str, trained: Sequence[Trained], model: Model) -> str:
         for name, value in objective.items()
         if name.endswith(".weight") and value
     ]
-    held_out = [each.card["selected"]["video_auc"] for each in trained if each.card.get("selected")]
+    selected = [detector.card["selected"] for detector in trained if detector.card.get("selected")]
+    held_out = [figures["video_auc"] for figures in selected]
     means = f"{sum(held_out) / len(held_out):.3f}" if held_out else "not known"
     where = "whole pictures" if model.grid is None else f"{model.grid[0]}x{model.grid[1]} cells of the picture"
     rule = model.rule

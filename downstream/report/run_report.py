@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
 
 from tqdm import tqdm
 
 from downstream.events.default_rule import RuleChanges
 from downstream.events.rule import AlarmRule, find_events
-from downstream.report.content import Report, ReportVideo, Thumbnail
+from downstream.report.content import Report, ReportVideo, Thumbnail, relative_link
 from downstream.report.run_folder import RunScores, read_run, run_facts, run_metrics, run_rule
 from downstream.report.thumbnails import peak_thumbnails
 from downstream.runs.run_folder import RunFolder
@@ -109,11 +107,6 @@ def report_video(video: Video, scores: VideoScores | None, problem: str, look: L
         link=_link(video, there, look),
         problem=problem or None,
     )
-
-
-def relative_link(target: Path, out: Path) -> str:
-    """URL of a file as seen from the page `out`."""
-    return quote(Path(os.path.relpath(target.resolve(), out.resolve().parent)).as_posix())
 
 
 def _link(video: Video, there: bool, look: Look) -> str | None:

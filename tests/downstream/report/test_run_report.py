@@ -13,7 +13,7 @@ import pytest
 from downstream.events.calibration import calibrate, write_calibration
 from downstream.events.default_rule import RuleChanges
 from downstream.report.run_folder import read_run, run_metrics, run_rule
-from downstream.report.run_report import relative_link, report_of_run
+from downstream.report.run_report import report_of_run
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.score_file import make_scores, write_scores
 from pretrain.data.catalogue import Catalogue, Video
@@ -110,10 +110,6 @@ def test_films_come_before_the_videos_themselves(run: Path, tmp_path: Path) -> N
     assert RunFolder(run).localisation.film_of() == {"street_a": film}
     street = report_of_run(run, listed(tmp_path), run / "report.html").videos[1]
     assert street.link == "localisation/films/01-street_a.mp4"
-
-
-def test_links_are_quoted(tmp_path: Path) -> None:
-    assert relative_link(tmp_path / "x y" / "a:b#1.mp4", tmp_path / "out" / "report.html") == "../x%20y/a%3Ab%231.mp4"
 
 
 def test_figures_matter_most_first_and_say_their_threshold(run: Path) -> None:
