@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from downstream.detector.inference import score_videos, video_score
+from downstream.detector.inference import score_videos
 from downstream.detector.storage import load_detector, refuse_other_features
 from downstream.features.fusion import FusedFeatures
 from downstream.scores.score_file import read_scores
@@ -25,7 +25,7 @@ from downstream.training.feature_source import FeatureSource
 from downstream.training.finetune import finetune
 from downstream.training.selection import validate
 from pretrain.cli import flags_of, parse
-from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
+from pretrain.data.catalogue import CatalogueConfig
 from pretrain.errors import UserError
 from pretrain.run_folder import as_json
 from pretrain.tracking import read_log
@@ -199,19 +199,6 @@ def test_what_is_wrong_is_said_before_training(small_run: FinetuneConfig, tmp_pa
         FeatureSource.open(changed(small_run, catalogue=catalogue(**normal)))
     with pytest.raises(UserError, match=r"seeds are \[1, 1\]"):
         changed(small_run, seeds=(1, 1))
-
-
-def test_video_score_and_threshold() -> None:
-    assert video_score(np.array([0.1, 0.9, 0.2])) == pytest.approx(0.9)
-    assert video_score(np.r_[np.zeros(30), 0.5, 0.7]) == pytest.approx((0.5 + 0.7 + 0.0) / 3)
-    assert video_score(np.array([0.3])) == pytest.approx(0.3)
-    from downstream.scores.score_file import make_scores
-
-    scored = [make_scores(name, [value], [0, 16]) for name, value in zip("abcd", (0.1, 0.4, 0.6, 0.8), strict=True)]
-    videos = Catalogue([Video(name, "", label) for name, label in zip("abcd", (0, 0, 1, 1), strict=True)], "test")
-    validation = validate(scored, videos, 0)
-    assert validation.video_auc == 1
-    assert validation.threshold == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*_detector.yaml")), ids=lambda path: path.name)

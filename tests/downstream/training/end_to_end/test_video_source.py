@@ -36,7 +36,6 @@ from downstream.training.finetune import finetune
 from pretrain.backbones import BackboneConfig, build_backbone, save_backbone
 from pretrain.checkpoint import newest_state
 from pretrain.cli import flags_of
-from pretrain.data.bad_videos import BadVideos
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.data.catalogues import open_catalogue
 from pretrain.errors import UserError
@@ -283,14 +282,6 @@ def test_a_video_that_breaks_inside_is_left_out_of_the_loss_by_name(
     training.plan.bad.max_fraction = 1.0
     with pytest.raises(UserError, match=r"none of the videos of step 1 can be read: .*check_videos"):
         training.batch(0)
-
-
-def test_too_many_bad_videos_stop_the_run() -> None:
-    bad = BadVideos(total=100, max_fraction=0.01, section="videos")
-    bad.note({"a": "a.mp4: broken"})
-    bad.note({"a": "a.mp4: broken"})
-    with pytest.raises(UserError, match=r"2 of 100 videos cannot be read(?s:.*)videos\.quarantine"):
-        bad.note({"b": "b.mp4: broken"})
 
 
 def run_that_loses_a_test_video(config: FinetuneConfig, lost: Path) -> int:

@@ -8,13 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from downstream.features.fusion import FusedFeatures
 from downstream.features.store import FeatureWriter
 from downstream.training.bag_dataset import BagDataset, BagsConfig
-from downstream.training.segment_cache import SegmentCache, segment_edges
+from downstream.training.segment_cache import segment_edges
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.data.catalogues import open_catalogue
 from pretrain.errors import UserError
@@ -32,17 +30,6 @@ def bags(folder: Path, target: Path, batch_size: int = 8, seed: int = 0, **field
     source = FusedFeatures.open([folder / "features"])
     config = BagsConfig(**{"segments": 8, **fields})  # type: ignore[arg-type]
     return BagDataset(source, list(catalogue(folder).subset("train")), config, batch_size, seed, target, CPU)
-
-
-@given(st.integers(1, 400), st.integers(1, 64))
-def test_segments_share_out_all_snippets_evenly(snippets: int, segments: int) -> None:
-    edges = segment_edges(snippets, segments)
-    sizes = np.diff(edges)
-    assert edges[0] == 0
-    assert edges[-1] == snippets
-    assert len(sizes) == min(snippets, segments)
-    assert sizes.min() >= 1
-    assert sizes.max() - sizes.min() <= 1
 
 
 def test_a_short_video_keeps_its_snippets_and_is_masked(simulated: Path, tmp_path: Path) -> None:
@@ -95,16 +82,6 @@ def test_all_crops_come_as_bags_of_their_own(simulated: Path, tmp_path: Path) ->
     batch = bags(simulated, tmp_path, crops="all").batch(0)
     assert len(batch.labels) == 16
     assert batch.names[0] == batch.names[1]
-
-
-def test_the_cache_is_made_once_and_anew_for_other_settings(simulated: Path, tmp_path: Path) -> None:
-    bags(simulated, tmp_path)
-    (file,) = tmp_path.glob("*.npy")
-    before = file.stat().st_mtime_ns
-    bags(simulated, tmp_path, seed=4)
-    assert file.stat().st_mtime_ns == before
-    bags(simulated, tmp_path, segments=9)
-    assert len(list(tmp_path.glob("*.npy"))) == 2
 
 
 def test_statistics_are_those_of_the_bags(simulated: Path, tmp_path: Path) -> None:
@@ -196,14 +173,6 @@ def test_one_class_alone_is_refused(simulated: Path, tmp_path: Path) -> None:
     normal = [video for video in catalogue(simulated) if video.label == 0]
     with pytest.raises(UserError, match="none of the 18 training videos is abnormal"):
         BagDataset(source, normal, BagsConfig(), 8, 0, tmp_path, CPU)
-
-
-def test_segment_cache_holds_half_precision(simulated: Path, tmp_path: Path) -> None:
-    source = FusedFeatures.open([simulated / "features"])
-    cache = SegmentCache.build(source, ["v001", "v000"], 4, tmp_path)
-    assert cache.array.dtype == np.float16
-    assert cache.array.shape == (2, 2, 4, 8)
-    assert np.allclose(cache.array[0, 1, : cache.lengths[0]], segment_means(source.read("v001"), 4)[:, 1], atol=4e-3)
 
 
 def test_bad_settings() -> None:
