@@ -10,7 +10,7 @@ from typing import Annotated
 
 import tyro
 
-from downstream.events.default_rule import RuleChanges
+from downstream.events.rule import RuleChanges
 from downstream.report.page import write_report
 from downstream.report.run_report import report_of_run
 from downstream.training.checks import open_listed

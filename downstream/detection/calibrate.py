@@ -13,7 +13,8 @@ import tyro
 from downstream.detection.open_model import open_model
 from downstream.detection.scoring import ScoringSettings, problems_of, score_all, videos_of
 from downstream.events.calibration import Calibration, calibrate, write_calibration
-from downstream.events.default_rule import CALIBRATION_FILE, MARGIN, MERGE_SECONDS
+from downstream.events.default_rule import CALIBRATION_FILE
+from downstream.events.rule import MARGIN, MERGE_SECONDS
 from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory
 from pretrain.errors import UserError

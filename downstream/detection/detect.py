@@ -23,8 +23,7 @@ from downstream.detection.outputs import EVENTS, FRAME_SCORES, SCORES, Found, do
 from downstream.detection.report import heat_of, write_detection_report
 from downstream.detection.score_cache import FOLDER as KEPT
 from downstream.detection.scoring import ScoringSettings, problems_of, score_all, videos_of
-from downstream.events.default_rule import RuleChanges
-from downstream.events.rule import AlarmRule
+from downstream.events.rule import AlarmRule, RuleChanges
 from downstream.visualisation.film import write_film
 from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory

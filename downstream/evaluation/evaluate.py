@@ -19,6 +19,7 @@ from downstream.evaluation.bootstrap import Interval, draw_weights, interval, pa
 from downstream.evaluation.ground_truth import LabelledVideo, align
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.evaluation.temporal_metrics import weighted_metrics
+from downstream.events.rule import FALLBACK_FPS
 from downstream.scores.score_file import VideoScores
 from pretrain.data.catalogue import Video
 from pretrain.errors import UserError
@@ -147,9 +148,21 @@ def evaluate_seeds(
         notes=(
             *(f"'{name}' could not be scored and is left out: {reason}" for name, reason in left_out.items()),
             *dict.fromkeys(note for entry in aligned.values() for note in entry.notes),
+            *_assumed_fps(videos, settings),
         ),
         samples={name: table[:, 1:] for name, table in stacked.items()},
     )
+
+
+def _assumed_fps(videos: Sequence[Video], settings: EvaluationSettings) -> list[str]:
+    """A note where the seconds of the rule for events are of an assumed frame rate."""
+    count = sum(not (video.fps or settings.fps) for video in videos)
+    if not count:
+        return []
+    return [
+        f"{count} of {len(videos)} videos: frames per second not known; events are found as if it were "
+        f"{FALLBACK_FPS:g} (--fps)"
+    ]
 
 
 def measure_of(table: NDArray[np.float64], settings: EvaluationSettings) -> Measure:

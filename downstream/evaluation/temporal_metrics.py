@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from downstream.evaluation.ground_truth import LabelledVideo
 from downstream.evaluation.settings import EvaluationSettings
-from downstream.events.matching import count_matches, find_events
+from downstream.events.finder import find_events
+from downstream.events.matching import count_matches
+from downstream.events.rule import FALLBACK_FPS
 
 Floats = NDArray[np.float64]
 Values = dict[str, Floats]
@@ -181,11 +183,9 @@ def _alarms(videos: Sequence[LabelledVideo], settings: EvaluationSettings, weigh
 
 
 def events_of(video: LabelledVideo, settings: EvaluationSettings) -> list[tuple[int, int]]:
-    """The events that the settings make of a video's scores, half-open frames."""
-    found = find_events(
-        video.scores, video.edges, settings.threshold, settings.merge_gap_frames, settings.min_event_frames
-    )
-    return [(event.start, event.end) for event in found]
+    """The events that the settings make of a video's scores, half-open frames: the alarms an operator would get."""
+    fps = video.fps or settings.fps or FALLBACK_FPS
+    return [(event.start, event.end) for event in find_events(video, settings.rule(), fps)]
 
 
 def _events(videos: Sequence[LabelledVideo], settings: EvaluationSettings, weights: Floats) -> Values:

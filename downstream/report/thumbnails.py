@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from downstream.events.rule import DetectedEvent
+from downstream.events.finder import DetectedEvent
 from downstream.report.content import Thumbnail
 from downstream.scores.score_file import VideoScores
 from downstream.scores.score_map import ScoreMap

@@ -25,7 +25,8 @@ from downstream.detection.outputs import (
     score_table,
     write_outputs,
 )
-from downstream.events.rule import AlarmRule, find_events
+from downstream.events.finder import find_events
+from downstream.events.rule import AlarmRule
 from downstream.scores.score_file import VideoScores, make_scores, read_scores
 from downstream.scores.score_map import ScoreMap
 from pretrain.data.video import VideoInfo

@@ -101,6 +101,19 @@ def test_without_resamples_and_frame_rates_there_are_no_intervals_and_no_alarms_
     assert "false_alarms_per_hour" in evaluate(scores, silent, EvaluationSettings(resamples=0, fps=30)).measures
 
 
+def test_seconds_of_events_are_of_an_assumed_frame_rate_where_none_is_known() -> None:
+    spans = ((0, 8),)
+    videos = [Video("a", "", 1, "test", None, None, spans, (), 80), Video("b", "", 0, "test", None, None, (), (), 80)]
+    levels = [0.9, 0.1, 0.1, 0.1, 0.1, 0.9, 0.1, 0.1, 0.1, 0.1]
+    scores = [make_scores(video.name, levels, np.arange(11) * 8) for video in videos]
+    note = "2 of 2 videos: frames per second not known; events are found as if it were 30 (--fps)"
+    # events 32 frames apart are one where a second has as many
+    for fps, events, notes in ((None, "2", (note,)), (32.0, "1", ())):
+        found = evaluate(scores, videos, EvaluationSettings(resamples=0, fps=fps))
+        assert found.notes == notes
+        assert [row["events"] for row in csv.DictReader(io.StringIO(per_video_csv(found)))] == [events, events]
+
+
 def test_per_video_figures_by_hand() -> None:
     videos = [
         Video("a", "", 1, "test", "Fire", None, ((8, 16),), (), 24),
@@ -130,8 +143,6 @@ def test_errors_name_method_and_seed(truth: tuple[list[VideoScores], list[Video]
     with pytest.raises(UserError, match="base, seed 7: 1 problem") as error:
         evaluate_seeds({"6": scores, "7": scores[1:]}, videos, SETTINGS, "base")
     assert "'v0': a video to evaluate without scores" in str(error.value)
-    with pytest.raises(UserError, match=r"iou is \(0, 0.5\); it must be overlaps above 0"):
-        EvaluationSettings(iou=(0, 0.5))
 
 
 def test_what_could_not_be_scored_counts_in_no_seed_and_is_named() -> None:

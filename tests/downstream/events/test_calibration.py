@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from downstream.events.calibration import allowed_events, calibrate, read_calibration, write_calibration
+from downstream.events.finder import find_events
 from downstream.events.rate_bound import upper_count, upper_rate
-from downstream.events.rule import find_events, rule_with_margin
+from downstream.events.rule import rule_with_margin
 from downstream.scores.score_file import VideoScores, make_scores
 from pretrain.errors import UserError
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from downstream.events.calibration import calibrate, write_calibration
-from downstream.events.default_rule import RuleChanges
+from downstream.events.rule import RuleChanges
 from downstream.report.run_folder import films_of, read_run, run_metrics, run_rule
 from downstream.report.run_report import relative_link, report_of_run
 from downstream.scores.score_file import make_scores, write_scores

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from downstream.detection.live.alarms import Alarm, Alarms
 from downstream.detection.live.scorer import LiveScore
 from downstream.events.boxes import find_boxes
-from downstream.events.rule import AlarmRule, find_events
+from downstream.events.finder import find_events
+from downstream.events.rule import AlarmRule
 from downstream.scores.score_file import VideoScores
 from downstream.scores.score_map import ScoreMap
 
