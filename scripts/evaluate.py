@@ -10,14 +10,16 @@ from typing import Annotated, Literal
 
 import tyro
 
-from downstream.evaluation.evaluate import compare, evaluate_seeds
-from downstream.evaluation.output import read_method, write_all
+from downstream.evaluation.evaluation import compare
+from downstream.evaluation.output import read_method, write_evaluation
 from downstream.evaluation.settings import EvaluationSettings
-from downstream.evaluation.table import SUMMARY, comparison_table, evaluation_table
+from downstream.evaluation.tables import SUMMARY, comparison_table, evaluation_table
+from downstream.evaluation.temporal_evaluation import evaluate_seeds
 from downstream.scores.ensemble import together
 from downstream.scores.score_file import ScoreFile, VideoScores, unscored_in
 from downstream.training.checks import of_new_groups, open_listed
 from downstream.training.resume import read_saved, refuse_seen_in_training
+from downstream.visualisation.plots import write_plots
 from pretrain.cli import flags_of, parse, run_command
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.errors import UserError
@@ -95,14 +97,16 @@ def run(options: Options) -> None:
     evaluations = [
         evaluate_seeds(scores_of(seeds), videos, options.settings, name, unscored) for name, seeds in methods.items()
     ]
-    comparisons = {entry.method: compare(evaluations[0], entry) for entry in evaluations[1:]}
+    comparisons = {rival.method: compare(evaluations[0], rival) for rival in evaluations[1:]}
     shown = None if len(evaluations) == 1 else SUMMARY  # several methods at once: what matters most of each
-    for entry in evaluations:
-        print(evaluation_table(entry, shown), end="\n\n")
+    for evaluation in evaluations:
+        print(evaluation_table(evaluation, shown), end="\n\n")
     for name, differences in comparisons.items():
         print(comparison_table(evaluations[0].method, name, differences, shown), end="\n\n")
     out = options.out or default_folder(options.inputs)
-    write_all(out, evaluations, comparisons, videos, plots=options.plots)
+    write_evaluation(out, evaluations, comparisons, videos)
+    if options.plots:
+        write_plots(evaluations, out)
     print(f"written to {out}")
 
 

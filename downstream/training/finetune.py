@@ -7,9 +7,9 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from downstream.evaluation.evaluate import evaluate_seeds
-from downstream.evaluation.output import write_all
-from downstream.evaluation.table import SUMMARY, evaluation_table
+from downstream.evaluation.output import write_evaluation
+from downstream.evaluation.tables import SUMMARY, evaluation_table
+from downstream.evaluation.temporal_evaluation import evaluate_seeds
 from downstream.scores.score_file import read_scores, unscored_in
 from downstream.training.checks import Prepared, has_ground_truth, missing_ground_truth, prepare
 from downstream.training.config import FinetuneConfig
@@ -18,6 +18,7 @@ from downstream.training.end_to_end.video_source import FromVideos
 from downstream.training.feature_source import FromFeatures
 from downstream.training.loop import Road, SeedRun
 from downstream.training.resume import alone_in, read_saved, refuse_other_inputs, seed_folder, states_to_resume
+from downstream.visualisation.plots import write_plots
 from pretrain.accelerator import check_batch_size, check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory, one_thread
 from pretrain.errors import problem_list
@@ -67,7 +68,9 @@ def report(config: FinetuneConfig, prepared: Prepared | PreparedVideos) -> None:
     if files and has_ground_truth(prepared.test.without(set(unscored))):
         scores = {seed: file.videos for seed, file in files.items()}
         evaluation = evaluate_seeds(scores, prepared.test, config.evaluation, config.output.name, unscored)
-        write_all(config.output / "evaluation", [evaluation], {}, prepared.test, plots=config.plots)
+        write_evaluation(config.output / "evaluation", [evaluation], {}, prepared.test)
+        if config.plots:
+            write_plots([evaluation], config.output / "evaluation")
         summary["test"] = evaluation.as_json()
         print(evaluation_table(evaluation, SUMMARY), f"all figures and plots: {config.output / 'evaluation'}", sep="\n")
     elif files:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from downstream.evaluation.settings import EvaluationSettings
+from downstream.evaluation.settings import EvaluationSettings, LocalisationSettings
 from downstream.events.rule import AlarmRule, rule_with_margin
 from pretrain.errors import UserError
 
@@ -20,3 +20,9 @@ def test_settings_that_mean_nothing_are_refused() -> None:
         EvaluationSettings(iou=(0, 0.5))
     with pytest.raises(UserError, match="merge_seconds is -1; it must be 0 or more, in seconds"):
         EvaluationSettings(merge_seconds=-1)
+
+
+def test_settings_of_boxes_are_checked() -> None:
+    for name, value, limit in (("tail", "hodl", "'hold'"), ("iou", (0.0,), "above 0"), ("confidence", 1.0, "between")):
+        with pytest.raises(UserError, match=f"{name} is .*{limit}"):
+            LocalisationSettings(**{name: value})

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from downstream.evaluation.bootstrap import draw_weights, interval, paired
 from downstream.evaluation.ground_truth import LabelledVideo, align
+from downstream.evaluation.metrics import compute_metrics
 from downstream.evaluation.settings import EvaluationSettings
-from downstream.evaluation.temporal_metrics import events_of, weighted_metrics
+from downstream.evaluation.temporal_metrics import WeightedVideos, events_of
 from downstream.events.matching import count_matches
 from tests.downstream.evaluation.reference import (
     pooled,
@@ -63,7 +64,7 @@ def test_every_metric_of_every_draw(seed: int) -> None:
     videos = align(*random_test_set(rng)).videos
     draws = draw_weights([video.label for video in videos], 2, rng)
     weights = np.concatenate([np.ones((1, len(videos))), draws])
-    found = weighted_metrics(videos, SETTINGS, weights)
+    found = compute_metrics(WeightedVideos(videos=videos, settings=SETTINGS, weights=weights))
     for row, counts in enumerate(weights.astype(int)):
         drawn = [video for video, count in zip(videos, counts, strict=True) for _ in range(count)]
         expected = slow_metrics(drawn)

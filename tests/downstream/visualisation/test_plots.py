@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from downstream.evaluation.evaluate import evaluate, evaluate_seeds
 from downstream.evaluation.settings import EvaluationSettings
+from downstream.evaluation.temporal_evaluation import evaluate, evaluate_seeds
 from downstream.scores.score_file import make_scores
 from downstream.visualisation.plots import COLOURS, TRUTH_COLOUR, plot_pr, plot_roc, plot_scores, telling_videos
 from pretrain.data.catalogue import Video
