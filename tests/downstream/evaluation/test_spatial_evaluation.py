@@ -14,7 +14,7 @@ from downstream.evaluation.settings import LocalisationSettings
 from downstream.evaluation.spatial_evaluation import SpatialEvaluation, evaluate_localisation
 from downstream.evaluation.spatial_metrics import WeightedMaps
 from downstream.evaluation.spatial_truth import locate
-from downstream.evaluation.tables import comparison_table, evaluation_table, markdown
+from downstream.evaluation.tables import comparison_table
 from pretrain.errors import UserError
 from tests.downstream.boxed_videos import BoxedSet, random_set, scored
 
@@ -106,19 +106,3 @@ def test_without_draws_there_are_values_alone() -> None:
     evaluation = two_seeds(settings=LocalisationSettings(resamples=0))
     assert all(metric.interval is None for metric in evaluation.metrics.values())
     assert not np.isnan(evaluation.metrics["pixel_auc"].value)
-
-
-def test_tables_name_metrics_and_put_chance_beside_pointing() -> None:
-    evaluation = two_seeds()
-    text = evaluation_table(evaluation, explained=True)
-    value, chance = (f"{evaluation.metrics[name].value:.3f}" for name in ("pointing", "pointing_chance"))
-    (line,) = [line for line in text.splitlines() if line.startswith("pointing  ")]
-    assert (line.split()[1], line.split()[-1]) == (value, chance)
-    assert "cells: 2 seed(s)" in text
-    assert "9 left out" in text
-    assert "box recall at IoU: share of annotated boxes" in text
-    table = markdown([evaluation], explained=True)
-    assert f"(chance {chance})" in table
-    assert table.splitlines()[1] == "|---" * 7 + "|"
-    assert "- pixel AUC: all pixels" in table
-    assert "- pixel AUC" not in markdown([evaluation])

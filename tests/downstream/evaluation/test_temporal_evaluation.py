@@ -2,22 +2,17 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from downstream.evaluation.evaluation import compare
-from downstream.evaluation.metrics import METRICS, title_of
 from downstream.evaluation.per_video import per_video_csv
 from downstream.evaluation.settings import EvaluationSettings
-from downstream.evaluation.tables import comparison_table, evaluation_table, markdown
 from downstream.evaluation.temporal_evaluation import evaluate, evaluate_seeds
 from downstream.scores.score_file import VideoScores, make_scores
 from pretrain.data.catalogue import Video
 from pretrain.errors import UserError
-from tests.downstream.evaluation.reference import random_test_set
+from tests.downstream.evaluation.reference import better, random_test_set
 
 SETTINGS = EvaluationSettings(resamples=100)
 
@@ -25,17 +20,6 @@ SETTINGS = EvaluationSettings(resamples=100)
 @pytest.fixture
 def truth() -> tuple[list[VideoScores], list[Video]]:
     return random_test_set(np.random.default_rng(5), abnormal=6, normal=6)
-
-
-def better(scores: list[VideoScores], videos: list[Video], seed: int) -> list[VideoScores]:
-    """The same scores with the anomalies raised."""
-    rng = np.random.default_rng(seed)
-    raised = []
-    for entry, video in zip(scores, videos, strict=True):
-        hit = [any(a < end and b > start for start, end in video.spans) for a, b in pairwise(entry.edges)]
-        values = 0.4 * entry.scores + 0.5 * np.array(hit) + 0.1 * rng.random(len(hit))
-        raised.append(make_scores(entry.name, values, entry.edges))
-    return raised
 
 
 def test_seeds_are_averaged_and_their_deviation_given(truth: tuple[list[VideoScores], list[Video]]) -> None:
@@ -51,45 +35,6 @@ def test_seeds_are_averaged_and_their_deviation_given(truth: tuple[list[VideoSco
     assert single[0].deviation is None
     assert metric.interval is not None
     assert metric.interval.low < metric.value < metric.interval.high
-
-
-def test_comparison_is_paired_and_says_what_is_clear(truth: tuple[list[VideoScores], list[Video]]) -> None:
-    scores, videos = truth
-    first = evaluate(scores, videos, SETTINGS, "first")
-    second = evaluate_seeds({s: better(scores, videos, int(s)) for s in "12"}, videos, SETTINGS, "second")
-    difference = compare(first, second)["frame_auc"]
-    assert difference.value == second.metrics["frame_auc"].value - first.metrics["frame_auc"].value
-    assert difference.clear
-    assert difference.value > 0
-    same = compare(first, first)["frame_auc"]
-    assert same.interval == (0, 0)
-    assert not same.clear
-    lines = comparison_table("first", "second", compare(first, second)).splitlines()
-    assert next(line for line in lines if line.startswith("frame AUC ")).endswith("*")
-    other = evaluate(scores[:-1], videos[:-1], SETTINGS, "other")
-    with pytest.raises(UserError, match="'first' and 'other' were not evaluated on the same videos"):
-        compare(first, other)
-
-
-def test_json_holds_no_nan_and_tables_hold_every_metric(truth: tuple[list[VideoScores], list[Video]]) -> None:
-    scores, videos = truth
-    quiet = [make_scores(entry.name, np.full(len(entry.scores), 0.1), entry.edges) for entry in scores]
-    result = evaluate(quiet, videos, SETTINGS, "quiet_50%")
-    document = json.loads(json.dumps(result.as_json(), allow_nan=False))
-    assert document["metrics"]["event_precision_iou_0.5"]["value"] is None  # nothing was predicted
-    assert document["metrics"]["frame_auc"] == {
-        "value": 0.5,
-        "deviation": None,
-        "ci_low": 0.5,
-        "ci_high": 0.5,
-        "per_seed": [0.5],
-    }
-    assert document["test_set"]["abnormal_videos"] == 6
-    text = evaluation_table(result)
-    assert all(title_of(name) in text for name in result.metrics)
-    assert {"AUC of Fire", "recall at FPR 0.01"} <= {title_of(name) for name in result.metrics}
-    assert all(METRICS[name].title == title_of(name) for name in ("frame_auc", "false_alarm_rate"))
-    assert "| quiet_50% | 1 | 0.500 [0.500, 0.500] |" in markdown([result])
 
 
 def test_without_resamples_and_frame_rates_there_are_no_intervals_and_no_alarms_per_hour(
@@ -114,30 +59,6 @@ def test_seconds_of_events_are_of_an_assumed_frame_rate_where_none_is_known() ->
         found = evaluate(scores, videos, EvaluationSettings(resamples=0, fps=fps))
         assert found.notes == notes
         assert [row["events"] for row in csv.DictReader(io.StringIO(per_video_csv(found)))] == [events, events]
-
-
-def test_per_video_figures_by_hand() -> None:
-    videos = [
-        Video("a", "", 1, "test", "Fire", None, ((8, 16),), (), 24),
-        Video("n", "", 0, "test", None, None, (), (), 16),
-    ]
-    scores = [make_scores("a", [0.6, 0.9, 0.0], [0, 8, 16, 24]), make_scores("n", [0.1, 0.2], [0, 8, 16])]
-    result = evaluate(scores, videos, SETTINGS)
-    abnormal, normal = csv.DictReader(io.StringIO(per_video_csv(result)))
-    assert abnormal == {
-        "name": "a",
-        "label": "1",
-        "class_name": "Fire",
-        "frames": "24",
-        "anomalous_frames": "8",
-        "max_score": "0.9",
-        "mean_score": "0.5",
-        "auc": "1",
-        "events": "1",
-        "found_share": "1",
-        "false_share": "0.5",
-    }
-    assert (normal["auc"], normal["found_share"], normal["false_share"]) == ("", "", "0")
 
 
 def test_errors_name_method_and_seed(truth: tuple[list[VideoScores], list[Video]]) -> None:
