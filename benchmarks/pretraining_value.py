@@ -32,7 +32,8 @@ from downstream.evaluation.ground_truth import align
 from downstream.evaluation.output import write_evaluation
 from downstream.evaluation.temporal_evaluation import TemporalEvaluation, evaluate_seeds
 from downstream.features.store import FeatureSet
-from downstream.scores.score_file import VideoScores, read_scores
+from downstream.scores.score_file import read_scores
+from downstream.scores.video_scores import VideoScores
 from downstream.training.checks import open_listed
 from downstream.training.config import FinetuneConfig
 from pretext_tasks import PretextTasks

@@ -16,7 +16,8 @@ from downstream.evaluation.settings import EvaluationSettings
 from downstream.evaluation.tables import SUMMARY, comparison_table, evaluation_table
 from downstream.evaluation.temporal_evaluation import evaluate_seeds
 from downstream.scores.ensemble import together
-from downstream.scores.score_file import ScoreFile, VideoScores, unscored_in
+from downstream.scores.score_file import ScoreFile, unscored_in
+from downstream.scores.video_scores import VideoScores
 from downstream.training.checks import of_new_groups, open_listed
 from downstream.training.resume import read_saved, refuse_seen_in_training
 from downstream.visualisation.plots import write_plots

@@ -27,7 +27,8 @@ from downstream.detection.model import Model, ScoredFile
 from downstream.events.boxes import ScoredBox, find_boxes
 from downstream.events.finder import DetectedEvent, find_events
 from downstream.events.rule import AlarmRule
-from downstream.scores.score_file import CSV_COLUMNS, VideoScores
+from downstream.scores.score_file import CSV_COLUMNS
+from downstream.scores.video_scores import VideoScores
 from pretrain.data.video import VideoInfo
 from pretrain.files import write_json, write_text
 

@@ -16,7 +16,7 @@ from downstream.evaluation.settings import LocalisationSettings
 from downstream.evaluation.spatial_metrics import Predicted, WeightedMaps
 from downstream.evaluation.spatial_truth import LocatedVideo, locate
 from downstream.evaluation.weighted_auc import Floats, Values
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 from pretrain.data.catalogue import Video
 from pretrain.errors import UserError, problem_list
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from downstream.evaluation.ground_truth import LabelledVideo, align
 from downstream.scores.cell_geometry import covered, union_pixels
-from downstream.scores.score_file import VideoScores
 from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores
 from pretrain.data.catalogue import Box, Video
 from pretrain.errors import UserError, problem_list
 

@@ -17,7 +17,7 @@ from downstream.evaluation.settings import EvaluationSettings
 from downstream.evaluation.temporal_metrics import WeightedVideos
 from downstream.evaluation.weighted_auc import Floats, Values
 from downstream.events.rule import FALLBACK_FPS
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 from pretrain.data.catalogue import Video
 from pretrain.errors import UserError
 

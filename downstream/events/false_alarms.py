@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downstream.events.rule import AlarmRule
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 
 _PIECE = 65_536  # positions that are Python numbers at a time
 RuleAt = Callable[[float], AlarmRule]

@@ -28,7 +28,8 @@ from downstream.events.box_threshold import box_threshold
 from downstream.events.boxes import BoxSettings, Tube, find_boxes, link
 from downstream.scores.ensemble import together
 from downstream.scores.map_file import read_maps
-from downstream.scores.score_file import ScoreFile, VideoScores, unscored_in
+from downstream.scores.score_file import ScoreFile, unscored_in
+from downstream.scores.video_scores import VideoScores
 from downstream.training.checks import of_new_groups, open_listed
 from downstream.training.resume import refuse_seen_in_training
 from downstream.visualisation.gallery import draw

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from downstream.events.rule import AlarmRule
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 
 Spans = tuple[tuple[int, int], ...]
 

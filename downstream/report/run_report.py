@@ -15,7 +15,7 @@ from downstream.events.rule import FALLBACK_FPS, AlarmRule, RuleChanges
 from downstream.report.content import Report, ReportVideo, Thumbnail
 from downstream.report.run_folder import RunScores, films_of, read_run, run_facts, run_metrics, run_rule
 from downstream.report.thumbnails import peak_thumbnails
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 from downstream.training.resume import refuse_seen_in_training
 from downstream.visualisation.heat import HeatRange, heat_range
 from pretrain.data.catalogue import Catalogue, Video

@@ -15,7 +15,7 @@ from downstream.detector.objective import build_detector
 from downstream.evaluation.ground_truth import align
 from downstream.features.feature_spec import VideoEntry
 from downstream.features.fusion import FusedFeatures
-from downstream.scores.score_file import make_scores
+from downstream.scores.video_scores import make_scores
 from downstream.training.config import FinetuneConfig
 from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
 from pretrain.data.catalogues import open_catalogue

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from downstream.detector.inference import score_videos
 from downstream.detector.objective import DetectorTraining, build_detector
 from downstream.detector.storage import load_detector, save_detector
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 from downstream.training.checks import Prepared
 from downstream.training.config import FinetuneConfig
 from downstream.training.segments import Batch, TrainBags

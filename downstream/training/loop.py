@@ -13,7 +13,8 @@ from accelerate.utils import gather_object
 from torch import Tensor
 
 from downstream.scores.map_file import write_maps
-from downstream.scores.score_file import VideoScores, write_scores
+from downstream.scores.score_file import write_scores
+from downstream.scores.video_scores import VideoScores
 from downstream.training.checks import Prepared
 from downstream.training.config import FinetuneConfig
 from downstream.training.end_to_end.prepare_videos import PreparedVideos

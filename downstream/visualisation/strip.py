@@ -17,7 +17,7 @@ from downstream.events.boxes import ScoredBox
 from downstream.events.finder import DetectedEvent, find_events
 from downstream.events.rule import AlarmRule
 from downstream.scores.cell_geometry import PixelBox
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.heat import HeatRange, heat_range, heat_scale, to_heat
 from downstream.visualisation.pictures import ANNOTATED, DARK, FOUND, check_fits, draw_frame, snippet_of
 from downstream.visualisation.plots import STYLE

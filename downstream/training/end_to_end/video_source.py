@@ -22,7 +22,7 @@ from downstream.detector.storage import kinds_of, load_detector, save_detector
 from downstream.features.cells import CellNetwork
 from downstream.features.encoders import Encoder, EncoderConfig, VideoNetwork, encoder_of, open_encoder
 from downstream.features.snippets import SnippetSettings, View
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 from downstream.training.balanced_sampler import BalancedDraw
 from downstream.training.config import FinetuneConfig
 from downstream.training.end_to_end.prepare_videos import PreparedVideos, index_folder, open_backbone

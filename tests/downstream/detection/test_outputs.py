@@ -27,8 +27,9 @@ from downstream.detection.outputs import (
 )
 from downstream.events.finder import find_events
 from downstream.events.rule import AlarmRule
-from downstream.scores.score_file import VideoScores, make_scores, read_scores
+from downstream.scores.score_file import read_scores
 from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores, make_scores
 from pretrain.data.video import VideoInfo
 
 FPS, LENGTH = 25.0, 16

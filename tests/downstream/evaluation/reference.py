@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downstream.evaluation.ground_truth import LabelledVideo
-from downstream.scores.score_file import VideoScores, make_scores
+from downstream.scores.video_scores import VideoScores, make_scores
 from pretrain.data.catalogue import Video, merge_spans
 
 

@@ -8,7 +8,7 @@ import pytest
 from downstream.evaluation.evaluation import compare
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.evaluation.temporal_evaluation import evaluate, evaluate_seeds
-from downstream.scores.score_file import VideoScores, make_scores
+from downstream.scores.video_scores import VideoScores, make_scores
 from pretrain.data.catalogue import Video
 from pretrain.errors import UserError
 from tests.downstream.evaluation.reference import better, random_test_set

@@ -6,7 +6,7 @@ import io
 from downstream.evaluation.per_video import per_video_csv
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.evaluation.temporal_evaluation import evaluate
-from downstream.scores.score_file import make_scores
+from downstream.scores.video_scores import make_scores
 from pretrain.data.catalogue import Video
 
 SETTINGS = EvaluationSettings(resamples=100)

@@ -12,8 +12,8 @@ from downstream.evaluation.settings import LocalisationSettings
 from downstream.evaluation.spatial_metrics import WeightedMaps
 from downstream.evaluation.spatial_references import centre_cell, whole_frame
 from downstream.evaluation.spatial_truth import locate
-from downstream.scores.score_file import VideoScores, make_scores
 from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores, make_scores
 from pretrain.errors import UserError
 from tests.downstream.boxed_videos import EDGES, random_set, scored
 

@@ -8,7 +8,7 @@ from downstream.evaluation.metrics import METRICS, title_of
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.evaluation.tables import comparison_table, evaluation_table, markdown
 from downstream.evaluation.temporal_evaluation import evaluate
-from downstream.scores.score_file import VideoScores, make_scores
+from downstream.scores.video_scores import VideoScores, make_scores
 from pretrain.data.catalogue import Video
 from tests.downstream.evaluation.reference import better, random_test_set
 from tests.downstream.evaluation.test_spatial_evaluation import two_seeds

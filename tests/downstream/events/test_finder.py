@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from downstream.events.finder import EventFinder, find_events
 from downstream.events.rule import AlarmRule
-from downstream.scores.score_file import VideoScores, make_scores
+from downstream.scores.video_scores import VideoScores, make_scores
 
 LEVELS = st.lists(st.sampled_from([0.1, 0.4, 0.6, 0.9]), min_size=1, max_size=40)
 RULE = AlarmRule(threshold=0.6, release=0.4)

@@ -14,7 +14,8 @@ from downstream.events.calibration import calibrate, write_calibration
 from downstream.events.rule import RuleChanges
 from downstream.report.run_folder import films_of, read_run, run_metrics, run_rule
 from downstream.report.run_report import relative_link, report_of_run
-from downstream.scores.score_file import make_scores, write_scores
+from downstream.scores.score_file import write_scores
+from downstream.scores.video_scores import make_scores
 from pretrain.data.catalogue import Catalogue, Video
 from pretrain.errors import UserError
 

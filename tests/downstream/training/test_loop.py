@@ -204,7 +204,7 @@ def test_video_score_and_threshold() -> None:
     assert video_score(np.array([0.1, 0.9, 0.2])) == pytest.approx(0.9)
     assert video_score(np.r_[np.zeros(30), 0.5, 0.7]) == pytest.approx((0.5 + 0.7 + 0.0) / 3)
     assert video_score(np.array([0.3])) == pytest.approx(0.3)
-    from downstream.scores.score_file import make_scores
+    from downstream.scores.video_scores import make_scores
 
     scored = [make_scores(name, [value], [0, 16]) for name, value in zip("abcd", (0.1, 0.4, 0.6, 0.8), strict=True)]
     videos = Catalogue([Video(name, "", label) for name, label in zip("abcd", (0, 0, 1, 1), strict=True)], "test")

@@ -8,7 +8,7 @@ from PIL import Image
 
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.evaluation.temporal_evaluation import evaluate, evaluate_seeds
-from downstream.scores.score_file import make_scores
+from downstream.scores.video_scores import make_scores
 from downstream.visualisation.plots import COLOURS, TRUTH_COLOUR, telling_videos, write_plots
 from pretrain.data.catalogue import Video
 from tests.downstream.evaluation.reference import random_test_set

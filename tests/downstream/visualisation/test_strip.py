@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from downstream.scores.score_file import make_scores
+from downstream.scores.video_scores import make_scores
 from downstream.visualisation.pictures import FOUND
 from downstream.visualisation.strip import GAP, HEAD, MARGIN, WIDTH, highest_event, strip_frames, write_strip
 from pretrain.data.catalogue import Box

@@ -11,8 +11,8 @@ from downstream.detection.live.scorer import LiveScore
 from downstream.events.boxes import find_boxes
 from downstream.events.finder import find_events
 from downstream.events.rule import AlarmRule
-from downstream.scores.score_file import VideoScores
 from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores
 
 FPS, LENGTH = 10.0, 16
 
