@@ -54,7 +54,7 @@ class LabelledVideo:
 
 
 class Aligned(NamedTuple):
-    """Scored and labelled videos in the catalogue's order, and what a reader of the figures should know."""
+    """Scored and labelled videos in the catalogue's order, and what a reader of the metrics should know."""
 
     videos: tuple[LabelledVideo, ...]
     notes: tuple[str, ...]

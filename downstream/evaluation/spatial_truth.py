@@ -7,7 +7,7 @@
 
 Boxes are clipped to the picture. Frames belong to snippets by the tail rule of `evaluation.ground_truth`; boxes of
 frames that the rule leaves out are left out with them. Pixels outside `ScoreMap.seen` were never looked at; they are
-counted by themselves, for figures to rank below every score.
+counted by themselves, for metrics to rank below every score.
 """
 
 from __future__ import annotations

@@ -61,20 +61,20 @@ class BoxFile(NamedTuple):
 
 def write_boxes(
     path: Path,
-    found: Mapping[str, Sequence[Tube]],
+    tubes: Mapping[str, Sequence[Tube]],
     videos: Sequence[VideoScores],
     meta: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the tubes `found` by name of video, atomically. Videos that `found` lacks are written without tubes.
+    """Write the tubes by name of video, atomically. Videos that `tubes` lacks are written without any.
 
-    ValueError where `found` holds a video that is not one of `videos`.
+    ValueError where `tubes` holds a video that is not one of `videos`.
     """
-    if unknown := sorted(set(found) - {video.name for video in videos}):
+    if unknown := sorted(set(tubes) - {video.name for video in videos}):
         raise ValueError(f"tubes of videos that were not given: {unknown}")
     # ASCII with escapes: file names need not be valid Unicode
     lines = [
         json.dumps(
-            {"name": video.name, "tubes": [_tube(tube, video.edges.tolist()) for tube in found.get(video.name, ())]},
+            {"name": video.name, "tubes": [_tube(tube, video.edges.tolist()) for tube in tubes.get(video.name, ())]},
             allow_nan=False,
         )
         for video in videos
@@ -86,8 +86,8 @@ def write_boxes(
 
 def _tube(tube: Tube, edges: Sequence[int]) -> dict[str, Any]:
     boxes = [
-        [edges[each.snippet], edges[each.snippet + 1], *(round(float(side), 1) for side in each.box), each.score]
-        for each in tube.boxes
+        [edges[box.snippet], edges[box.snippet + 1], *(round(float(side), 1) for side in box.box), box.score]
+        for box in tube.boxes
     ]
     return {"number": tube.number, "score": tube.score, "start": boxes[0][0], "end": boxes[-1][1], "boxes": boxes}
 

@@ -8,11 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from downstream.evaluation.bootstrap import draw_weights
-from downstream.evaluation.ground_truth import LabelledVideo, align
+from downstream.evaluation.ground_truth import LabelledVideo, align, label_snippets
 from downstream.evaluation.metrics import compute_metrics
 from downstream.evaluation.settings import EvaluationSettings
-from downstream.evaluation.temporal_metrics import WeightedVideos, events_of
+from downstream.evaluation.temporal_metrics import WeightedVideos, events_of, false_alarms, frame_precision
 from downstream.events.matching import count_matches
+from downstream.scores.video_scores import make_scores
+from pretrain.data.catalogue import Video
 from tests.downstream.evaluation.reference import (
     pooled,
     random_test_set,
@@ -72,3 +74,20 @@ def test_every_metric_of_every_draw(seed: int) -> None:
         for name, values in found.items():
             wanted = expected.get(name, float("nan"))  # a class that was not drawn has no value
             assert values[row] == pytest.approx(wanted, rel=1e-12, abs=1e-12, nan_ok=True), (name, row)
+
+
+def test_recall_and_false_alarms_by_hand() -> None:
+    # thresholds .9: 2 anomalous and 0 normal frames of the abnormal video over it; .5: 3 and 1; .1: 4 and 4
+    video = Video("a", "", 1, "test", None, None, ((0, 3), (4, 5)), (), 8)
+    scores = make_scores("a", [0.9, 0.5, 0.1], [0, 2, 4, 8])
+    settings = EvaluationSettings(max_fpr=(0.2, 0.25, 0.9))
+    test = WeightedVideos(videos=[label_snippets(scores, video)], settings=settings, weights=np.ones((1, 1)))
+    recalls = [values[0] for name, values in frame_precision(test).items() if name.startswith("recall")]
+    assert recalls == [0.5, 0.75, 0.75]
+    normal = label_snippets(scores, Video("n", "", 0, "test", None, None, (), (), 8, 2.0))
+    test = WeightedVideos(videos=[normal], settings=settings, weights=np.ones((1, 1)))
+    # one event in 8 frames of half a second
+    assert {name: values[0] for name, values in false_alarms(test).items()} == {
+        "false_alarm_rate": 0.5,
+        "false_alarms_per_hour": 900,
+    }
