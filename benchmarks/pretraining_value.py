@@ -28,12 +28,13 @@ from torch.nn import functional
 
 from downstream.evaluation.choose_videos import open_listed
 from downstream.evaluation.curves import roc_auc
-from downstream.evaluation.evaluate import Evaluation, compare, evaluate_seeds
+from downstream.evaluation.evaluation import compare
 from downstream.evaluation.ground_truth import align
-from downstream.evaluation.output import write_all
+from downstream.evaluation.output import write_evaluation
+from downstream.evaluation.temporal_evaluation import TemporalEvaluation, evaluate_seeds
 from downstream.features.store import FeatureSet
 from downstream.runs.run_folder import RunFolder
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 from downstream.training.config import FinetuneConfig
 from pretext_tasks import PretextTasks
 from pretrain.cli import flags_of, parse, run_command
@@ -89,7 +90,7 @@ def main() -> None:
     if len(given) < len(options.weights):
         raise UserError(f"--weights {' '.join(options.weights)}: give name=FOLDER")
     arms = list(dict.fromkeys(["random", *options.arms, *given]))
-    evaluations: dict[str, Evaluation] = {}
+    evaluations: dict[str, TemporalEvaluation] = {}
     probes: dict[str, list[float]] = {}
     catalogue = open_listed(detector.catalogue)
     for arm in arms:
@@ -225,9 +226,9 @@ def paired_half_width(differences: NDArray[np.float64]) -> float | None:
     return float(quantile * differences.std(ddof=1) / math.sqrt(count))
 
 
-def per_network(evaluation: Evaluation, networks: int) -> NDArray[np.float64]:
+def per_network(evaluation: TemporalEvaluation, networks: int) -> NDArray[np.float64]:
     """Frame AUC of each network, the mean over its detectors."""
-    return np.array(evaluation.measures["frame_auc"].per_seed).reshape(networks, -1).mean(axis=1)
+    return np.array(evaluation.metrics["frame_auc"].per_seed).reshape(networks, -1).mean(axis=1)
 
 
 def spread(values: NDArray[np.float64]) -> str:
@@ -242,7 +243,7 @@ def gain(differences: NDArray[np.float64]) -> str:
 
 
 def report(
-    options: Options, evaluations: dict[str, Evaluation], probes: dict[str, list[float]], videos: Catalogue
+    options: Options, evaluations: dict[str, TemporalEvaluation], probes: dict[str, list[float]], videos: Catalogue
 ) -> str:
     """The table, written and returned; its last line is the RESULT."""
     reference, networks = evaluations["random"], len(options.seeds)
@@ -263,7 +264,7 @@ def report(
             "ci_low": low,
             "ci_high": high,
             "half_width_over_networks": paired_half_width(auc_gain),
-            "per_video_auc": entry.measures["per_video_auc"].value,
+            "per_video_auc": entry.metrics["per_video_auc"].value,
             "probe_auc": float(probe.mean()),
             "probe_less_random": float(probe_gain.mean()),
             "probe_half_width": paired_half_width(probe_gain),
@@ -276,7 +277,7 @@ def report(
         "Differences to random weights are paired; 95 % intervals over test videos (bootstrap) or over networks (t)."
     )
     others = {name: compare(reference, entry) for name, entry in evaluations.items() if name != "random"}
-    write_all(options.out / "evaluation", list(evaluations.values()), others, videos, plots=False)
+    write_evaluation(options.out / "evaluation", list(evaluations.values()), others, videos)
     write_json(options.out / "value.json", result)
     return "\n".join([*lines, f"RESULT {json.dumps(result)}"])
 

@@ -11,13 +11,16 @@ from typing import Annotated, Literal
 import tyro
 
 from downstream.evaluation.choose_videos import exclude_training_groups, open_listed
-from downstream.evaluation.evaluate import compare, evaluate_seeds
-from downstream.evaluation.output import write_all
+from downstream.evaluation.evaluation import compare
+from downstream.evaluation.output import write_evaluation
 from downstream.evaluation.settings import EvaluationSettings
-from downstream.evaluation.table import SUMMARY, comparison_table, evaluation_table
+from downstream.evaluation.tables import SUMMARY, comparison_table, evaluation_table
+from downstream.evaluation.temporal_evaluation import evaluate_seeds
 from downstream.runs.run_folder import RunFolder, scores_by_seed
 from downstream.scores.ensemble import together
-from downstream.scores.score_file import ScoreFile, VideoScores, unscored_in
+from downstream.scores.score_file import ScoreFile, unscored_in
+from downstream.scores.video_scores import VideoScores
+from downstream.visualisation.plots import write_plots
 from pretrain.cli import parse, run_command
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.errors import UserError
@@ -94,14 +97,16 @@ def run(options: Options) -> None:
     evaluations = [
         evaluate_seeds(scores_of(seeds), videos, options.settings, name, unscored) for name, seeds in methods.items()
     ]
-    comparisons = {entry.method: compare(evaluations[0], entry) for entry in evaluations[1:]}
+    comparisons = {rival.method: compare(evaluations[0], rival) for rival in evaluations[1:]}
     shown = None if len(evaluations) == 1 else SUMMARY  # several methods at once: what matters most of each
-    for entry in evaluations:
-        print(evaluation_table(entry, shown), end="\n\n")
+    for evaluation in evaluations:
+        print(evaluation_table(evaluation, shown), end="\n\n")
     for name, differences in comparisons.items():
         print(comparison_table(evaluations[0].method, name, differences, shown), end="\n\n")
     out = options.out or default_folder(options.inputs)
-    write_all(out, evaluations, comparisons, videos, plots=options.plots)
+    write_evaluation(out, evaluations, comparisons, videos)
+    if options.plots:
+        write_plots(evaluations, out)
     print(f"written to {out}")
 
 

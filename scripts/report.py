@@ -11,7 +11,7 @@ from typing import Annotated
 import tyro
 
 from downstream.evaluation.choose_videos import open_listed
-from downstream.events.default_rule import RuleChanges
+from downstream.events.rule import RuleChanges
 from downstream.report.page import write_report
 from downstream.report.run_report import report_of_run
 from downstream.runs.run_folder import RunFolder

@@ -26,8 +26,11 @@ COMBINATIONS: dict[str, tuple[str, ...]] = {
     "all": tuple(WEIGHTS),
 }
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
-COMPARABLE: tuple[str, ...] = ("frame_auc", "frame_ap", "abnormal_auc", "abnormal_ap", "per_video_auc", "video_auc")
-COMPARABLE += ("pixel_auc", "pointing")  # of where: features of cells, test videos with boxes
+COMPARABLE = (
+    *("frame_auc", "frame_ap", "abnormal_auc", "abnormal_ap", "per_video_auc", "video_auc"),
+    *("pixel_auc", "pointing"),  # of where: features of cells, test videos with boxes
+)
+"""Names of `evaluation.metrics.METRICS`."""
 
 
 def _own_finetuning() -> FinetuneConfig:

@@ -17,8 +17,8 @@ from downstream.ablation.spatial_results import evaluate_where
 from downstream.ablation.tables import as_csv, latex, markdown, terminal
 from downstream.ablation.workers import Job, Stopped, environments, last_lines, run_jobs, stopping_on_signals
 from downstream.evaluation.choose_videos import has_ground_truth
-from downstream.evaluation.evaluate import Evaluation
-from downstream.evaluation.spatial_evaluation import LocalisationEvaluation
+from downstream.evaluation.spatial_evaluation import SpatialEvaluation
+from downstream.evaluation.temporal_evaluation import TemporalEvaluation
 from downstream.training.config import FinetuneConfig
 from downstream.training.feature_source import FeatureSource
 from pretrain.accelerator import check_device
@@ -135,8 +135,8 @@ def train(cells: Sequence[Cell], config: AblationConfig, failures: list[Failure]
 
 def evaluate(cells: Sequence[Cell], tests: Tests, config: AblationConfig, failures: Sequence[Failure]) -> Ablation:
     """Every cell whose seeds are all done, on the test videos and, where it says where, on their boxes."""
-    evaluations: dict[str, Evaluation | None] = {}
-    located: dict[str, LocalisationEvaluation] = {}
+    evaluations: dict[str, TemporalEvaluation | None] = {}
+    located: dict[str, SpatialEvaluation] = {}
     not_located: dict[str, str] = {}
     finished = [cell for cell in cells if all(cell.done(seed) for seed in config.finetune.seeds)]
     for cell in tqdm(finished, desc="evaluating", unit="cell", disable=None):

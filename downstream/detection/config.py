@@ -11,7 +11,7 @@ import tyro
 from downstream.detection.inputs import is_stream
 from downstream.detection.live.settings import LiveSettings
 from downstream.detection.scoring import ScoringSettings
-from downstream.events.default_rule import RuleChanges
+from downstream.events.rule import RuleChanges
 from pretrain.errors import UserError
 
 

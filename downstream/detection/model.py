@@ -31,7 +31,8 @@ from downstream.features.pipeline import Encoded, encode_videos
 from downstream.features.snippets import SnippetSettings
 from downstream.features.store import FeatureSet
 from downstream.scores.ensemble import together
-from downstream.scores.score_file import ScoreFile, VideoScores
+from downstream.scores.score_file import ScoreFile
+from downstream.scores.video_scores import VideoScores
 from pretrain.data.video import VideoError, VideoInfo
 from pretrain.errors import UserError
 

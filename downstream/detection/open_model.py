@@ -23,6 +23,7 @@ from downstream.features.feature_spec import FeatureKind
 from downstream.features.snippets import SnippetSettings
 from downstream.runs.run_folder import RunFolder
 from pretrain.errors import UserError, problem_list
+from pretrain.versioned_json import read_versioned_json
 
 PACKAGE_FILE = "package.json"
 PACKAGE_FORMAT = "anomaly-pretext/package/1"
@@ -91,18 +92,17 @@ def _trained(path: Path, backbones: Sequence[Path]) -> Iterator[Trained]:
 
 
 def _of_package(path: Path) -> Iterator[Trained]:
+    mend = "make the package again"
+    content = read_versioned_json(path / PACKAGE_FILE, "the package", PACKAGE_FORMAT, mend)
     try:
-        content = json.loads((path / PACKAGE_FILE).read_text(encoding="utf-8"))
-        if content["format"] != PACKAGE_FORMAT:
-            raise UserError(f"{path} has the format {content['format']!r}; this version reads {PACKAGE_FORMAT!r}")
         configs = [_moved(EncoderConfig.from_json(values), path) for values in content["encoders"]]
         detectors = [
             (path / entry["folder"], [configs[n] for n in entry["encoders"]]) for entry in content["detectors"]
         ]
     except UserError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise UserError(f"{path / PACKAGE_FILE} is damaged ({error!r}); make the package again") from error
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise UserError(f"{path / PACKAGE_FILE} is damaged ({error!r}); {mend}") from error
     for folder, encoders in detectors:
         detector, card = load_detector(folder)
         yield Trained(folder, detector, card, encoders)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from downstream.events.rule import AlarmRule, DetectedEvent
+from downstream.events.finder import DetectedEvent
+from downstream.events.rule import AlarmRule
 from downstream.features.feature_spec import Grid
 from downstream.scores.cell_geometry import PixelBox
 

@@ -10,8 +10,9 @@ import numpy as np
 from downstream.detection.model import ScoredFile
 from downstream.detection.records import BoxRecord, EventRecord, VideoRecord, event_record
 from downstream.events.boxes import ScoredBox, find_boxes
-from downstream.events.rule import AlarmRule, DetectedEvent, find_events
-from downstream.scores.score_file import VideoScores
+from downstream.events.finder import DetectedEvent, find_events
+from downstream.events.rule import AlarmRule
+from downstream.scores.video_scores import VideoScores
 from pretrain.data.video import VideoInfo
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from downstream.detector.inference import snippet_edges
 from downstream.evaluation.ground_truth import align
 from downstream.features.feature_spec import VideoEntry
-from downstream.scores.score_file import make_scores
+from downstream.scores.video_scores import make_scores
 from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
 from pretrain.data.catalogues import open_catalogue
 from pretrain.errors import UserError

@@ -24,7 +24,7 @@ from downstream.events.calibration_file import read_calibration as read_calibrat
 from downstream.events.calibration_file import write_calibration as write_calibration
 from downstream.events.false_alarms import Footage, RuleAt, Turn
 from downstream.events.rule import AlarmRule, rule_with_margin
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 from pretrain.errors import UserError, problem_list
 
 MAX_FOLDS = 20

@@ -20,15 +20,16 @@ import numpy as np
 import tyro
 
 from downstream.evaluation.choose_videos import exclude_training_groups, open_listed
-from downstream.evaluation.spatial_evaluation import LocalisationEvaluation
-from downstream.evaluation.spatial_metrics import LocalisationSettings
-from downstream.evaluation.spatial_report import Boxes, evaluate, frame_scores, show, write_figures
+from downstream.evaluation.settings import LocalisationSettings
+from downstream.evaluation.spatial_evaluation import SpatialEvaluation
+from downstream.evaluation.spatial_report import Boxes, evaluate, frame_scores, show, write_localisation
 from downstream.events.box_file import write_boxes
 from downstream.events.box_threshold import box_threshold
 from downstream.events.boxes import BoxSettings, Tube, find_boxes, link
 from downstream.runs.run_folder import LocalisationFolder, RunFolder, scores_by_seed
 from downstream.scores.ensemble import together
-from downstream.scores.score_file import ScoreFile, VideoScores, unscored_in
+from downstream.scores.score_file import ScoreFile, unscored_in
+from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.gallery import draw
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.errors import UserError, problem_list
@@ -115,7 +116,7 @@ def localise(config: LocaliseConfig) -> None:
         print(f"{name.replace('-', ' ')}: {in_words(one, videos)}")
     print(f"thresholds: at most {100 * config.alarm_share:g} % of the frames of held-out normal videos show a box\n")
     if evaluations:
-        write_figures(out, evaluations, videos.source, {seed: one.threshold for seed, one in found.items()})
+        write_localisation(out, evaluations, videos.source, {seed: one.threshold for seed, one in found.items()})
         show(evaluations, str(config.whole_frame) if config.whole_frame else "")
     else:
         for stale in (out.document, out.table):  # of an earlier call, with boxes
@@ -129,7 +130,7 @@ def localise(config: LocaliseConfig) -> None:
 
 def measured(
     config: LocaliseConfig, found: Mapping[str, Found], whole: Mapping[str, ScoreFile], videos: Catalogue
-) -> list[LocalisationEvaluation]:
+) -> list[SpatialEvaluation]:
     """Figures against the boxes of `videos`: of the cells, then of whole frames."""
     scores = {seed: one.videos for seed, one in found.items()}
     frames = scores

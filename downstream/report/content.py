@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from downstream.events.rule import AlarmRule
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 
 Spans = tuple[tuple[int, int], ...]
 

@@ -1,17 +1,16 @@
-"""What a report takes from the folder of a fine-tuning run: scores, threshold, figures, facts, films."""
+"""What a report takes from the folder of a fine-tuning run: scores, threshold, metrics, facts, films."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from downstream.evaluation.evaluate import METRICS, title_of
+from downstream.evaluation.metrics import METRICS, metric_of, title_of
 from downstream.evaluation.output import evaluation_document
-from downstream.evaluation.spatial_metrics import MEASURES
 from downstream.events.default_rule import own_rule
 from downstream.events.rule import AlarmRule
 from downstream.report.content import Metric
@@ -19,11 +18,6 @@ from downstream.runs.run_folder import RunFolder
 from downstream.scores.ensemble import together
 from downstream.scores.score_file import ScoreFile
 from pretrain.errors import UserError
-
-LEFT_OUT = ("class_auc", "frame_ap_trapezoid", "abnormal_ap_trapezoid")
-"""Figures that a first look does not need; they are in the run's own tables."""
-
-MAIN = ("frame_auc", "frame_ap", "abnormal_auc", "video_auc", "pixel_auc", "pointing")
 
 
 class RunScores(NamedTuple):
@@ -69,25 +63,24 @@ def run_rule(run: Path) -> tuple[AlarmRule, str]:
 
 
 def run_metrics(run: Path) -> tuple[Metric, ...]:
-    """Figures of evaluation/evaluation.json and localisation/localisation.json where they are; what matters most first.
+    """Metrics of evaluation/evaluation.json and localisation/localisation.json where they are; what matters most first.
 
-    Those that need a threshold say which one the evaluation was asked for: it need not be the report's.
+    Those that need a threshold say which one the evaluation was asked for: it need not be the report's. UserError for
+    metrics of another version.
     """
-    when, settings = _measures(evaluation_document(RunFolder(run).evaluation))
-    where, _ = _measures(RunFolder(run).localisation.document)
-    found = []
-    for name, measure in when.items():
-        base = next((known for known in METRICS if name == known or re.match(rf"{known}[_/]", name)), name)
-        at = f" (threshold {settings.get('threshold')})" if base.startswith(("false_alarm", "event_")) else ""
-        if not name.startswith(LEFT_OUT):
-            found.append((name, _metric(title_of(name) + at, measure, METRICS.get(base, ("", ""))[1])))
-    for name, measure in where.items():
-        base = next((known for known in MEASURES if name == known or name.startswith(f"{known}_")), name)
-        title, meaning = MEASURES.get(name) or MEASURES.get(base) or (name, "")
-        parameter = "" if name in MEASURES else name.removeprefix(base).replace("_", " ")
-        found.append((name, _metric(title + parameter, measure, meaning)))
-    found.sort(key=lambda entry: MAIN.index(entry[0]) if entry[0] in MAIN else len(MAIN))
-    return tuple(metric for _, metric in found)
+    folder = RunFolder(run)
+    when, settings = _values(evaluation_document(folder.evaluation))
+    where, _ = _values(folder.localisation.document)
+    ranked = list(METRICS)
+    shown = []
+    for name, value in (when | where).items():
+        metric = metric_of(name)
+        if metric.rank == "tables":
+            continue
+        at = f" (threshold {settings.get('threshold')})" if metric.at_threshold else ""
+        place = ranked.index(metric.name) if metric.rank == "first" else len(ranked)
+        shown.append((place, _metric(title_of(name) + at, value, metric.meaning)))
+    return tuple(metric for _, metric in sorted(shown, key=itemgetter(0)))
 
 
 def run_facts(run: Path, scores: RunScores) -> dict[str, str]:
@@ -119,18 +112,18 @@ def read_json(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _measures(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Figures and settings of the first method: the run itself."""
+def _values(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Metrics and settings of the first method: the run itself."""
     methods = read_json(path).get("methods") or [{}]
     return methods[0].get("metrics") or {}, methods[0].get("settings") or {}
 
 
-def _metric(title: str, measure: Mapping[str, Any], meaning: str) -> Metric:
-    value = measure.get("value")
+def _metric(title: str, value: Mapping[str, Any], meaning: str) -> Metric:
+    mean = value.get("value")
     return Metric(
         name=title,
-        value=math.nan if value is None else float(value),
-        low=measure.get("ci_low"),
-        high=measure.get("ci_high"),
+        value=math.nan if mean is None else float(mean),
+        low=value.get("ci_low"),
+        high=value.get("ci_high"),
         meaning=meaning,
     )

@@ -8,19 +8,17 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from downstream.events.default_rule import RuleChanges
-from downstream.events.rule import AlarmRule, find_events
+from downstream.events.finder import find_events
+from downstream.events.rule import FALLBACK_FPS, AlarmRule, RuleChanges
 from downstream.report.content import Report, ReportVideo, Thumbnail, relative_link
 from downstream.report.run_folder import RunScores, read_run, run_facts, run_metrics, run_rule
 from downstream.report.thumbnails import peak_thumbnails
 from downstream.runs.run_folder import RunFolder
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.heat import HeatRange, heat_range
 from pretrain.data.catalogue import Catalogue, Video
 from pretrain.data.video import VideoError, probe
 from pretrain.errors import UserError, problem_list
-
-FALLBACK_FPS = 30.0
 
 
 class Look(NamedTuple):

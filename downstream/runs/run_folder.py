@@ -26,7 +26,8 @@ from typing import Any, Literal
 
 from downstream.detector.storage import CARD_FILE
 from downstream.scores.map_file import read_maps, write_maps
-from downstream.scores.score_file import ScoreFile, VideoScores, read_scores, write_scores
+from downstream.scores.score_file import ScoreFile, read_scores, write_scores
+from downstream.scores.video_scores import VideoScores
 from pretrain.cli import flags_of, parse
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.data.held_out import refuse_overlap_names

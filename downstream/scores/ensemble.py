@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from downstream.scores.score_file import ScoreFile, VideoScores
+from downstream.scores.score_file import ScoreFile
+from downstream.scores.video_scores import VideoScores
 from pretrain.errors import UserError, problem_list
 
 _EDGE = 2.0**-53

@@ -19,7 +19,7 @@ from downstream.detector.storage import load_detector, save_detector
 from downstream.evaluation.choose_videos import has_ground_truth, open_listed, rehearse_evaluation
 from downstream.features.fusion import FusedFeatures
 from downstream.features.store import read_manifest
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 from downstream.training.bag_dataset import BagDataset, BagsConfig
 from downstream.training.config import FeaturesConfig, FinetuneConfig
 from downstream.training.segment_cache import SegmentCache

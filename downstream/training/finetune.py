@@ -8,9 +8,9 @@ from typing import Any
 from accelerate import Accelerator
 
 from downstream.evaluation.choose_videos import has_ground_truth, missing_ground_truth
-from downstream.evaluation.evaluate import evaluate_seeds
-from downstream.evaluation.output import write_all
-from downstream.evaluation.table import SUMMARY, evaluation_table
+from downstream.evaluation.output import write_evaluation
+from downstream.evaluation.tables import SUMMARY, evaluation_table
+from downstream.evaluation.temporal_evaluation import evaluate_seeds
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.score_file import ScoreFile, unscored_in
 from downstream.training.config import FinetuneConfig
@@ -20,6 +20,7 @@ from downstream.training.loop import SeedRun
 from downstream.training.resume import refuse_other_inputs, states_to_resume
 from downstream.training.run_lock import alone_in
 from downstream.training.source import TrainingSource, TrainingVideos
+from downstream.visualisation.plots import write_plots
 from pretrain.accelerator import check_batch_size, check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory, one_thread
 from pretrain.data.catalogue import Catalogue
@@ -67,7 +68,9 @@ def summarise(config: FinetuneConfig, run: RunFolder, test: Catalogue) -> None:
     if files and has_ground_truth(test.without(set(unscored))):
         scores = {seed: file.videos for seed, file in files.items()}
         evaluation = evaluate_seeds(scores, test, config.evaluation, run.path.name, unscored)
-        write_all(run.evaluation, [evaluation], {}, test, plots=config.plots)
+        write_evaluation(run.evaluation, [evaluation], {}, test)
+        if config.plots:
+            write_plots([evaluation], run.evaluation)
         summary["test"] = evaluation.as_json()
         print(evaluation_table(evaluation, SUMMARY), f"all figures and plots: {run.evaluation}", sep="\n")
     elif files:

@@ -11,7 +11,7 @@ import numpy as np
 
 from downstream.detector.inference import video_score
 from downstream.evaluation.curves import roc_auc
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 from pretrain.data.catalogue import Catalogue
 
 

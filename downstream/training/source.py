@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 from pretrain.data.catalogue import Catalogue
 
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from downstream.events.boxes import ScoredBox
 from downstream.runs.run_folder import LocalisationFolder
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.film import write_film
 from downstream.visualisation.heat import heat_range
 from downstream.visualisation.strip import write_strip

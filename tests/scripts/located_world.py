@@ -18,7 +18,8 @@ import pytest
 from downstream.detector.model import DetectorConfig
 from downstream.features.feature_spec import FeatureKind
 from downstream.features.store import FeatureWriter
-from downstream.scores.score_file import VideoScores, write_scores
+from downstream.scores.score_file import write_scores
+from downstream.scores.video_scores import VideoScores
 from downstream.training.bag_dataset import BagsConfig
 from downstream.training.config import DetectorOptimConfig, FeaturesConfig, FinetuneConfig
 from downstream.training.finetune import finetune

@@ -21,7 +21,8 @@ from PIL import Image
 
 from downstream.detection import detect as detection
 from downstream.detection.writers import WRITERS
-from downstream.events.rule import AlarmRule, find_events
+from downstream.events.finder import find_events
+from downstream.events.rule import AlarmRule
 from downstream.scores.score_file import read_scores
 from pretrain.backbones import BackboneConfig, build_backbone, save_backbone
 from pretrain.data.video import IndexCache, probe

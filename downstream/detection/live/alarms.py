@@ -8,7 +8,8 @@ from typing import Literal, NamedTuple
 from downstream.detection.live.scorer import LiveScore
 from downstream.detection.records import BoxRecord, EventRecord, event_record
 from downstream.events.boxes import find_boxes
-from downstream.events.rule import AlarmRule, Change, DetectedEvent, EventFinder
+from downstream.events.finder import Change, DetectedEvent, EventFinder
+from downstream.events.rule import AlarmRule
 from downstream.scores.cell_geometry import PixelBox
 
 

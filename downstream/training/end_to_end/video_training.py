@@ -21,7 +21,7 @@ from downstream.detector.storage import kinds_of, load_detector, save_detector
 from downstream.features.cells import CellNetwork
 from downstream.features.encoders import Encoder, EncoderConfig, VideoNetwork, encoder_of, open_encoder
 from downstream.features.snippets import SnippetSettings, View
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 from downstream.training.balanced_sampler import BalancedSampler
 from downstream.training.config import VideosConfig
 from downstream.training.end_to_end.backbone import open_backbone

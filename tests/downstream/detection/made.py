@@ -11,8 +11,8 @@ from downstream.detection.records import DetectionFacts, EventRecord
 from downstream.detection.video_events import VideoDetection, find_video_events
 from downstream.detection.writers.writer import Writer
 from downstream.events.rule import AlarmRule
-from downstream.scores.score_file import VideoScores, make_scores
 from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores, make_scores
 from pretrain.data.video import VideoInfo
 
 FPS, LENGTH = 25.0, 16

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from downstream.detection.records import BoxRecord, EventRecord, event_record
-from downstream.events.rule import DetectedEvent
+from downstream.events.finder import DetectedEvent
 from downstream.scores.cell_geometry import PixelBox
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from downstream.detection.video_events import find_video_events
-from downstream.events.rule import find_events
+from downstream.events.finder import find_events
 from tests.downstream.detection.made import FPS, LENGTH, SIZE, detection, make_rule, of_cells
 
 number = st.floats(0, 1)

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from downstream.events.calibration import calibrate, write_calibration
-from downstream.events.default_rule import RuleChanges
+from downstream.events.rule import RuleChanges
 from downstream.report.run_folder import read_run, run_metrics, run_rule
 from downstream.report.run_report import report_of_run
 from downstream.runs.run_folder import RunFolder
-from downstream.scores.score_file import make_scores, write_scores
+from downstream.scores.score_file import write_scores
+from downstream.scores.video_scores import make_scores
 from pretrain.data.catalogue import Catalogue, Video
 from pretrain.errors import UserError
 

@@ -11,8 +11,9 @@ import pytest
 
 from downstream.detector.storage import CARD_FILE
 from downstream.runs.run_folder import LocalisationFolder, RunFolder, SeedFolder, scores_by_seed
-from downstream.scores.score_file import VideoScores, make_scores, write_scores
+from downstream.scores.score_file import write_scores
 from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores, make_scores
 from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
 from pretrain.errors import UserError
 

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from downstream.scores.ensemble import mean_scores, together
-from downstream.scores.score_file import ScoreFile, VideoScores, make_scores
+from downstream.scores.score_file import ScoreFile
 from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores, make_scores
 from pretrain.errors import UserError
 
 SCORES = st.lists(st.floats(0, 1), min_size=3, max_size=3)

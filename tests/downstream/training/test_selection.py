@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from downstream.detector.inference import video_score
-from downstream.scores.score_file import make_scores
+from downstream.scores.video_scores import make_scores
 from downstream.training.selection import Validation, validate
 from pretrain.data.catalogue import Catalogue, Video
 

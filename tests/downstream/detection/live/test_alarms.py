@@ -10,10 +10,11 @@ from downstream.detection.live.alarms import Alarm, Alarms
 from downstream.detection.live.scorer import LiveScore
 from downstream.detection.records import BoxRecord, EventRecord
 from downstream.events.boxes import find_boxes
-from downstream.events.rule import AlarmRule, find_events
+from downstream.events.finder import find_events
+from downstream.events.rule import AlarmRule
 from downstream.scores.cell_geometry import PixelBox
-from downstream.scores.score_file import VideoScores
 from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores
 
 FPS, LENGTH = 10.0, 16
 
