@@ -8,12 +8,13 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import tyro
 import yaml
 
 from pretrain.errors import UserError
+from pretrain.launch import start_cpu_processes
 
 Config = TypeVar("Config")
 
@@ -79,7 +80,31 @@ def flags_of(values: dict[str, Any], prefix: str = "") -> list[str]:
     return flags
 
 
-def run_command(command: Callable[[], int | None]) -> None:
+def run_script(
+    prog: str,
+    config: type[Config],
+    command: Callable[[Config], int | None],
+    arguments: Sequence[str] | None = None,
+    *,
+    several_processes: bool = False,
+) -> NoReturn:
+    """What every script does: parse, call `command`, leave with its exit status (None is 0).
+
+    `arguments` default to those of the command line. `several_processes`: the script may be started with
+    `accelerate launch --num_processes`, also on a CPU.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+
+    def parse_and_run() -> int | None:
+        parsed = parse(config, given, prog)
+        if several_processes:
+            start_cpu_processes(sys.argv[0], given)
+        return command(parsed)
+
+    run_command(parse_and_run)
+
+
+def run_command(command: Callable[[], int | None]) -> NoReturn:
     """Run a command and leave with its exit status; a UserError becomes one message and exit status 2."""
     try:
         status = command() or 0

@@ -15,7 +15,7 @@ from torch import Tensor
 from pretrain.accelerator import check_batch_size, make_accelerator
 from pretrain.backbones import build_backbone, save_backbone
 from pretrain.checkpoint import load_state, read_meta, save_state
-from pretrain.cli import parse, run_command
+from pretrain.cli import run_script
 from pretrain.config import PretrainConfig
 from pretrain.cpu import keep_freed_memory
 from pretrain.data.transforms import ClipTransform
@@ -23,7 +23,6 @@ from pretrain.data.windows import Batch, HeldOutWindows, Share, TrainWindows, lo
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json, write_text
 from pretrain.intervals import Accuracy, as_dicts
-from pretrain.launch import start_cpu_processes
 from pretrain.meter import Meter
 from pretrain.model import PretextModel, objective
 from pretrain.prepare import Split, clip_geometry, enlarged, prepare_videos, split_catalogue, window_reader
@@ -37,13 +36,7 @@ from pretrain.validate import device_clips, held_out_accuracy
 
 def main() -> None:
     """`accelerate launch pretrain.py CONFIG.yaml [--flag value ...]`."""
-
-    def command() -> int:
-        config = parse(PretrainConfig, sys.argv[1:], "pretrain.py")
-        start_cpu_processes(sys.argv[0], sys.argv[1:])
-        return pretrain(config)
-
-    run_command(command)
+    run_script("pretrain.py", PretrainConfig, pretrain, several_processes=True)
 
 
 def pretrain(config: PretrainConfig) -> int:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pretrain.cli import flags_of, parse, run_command
+from pretrain import cli
+from pretrain.cli import flags_of, parse, run_command, run_script
 from pretrain.config import PretrainConfig
 from pretrain.errors import UserError
 from pretrain.run_folder import as_json
@@ -111,3 +112,20 @@ def test_threads_wait_without_a_core_of_their_own() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.split() == ["passive", "False"]
+
+
+def test_a_script_parses_calls_and_leaves_with_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(cli, "start_cpu_processes", lambda script, arguments: started.append(arguments))
+    called: list[Outer] = []
+
+    def command(config: Outer) -> int | None:
+        called.append(config)
+        return 3 if config.name == "b" else None
+
+    for several, name, status in ((False, "a", 0), (True, "b", 3)):
+        with pytest.raises(SystemExit) as left:
+            run_script("x", Outer, command, ["--name", name], several_processes=several)
+        assert left.value.code == status
+    assert called == [Outer(name="a"), Outer(name="b")]
+    assert started == [["--name", "b"]], "processes are started where asked for alone"
