@@ -116,7 +116,7 @@ class Run:
             config.data.workers,
             pin_memory=self.accelerator.device.type == "cuda",
         )
-        meter = Meter(self.first_step, steps, config.optim.batch_size * self.tasks.clips_per_window)
+        meter = Meter(steps, config.optim.batch_size * self.tasks.clips_per_window)
         saved_at = self.first_step
         accuracies: dict[str, Accuracy] = {}
         self.plain.train()

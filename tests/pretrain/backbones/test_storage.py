@@ -68,7 +68,7 @@ def test_the_lines_on_the_card_load_the_file(
     scope: dict[str, object] = {}
     exec("\n".join(card["how_to_load"]), scope)
     loaded = scope["net"].state_dict()
-    expected = backbone.state_dict() if name == "small3d" else backbone.native_state_dict()
+    expected = backbone.state_dict() if name == "small3d" else backbone.net.state_dict()
     assert loaded.keys() == expected.keys()
     assert all(torch.equal(loaded[key], expected[key]) for key in expected)
 
