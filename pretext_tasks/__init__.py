@@ -36,7 +36,7 @@ class PretextTasks:
     How each is posed is our definition; see the files.
     """
 
-    order: TemporalOrder = field(default_factory=TemporalOrder)
+    temporal_order: TemporalOrder = field(default_factory=TemporalOrder)
     speed: Speed = field(default_factory=Speed)
     arrow_of_time: ArrowOfTime = field(default_factory=ArrowOfTime)
     abrupt_change: AbruptChange = field(default_factory=AbruptChange)

@@ -13,7 +13,7 @@ from pretrain.backbones.storage import copy_backbone
 from pretrain.errors import UserError
 from pretrain.files import sha256_of
 
-DETAILS = {"tasks": ["order", "speed"], "steps": 12, "accuracy": {"order": 0.75}}
+DETAILS = {"tasks": ["temporal_order", "speed"], "steps": 12, "accuracy": {"temporal_order": 0.75}}
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_there_and_back(backbone: Backbone, tmp_path: Path) -> None:
     with torch.no_grad():
         assert torch.equal(again(clips), backbone.eval()(clips))
     assert card["steps"] == 12
-    assert card["accuracy"] == {"order": 0.75}
+    assert card["accuracy"] == {"temporal_order": 0.75}
 
 
 def test_card(backbone: Backbone, tmp_path: Path) -> None:
