@@ -15,6 +15,7 @@ import yaml
 
 from pretrain.errors import UserError
 from pretrain.launch import start_cpu_processes
+from pretrain.renamed import refuse_renamed
 
 Config = TypeVar("Config")
 
@@ -38,16 +39,19 @@ def parse(config: type[Config], arguments: Sequence[str], prog: str, default: Co
     """Build `config` from `[FILE.yaml ...] [--flag value ...]`; what comes later wins.
 
     A YAML file holds the same keys as the flags, nested (`optim: {lr: 0.001}`); an unknown key is an error with a
-    suggestion, like an unknown flag. Wrong flags leave with exit status 2; a wrong value is a UserError.
+    suggestion, like an unknown flag. Wrong flags leave with exit status 2; a wrong value, or a name that was changed
+    (`renamed.py`), is a UserError.
     """
     flags: list[str] = []
     rest = list(arguments)
     while rest and rest[0].endswith((".yaml", ".yml")):
         flags += yaml_flags(Path(rest.pop(0)))
+    flags += rest
+    refuse_renamed(flags, config)
     usage = f"{prog} [CONFIG.yaml ...]"
     if default is None:
-        return tyro.cli(config, prog=usage, args=flags + rest)
-    return tyro.cli(config, prog=usage, args=flags + rest, default=default)
+        return tyro.cli(config, prog=usage, args=flags)
+    return tyro.cli(config, prog=usage, args=flags, default=default)
 
 
 def yaml_flags(path: Path) -> list[str]:
