@@ -33,6 +33,11 @@ from pretrain.stopping import StopRequest
 from pretrain.tracking import JsonLinesTracker, clock, plot_curves, progress_line, validation_table
 from pretrain.validate import device_clips, held_out_accuracy
 
+FINAL_LR_SHARE = 0.01
+"""Learning rate at the end, as a share of the peak."""
+CLIP_NORM = 1.0
+"""Greatest norm of the gradient."""
+
 
 def main() -> None:
     """`accelerate launch pretrain.py CONFIG.yaml [--flag value ...]`."""
@@ -154,7 +159,7 @@ class Run:
             peak=config.optim.lr,
             warmup_steps=config.optim.warmup_steps,
             total_steps=config.optim.steps,
-            final_share=config.optim.final_lr_share,
+            final_share=FINAL_LR_SHARE,
         )
         for group in self.optimizer.param_groups:
             group["lr"] = lr
@@ -170,7 +175,7 @@ class Run:
             loss, parts = self._forward(batch, last=part == rounds - 1)
             for key, value in (parts | {"loss": loss.detach()}).items():
                 step_parts[key] = step_parts.get(key, torch.zeros_like(value)) + value / rounds
-        norm = accelerator.clip_grad_norm_(self.plain.parameters(), config.optim.clip_norm)
+        norm = accelerator.clip_grad_norm_(self.plain.parameters(), CLIP_NORM)
         self._stop_if_not_finite(step, step_parts, norm, names)
         self.optimizer.step()
         self.optimizer.zero_grad()
