@@ -24,7 +24,7 @@ from downstream.training.checks import prepare
 from downstream.training.config import FinetuneConfig
 from downstream.training.finetune import finetune
 from downstream.training.selection import held_out_figures
-from pretrain.cli import flags_of, parse
+from pretrain.cli import flags_of
 from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
 from pretrain.errors import UserError
 from pretrain.run_folder import as_json
@@ -211,13 +211,3 @@ def test_video_score_and_threshold() -> None:
     found = held_out_figures(scored, videos)
     assert found["video_auc"] == 1
     assert found["threshold"] == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*_detector.yaml")), ids=lambda path: path.name)
-def test_every_shipped_configuration_parses(file: Path) -> None:
-    parse(FinetuneConfig, [str(file)], "finetune.py")
-
-
-def test_every_configuration_is_read_by_a_test() -> None:
-    kinds = {file.stem.rpartition("_")[2] for file in (ROOT / "configs").glob("*.yaml")}
-    assert kinds == {"pretrain", "detector", "ablation"}
