@@ -33,7 +33,7 @@ class BuildCacheConfig:
     and after how many epochs the work has paid for itself.
 
         python scripts/build_cache.py --catalogue.root data/videos --out data/proxies --workers 8
-        python scripts/build_cache.py configs/pretrain.yaml     # its catalogue, data.proxies and data.quarantine
+        python scripts/build_cache.py configs/demo_pretrain.yaml     # its catalogue, data.proxies and data.quarantine
     """
 
     out: Path
