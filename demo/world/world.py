@@ -77,15 +77,15 @@ class World:
 
     def boxes(self) -> tuple[tuple[int, int, int, int, int], ...]:
         """Boxes of everything that is part of an anomaly now, clipped; what is out of sight has none."""
-        found: list[tuple[float, float, float, float, int]] = []
+        boxes: list[tuple[float, float, float, float, int]] = []
         for actor in self.actors():
             if actor.track >= 0:
                 x1, y1, x2, y2 = self.sprite(actor).box
                 x, y = round(actor.x), round(actor.y)
-                found.append((x1 + x, y1 + y, x2 + x, y2 + y, actor.track))
-        found += [(*box, track) for track, box in self.regions.items()]
+                boxes.append((x1 + x, y1 + y, x2 + x, y2 + y, actor.track))
+        boxes += [(*box, track) for track, box in self.regions.items()]
         clipped = []
-        for left, top, right, bottom, track in found:
+        for left, top, right, bottom, track in boxes:
             box = (max(0, round(left)), max(0, round(top)), min(WIDTH, round(right)), min(HEIGHT, round(bottom)))
             if box[2] - box[0] >= 3 and box[3] - box[1] >= 3:
                 clipped.append((*box, track))

@@ -9,13 +9,13 @@ from downstream.features.store import FeatureSet
 
 def describe(features: FeatureSet) -> list[str]:
     """Kind, videos, snippets and bytes of a set, a line each."""
-    kind, entries = features.kind, list(features.videos.values())
-    lengths = [entry.snippets for entry in entries]
-    frames = Counter(entry.snippet_frames for entry in entries)
+    kind, videos = features.kind, list(features.videos.values())
+    lengths = [video.snippets for video in videos]
+    frames = Counter(video.snippet_frames for video in videos)
     spans = ", ".join(
         f"{'evenly divided' if n is None else f'{n} frames'} ({c} videos)" for n, c in frames.most_common(4)
     )
-    dtype = features.read(entries[0].name).dtype
+    dtype = features.read(videos[0].name).dtype
     num_bytes = sum(lengths) * kind.places * kind.dim * dtype.itemsize
     rows = {
         "set": str(features.folder),
@@ -23,7 +23,7 @@ def describe(features: FeatureSet) -> list[str]:
         "numbers": f"{kind.dim} a snippet and {'crop' if kind.grid is None else 'cell'}, {dtype}",
         **_places(features),
         "preprocessing": kind.preprocessing or "unknown",
-        "videos": f"{len(entries)}, frames known of {sum(entry.frames is not None for entry in entries)}",
+        "videos": f"{len(videos)}, frames known of {sum(video.frames is not None for video in videos)}",
         "snippets": f"{sum(lengths)}, {min(lengths)} to {max(lengths)} a video",
         "snippet": spans + (f" and {len(frames) - 4} other lengths" if len(frames) > 4 else ""),
         "bytes": f"{num_bytes} ({num_bytes / 1e6:.1f} MB)",
@@ -36,7 +36,7 @@ def _places(features: FeatureSet) -> dict[str, str]:
     kind = features.kind
     if kind.grid is None:
         return {"crops": f"{len(kind.crops)}: {', '.join(kind.crops)}"}
-    parts = Counter((entry.size, entry.seen) for entry in features.videos.values())
+    parts = Counter((video.size, video.seen) for video in features.videos.values())
     (size, seen), count = parts.most_common(1)[0]
     where = "unknown"
     if size is not None and seen is not None:

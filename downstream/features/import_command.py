@@ -95,10 +95,10 @@ def make_set(config: ImportConfig) -> None:
             f"{'--out' if out is None else '--encoder'} is missing: "
             + ("where the feature set goes" if out is None else "say what made these features, e.g. --encoder i3d_rgb")
         )
-    found = find_files(config.sources, config.root)
+    files = find_files(config.sources, config.root)
     catalogue = _catalogue(config)
     plan = plan_import(
-        found.paths,
+        files.paths,
         ImportOptions(
             encoder=encoder,
             dtype=config.dtype or "float16",
@@ -113,7 +113,7 @@ def make_set(config: ImportConfig) -> None:
         known=None if catalogue is None else timings_of(catalogue, lambda videos: _bar(videos, "reading videos")),
         progress=_bar,
     )
-    print("\n".join([*found.notes, *plan.notes]))
+    print("\n".join([*files.notes, *plan.notes]))
     done = import_features(plan, out, _bar)
     kept = set(done.videos) - {video.name for video in plan.videos}
     if kept:

@@ -87,10 +87,10 @@ def test_impossible_sizes(tmp_path: Path, cameras: int, videos: int, workers: in
 def test_no_frame_statistic_tells_the_label(tmp_path: Path) -> None:
     build_demo_set(tmp_path / "set", seed=0, cameras=16, videos_per_camera=6, workers=2)
     truth = read_truth(tmp_path / "set")
-    labels = np.array([entry["label"] for entry in truth.values()])
+    labels = np.array([facts["label"] for facts in truth.values()])
     rows = []
-    for entry in truth.values():
-        with av.open(str(tmp_path / "set" / entry["path"])) as container:
+    for facts in truth.values():
+        with av.open(str(tmp_path / "set" / facts["path"])) as container:
             frames = np.stack([frame.to_ndarray(format="gray")[CLOCK_ROWS:] for frame in container.decode(video=0)])
         change = np.array([np.abs(b.astype(np.int16) - a).mean() for a, b in pairwise(frames)])
         brightness = frames.mean(axis=(1, 2))

@@ -17,13 +17,13 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def test_videos_are_encoded_as_recorders_do(small_set: Path, truth: Truth) -> None:
     assert len(truth) == 4
-    for entry in truth.values():
-        with av.open(str(small_set / entry["path"])) as container:
+    for facts in truth.values():
+        with av.open(str(small_set / facts["path"])) as container:
             stream = container.streams.video[0]
             assert (stream.codec_context.name, stream.width, stream.height) == ("h264", WIDTH, HEIGHT)
             assert stream.average_rate == FPS
             kinds = [int(frame.pict_type) for frame in container.decode(stream)]
-        assert len(kinds) == entry["num_frames"]
+        assert len(kinds) == facts["num_frames"]
         assert 12 * FPS <= len(kinds) <= 20 * FPS
         intra, between = int(PictureType.I), int(PictureType.B)
         assert kinds[0] == intra

@@ -15,15 +15,15 @@ from tests.demo.world.conftest import Truth
 
 
 def test_boxes_lie_in_the_frame_and_spans_are_their_frames(truth: Truth) -> None:
-    for name, entry in truth.items():
-        assert entry["path"] == f"videos/{name}.mp4"
-        assert (entry["class_name"] != "Normal") == bool(entry["label"]) == bool(entry["spans"])
-        assert entry["group"] in name
-        inside = {frame for start, end in entry["spans"] for frame in range(start, end)}
-        assert {box[0] for box in entry["boxes"]} == inside
-        assert all(0 <= frame < entry["num_frames"] for frame in inside)
+    for name, facts in truth.items():
+        assert facts["path"] == f"videos/{name}.mp4"
+        assert (facts["class_name"] != "Normal") == bool(facts["label"]) == bool(facts["spans"])
+        assert facts["group"] in name
+        inside = {frame for start, end in facts["spans"] for frame in range(start, end)}
+        assert {box[0] for box in facts["boxes"]} == inside
+        assert all(0 <= frame < facts["num_frames"] for frame in inside)
         assert not inside or FPS <= len(inside) <= LONGEST_ANOMALY
-        for _, x1, y1, x2, y2, _ in entry["boxes"]:
+        for _, x1, y1, x2, y2, _ in facts["boxes"]:
             assert 0 <= x1 < x2 <= WIDTH
             assert 0 <= y1 < y2 <= HEIGHT
 
@@ -38,15 +38,15 @@ def test_the_three_forms_agree(small_set: Path, truth: Truth) -> None:
         listed[file.removesuffix(".mp4")] = (class_name, [[a - 1, b] for a, b in (ends[:2], ends[2:]) if a >= 0])
     assert listed == {n: (e["class_name"], e["spans"]) for n, e in truth.items() if e["split"] == "test"}
     train = (folder / "ucf_crime" / "Anomaly_Train.txt").read_text().split()
-    assert {Path(line).stem for line in train} == {name for name, entry in truth.items() if entry["split"] == "train"}
-    for name, entry in truth.items():
+    assert {Path(line).stem for line in train} == {name for name, facts in truth.items() if facts["split"] == "train"}
+    for name, facts in truth.items():
         boxes = folder / "ucf_crime2local" / f"{name}.txt"
-        assert boxes.is_file() == bool(entry["label"])
-        if entry["label"]:
+        assert boxes.is_file() == bool(facts["label"])
+        if facts["label"]:
             rows = [line.split() for line in boxes.read_text().splitlines()]
             seen = sorted([int(r[5]), *map(int, r[1:5]), int(r[0])] for r in rows if r[6] == "0")
-            assert seen == sorted(entry["boxes"])
-            assert {row[9] for row in rows} == {f'"{entry["class_name"]}"'}
+            assert seen == sorted(facts["boxes"])
+            assert {row[9] for row in rows} == {f'"{facts["class_name"]}"'}
     ids = [(folder / "ucf_crime2local" / f"{split}_split_AD.txt").read_text().split() for split in ("Train", "Test")]
     assert sorted(ids[0] + ids[1]) == sorted(truth)
 

@@ -18,8 +18,8 @@ from tests.demo.world.conftest import Truth
 
 def test_scenes_move_and_hold_still_where_they_should(small_set: Path, truth: Truth) -> None:
     """Local motion in front of a fixed background: most pixels hardly change, some change much."""
-    entry = next(iter(truth.values()))
-    with av.open(str(small_set / entry["path"])) as container:
+    facts = next(iter(truth.values()))
+    with av.open(str(small_set / facts["path"])) as container:
         frames = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)][::15]
     change = np.abs(np.diff(np.stack(frames)[:, CLOCK_ROWS:].astype(int), axis=0))
     assert np.median(change) <= 4
