@@ -50,7 +50,7 @@ OUR_STEPS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class MilTrainingConfig:
     """Time training steps of the default detector, 64 bags of 32 segments: the same bags to the same model.
 
     plain: each step loads every video's .npy file (float32, all crops, from the system's cache: no disk is waited for)
@@ -88,7 +88,7 @@ class Cost:
 class Bench:
     """The two ways over one simulated set, for bags of one crop or of all."""
 
-    def __init__(self, options: Options, work: Path, device: torch.device) -> None:
+    def __init__(self, options: MilTrainingConfig, work: Path, device: torch.device) -> None:
         rng = np.random.default_rng(options.seed)
         # every 25th of the 1610: their mean is that of all but the very longest. At least 32: both ways fill the bag
         lengths = np.maximum(32, ucf_lengths(seed=options.seed)[12 :: 50 if options.quick else 25])
@@ -177,7 +177,7 @@ class Bench:
         return None if before is None or after is None else after - before
 
 
-def measure_steps(options: Options, device: torch.device) -> dict[str, Any]:
+def measure_steps(options: MilTrainingConfig, device: torch.device) -> dict[str, Any]:
     """Part one: prints its table, gives its figures."""
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(options, Path(name), device)
@@ -209,7 +209,7 @@ def ratios(costs: dict[str, Cost]) -> dict[str, Any]:
     }
 
 
-def measure_memory(options: Options) -> dict[str, Any]:
+def measure_memory(options: MilTrainingConfig) -> dict[str, Any]:
     """Part three: the figures of `benchmarks.mil_memory`."""
     lengths = ucf_lengths(seed=options.seed)
     if options.quick:
@@ -233,10 +233,10 @@ def measure_memory(options: Options) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit status."""
-    run_command(lambda: run(parse(Options, sys.argv[1:] if arguments is None else arguments, "mil_training")))
+    run_command(lambda: run(parse(MilTrainingConfig, sys.argv[1:] if arguments is None else arguments, "mil_training")))
 
 
-def run(options: Options) -> None:
+def run(options: MilTrainingConfig) -> None:
     """The three parts, and the RESULT line."""
     keep_freed_memory()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -52,7 +52,7 @@ ARMS = ("random", "all", *TASKS, *(f"without_{task}" for task in TASKS))
 
 
 @dataclass(frozen=True)
-class Options:
+class PretrainingValueConfig:
     """Measure what pretraining is worth."""
 
     configs: tyro.conf.Positional[tuple[Path, Path]]
@@ -112,13 +112,13 @@ def main() -> None:
     print(report(options, evaluations, probes, catalogue.subset("test")))
 
 
-def parse_options(arguments: Sequence[str]) -> Options:
+def parse_options(arguments: Sequence[str]) -> PretrainingValueConfig:
     """The command line."""
-    return tyro.cli(Options, args=arguments, description=__doc__)
+    return tyro.cli(PretrainingValueConfig, args=arguments, description=__doc__)
 
 
 def features_of(
-    options: Options,
+    options: PretrainingValueConfig,
     pretraining: PretrainConfig,
     detector: FinetuneConfig,
     arm: str,
@@ -243,7 +243,10 @@ def gain(differences: NDArray[np.float64]) -> str:
 
 
 def report(
-    options: Options, evaluations: dict[str, TemporalEvaluation], probes: dict[str, list[float]], videos: Catalogue
+    options: PretrainingValueConfig,
+    evaluations: dict[str, TemporalEvaluation],
+    probes: dict[str, list[float]],
+    videos: Catalogue,
 ) -> str:
     """The table, written and returned; its last line is the RESULT."""
     reference, networks = evaluations["random"], len(options.seeds)

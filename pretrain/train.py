@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from torch import Tensor
 from pretrain.accelerator import check_batch_size, make_accelerator
 from pretrain.backbones import build_backbone, save_backbone
 from pretrain.checkpoint import load_state, read_meta, save_state
-from pretrain.cli import parse, run_command
+from pretrain.cli import run_script
 from pretrain.config import PretrainConfig
 from pretrain.cpu import keep_freed_memory
 from pretrain.data.bad_videos import BadVideos
@@ -25,7 +24,6 @@ from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json, write_text
 from pretrain.guards import find_not_finite, save_together
 from pretrain.intervals import Accuracy, as_dicts
-from pretrain.launch import start_cpu_processes
 from pretrain.meter import Meter
 from pretrain.model import PretextModel, objective
 from pretrain.prepare import Split, clip_geometry, enlarged, prepare_videos, split_catalogue, window_reader
@@ -36,16 +34,13 @@ from pretrain.stopping import StopRequest
 from pretrain.tracking import JsonLinesTracker, clock, plot_curves, progress_line, validation_table
 from pretrain.validate import device_clips, held_out_accuracy
 
+CLIP_NORM = 1.0
+"""Greatest norm of the gradient."""
+
 
 def main() -> None:
     """`accelerate launch pretrain.py CONFIG.yaml [--flag value ...]`."""
-
-    def command() -> int:
-        config = parse(PretrainConfig, sys.argv[1:], "pretrain.py")
-        start_cpu_processes(sys.argv[0], sys.argv[1:])
-        return pretrain(config)
-
-    run_command(command)
+    run_script("pretrain.py", PretrainConfig, pretrain, several_processes=True)
 
 
 def pretrain(config: PretrainConfig) -> int:
@@ -127,7 +122,7 @@ class Run:
             config.data.workers,
             pin_memory=self.accelerator.device.type == "cuda",
         )
-        meter = Meter(self.first_step, steps, config.optim.batch_size * self.tasks.clips_per_window)
+        meter = Meter(steps, config.optim.batch_size * self.tasks.clips_per_window)
         saved_at = self.first_step
         accuracies: dict[str, Accuracy] = {}
         self.plain.train()
@@ -175,7 +170,7 @@ class Run:
             loss, parts = self._forward(batch, last=part == rounds - 1)
             for key, value in (parts | {"loss": loss.detach()}).items():
                 step_parts[key] = step_parts.get(key, torch.zeros_like(value)) + value / rounds
-        norm = accelerator.clip_grad_norm_(self.plain.parameters(), config.optim.clip_norm)
+        norm = accelerator.clip_grad_norm_(self.plain.parameters(), CLIP_NORM)
         self._stop_if_not_finite(step, step_parts, norm, names)
         self.optimizer.step()
         self.optimizer.zero_grad()

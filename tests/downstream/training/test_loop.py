@@ -24,7 +24,7 @@ from downstream.training.config import FinetuneConfig
 from downstream.training.feature_source import FeatureSource
 from downstream.training.finetune import finetune
 from downstream.training.selection import validate
-from pretrain.cli import flags_of, parse
+from pretrain.cli import flags_of
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.errors import UserError
 from pretrain.run_folder import as_json
@@ -199,13 +199,3 @@ def test_what_is_wrong_is_said_before_training(small_run: FinetuneConfig, tmp_pa
         FeatureSource.open(changed(small_run, catalogue=catalogue(**normal)))
     with pytest.raises(UserError, match=r"seeds are \[1, 1\]"):
         changed(small_run, seeds=(1, 1))
-
-
-@pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*_detector.yaml")), ids=lambda path: path.name)
-def test_every_shipped_configuration_parses(file: Path) -> None:
-    parse(FinetuneConfig, [str(file)], "finetune.py")
-
-
-def test_every_configuration_is_read_by_a_test() -> None:
-    kinds = {file.stem.rpartition("_")[2] for file in (ROOT / "configs").glob("*.yaml")}
-    assert kinds == {"pretrain", "detector", "ablation"}
