@@ -18,7 +18,7 @@ from pretrain.cli import flags_of, parse, yaml_flags
 from pretrain.errors import UserError, nearest
 
 Base = Literal["mil_ranking", "topk_bce", "feature_magnitude"]
-WEIGHTS = {"hard_mining": 0.1, "contrastive": 0.1, "cross_batch": 0.1}
+WEIGHTS = {"hard_mining": 0.1, "contrastive_clustering": 0.1, "cross_batch_clustering": 0.1}
 """[ours] Weight of a term that is on where the configuration leaves it at 0; not studied beyond docs/results.md."""
 COMBINATIONS: dict[str, tuple[str, ...]] = {
     "base": (),
@@ -51,15 +51,16 @@ class AblationConfig:
         feature_sets: {i3d: feat/i3d, i3d+clip: [feat/i3d, feat/clip]}
         variants:
           smooth: [--objective.smoothness.weight, "8e-5"]
-          "all:no_memory": {objective: {cross_batch: {memory: 0}}}
+          "all:no_memory": {objective: {cross_batch_clustering: {memory: 0}}}
     """
 
     finetune: Annotated[FinetuneConfig, tyro.conf.arg(name="")] = field(default_factory=_own_finetuning)
     bases: tuple[Base, ...] = ("mil_ranking", "topk_bce", "feature_magnitude")
     """Losses that every combination stands on."""
     terms: tuple[str, ...] = tuple(COMBINATIONS)
-    """Combinations of terms on each base: base (none), hard_mining, contrastive, cross_batch, several joined with `+`,
-    or all. A term that is on has its weight of `objective`, or 0.1 where that is 0; the others are off."""
+    """Combinations of terms on each base: base (none), hard_mining, contrastive_clustering, cross_batch_clustering,
+    several joined with `+`, or all. A term that is on has its weight of `objective`, or 0.1 where that is 0; the
+    others are off."""
     feature_sets: tuple[str, ...] = ()
     """NAME=FOLDER, or NAME=FOLDER,FOLDER for a fusion. Default: features.sets alone."""
     variants: tuple[str, ...] = ()
@@ -97,7 +98,7 @@ class AblationConfig:
 
 
 def terms_of(name: str) -> tuple[str, ...]:
-    """`hard_mining+contrastive` -> the names of the terms that are on. UserError for an unknown one."""
+    """`hard_mining+contrastive_clustering` -> the names of the terms that are on. UserError for an unknown one."""
     if name in COMBINATIONS:
         return COMBINATIONS[name]
     parts = name.split("+")

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from downstream.detector.bags import Bags, Parts, abnormal_instances, normal_instances
+from downstream.detector.bags import Bags, LossParts, abnormal_instances, normal_instances
 from downstream.detector.directions import unit_vectors
 from pretrain.errors import UserError
 
@@ -43,12 +43,16 @@ class ContrastiveClusteringConfig:
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight < math.inf:
-            raise UserError(f"contrastive.weight is {self.weight}; it must be a finite number of 0 or more (0 = off)")
+            raise UserError(
+                f"contrastive_clustering.weight is {self.weight}; it must be a finite number of 0 or more (0 = off)"
+            )
         if not 0 < self.temperature < math.inf:
-            raise UserError(f"contrastive.temperature is {self.temperature}; it must be a finite number above 0")
+            raise UserError(
+                f"contrastive_clustering.temperature is {self.temperature}; it must be a finite number above 0"
+            )
         for name, least in (("clusters", 1), ("projection_dim", 1), ("iterations", 0), ("max_instances", 1)):
             if getattr(self, name) < least:
-                raise UserError(f"contrastive.{name} is {getattr(self, name)}; it must be {least} or more")
+                raise UserError(f"contrastive_clustering.{name} is {getattr(self, name)}; it must be {least} or more")
 
 
 class ContrastiveClustering(nn.Module):
@@ -59,7 +63,7 @@ class ContrastiveClustering(nn.Module):
         self.config = config
         self.projection = nn.Linear(feature_dim, config.projection_dim)
 
-    def forward(self, bags: Bags) -> tuple[Tensor, Parts]:
+    def forward(self, bags: Bags) -> tuple[Tensor, LossParts]:
         """Scalar: for each centre c with members P, and N the instances of the other class,
 
             -mean_c mean_{p in P} log( e^{c.p/t} / (e^{c.p/t} + sum_{n in N} e^{c.n/t}) )

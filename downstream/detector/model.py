@@ -30,7 +30,7 @@ class DetectorConfig:
     """Width of the scoring head."""
     dropout: float = 0.5
     """After the projection and inside the head."""
-    smooth: float = 0.0
+    score_smoothing: float = 0.0
     """A Gaussian mean of the log odds over time, of so many snippets' standard deviation (with cells, along each):
     steadier scores, events that are not torn apart. 0: none. When videos are scored, not in training: where that was
     tried it found less."""
@@ -49,8 +49,8 @@ class DetectorConfig:
                 raise UserError(f"detector.{name} is {getattr(self, name)}; it must be at least 1")
         if not 0 <= self.dropout < 1:
             raise UserError(f"detector.dropout is {self.dropout}; it must lie in [0, 1)")
-        if not 0 <= self.smooth <= 64:
-            raise UserError(f"detector.smooth is {self.smooth}; it must lie in [0, 64] snippets")
+        if not 0 <= self.score_smoothing <= 64:
+            raise UserError(f"detector.score_smoothing is {self.score_smoothing}; it must lie in [0, 64] snippets")
         if self.temporal == "multi_scale" and self.width < 3:
             raise UserError(f"detector.width is {self.width}; multi_scale shares it among 3 scales: at least 3")
         if self.temporal == "transformer" and self.width % self.heads:
@@ -126,7 +126,7 @@ class Detector(nn.Module):
         self.head = nn.Sequential(
             nn.Linear(config.width, config.hidden), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(config.hidden, 1)
         )
-        self.smoothing = Smoothing(config.smooth)
+        self.smoothing = Smoothing(config.score_smoothing)
         self.branch = None if guidance is None else ClusterBranch(config.width, temperature=cluster_temperature)
 
     @property

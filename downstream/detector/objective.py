@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from downstream.detector.bags import Bags, Parts
+from downstream.detector.bags import Bags, LossParts
 from downstream.detector.contrastive_clustering import ContrastiveClustering, ContrastiveClusteringConfig
 from downstream.detector.cross_batch_clustering import CrossBatchClustering, CrossBatchClusteringConfig
 from downstream.detector.entropy import EntropyConfig, entropy
@@ -34,8 +34,8 @@ class ObjectiveConfig:
     topk_bce: TopKBCEConfig = field(default_factory=TopKBCEConfig)
     feature_magnitude: FeatureMagnitudeConfig = field(default_factory=FeatureMagnitudeConfig)
     hard_mining: HardMiningConfig = field(default_factory=HardMiningConfig)
-    contrastive: ContrastiveClusteringConfig = field(default_factory=ContrastiveClusteringConfig)
-    cross_batch: CrossBatchClusteringConfig = field(default_factory=CrossBatchClusteringConfig)
+    contrastive_clustering: ContrastiveClusteringConfig = field(default_factory=ContrastiveClusteringConfig)
+    cross_batch_clustering: CrossBatchClusteringConfig = field(default_factory=CrossBatchClusteringConfig)
     smoothness: SmoothnessConfig = field(default_factory=SmoothnessConfig)
     sparsity: SparsityConfig = field(default_factory=SparsityConfig)
     spatial_smoothness: SpatialSmoothnessConfig = field(default_factory=SpatialSmoothnessConfig)
@@ -63,7 +63,7 @@ def build_detector(
             f"{which}, but the features have no cells: extract them with --grid map (end to end: set videos.grid), or "
             "set it to 0"
         )
-    clusters = objective.cross_batch
+    clusters = objective.cross_batch_clustering
     guidance = clusters.guidance if clusters.weight > 0 else None
     return Detector(config, dim, guidance, clusters.temperature, grid)
 
@@ -79,9 +79,15 @@ class DetectorTraining(nn.Module):
         super().__init__()
         self.detector, self.config = detector, config
         width = detector.config.width
-        self.contrastive = ContrastiveClustering(config.contrastive, width) if config.contrastive.weight > 0 else None
-        self.cross_batch = (
-            CrossBatchClustering(config.cross_batch, detector.branch) if detector.branch is not None else None
+        self.contrastive_clustering = (
+            ContrastiveClustering(config.contrastive_clustering, width)
+            if config.contrastive_clustering.weight > 0
+            else None
+        )
+        self.cross_batch_clustering = (
+            CrossBatchClustering(config.cross_batch_clustering, detector.branch)
+            if detector.branch is not None
+            else None
         )
         self.teacher: Detector | None = None
         if config.hard_mining.weight > 0:
@@ -91,7 +97,7 @@ class DetectorTraining(nn.Module):
             self.teacher.load_state_dict(detector.state_dict())
             self.teacher.requires_grad_(False)
 
-    def forward(self, features: Tensor, mask: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Parts]:
+    def forward(self, features: Tensor, mask: Tensor, labels: Tensor, step: int) -> tuple[Tensor, LossParts]:
         """Training bags (B, T, D), bool (B, T), (B,) of this process -> the loss over all processes, and its parts."""
         output = self.detector(features, mask)
         teacher_scores = None
@@ -109,7 +115,7 @@ class DetectorTraining(nn.Module):
         )
         return self.objective(gather_bags(bags), step)
 
-    def objective(self, bags: Bags, step: int) -> tuple[Tensor, Parts]:
+    def objective(self, bags: Bags, step: int) -> tuple[Tensor, LossParts]:
         """The weighted sum of the base and the terms that are on."""
         config = self.config
         bases = {"mil_ranking": mil_ranking, "topk_bce": topk_bce, "feature_magnitude": feature_magnitude}
@@ -122,9 +128,9 @@ class DetectorTraining(nn.Module):
                 parts |= {name: term.detach()} | {f"{name}/{key}": value for key, value in term_parts.items()}
         return loss, parts
 
-    def _terms(self, bags: Bags, step: int) -> list[tuple[str, float, tuple[Tensor, Parts]]]:
+    def _terms(self, bags: Bags, step: int) -> list[tuple[str, float, tuple[Tensor, LossParts]]]:
         config = self.config
-        found: list[tuple[str, float, tuple[Tensor, Parts]]] = []
+        found: list[tuple[str, float, tuple[Tensor, LossParts]]] = []
         if config.smoothness.weight > 0:
             found.append(("smoothness", config.smoothness.weight, smoothness(bags, config.smoothness)))
         if config.sparsity.weight > 0:
@@ -137,10 +143,14 @@ class DetectorTraining(nn.Module):
         mining = config.hard_mining
         if mining.weight > 0 and step >= mining.warmup_steps:
             found.append(("hard_mining", mining.weight, hard_mining(bags, mining)))
-        if self.contrastive is not None:
-            found.append(("contrastive", config.contrastive.weight, self.contrastive(bags)))
-        if self.cross_batch is not None:
-            found.append(("cross_batch", config.cross_batch.weight, self.cross_batch(bags)))
+        if self.contrastive_clustering is not None:
+            found.append(
+                ("contrastive_clustering", config.contrastive_clustering.weight, self.contrastive_clustering(bags))
+            )
+        if self.cross_batch_clustering is not None:
+            found.append(
+                ("cross_batch_clustering", config.cross_batch_clustering.weight, self.cross_batch_clustering(bags))
+            )
         return found
 
     @torch.no_grad()

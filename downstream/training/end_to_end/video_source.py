@@ -15,7 +15,7 @@ from accelerate.utils import DistributedType
 from einops import rearrange, reduce
 from torch import Tensor, nn
 
-from downstream.detector.bags import Parts
+from downstream.detector.bags import LossParts
 from downstream.detector.model import Detector
 from downstream.detector.objective import DetectorTraining, build_detector
 from downstream.detector.storage import kinds_of, load_detector, save_detector
@@ -72,7 +72,7 @@ class VideoTraining(nn.Module):
             features = self._network[0](clips.flatten(0, 1))
         return reduce(features, "(n k) ... -> n ...", "mean", k=clips.shape[1])
 
-    def forward(self, clips: Tensor, mask: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Parts]:
+    def forward(self, clips: Tensor, mask: Tensor, labels: Tensor, step: int) -> tuple[Tensor, LossParts]:
         """Clips (N, clips, 3, T, H, W) of the N snippets that `mask` (B, T) marks, labels (B,) -> loss and its parts.
 
         Bags with an empty mask take no part.
@@ -83,7 +83,7 @@ class VideoTraining(nn.Module):
         features = encoded.new_zeros(*mask.shape, encoded.shape[-1])
         features = features.masked_scatter(mask.unsqueeze(2), encoded.flatten(0, -2))
         read = mask.any(dim=1)
-        loss: tuple[Tensor, Parts] = self.detection(features[read], mask[read], labels[read], step)
+        loss: tuple[Tensor, LossParts] = self.detection(features[read], mask[read], labels[read], step)
         return loss
 
     def update_teacher(self, step: int) -> None:

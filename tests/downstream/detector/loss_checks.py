@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from downstream.detector.bags import Bags, Parts
+from downstream.detector.bags import Bags, LossParts
 
-Loss = Callable[[Bags], tuple[Tensor, Parts]]
+Loss = Callable[[Bags], tuple[Tensor, LossParts]]
 
 Grid = tuple[int, int]
 WHOLE = (1, 1)

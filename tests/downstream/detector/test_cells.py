@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from downstream.detector.bags import Bags, Parts
+from downstream.detector.bags import Bags, LossParts
 from downstream.detector.contrastive_clustering import ContrastiveClustering, ContrastiveClusteringConfig
 from downstream.detector.cross_batch_clustering import ClusterBranch, CrossBatchClustering, CrossBatchClusteringConfig
 from downstream.detector.entropy import EntropyConfig, entropy
@@ -135,27 +135,27 @@ def test_saved_and_loaded_with_its_grid(tmp_path: Path) -> None:
     assert grid_of(json.loads((tmp_path / CARD_FILE).read_text(encoding="utf-8"))) == GRID
 
 
-def contrastive(bags: Bags) -> tuple[Tensor, Parts]:
+def contrastive_clustering(bags: Bags) -> tuple[Tensor, LossParts]:
     torch.manual_seed(0)
-    found: tuple[Tensor, Parts] = ContrastiveClustering(ContrastiveClusteringConfig(clusters=2), 6).double()(bags)
+    found: tuple[Tensor, LossParts] = ContrastiveClustering(ContrastiveClusteringConfig(clusters=2), 6).double()(bags)
     return found
 
 
-def cross_batch(bags: Bags) -> tuple[Tensor, Parts]:
+def cross_batch_clustering(bags: Bags) -> tuple[Tensor, LossParts]:
     """Two steps, so that the second one uses the memory of the first."""
     torch.manual_seed(0)
     branch = ClusterBranch(6, embedding_dim=4).double()
     loss = CrossBatchClustering(CrossBatchClusteringConfig(memory=2), branch).double()
     bags = bags._replace(embeddings=branch(bags.features)[0])
     loss(bags)
-    found: tuple[Tensor, Parts] = loss(bags)
+    found: tuple[Tensor, LossParts] = loss(bags)
     return found
 
 
-BLIND: dict[str, Callable[[Bags], tuple[Tensor, Parts]]] = {
+BLIND: dict[str, Callable[[Bags], tuple[Tensor, LossParts]]] = {
     "hard_mining": lambda bags: hard_mining(bags, HardMiningConfig()),
-    "contrastive": contrastive,
-    "cross_batch": cross_batch,
+    "contrastive_clustering": contrastive_clustering,
+    "cross_batch_clustering": cross_batch_clustering,
     "sparsity": lambda bags: sparsity(bags, SparsityConfig()),
     "mil_ranking": lambda bags: mil_ranking(bags, MilRankingConfig(k=None)),
     "topk_bce": lambda bags: topk_bce(bags, TopKBCEConfig()),
@@ -178,8 +178,8 @@ def all_terms() -> ObjectiveConfig:
         base="mil_ranking",
         mil_ranking=MilRankingConfig(k=3),
         hard_mining=HardMiningConfig(weight=0.5, warmup_steps=0),
-        contrastive=ContrastiveClusteringConfig(weight=0.25, clusters=2),
-        cross_batch=CrossBatchClusteringConfig(weight=0.5, memory=2),
+        contrastive_clustering=ContrastiveClusteringConfig(weight=0.25, clusters=2),
+        cross_batch_clustering=CrossBatchClusteringConfig(weight=0.5, memory=2),
         smoothness=SmoothnessConfig(weight=0.125),
         sparsity=SparsityConfig(weight=0.0625),
         spatial_smoothness=SpatialSmoothnessConfig(weight=0.375),
@@ -201,7 +201,15 @@ def test_all_terms_on_cells_add_up_and_every_weight_learns() -> None:
     assert parts["smoothness"] == smoothness(bags, config.smoothness)[0]
     assert parts["spatial_smoothness"] == spatial_smoothness(bags, config.spatial_smoothness)[0]
     assert parts["entropy"] == entropy(bags, config.entropy)[0]
-    names = ["hard_mining", "contrastive", "cross_batch", "smoothness", "sparsity", "spatial_smoothness", "entropy"]
+    names = [
+        "hard_mining",
+        "contrastive_clustering",
+        "cross_batch_clustering",
+        "smoothness",
+        "sparsity",
+        "spatial_smoothness",
+        "entropy",
+    ]
     expected = parts["base"] + sum(getattr(config, name).weight * parts[name] for name in names)
     assert loss.item() == pytest.approx(float(expected), rel=1e-5)
     loss.backward()

@@ -193,10 +193,10 @@ def test_no_gradient_comes_from_scores() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"weight": -1.0}, "contrastive.weight is -1.0; it must be a finite number of 0 or more (0 = off)"),
-        ({"temperature": 0.0}, "contrastive.temperature is 0.0; it must be a finite number above 0"),
-        ({"clusters": 0}, "contrastive.clusters is 0; it must be 1 or more"),
-        ({"max_instances": 0}, "contrastive.max_instances is 0; it must be 1 or more"),
+        ({"weight": -1.0}, "contrastive_clustering.weight is -1.0; it must be a finite number of 0 or more (0 = off)"),
+        ({"temperature": 0.0}, "contrastive_clustering.temperature is 0.0; it must be a finite number above 0"),
+        ({"clusters": 0}, "contrastive_clustering.clusters is 0; it must be 1 or more"),
+        ({"max_instances": 0}, "contrastive_clustering.max_instances is 0; it must be 1 or more"),
     ],
 )
 def test_bad_values_are_named(changes: dict[str, float], message: str) -> None:

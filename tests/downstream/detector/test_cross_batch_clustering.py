@@ -235,12 +235,13 @@ def test_guidance_in_probabilities(mode: str, expected: float) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"weight": -1.0}, "cross_batch.weight is -1.0; it must be a finite number of 0 or more"),
-        ({"memory": -1}, "cross_batch.memory is -1; it must be 0 (the batch alone) or more batches"),
-        ({"temperature": 0.0}, "cross_batch.temperature is 0.0; it must be a finite number above 0"),
+        ({"weight": -1.0}, "cross_batch_clustering.weight is -1.0; it must be a finite number of 0 or more"),
+        ({"memory": -1}, "cross_batch_clustering.memory is -1; it must be 0 (the batch alone) or more batches"),
+        ({"temperature": 0.0}, "cross_batch_clustering.temperature is 0.0; it must be a finite number above 0"),
         (
             {"guidance": "products"},
-            "cross_batch.guidance is 'products'; it must be one of none, product, mean; did you mean 'product'?",
+            "cross_batch_clustering.guidance is 'products'; it must be one of none, product, mean;"
+            " did you mean 'product'?",
         ),
     ],
 )

@@ -14,7 +14,7 @@ from torch import Tensor, distributed, nn
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
-from downstream.detector.bags import Bags, Parts
+from downstream.detector.bags import Bags, LossParts
 from downstream.detector.contrastive_clustering import ContrastiveClustering, ContrastiveClusteringConfig
 from downstream.detector.cross_batch_clustering import (
     ClusterBranch,
@@ -39,17 +39,19 @@ GRID = (2, 2)
 ALL_TERMS = ObjectiveConfig(
     base="mil_ranking",
     hard_mining=HardMiningConfig(weight=0.5, warmup_steps=0),
-    contrastive=ContrastiveClusteringConfig(weight=0.25, clusters=2, projection_dim=6),
-    cross_batch=CrossBatchClusteringConfig(weight=0.5, memory=2),
+    contrastive_clustering=ContrastiveClusteringConfig(weight=0.25, clusters=2, projection_dim=6),
+    cross_batch_clustering=CrossBatchClusteringConfig(weight=0.5, memory=2),
     smoothness=SmoothnessConfig(weight=0.1),
     sparsity=SparsityConfig(weight=0.1),
     spatial_smoothness=SpatialSmoothnessConfig(weight=0.1),
     entropy=EntropyConfig(weight=0.5),
 )
-Loss = Callable[[Bags], tuple[Tensor, Parts]]
+Loss = Callable[[Bags], tuple[Tensor, LossParts]]
 LOSSES: dict[str, Callable[[ClusterBranch], Loss]] = {
-    "contrastive": lambda _: ContrastiveClustering(ContrastiveClusteringConfig(clusters=2, projection_dim=6), WIDTH),
-    "cross_batch": lambda branch: CrossBatchClustering(CrossBatchClusteringConfig(memory=2), branch),
+    "contrastive_clustering": lambda _: ContrastiveClustering(
+        ContrastiveClusteringConfig(clusters=2, projection_dim=6), WIDTH
+    ),
+    "cross_batch_clustering": lambda branch: CrossBatchClustering(CrossBatchClusteringConfig(memory=2), branch),
     "batch_alone": lambda branch: CrossBatchClustering(CrossBatchClusteringConfig(memory=0), branch),
     "hard_mining": lambda _: lambda bags: hard_mining(bags, HardMiningConfig(k=2)),
     "mil_ranking": lambda _: lambda bags: mil_ranking(bags, MilRankingConfig()),
@@ -194,9 +196,9 @@ def test_losses_gradients_and_memories_of_two_processes_equal_those_of_one(
             assert difference(shared[key], value) <= 1e-6, key
     if name == "cells":
         assert {
-            f"end/training_of_cells.{key}" for key in ("cross_batch.memory", "teacher.head.0.weight")
+            f"end/training_of_cells.{key}" for key in ("cross_batch_clustering.memory", "teacher.head.0.weight")
         } <= alone.keys()
-    if name == "cross_batch":
+    if name == "cross_batch_clustering":
         assert {"end/loss.memory", "end/loss.num_pushed", "end/branch.centres"} <= alone.keys()
         assert alone["end/loss.num_pushed"].tolist() == [3, 2]
         for key in ("end/loss.memory", "end/branch.centres"):

@@ -20,7 +20,7 @@ from downstream.detector.model import Detector, DetectorConfig
 from downstream.features.feature_spec import VideoEntry
 from pretrain.errors import UserError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CPU = torch.device("cpu")
 DIM, GRID = 4, (2, 3)
 PLACES = {"crops": 2, "cells": 6}

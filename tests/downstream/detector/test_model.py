@@ -17,20 +17,25 @@ from pretrain.errors import UserError
 KIND = FeatureKind(encoder="e", weights_sha256=None, dim=6)
 
 
-def detector(temporal: str, guidance: str | None = None, smooth: float = 0) -> Detector:
+def detector(temporal: str, guidance: str | None = None, score_smoothing: float = 0) -> Detector:
     torch.manual_seed(0)
-    config = DetectorConfig(temporal=temporal, width=16, hidden=8, smooth=smooth)  # type: ignore[arg-type]
+    config = DetectorConfig(temporal=temporal, width=16, hidden=8, score_smoothing=score_smoothing)  # type: ignore[arg-type]
     return Detector(config, 6, guidance).eval()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("temporal", TEMPORAL_ENCODERS)
 @pytest.mark.parametrize("guidance", [None, "product", "mean"])
 @settings(max_examples=15, deadline=None)
-@given(bags=st.integers(1, 3), length=st.integers(1, 9), padding=st.integers(0, 5), smooth=st.sampled_from([0.0, 1.3]))
+@given(
+    bags=st.integers(1, 3),
+    length=st.integers(1, 9),
+    padding=st.integers(0, 5),
+    score_smoothing=st.sampled_from([0.0, 1.3]),
+)
 def test_any_shape_and_padding_changes_nothing(
-    temporal: str, guidance: str | None, bags: int, length: int, padding: int, smooth: float
+    temporal: str, guidance: str | None, bags: int, length: int, padding: int, score_smoothing: float
 ) -> None:
-    net = detector(temporal, guidance, smooth)
+    net = detector(temporal, guidance, score_smoothing)
     features = torch.randn(bags, length, 6, generator=torch.Generator().manual_seed(length))
     bare = net(features)
     assert bare.scores.shape == (bags, length)
@@ -56,7 +61,7 @@ def test_context_reaches_neighbours_or_does_not() -> None:
 
 def test_smoothing_is_a_gaussian_mean_of_log_odds_and_reaches_two_deviations() -> None:
     features = torch.randn(2, 9, 6, generator=torch.Generator().manual_seed(1))
-    rough, smooth = detector("none"), detector("none", smooth=1.0)
+    rough, smooth = detector("none"), detector("none", score_smoothing=1.0)
     smooth.load_state_dict(rough.state_dict())
     assert smooth.reach == 2
     odds, found = torch.logit(rough(features).scores), torch.logit(smooth(features).scores)
@@ -72,7 +77,7 @@ def test_smoothing_is_a_gaussian_mean_of_log_odds_and_reaches_two_deviations() -
 
 def test_cells_are_smoothed_each_along_its_own_track() -> None:
     torch.manual_seed(0)
-    config = DetectorConfig(width=16, hidden=8, smooth=1.0)
+    config = DetectorConfig(width=16, hidden=8, score_smoothing=1.0)
     net = Detector(config, 6, grid=(1, 2)).eval()
     alone = Detector(config, 6).eval()
     alone.load_state_dict(net.state_dict())
@@ -144,7 +149,12 @@ def test_weights_add_up(small_objective: ObjectiveConfig) -> None:
     training = DetectorTraining(build_detector(config, small_objective, 6), small_objective)
     labels = torch.tensor([1.0, 0.0, 1.0, 0.0])
     loss, parts = training(torch.randn(4, 7, 6), torch.ones(4, 7, dtype=torch.bool), labels, 10)
-    expected = parts["base"] + 0.5 * parts["hard_mining"] + 0.25 * parts["contrastive"] + 0.125 * parts["smoothness"]
+    expected = (
+        parts["base"]
+        + 0.5 * parts["hard_mining"]
+        + 0.25 * parts["contrastive_clustering"]
+        + 0.125 * parts["smoothness"]
+    )
     assert loss.detach() == pytest.approx(float(expected), rel=1e-5)
     _, early = training(torch.randn(4, 7, 6), torch.ones(4, 7, dtype=torch.bool), labels, 0)
     assert "hard_mining" not in early  # warm-up
@@ -158,7 +168,7 @@ def small_objective() -> ObjectiveConfig:
 
     return ObjectiveConfig(
         hard_mining=HardMiningConfig(weight=0.5, warmup_steps=5),
-        contrastive=ContrastiveClusteringConfig(weight=0.25),
+        contrastive_clustering=ContrastiveClusteringConfig(weight=0.25),
         smoothness=SmoothnessConfig(weight=0.125),
     )
 
