@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from downstream.detector.cross_batch_clustering import ClusterBranch, Guidance, guide
 from downstream.detector.spatial import spatial_encoder
-from downstream.detector.temporal import Smoothing, temporal_encoder
+from downstream.detector.temporal import HEADS, Smoothing, temporal_encoder
 from pretrain.errors import UserError
 
 
@@ -38,13 +38,9 @@ class DetectorConfig:
     """Shift and scale features by statistics of the training bags, which travel with the detector. All but `none` take
     each number's mean away; `dimension` divides each by its own deviation, `global` all by one: better for features
     after PCA, whose last numbers are noise that should stay small."""
-    layers: int = 1
-    """Layers of the transformer."""
-    heads: int = 4
-    """Attention heads of the transformer."""
 
     def __post_init__(self) -> None:
-        for name in ("width", "hidden", "layers", "heads"):
+        for name in ("width", "hidden"):
             if getattr(self, name) < 1:
                 raise UserError(f"detector.{name} is {getattr(self, name)}; it must be at least 1")
         if not 0 <= self.dropout < 1:
@@ -53,8 +49,11 @@ class DetectorConfig:
             raise UserError(f"detector.score_smoothing is {self.score_smoothing}; it must lie in [0, 64] snippets")
         if self.temporal == "multi_scale" and self.width < 3:
             raise UserError(f"detector.width is {self.width}; multi_scale shares it among 3 scales: at least 3")
-        if self.temporal == "transformer" and self.width % self.heads:
-            raise UserError(f"detector.width {self.width} is not a multiple of detector.heads {self.heads}")
+        if self.temporal == "transformer" and self.width % HEADS:
+            raise UserError(
+                f"detector.width is {self.width}; the transformer shares it among {HEADS} heads: give a multiple of "
+                f"{HEADS}"
+            )
 
 
 class DetectorOutput(NamedTuple):
@@ -120,7 +119,7 @@ class Detector(nn.Module):
         self.register_buffer("input_mean", torch.zeros(dim))
         self.register_buffer("input_scale", torch.ones(dim))
         self.project = nn.Linear(dim, config.width)
-        self.temporal = temporal_encoder(config.temporal, config.width, config.layers, config.heads, config.dropout)
+        self.temporal = temporal_encoder(config.temporal, config.width, config.dropout)
         self.spatial = spatial_encoder(config.spatial, config.width)
         self.drop = nn.Dropout(config.dropout)
         self.head = nn.Sequential(

@@ -23,6 +23,9 @@ from downstream.detector.spatial_smoothness import SpatialSmoothnessConfig, spat
 from downstream.detector.topk_bce import TopKBCEConfig, topk_bce
 from pretrain.errors import UserError
 
+TEACHER_MOMENTUM = 0.99
+"""Of the moving average of the detector that soft labels come from: about the last 100 steps [ours, not studied]."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectiveConfig:
@@ -40,12 +43,6 @@ class ObjectiveConfig:
     sparsity: SparsityConfig = field(default_factory=SparsityConfig)
     spatial_smoothness: SpatialSmoothnessConfig = field(default_factory=SpatialSmoothnessConfig)
     entropy: EntropyConfig = field(default_factory=EntropyConfig)
-    teacher_momentum: float = 0.99
-    """Of the moving average of the detector that hard instance mining takes its soft labels from."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.teacher_momentum < 1:
-            raise UserError(f"objective.teacher_momentum is {self.teacher_momentum}; it must lie in [0, 1)")
 
 
 def build_detector(
@@ -158,7 +155,7 @@ class DetectorTraining(nn.Module):
         """After the optimiser's step: move the teacher towards the detector; early on faster, as a plain mean would."""
         if self.teacher is None:
             return
-        momentum = min(self.config.teacher_momentum, (step + 1) / (step + 10))
+        momentum = min(TEACHER_MOMENTUM, (step + 1) / (step + 10))
         mine = dict(self.detector.state_dict())
         for name, value in self.teacher.state_dict().items():
             if value.is_floating_point():

@@ -52,7 +52,7 @@ def widened(bags: Bags, by: int) -> Bags:
 
 def a_loss(seed: int = 1, **changes: float) -> ContrastiveClustering:
     torch.manual_seed(seed)
-    config = ContrastiveClusteringConfig(**{"projection_dim": 5, "clusters": 3, **changes})  # type: ignore[arg-type]
+    config = ContrastiveClusteringConfig(**{"clusters": 3, **changes})  # type: ignore[arg-type]
     return ContrastiveClustering(config, 6).double()
 
 
@@ -69,7 +69,7 @@ def reference(loss: ContrastiveClustering, bags: Bags) -> float:
             classes[int(bags.labels[b])].append(projected / projected.norm())
     per_centre = []
     for label, points in classes.items():
-        clusters = assign(torch.stack(points), loss.config.clusters, loss.config.iterations).tolist()
+        clusters = assign(torch.stack(points), loss.config.clusters).tolist()
         for cluster in sorted(set(clusters)):
             members = [point for point, of in zip(points, clusters, strict=True) if of == cluster]
             centre = torch.stack(members).mean(dim=0)
@@ -95,9 +95,12 @@ def test_equals_the_formula_in_loops(lengths: list[int], clusters: int, seed: in
     assert loss(bags)[0].item() == pytest.approx(reference(loss, bags), rel=1e-9)
 
 
-def test_neither_padding_nor_the_order_of_bags_matters_even_where_instances_are_left_out() -> None:
+def test_neither_padding_nor_the_order_of_bags_matters_even_where_instances_are_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("downstream.detector.contrastive_clustering.MAX_INSTANCES", 12)
     bags = random_bags([33, 5, 1, 40, 17], [0, 1, 0, 1, 0])
-    loss = a_loss(max_instances=12)
+    loss = a_loss()
     value = loss(bags)[0].item()
     assert loss(widened(bags, 9))[0].item() == pytest.approx(value, rel=1e-12)
     assert loss(reordered(bags, [3, 0, 4, 2, 1]))[0].item() == pytest.approx(value, rel=1e-9)
@@ -118,11 +121,11 @@ def test_clusters_are_found_and_the_start_needs_no_randomness() -> None:
     truth = torch.randint(4, (60,), generator=rng)
     noise = 0.05 * torch.randn(60, 4, generator=rng, dtype=torch.float64)
     points = unit_vectors(directions[truth] + noise)
-    found = assign(points, clusters=4, iterations=3)
+    found = assign(points, clusters=4)
     pairs = set(zip(truth.tolist(), found.tolist(), strict=True))
     assert len(pairs) == len({cluster for _, cluster in pairs}) == 4
     torch.manual_seed(99)
-    assert torch.equal(assign(points, clusters=4, iterations=3), found)
+    assert torch.equal(assign(points, clusters=4), found)
 
 
 def test_training_on_it_pulls_the_classes_apart() -> None:
@@ -196,7 +199,6 @@ def test_no_gradient_comes_from_scores() -> None:
         ({"weight": -1.0}, "contrastive_clustering.weight is -1.0; it must be a finite number of 0 or more (0 = off)"),
         ({"temperature": 0.0}, "contrastive_clustering.temperature is 0.0; it must be a finite number above 0"),
         ({"clusters": 0}, "contrastive_clustering.clusters is 0; it must be 1 or more"),
-        ({"max_instances": 0}, "contrastive_clustering.max_instances is 0; it must be 1 or more"),
     ],
 )
 def test_bad_values_are_named(changes: dict[str, float], message: str) -> None:

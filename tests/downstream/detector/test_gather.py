@@ -39,7 +39,7 @@ GRID = (2, 2)
 ALL_TERMS = ObjectiveConfig(
     base="mil_ranking",
     hard_mining=HardMiningConfig(weight=0.5, warmup_steps=0),
-    contrastive_clustering=ContrastiveClusteringConfig(weight=0.25, clusters=2, projection_dim=6),
+    contrastive_clustering=ContrastiveClusteringConfig(weight=0.25, clusters=2),
     cross_batch_clustering=CrossBatchClusteringConfig(weight=0.5, memory=2),
     smoothness=SmoothnessConfig(weight=0.1),
     sparsity=SparsityConfig(weight=0.1),
@@ -48,9 +48,7 @@ ALL_TERMS = ObjectiveConfig(
 )
 Loss = Callable[[Bags], tuple[Tensor, LossParts]]
 LOSSES: dict[str, Callable[[ClusterBranch], Loss]] = {
-    "contrastive_clustering": lambda _: ContrastiveClustering(
-        ContrastiveClusteringConfig(clusters=2, projection_dim=6), WIDTH
-    ),
+    "contrastive_clustering": lambda _: ContrastiveClustering(ContrastiveClusteringConfig(clusters=2), WIDTH),
     "cross_batch_clustering": lambda branch: CrossBatchClustering(CrossBatchClusteringConfig(memory=2), branch),
     "batch_alone": lambda branch: CrossBatchClustering(CrossBatchClusteringConfig(memory=0), branch),
     "hard_mining": lambda _: lambda bags: hard_mining(bags, HardMiningConfig(k=2)),

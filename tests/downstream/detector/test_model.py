@@ -176,5 +176,5 @@ def small_objective() -> ObjectiveConfig:
 def test_bad_settings_are_named() -> None:
     with pytest.raises(UserError, match=r"detector\.dropout is 1\.0"):
         DetectorConfig(dropout=1.0)
-    with pytest.raises(UserError, match=r"not a multiple of detector\.heads"):
+    with pytest.raises(UserError, match=r"detector\.width is 30; .* 4 heads: give a multiple of 4"):
         DetectorConfig(temporal="transformer", width=30)
