@@ -21,11 +21,12 @@ from downstream.detector.feature_magnitude import FeatureMagnitudeConfig, featur
 from downstream.detector.hard_mining import HardMiningConfig, hard_mining
 from downstream.detector.mil_ranking import MilRankingConfig, mil_ranking
 from downstream.detector.model import Detector, DetectorConfig
-from downstream.detector.objective import DetectorTraining, ObjectiveConfig, build_detector
+from downstream.detector.objective import DetectorTraining, build_detector
 from downstream.detector.smoothness import SmoothnessConfig, smoothness
 from downstream.detector.sparsity import SparsityConfig, sparsity
 from downstream.detector.spatial_smoothness import SpatialSmoothnessConfig, spatial_smoothness
 from downstream.detector.storage import CARD_FILE, grid_of, load_detector, save_detector
+from downstream.detector.terms import ObjectiveConfig
 from downstream.detector.topk_bce import TopKBCEConfig, topk_bce
 from downstream.features.feature_spec import FeatureKind
 from pretrain.errors import UserError

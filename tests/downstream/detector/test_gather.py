@@ -28,10 +28,11 @@ from downstream.detector.gather import gather_bags
 from downstream.detector.hard_mining import HardMiningConfig, hard_mining
 from downstream.detector.mil_ranking import MilRankingConfig, mil_ranking
 from downstream.detector.model import DetectorConfig
-from downstream.detector.objective import DetectorTraining, ObjectiveConfig, build_detector
+from downstream.detector.objective import DetectorTraining, build_detector
 from downstream.detector.smoothness import SmoothnessConfig
 from downstream.detector.sparsity import SparsityConfig
 from downstream.detector.spatial_smoothness import SpatialSmoothnessConfig
+from downstream.detector.terms import ObjectiveConfig
 from downstream.detector.topk_bce import TopKBCEConfig, topk_bce
 
 DIM, WIDTH, STEPS = 5, 8, 3
@@ -194,7 +195,7 @@ def test_losses_gradients_and_memories_of_two_processes_equal_those_of_one(
             assert difference(shared[key], value) <= 1e-6, key
     if name == "cells":
         assert {
-            f"end/training_of_cells.{key}" for key in ("cross_batch_clustering.memory", "teacher.head.0.weight")
+            f"end/training_of_cells.{key}" for key in ("terms.cross_batch_clustering.memory", "teacher.head.0.weight")
         } <= alone.keys()
     if name == "cross_batch_clustering":
         assert {"end/loss.memory", "end/loss.num_pushed", "end/branch.centres"} <= alone.keys()

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from downstream.detector.model import Detector, DetectorConfig
-from downstream.detector.objective import DetectorTraining, ObjectiveConfig, build_detector
+from downstream.detector.objective import DetectorTraining, build_detector
 from downstream.detector.storage import load_detector, save_detector
 from downstream.detector.temporal import TEMPORAL_ENCODERS
+from downstream.detector.terms import ObjectiveConfig
 from downstream.features.feature_spec import FeatureKind
 from pretrain.errors import UserError
 
