@@ -20,6 +20,7 @@ from downstream.ablation.grid import make_cells
 from downstream.ablation.run import ablate
 from downstream.ablation.tables import escaped, math_minus
 from downstream.ablation.workers import Job, environments, run_jobs
+from downstream.detector.terms import TERMS
 from downstream.features.feature_spec import FeatureKind
 from downstream.features.store import FeatureWriter
 from downstream.training.config import FinetuneConfig
@@ -256,6 +257,23 @@ def test_a_given_weight_is_kept_and_terms_combine() -> None:
         0,
     )
     assert cells[0].name == "a/topk_bce-base"
+
+
+def test_every_term_can_be_named_and_those_that_the_grid_does_not_switch_stay_as_configured() -> None:
+    given = ["--features.sets", "f/a", "--bases", "topk_bce", "--objective.sparsity.weight", "0.5"]
+    cells, _ = make_cells(read_config([*given, "--terms", "base", *TERMS], "ablate.py"))
+    weights = {cell.terms: {name: getattr(cell.config.objective, name).weight for name in TERMS} for cell in cells}
+    off = dict.fromkeys(TERMS, 0.0) | {"sparsity": 0.5}
+    assert weights.pop("base") == off
+    assert weights.pop("sparsity") == off
+    assert weights == {name: off | {name: TERMS[name].ablation_weight} for name in TERMS if name != "sparsity"}
+    assert weights["smoothness"]["smoothness"] == 8e-5
+
+
+def test_the_grid_unless_told_otherwise() -> None:
+    config = AblationConfig(feature_sets=("a=x",))
+    assert config.bases == ("mil_ranking", "topk_bce", "feature_magnitude")
+    assert config.terms == ("base", "hard_mining", "contrastive_clustering", "cross_batch_clustering", "all")
 
 
 @pytest.mark.parametrize(
