@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from downstream.detector.bags import Bags
 from downstream.detector.entropy import EntropyConfig, entropy
-from pretrain.errors import UserError
 from tests.downstream.detector import loss_checks
 from tests.downstream.detector.loss_checks import random_bags
 
@@ -91,25 +90,8 @@ def test_without_an_abnormal_bag_or_cells_it_is_0(labels: tuple[int, int], grid:
     assert not by_scores.any()
 
 
-def test_what_holds_of_every_loss() -> None:
-    loss_checks.check_padding_changes_nothing(LOSS, GRID)
-    loss_checks.check_bag_order_changes_nothing(LOSS, GRID)
-    loss_checks.check_every_batch_is_finite(LOSS, grid=GRID)
-
-
 def test_gradient_with_the_weights_of_snippets_held_still() -> None:
     """The weights carry no gradient by intent, so finite differences are taken in a bag of one snippet."""
     bags = random_bags(5, (1,), (1,), dim=1, grid=GRID)
     inputs = bags.log_scores.requires_grad_()
     assert torch.autograd.gradcheck(lambda values: LOSS(bags._replace(log_scores=values))[0], inputs)
-
-
-@pytest.mark.gpu
-def test_cuda_equals_cpu() -> None:
-    loss_checks.check_cuda_equals_cpu(LOSS)
-
-
-@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
-def test_configuration_errors(weight: float) -> None:
-    with pytest.raises(UserError, match=r"entropy.weight is .*; it must be a finite number of 0 or more"):
-        EntropyConfig(weight=weight)

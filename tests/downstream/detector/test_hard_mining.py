@@ -186,23 +186,9 @@ def test_a_step_on_features_lowers_the_triplets() -> None:
     assert hard_mining(bags._replace(features=bags.features - 0.05 * by_features), CONFIG)[1]["triplet"] < before
 
 
-def test_what_holds_of_every_loss() -> None:
-    loss_checks.check_padding_changes_nothing(LOSS)
-    loss_checks.check_bag_order_changes_nothing(LOSS)
-    loss_checks.check_instance_order_changes_nothing(LOSS)
-    loss_checks.check_every_batch_is_finite(LOSS)
-    loss_checks.check_gradient(LOSS)
-
-
-@pytest.mark.gpu
-def test_cuda_equals_cpu() -> None:
-    loss_checks.check_cuda_equals_cpu(LOSS)
-
-
 @pytest.mark.parametrize(
     ("field", "value", "text"),
     [
-        ("weight", -1.0, "a finite number of 0 or more"),
         ("triplet_weight", float("nan"), "a finite number of 0 or more"),
         ("bce_weight", float("inf"), "a finite number of 0 or more"),
         ("warmup_steps", -1, "0 or more"),
