@@ -79,8 +79,8 @@ class ContrastiveClustering(nn.Module):
             zero = zero + 0.0 * bags.features.masked_fill(~bags.mask.unsqueeze(2), 0.0).sum()
             return zero, {"similarity_own": zero.detach(), "similarity_other": zero.detach()}
         normal, abnormal = classes
-        found = [self.centre_terms(normal, abnormal), self.centre_terms(abnormal, normal)]
-        losses, counts, own, other = (torch.cat(part) for part in zip(*found, strict=True))
+        of_classes = [self.centre_terms(normal, abnormal), self.centre_terms(abnormal, normal)]
+        losses, counts, own, other = (torch.cat(values) for values in zip(*of_classes, strict=True))
         num_centres = (counts > 0).sum()  # duplicates can leave a centre without members: it has no loss
         parts = {
             "similarity_own": (own.sum() / num_centres).detach(),

@@ -97,11 +97,11 @@ def test_clusters_are_found_and_the_start_needs_no_randomness() -> None:
     truth = torch.randint(4, (60,), generator=rng)
     noise = 0.05 * torch.randn(60, 4, generator=rng, dtype=torch.float64)
     points = unit_vectors(directions[truth] + noise)
-    found = assign(points, clusters=4)
-    pairs = set(zip(truth.tolist(), found.tolist(), strict=True))
+    clusters = assign(points, clusters=4)
+    pairs = set(zip(truth.tolist(), clusters.tolist(), strict=True))
     assert len(pairs) == len({cluster for _, cluster in pairs}) == 4
     torch.manual_seed(99)
-    assert torch.equal(assign(points, clusters=4), found)
+    assert torch.equal(assign(points, clusters=4), clusters)
 
 
 def test_training_on_it_pulls_the_classes_apart() -> None:

@@ -19,7 +19,7 @@ GRID = (2, 3)
 
 def reference(bags: Bags) -> float:
     """One snippet after the other, in plain numbers."""
-    found, cells = [], bags.grid[0] * bags.grid[1]
+    per_bag, cells = [], bags.grid[0] * bags.grid[1]
     for row, label in enumerate(bags.labels.tolist()):
         scores = [math.exp(value) for value, real in zip(bags.log_scores[row], bags.mask[row], strict=True) if real]
         total, weights = 0.0, 0.0
@@ -29,8 +29,8 @@ def reference(bags: Bags) -> float:
             spread = -sum(share * math.log(share) for share in shares) / math.log(cells)
             total, weights = total + max(snippet) * spread, weights + max(snippet)
         if label == 1:
-            found.append(total / weights)
-    return sum(found) / len(found) if found else 0.0
+            per_bag.append(total / weights)
+    return sum(per_bag) / len(per_bag) if per_bag else 0.0
 
 
 def one_bag(scores: list[float], grid: tuple[int, int] = (2, 2), label: int = 1) -> Bags:

@@ -139,12 +139,12 @@ def test_equals_the_reference(labels: list[int], lengths: list[int], config: Har
 
 def test_selection_finds_both_kinds_and_never_an_instance_twice() -> None:
     """Not one of the sets is always empty in these tests, and the sets are disjoint."""
-    found = Selection(*(0, 0, 0, 0))
+    counts = Selection(*(0, 0, 0, 0))
     for seed in range(20):
         chosen = select(random_bags(seed), replace(CONFIG, k=2, ratio=2))
         assert torch.stack(list(chosen)).sum(dim=0).max() == 1
-        found = Selection(*(count + mask.sum() for count, mask in zip(found, chosen, strict=True)))
-    assert min(found) > 20
+        counts = Selection(*(count + mask.sum() for count, mask in zip(counts, chosen, strict=True)))
+    assert min(counts) > 20
 
 
 def test_a_planted_anomaly_missed_by_its_score_is_mined() -> None:

@@ -8,10 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from downstream.detector.model import Detector, DetectorConfig
-from downstream.detector.objective import DetectorTraining, build_detector
 from downstream.detector.storage import load_detector, save_detector
 from downstream.detector.temporal import TEMPORAL_ENCODERS
-from downstream.detector.terms import ObjectiveConfig
 from downstream.features.feature_spec import FeatureKind
 from pretrain.errors import UserError
 
@@ -65,12 +63,12 @@ def test_smoothing_is_a_gaussian_mean_of_log_odds_and_reaches_two_deviations() -
     rough, smooth = detector("none"), detector("none", score_smoothing=1.0)
     smooth.load_state_dict(rough.state_dict())
     assert smooth.reach == 2
-    odds, found = torch.logit(rough(features).scores), torch.logit(smooth(features).scores)
+    odds, smoothed = torch.logit(rough(features).scores), torch.logit(smooth(features).scores)
     for place in range(9):
         near = torch.arange(max(0, place - 2), min(9, place + 3))
         weights = torch.exp(-((near - place).double() ** 2) / 2)
         expected = (odds[:, near] * weights).sum(dim=1) / weights.sum()
-        assert torch.allclose(found[:, place], expected, atol=1e-5)
+        assert torch.allclose(smoothed[:, place], expected, atol=1e-5)
     rough.train().drop.p = smooth.train().drop.p = 0.0
     rough.head[2].p = smooth.head[2].p = 0.0
     assert torch.equal(rough(features).scores, smooth(features).scores)  # training sees the scores themselves
@@ -127,51 +125,6 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     (tmp_path / "detector.json").write_text('{"format": "other"}')
     with pytest.raises(UserError, match="format 'other'"):
         load_detector(tmp_path)
-
-
-def test_the_teacher_follows(small_objective: ObjectiveConfig) -> None:
-    torch.manual_seed(0)
-    training = DetectorTraining(build_detector(DetectorConfig(width=8, hidden=4), small_objective, 6), small_objective)
-    teacher = training.teacher
-    assert teacher is not None
-    with torch.no_grad():
-        training.detector.project.weight.add_(1)
-    before = teacher.project.weight.clone()
-    training.update_teacher(0)
-    assert torch.allclose(teacher.project.weight, before + 0.9, atol=1e-6)  # momentum 1/10 at first
-    training.update_teacher(10**6)
-    assert torch.allclose(teacher.project.weight, before + 0.9 + 0.01 * 0.1, atol=1e-6)
-    assert not any(parameter.requires_grad for parameter in teacher.parameters())
-
-
-def test_weights_add_up(small_objective: ObjectiveConfig) -> None:
-    torch.manual_seed(0)
-    config = DetectorConfig(width=8, hidden=4, dropout=0)
-    training = DetectorTraining(build_detector(config, small_objective, 6), small_objective)
-    labels = torch.tensor([1.0, 0.0, 1.0, 0.0])
-    loss, parts = training(torch.randn(4, 7, 6), torch.ones(4, 7, dtype=torch.bool), labels, 10)
-    expected = (
-        parts["base"]
-        + 0.5 * parts["hard_mining"]
-        + 0.25 * parts["contrastive_clustering"]
-        + 0.125 * parts["smoothness"]
-    )
-    assert loss.detach() == pytest.approx(float(expected), rel=1e-5)
-    _, early = training(torch.randn(4, 7, 6), torch.ones(4, 7, dtype=torch.bool), labels, 0)
-    assert "hard_mining" not in early  # warm-up
-
-
-@pytest.fixture
-def small_objective() -> ObjectiveConfig:
-    from downstream.detector.contrastive_clustering import ContrastiveClusteringConfig
-    from downstream.detector.hard_mining import HardMiningConfig
-    from downstream.detector.smoothness import SmoothnessConfig
-
-    return ObjectiveConfig(
-        hard_mining=HardMiningConfig(weight=0.5, warmup_steps=5),
-        contrastive_clustering=ContrastiveClusteringConfig(weight=0.25),
-        smoothness=SmoothnessConfig(weight=0.125),
-    )
 
 
 def test_bad_settings_are_named() -> None:
