@@ -21,39 +21,19 @@ from downstream.ablation.run import ablate
 from downstream.ablation.tables import escaped, math_minus
 from downstream.ablation.workers import Job, environments, run_jobs
 from downstream.detector.terms import TERMS
-from downstream.features.feature_spec import FeatureKind
-from downstream.features.store import FeatureWriter
 from downstream.training.config import FinetuneConfig
 from pretrain.errors import UserError
 from pretrain.run_folder import as_json
+from tests.downstream.toy_videos import make_toy_videos
 
 ROOT = Path(__file__).parents[3]
-SNIPPETS = 8
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 training and 12 test videos whose anomalies stand out in the first number; a feature set and a catalogue."""
     folder = tmp_path_factory.mktemp("world")
-    rng = np.random.default_rng(0)
-    kind = FeatureKind(encoder="toy", weights_sha256=None, dim=6, snippet_frames=16)
-    writer = FeatureWriter(folder / "toy", kind)
-    videos = {}
-    for number in range(36):
-        label = number % 2
-        features = rng.normal(size=(SNIPPETS, 1, 6))
-        if label:
-            features[2:5, :, 0] += 3
-        writer.add(f"v{number:02d}", features, frames=SNIPPETS * 16)
-        videos[f"v{number:02d}"] = {
-            "path": f"v{number:02d}.mp4",
-            "label": label,
-            "split": "train" if number < 24 else "test",
-            "num_frames": SNIPPETS * 16,
-            "spans": [[32, 80]] if label else [],
-        }
-    writer.finish([f"v{number:02d}" for number in range(36)])
-    (folder / "truth.json").write_text(json.dumps({"format": "anomaly-pretext/ground-truth/1", "videos": videos}))
+    make_toy_videos(folder)
     return folder
 
 
