@@ -76,17 +76,17 @@ def prepare_cells(cells: Sequence[Cell], failures: list[Failure]) -> tuple[list[
                 known[key] = _prepare(cell.config)
             except UserError as error:
                 known[key] = error
-        found = known[key]
+        test_videos = known[key]
         try:
-            if isinstance(found, UserError):
-                raise found
+            if isinstance(test_videos, UserError):
+                raise test_videos
             check_warmup(cell)
         except UserError as error:
             failures.append(Failure(cell.name, None, str(error)))
             report(failures[-1])
             continue
         fine.append(cell)
-        tests[cell.name] = found
+        tests[cell.name] = test_videos
     return fine, tests
 
 

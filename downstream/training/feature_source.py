@@ -14,8 +14,9 @@ from torch import nn
 
 from downstream.detector.inference import score_videos
 from downstream.detector.model import Detector, DetectorConfig, check_detector
-from downstream.detector.objective import DetectorTraining, ObjectiveConfig, build_detector, check_objective
+from downstream.detector.objective import DetectorTraining, build_detector, check_objective
 from downstream.detector.storage import load_detector, save_detector
+from downstream.detector.terms import ObjectiveConfig
 from downstream.evaluation.choose_videos import has_ground_truth, open_listed, rehearse_evaluation
 from downstream.features.fusion import FusedFeatures
 from downstream.features.store import read_manifest

@@ -9,7 +9,7 @@ import torch
 from einops import reduce
 from torch import Tensor, nn
 
-from downstream.detector.bags import Parts
+from downstream.detector.bags import LossParts as Parts
 from downstream.detector.objective import DetectorTraining
 from downstream.features.cells import CellNetwork
 from downstream.features.encoders import VideoNetwork

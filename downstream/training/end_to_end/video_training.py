@@ -16,8 +16,9 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from downstream.detector.model import Detector, DetectorConfig
-from downstream.detector.objective import DetectorTraining, ObjectiveConfig, build_detector
+from downstream.detector.objective import DetectorTraining, build_detector
 from downstream.detector.storage import kinds_of, load_detector, save_detector
+from downstream.detector.terms import ObjectiveConfig
 from downstream.features.cells import CellNetwork
 from downstream.features.encoders import Encoder, EncoderConfig, VideoNetwork, encoder_of, open_encoder
 from downstream.features.snippets import SnippetSettings, View

@@ -35,8 +35,8 @@ from tests.pretrain.conftest import changed
 ROOT = Path(__file__).parents[3]
 ALL_TERMS = {
     "objective__hard_mining": {"weight": 0.1, "warmup_steps": 5},
-    "objective__contrastive": {"weight": 0.1},
-    "objective__cross_batch": {"weight": 0.1, "memory": 4},
+    "objective__contrastive_clustering": {"weight": 0.1},
+    "objective__cross_batch_clustering": {"weight": 0.1, "memory": 4},
 }
 
 

@@ -15,9 +15,9 @@ from accelerate import Accelerator
 from downstream.detector.entropy import EntropyConfig
 from downstream.detector.inference import score_videos
 from downstream.detector.model import DetectorConfig
-from downstream.detector.objective import ObjectiveConfig
 from downstream.detector.spatial_smoothness import SpatialSmoothnessConfig
 from downstream.detector.storage import load_detector, refuse_other_features
+from downstream.detector.terms import ObjectiveConfig
 from downstream.features.encoders import EncoderConfig, open_encoder
 from downstream.features.extract import ExtractConfig, extract
 from downstream.features.fusion import FusedFeatures
