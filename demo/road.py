@@ -63,7 +63,7 @@ STEPS: list[tuple[str, list[str]]] = [
         "compare the two on cameras that nothing was trained on",
         [
             *("scripts/evaluate.py", str(DEMO / "detector_random"), str(DEMO / "detector")),
-            *("--out", str(DEMO / "evaluation"), "--new-groups"),
+            *("--out", str(DEMO / "evaluation"), "--unseen-groups"),
         ],
     ),
     (
@@ -77,7 +77,7 @@ STEPS: list[tuple[str, list[str]]] = [
     (
         "find out where the anomalies are, and compare with boxes that no training saw",
         [
-            *("scripts/localise.py", str(DEMO / "cells"), "--whole-frame", str(DEMO / "detector"), "--together"),
+            *("scripts/localise.py", str(DEMO / "cells"), "--whole-frame", str(DEMO / "detector"), "--ensemble"),
             *("--strips", "1", "--films", "1", "--abnormal-only"),
         ],
     ),

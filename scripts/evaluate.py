@@ -17,7 +17,7 @@ from downstream.evaluation.settings import EvaluationSettings
 from downstream.evaluation.tables import SUMMARY, comparison_table, evaluation_table
 from downstream.evaluation.temporal_evaluation import evaluate_seeds
 from downstream.runs.run_folder import RunFolder, scores_by_seed
-from downstream.scores.ensemble import together
+from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import ScoreFile, unscored_in
 from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.plots import write_plots
@@ -49,9 +49,9 @@ class Options:
     settings: Annotated[EvaluationSettings, tyro.conf.arg(name="")] = field(default_factory=EvaluationSettings)
     split: Literal["test", "train", "all"] = "test"
     """Videos to evaluate: each must have scores."""
-    new_groups: bool = False
+    unseen_groups: bool = False
     """Evaluate only videos of cameras, scenes or sources (the catalogue's `group`) that no training video is of."""
-    together: bool = False
+    ensemble: bool = False
     """Take the detectors of a run's seeds as one, as scripts/detect.py does: the mean of their log odds. Default: each
     by itself, figures averaged."""
     out: Path | None = None
@@ -82,16 +82,16 @@ def own_catalogue(arguments: Sequence[str]) -> list[str]:
 def run(options: Options) -> None:
     """Evaluate, print the tables, write the files."""
     methods = dict(zip(method_names(options.inputs), map(scores_by_seed, options.inputs), strict=True))
-    if options.together:
-        methods = {name: {"together": together(list(seeds.values()))} for name, seeds in methods.items()}
+    if options.ensemble:
+        methods = {name: {"ensemble": ensemble(list(seeds.values()))} for name, seeds in methods.items()}
     catalogue = open_listed(options.catalogue)
     videos = catalogue if options.split == "all" else catalogue.subset(options.split)
     if not videos:
         raise UserError(f"{catalogue.source}: no video of split '{options.split}'; choose another --split")
     for run in options.inputs if options.split == "test" else ():
         RunFolder(run).refuse_seen_in_training(videos)
-    if options.new_groups:
-        videos, methods = scores_in_new_groups(catalogue, videos, methods)
+    if options.unseen_groups:
+        videos, methods = scores_in_unseen_groups(catalogue, videos, methods)
     # what one run could not score no other is evaluated on: comparisons are on the same videos
     unscored = unscored_in(file for seeds in methods.values() for file in seeds.values())
     evaluations = [
@@ -113,7 +113,7 @@ def run(options: Options) -> None:
 Methods = dict[str, dict[str, ScoreFile]]
 
 
-def scores_in_new_groups(catalogue: Catalogue, videos: Catalogue, methods: Methods) -> tuple[Catalogue, Methods]:
+def scores_in_unseen_groups(catalogue: Catalogue, videos: Catalogue, methods: Methods) -> tuple[Catalogue, Methods]:
     """The videos whose group no training video has, and their scores; UserError where that leaves none."""
     left = exclude_training_groups(catalogue, videos)
     drop = {video.name for video in videos} - {video.name for video in left}

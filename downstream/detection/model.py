@@ -30,7 +30,7 @@ from downstream.features.normalising import Normalise
 from downstream.features.pipeline import Encoded, encode_videos
 from downstream.features.snippets import SnippetSettings
 from downstream.features.store import FeatureSet
-from downstream.scores.ensemble import together
+from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import ScoreFile
 from downstream.scores.video_scores import VideoScores
 from pretrain.data.video import VideoError, VideoInfo
@@ -216,6 +216,6 @@ def _scored(model: Model, name: str, encoded: Sequence[Encoded]) -> VideoScores:
         for detector in group.detectors:
             scored.append(ScoreFile(score_videos(detector, features, [name], model.device), {}))
     try:
-        return together(scored).videos[0]
+        return ensemble(scored).videos[0]
     except UserError as error:
         raise VideoError(f"'{name}': {error}") from error

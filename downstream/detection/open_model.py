@@ -17,7 +17,7 @@ import torch
 from downstream.detection.model import DetectorGroup, EncoderSource, Model
 from downstream.detector.model import Detector
 from downstream.detector.storage import CARD_FILE, kinds_of, load_detector
-from downstream.events.default_rule import own_rule
+from downstream.events.default_rule import default_rule
 from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
 from downstream.features.feature_spec import FeatureKind
 from downstream.features.snippets import SnippetSettings
@@ -58,7 +58,7 @@ def open_model(
     _refuse_mixture(path, groups)
     thresholds = [float(detector.card.get("threshold", 0.5)) for detector in trained]
     names = [detector.card["sha256"] for detector in trained]
-    rule, source = own_rule(RunFolder(path).calibration if calibrated else None, thresholds, names)
+    rule, source = default_rule(RunFolder(path).calibration if calibrated else None, thresholds, names)
     return Model(path=path, groups=groups, rule=rule, rule_from=source, device=device)
 
 

@@ -24,11 +24,11 @@ def open_listed(config: CatalogueConfig) -> Catalogue:
 def exclude_training_groups(catalogue: Catalogue, videos: Catalogue) -> Catalogue:
     """The videos whose group no training video has; UserError where that leaves none, or groups are unknown."""
     if unknown := sum(video.group is None for video in videos):
-        raise UserError(f"--new-groups: the catalogue says no group of {unknown} of the {len(videos)} videos")
+        raise UserError(f"--unseen-groups: the catalogue says no group of {unknown} of the {len(videos)} videos")
     seen = {video.group for video in catalogue.subset("train")}
     left = videos.without({video.name for video in videos if video.group in seen})
     if not left:
-        raise UserError(f"--new-groups: training videos come from all {len(seen)} groups, none is new")
+        raise UserError(f"--unseen-groups: training videos come from all {len(seen)} groups, none is new")
     print(f"{len(left)} of {len(videos)} videos are of groups that no training video is of; the others are left out\n")
     return left
 

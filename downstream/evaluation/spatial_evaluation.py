@@ -61,7 +61,7 @@ def evaluate_localisation(
         metrics=metrics,
         names=tuple(video.name for video in first),
         counts=counts,
-        about=_in_words(counts, settings),
+        about=_describe(counts, settings),
         samples=samples,
     )
 
@@ -100,7 +100,7 @@ def _counts(videos: Sequence[LocatedVideo]) -> dict[str, int]:
     }
 
 
-def _in_words(counts: Mapping[str, int], settings: LocalisationSettings) -> str:
+def _describe(counts: Mapping[str, int], settings: LocalisationSettings) -> str:
     return (
         f"{counts['videos']} videos ({counts['boxed_videos']} with boxes), {counts['frames']} frames: "
         f"{counts['annotated_frames']} with {counts['boxes']} boxes, {counts['unknown_frames']} left out (anomalous, "

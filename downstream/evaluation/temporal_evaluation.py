@@ -70,7 +70,7 @@ def evaluate_seeds(
         metrics=metrics,
         names=tuple(video.name for video in labelled[0]),
         counts=counts,
-        about=_in_words(counts, settings),
+        about=_describe(counts, settings),
         notes=(
             *(f"'{name}' could not be scored and is left out: {reason}" for name, reason in left_out.items()),
             *dict.fromkeys(note for own in aligned.values() for note in own.notes),
@@ -94,7 +94,7 @@ def _counts(videos: Sequence[LabelledVideo]) -> dict[str, int]:
     }
 
 
-def _in_words(counts: Mapping[str, int], settings: EvaluationSettings) -> str:
+def _describe(counts: Mapping[str, int], settings: EvaluationSettings) -> str:
     share = 100 * counts["anomalous_frames"] / counts["frames"]
     return (
         f"{counts['videos']} videos ({counts['abnormal_videos']} abnormal), {counts['frames']} frames, "

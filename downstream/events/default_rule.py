@@ -13,7 +13,7 @@ from downstream.scores.ensemble import mean_scores
 from pretrain.errors import UserError
 
 
-def own_rule(file: Path | None, thresholds: Sequence[float], names: Sequence[str]) -> tuple[AlarmRule, str]:
+def default_rule(file: Path | None, thresholds: Sequence[float], names: Sequence[str]) -> tuple[AlarmRule, str]:
     """The rule and where it comes from: the calibration in `file`, else the detectors' thresholds, their mean in log
     odds as the scores are: those of held-out training videos.
 

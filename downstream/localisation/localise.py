@@ -27,15 +27,13 @@ from downstream.events.box_file import write_boxes
 from downstream.events.box_threshold import box_threshold
 from downstream.events.boxes import BoxSettings, Tube, find_boxes, link
 from downstream.runs.run_folder import LocalisationFolder, RunFolder, scores_by_seed
-from downstream.scores.ensemble import together
+from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import ScoreFile, unscored_in
 from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.gallery import draw
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.errors import UserError, problem_list
 from pretrain.tracking import clock
-
-TOGETHER = "together"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +44,7 @@ class LocaliseConfig:
 
         python scripts/localise.py runs/cells
         python scripts/localise.py runs/cells --whole-frame runs/detector   # beside a detector of whole frames
-        python scripts/localise.py runs/cells --together                    # all seeds as one detector
+        python scripts/localise.py runs/cells --ensemble                    # all seeds as one detector
     """
 
     run: tyro.conf.Positional[Path]
@@ -55,14 +53,14 @@ class LocaliseConfig:
     whole_frame: Path | None = None
     """A run with the same test videos on features of whole pictures: how well it would do by always pointing at the
     middle. Default: the highest cell of each snippet stands in for its score."""
-    together: bool = False
+    ensemble: bool = False
     """Take the detectors of all seeds as one, as scripts/detect.py does: the mean of their log odds. Default: each by
     itself, figures averaged."""
     alarm_share: float = 0.05
     """At most this share of the frames of held-out normal videos shows a box: the threshold follows from it."""
     boxes: Annotated[BoxSettings, tyro.conf.arg(name="")] = field(default_factory=BoxSettings)
     settings: Annotated[LocalisationSettings, tyro.conf.arg(name="")] = field(default_factory=LocalisationSettings)
-    new_groups: bool = False
+    unseen_groups: bool = False
     """Look only at videos of cameras, scenes or sources (the catalogue's `group`) that no training video is of."""
     strips: int = 3
     """Pictures of the videos that score highest, of the first seed. Only these and films need the video files."""
@@ -82,7 +80,7 @@ class LocaliseConfig:
             raise UserError("\n".join(problems))
 
 
-class Found(NamedTuple):
+class FoundBoxes(NamedTuple):
     """What one seed's detector found."""
 
     videos: list[VideoScores]
@@ -97,9 +95,9 @@ def localise(config: LocaliseConfig) -> None:
     began = time.monotonic()
     run = RunFolder(config.run)
     files = run.score_maps()
-    if config.together:
-        held_out, test = (together(list(part)) for part in zip(*files.values(), strict=True))
-        files = {TOGETHER: (held_out, test)}
+    if config.ensemble:
+        held_out, test = (ensemble(list(part)) for part in zip(*files.values(), strict=True))
+        files = {"ensemble": (held_out, test)}
     whole = {} if config.whole_frame is None else scores_by_seed(config.whole_frame)
     videos = chosen_videos(config, [test for _, test in files.values()], list(whole.values()))
     labels = {video.name: video.label for video in open_listed(run.catalogue())}
@@ -111,9 +109,9 @@ def localise(config: LocaliseConfig) -> None:
     out = run.localisation if config.out is None else LocalisationFolder(config.out)
     for seed, one in found.items():
         meta = {"threshold": one.threshold, "seed": seed}
-        name = seed if config.together else f"seed-{seed}"
+        name = seed if config.ensemble else f"seed-{seed}"
         write_boxes(out.boxes(name), one.tubes, one.videos, meta)
-        print(f"{name.replace('-', ' ')}: {in_words(one, videos)}")
+        print(f"{name.replace('-', ' ')}: {describe_found(one, videos)}")
     print(f"thresholds: at most {100 * config.alarm_share:g} % of the frames of held-out normal videos show a box\n")
     if evaluations:
         write_localisation(out, evaluations, videos.source, {seed: one.threshold for seed, one in found.items()})
@@ -129,7 +127,7 @@ def localise(config: LocaliseConfig) -> None:
 
 
 def measured(
-    config: LocaliseConfig, found: Mapping[str, Found], whole: Mapping[str, ScoreFile], videos: Catalogue
+    config: LocaliseConfig, found: Mapping[str, FoundBoxes], whole: Mapping[str, ScoreFile], videos: Catalogue
 ) -> list[SpatialEvaluation]:
     """Figures against the boxes of `videos`: of the cells, then of whole frames."""
     scores = {seed: one.videos for seed, one in found.items()}
@@ -153,14 +151,14 @@ def chosen_videos(config: LocaliseConfig, tests: Sequence[ScoreFile], whole: Seq
     if left_out := [f"'{video.name}': {unscored[video.name]}" for video in videos if video.name in unscored]:
         print(f"{len(left_out)} video(s) could not be scored and are left out:\n{problem_list(left_out)}\n")
         videos = videos.without(set(unscored))
-    videos = exclude_training_groups(catalogue, videos) if config.new_groups else videos
+    videos = exclude_training_groups(catalogue, videos) if config.unseen_groups else videos
     scored = set.intersection(*({entry.name for entry in file.videos} for file in tests))
     if missing := [f"'{video.name}'" for video in videos if video.name not in scored]:
         raise UserError(
             f"{len(missing)} of the {len(videos)} test videos of {catalogue.source} have no scores in {config.run}; "
             f"give the catalogue that it was run with, or score them with it:\n{problem_list(missing, limit=10)}"
         )
-    if not config.new_groups and (rest := len(scored) - len(videos)):
+    if not config.unseen_groups and (rest := len(scored) - len(videos)):
         print(f"{rest} of the {len(scored)} scored videos are not in {catalogue.source} and are left out\n")
     return videos
 
@@ -171,7 +169,7 @@ def find(
     labels: Mapping[str, int | None],
     videos: Catalogue,
     config: LocaliseConfig,
-) -> Found:
+) -> FoundBoxes:
     """The threshold from held-out videos alone, and the boxes of the videos to be looked at."""
     known = {name: label for name, label in labels.items() if label is not None}
     threshold = box_threshold(validation, known, config.alarm_share)
@@ -182,10 +180,10 @@ def find(
     for name, each in boxes.items():  # figures and pictures are of what is written
         kept = {box for tube in tubes[name] for box in tube.boxes}
         boxes[name] = [[box for box in found if box in kept] for found in each]
-    return Found(chosen, threshold, boxes, tubes)
+    return FoundBoxes(chosen, threshold, boxes, tubes)
 
 
-def in_words(found: Found, videos: Catalogue) -> str:
+def describe_found(found: FoundBoxes, videos: Catalogue) -> str:
     """How much was found, in one line; with how often normal test videos alarm, where there are any."""
     tubes = [tube for each in found.tubes.values() for tube in each]
     boxes, shown = sum(len(tube.boxes) for tube in tubes), sum(bool(each) for each in found.tubes.values())

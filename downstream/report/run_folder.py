@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from downstream.evaluation.metrics import METRICS, metric_of, title_of
 from downstream.evaluation.output import evaluation_document
-from downstream.events.default_rule import own_rule
+from downstream.events.default_rule import default_rule
 from downstream.events.rule import AlarmRule
 from downstream.report.content import Metric
 from downstream.runs.run_folder import RunFolder
-from downstream.scores.ensemble import together
+from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import ScoreFile
 from pretrain.errors import UserError
 
@@ -42,7 +42,7 @@ def read_run(run: Path) -> RunScores:
 def combined(files: Mapping[str, ScoreFile]) -> RunScores:
     """One set of scores out of those of all seeds: their mean in log odds."""
     note = f"Scores are the mean of {len(files)} detectors (seeds), in log odds." if len(files) > 1 else ""
-    return RunScores(together(list(files.values())), tuple(files), note)
+    return RunScores(ensemble(list(files.values())), tuple(files), note)
 
 
 def run_rule(run: Path) -> tuple[AlarmRule, str]:
@@ -59,7 +59,7 @@ def run_rule(run: Path) -> tuple[AlarmRule, str]:
             raise UserError(f"{run} says no threshold of seed {seed.seed}; train it again with scripts/finetune.py")
         thresholds.append(float(value))
         names.append(str(seed.read_card().get("sha256")))
-    return own_rule(folder.calibration, thresholds, names)
+    return default_rule(folder.calibration, thresholds, names)
 
 
 def run_metrics(run: Path) -> tuple[Metric, ...]:

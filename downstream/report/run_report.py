@@ -21,7 +21,7 @@ from pretrain.data.video import VideoError, probe
 from pretrain.errors import UserError, problem_list
 
 
-class Look(NamedTuple):
+class ReportView(NamedTuple):
     """How the videos of a report are looked at."""
 
     rule: AlarmRule
@@ -62,12 +62,12 @@ def report_of_run(
         names = problem_list([f"'{video.name}'" for video in videos], limit=5)
         raise UserError(f"{run} scored none of the {len(videos)} test videos of {catalogue.source}:\n{names}")
     heat = heat_range(shown, rule.threshold) if all(entry.map is not None for entry in shown) else None
-    look = Look(rule, heat, thumbnails, fps, out, RunFolder(run).localisation.film_of())
+    view = ReportView(rule, heat, thumbnails, fps, out, RunFolder(run).localisation.film_of())
     unscored = scores.file.unscored
     made = []
     for video in tqdm(videos, desc="report", unit="video", disable=None):
         problem = unscored.get(video.name, "" if video.name in by_name else "the run has no scores of it")
-        made.append(report_video(video, by_name.get(video.name), problem, look))
+        made.append(report_video(video, by_name.get(video.name), problem, view))
     return Report(
         title=f"What {run.resolve().name} found",
         subtitle=f"{len(shown)} test videos of {catalogue.source}",
@@ -75,20 +75,20 @@ def report_of_run(
         videos=tuple(made),
         metrics=run_metrics(run),
         facts=run_facts(run, scores) | {"Written": f"{datetime.now():%Y-%m-%d %H:%M}"},
-        notes=_notes(scores, list(videos), look, origin if rule == own else "given by hand"),
+        notes=_notes(scores, list(videos), view, origin if rule == own else "given by hand"),
     )
 
 
-def report_video(video: Video, scores: VideoScores | None, problem: str, look: Look) -> ReportVideo:
+def report_video(video: Video, scores: VideoScores | None, problem: str, view: ReportView) -> ReportVideo:
     """One video; what goes wrong with its file is said beside it and spoils no report."""
     there = Path(video.path).exists()
-    fps, pictures = video.fps or look.fps, tuple[Thumbnail, ...]()
+    fps, pictures = video.fps or view.fps, tuple[Thumbnail, ...]()
     try:
         if there and not video.fps:
             fps = probe(video.path).fps
-        if there and scores is not None and look.thumbnails:
-            events = find_events(scores, look.rule, fps or FALLBACK_FPS)
-            pictures = peak_thumbnails(video.path, scores, events, count=look.thumbnails, heat=look.heat)
+        if there and scores is not None and view.thumbnails:
+            events = find_events(scores, view.rule, fps or FALLBACK_FPS)
+            pictures = peak_thumbnails(video.path, scores, events, count=view.thumbnails, heat=view.heat)
     except VideoError as error:
         problem = problem or f"no pictures: {error}"
     except UserError as error:  # a map of another video
@@ -102,20 +102,20 @@ def report_video(video: Video, scores: VideoScores | None, problem: str, look: L
         class_name=video.class_name,
         spans=spans,
         thumbnails=pictures,
-        link=_link(video, there, look),
+        link=_link(video, there, view),
         problem=problem or None,
     )
 
 
-def _link(video: Video, there: bool, look: Look) -> str | None:
-    film = look.films.get(video.name.replace("/", "_"))
+def _link(video: Video, there: bool, view: ReportView) -> str | None:
+    film = view.films.get(video.name.replace("/", "_"))
     if film is not None:
-        return relative_link(film, look.out)
-    return relative_link(Path(video.path), look.out) if there and Path(video.path).is_file() else None
+        return relative_link(film, view.out)
+    return relative_link(Path(video.path), view.out) if there and Path(video.path).is_file() else None
 
 
-def _notes(scores: RunScores, videos: list[Video], look: Look, origin: str) -> tuple[str, ...]:
-    guessed = sum(not (video.fps or look.fps or Path(video.path).exists()) for video in videos)
+def _notes(scores: RunScores, videos: list[Video], view: ReportView, origin: str) -> tuple[str, ...]:
+    guessed = sum(not (video.fps or view.fps or Path(video.path).exists()) for video in videos)
     rest = len(scores.file.videos) - sum(video.name in {entry.name for entry in scores.file.videos} for video in videos)
     notes = [
         scores.note,

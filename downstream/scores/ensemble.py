@@ -33,7 +33,7 @@ def mean_scores(scores: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     return mean
 
 
-def together(files: Sequence[ScoreFile]) -> ScoreFile:
+def ensemble(files: Sequence[ScoreFile]) -> ScoreFile:
     """The scores of several detectors on the same videos as those of one; of cells, map by map.
 
     What one could not score is `unscored` here. UserError: other videos, snippets or cells, scores outside [0, 1].

@@ -14,7 +14,7 @@ from downstream.detection.model import Model, ScoredFile, score_files
 from downstream.detection.open_model import open_model
 from downstream.detection.package import make_package
 from downstream.features import pipeline, scratch
-from downstream.scores.ensemble import together
+from downstream.scores.ensemble import ensemble
 from downstream.scores.map_file import read_maps
 from downstream.scores.score_file import ScoreFile, read_scores
 from pretrain.errors import UserError
@@ -32,8 +32,8 @@ def scored(model: Model, videos: list[tuple[str, str]]) -> dict[str, ScoredFile]
 def evaluated(run: Path, kind: str) -> ScoreFile:
     folders = sorted(run.glob("seed-*"))
     if kind == "cells":
-        return together([read_maps(folder / "test_maps.safetensors") for folder in folders])
-    return together([read_scores(folder / "test_scores.json") for folder in folders])
+        return ensemble([read_maps(folder / "test_maps.safetensors") for folder in folders])
+    return ensemble([read_scores(folder / "test_scores.json") for folder in folders])
 
 
 @pytest.mark.parametrize("kind", ["whole", "cells"])
