@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
-from downstream.localisation.localise import LocaliseConfig, localise
-from pretrain.cli import parse, run_command
-
-PROG = "localise.py"
+from downstream.analysis.localise import LocaliseConfig, localise
+from pretrain.cli import run_script
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit status."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    run_command(lambda: localise(parse(LocaliseConfig, given, PROG)))
+    run_script("localise.py", LocaliseConfig, localise, arguments)
 
 
 if __name__ == "__main__":

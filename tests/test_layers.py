@@ -15,7 +15,7 @@ LAYERS = ["pretext_tasks", "pretrain", "downstream", "demo", "scripts"]
 CLOSED_TO_DOWNSTREAM = {"pretrain.train", "pretrain.model"}
 PACKAGES = [
     *("features", "scores", "detector", "runs", "events", "evaluation", "visualisation"),
-    *("training", "report", "localisation", "detection", "ablation", "doctor"),
+    *("training", "report", "analysis", "detection", "ablation", "doctor"),
 ]
 """Of downstream, in the one order in which they stand on each other."""
 
@@ -71,7 +71,7 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_what_looks_at_results_loads_no_training_code() -> None:
     loaded = loaded_by("import scripts.evaluate, scripts.localise, scripts.report, scripts.detect, scripts.calibrate")
-    assert "downstream.evaluation.evaluate" in loaded
+    assert "downstream.evaluation.temporal_evaluation" in loaded
     assert not [name for name in loaded if name.startswith(("downstream.training", "downstream.ablation"))]
 
 

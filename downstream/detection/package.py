@@ -17,9 +17,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import tyro
 from safetensors.torch import save_file
 
 from downstream.detection.model import Model
@@ -40,6 +42,34 @@ from pretrain.errors import UserError
 from pretrain.files import sync_folder, write_json, write_text
 
 CARD = "README.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageConfig:
+    """One folder with everything that detection needs: copy it anywhere, give it to anybody. No pickle.
+
+    The detectors' cards keep the names of the videos that they were trained on, so that nobody scores these as a test.
+
+        python scripts/package.py runs/detector --out models/street
+        python scripts/detect.py video.mp4 --detector models/street
+    """
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """A run of scripts/finetune.py (all its seeds), or one seed's folder."""
+    out: Path
+    """The new folder."""
+    backbone: tuple[Path, ...] = ()
+    """Where the backbone lies, if not where it was when features were extracted; one for each fused feature set."""
+    title: str = ""
+    """Heads the card. Default: the folder's name."""
+
+
+def package(config: PackageConfig) -> None:
+    """Make the package, say how large it is and what to do with it."""
+    model = make_package(config.run, config.out, config.backbone, config.title)
+    size = sum(path.stat().st_size for path in config.out.rglob("*") if path.is_file())
+    print(f"{model.describe()}\n{size / 1e6:.1f} MB; threshold: {model.rule_from}")
+    print(f"next: python scripts/detect.py VIDEO --detector {config.out}")
 
 
 def make_package(run: Path, out: Path, backbones: Sequence[Path] = (), title: str = "") -> Model:

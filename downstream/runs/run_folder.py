@@ -259,6 +259,10 @@ class RunFolder:
             raise UserError(f"{self.path} holds no config.json: give a run folder of scripts/finetune.py")
         return parse(_Trained, self.catalogue_flags(), self.config_file.name).catalogue
 
+    def catalogue_unless(self, given: CatalogueConfig) -> CatalogueConfig:
+        """The catalogue that was given; the run's own where nothing was."""
+        return self.catalogue() if given == CatalogueConfig() else given
+
     def test_scores(self) -> dict[str, ScoreFile]:
         """Seed -> scores of the test videos. UserError: no run folder, or seeds that are not finished."""
         if not self.path.is_dir():

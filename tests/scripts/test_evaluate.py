@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from downstream.analysis.evaluate_runs import method_names
 from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import read_scores, write_scores
-from scripts.evaluate import main, method_names
+from scripts.evaluate import main
 from tests.downstream.evaluation.reference import random_test_set
 
 UCF = Path(__file__).parents[3] / "shared" / "real" / "annotations" / "ucf_crime"

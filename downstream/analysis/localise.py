@@ -94,13 +94,14 @@ def localise(config: LocaliseConfig) -> None:
     """Run all of it; UserError for what does not fit."""
     began = time.monotonic()
     run = RunFolder(config.run)
+    trained_with = run.catalogue()
     files = run.score_maps()
     if config.ensemble:
         held_out, test = (ensemble(list(part)) for part in zip(*files.values(), strict=True))
         files = {"ensemble": (held_out, test)}
     whole = {} if config.whole_frame is None else scores_by_seed(config.whole_frame)
     videos = chosen_videos(config, [test for _, test in files.values()], list(whole.values()))
-    labels = {video.name: video.label for video in open_listed(run.catalogue())}
+    labels = {video.name: video.label for video in open_listed(trained_with)}
     found = {
         seed: find(held_out.videos, test.videos, labels, videos, config) for seed, (held_out, test) in files.items()
     }
@@ -140,8 +141,7 @@ def measured(
 
 def chosen_videos(config: LocaliseConfig, tests: Sequence[ScoreFile], whole: Sequence[ScoreFile]) -> Catalogue:
     """The test videos to look at, each scored by all seeds. UserError: none, unscored ones, ones seen in training."""
-    is_given = config.catalogue != CatalogueConfig()
-    catalogue = open_listed(config.catalogue if is_given else RunFolder(config.run).catalogue())
+    catalogue = open_listed(RunFolder(config.run).catalogue_unless(config.catalogue))
     videos = catalogue.subset("test")
     if not videos:
         raise UserError(f"{catalogue.source}: no video of split 'test'")
