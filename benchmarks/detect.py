@@ -26,9 +26,9 @@ from benchmarks.footage import FPS, join_clips, write_clips
 from downstream.detector.model import DetectorConfig
 from downstream.features.encoders import EncoderConfig
 from downstream.features.extract import ExtractConfig, extract
+from downstream.training.bag_dataset import BagsConfig
 from downstream.training.config import DetectorOptimConfig, FeaturesConfig, FinetuneConfig
 from downstream.training.finetune import finetune
-from downstream.training.segments import BagsConfig
 from pretrain.cli import run_command
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.data.video import IndexCache, probe
@@ -43,7 +43,7 @@ POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class DetectBenchmarkConfig:
     """Time scripts/detect.py on footage of 320x240 at 30 frames a second, on two cores.
 
     file: the footage as a file. stream: the same as a stream that is read as fast as it can be scored. "work" leaves
@@ -89,11 +89,11 @@ class Cost(NamedTuple):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit status."""
-    options = tyro.cli(Options, args=arguments, prog="detect.py")
+    options = tyro.cli(DetectBenchmarkConfig, args=arguments, prog="detect.py")
     run_command(lambda: run(options))
 
 
-def run(options: Options) -> None:
+def run(options: DetectBenchmarkConfig) -> None:
     """Make footage and a detector, time, print the table and the RESULT line."""
     minutes, longer, rounds = options.minutes, options.long_minutes, options.rounds
     if options.quick:
@@ -123,7 +123,7 @@ def on_cores(count: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def make_detector(root: Path, options: Options) -> Path:
+def make_detector(root: Path, options: DetectBenchmarkConfig) -> Path:
     """Clips, their features, and a run of one seed that was trained on these; everything it prints goes to stderr."""
     clips = write_clips(root / "clips", TRAINED_ON, (4, 6) if options.quick else (10, 20), options.seed)
     rows = [f"{clip.name},{number % 2},train" for number, clip in enumerate(clips)]
@@ -211,7 +211,7 @@ def factor(cost: Cost, start: Cost) -> float:
     return (cost.footage - start.footage) / max(cost.seconds - start.seconds, 1e-9)
 
 
-def table(options: Options, costs: Mapping[str, Cost]) -> str:
+def table(options: DetectBenchmarkConfig, costs: Mapping[str, Cost]) -> str:
     """A line each; `whole` takes the start of the process for work too."""
     kind = "cells, by place" if options.cells else "whole pictures"
     lines = [

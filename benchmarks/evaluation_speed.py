@@ -23,7 +23,7 @@ from downstream.evaluation.curves import (
     step_average_precision,
 )
 from downstream.evaluation.ground_truth import align
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 from pretrain.data.catalogue import Video
 
 SNIPPET_FRAMES = 16

@@ -32,7 +32,7 @@ CPU, WALL = 0, 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class ExtractionConfig:
     """Time the features of the same videos, from the same network, both ways.
 
     plain: for each snippet decord.VideoReader.get_batch (one reader a video, decord's threads, scaled by decord to the
@@ -56,11 +56,11 @@ class Options:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit status."""
-    options = tyro.cli(Options, args=arguments, prog="extraction.py")
+    options = tyro.cli(ExtractionConfig, args=arguments, prog="extraction.py")
     run_command(lambda: run(options))
 
 
-def run(options: Options) -> None:
+def run(options: ExtractionConfig) -> None:
     """Make the videos, time, print the table and the RESULT line."""
     keep_freed_memory()
     wanted = "cuda" if options.device == "auto" and torch.cuda.is_available() else options.device
@@ -90,7 +90,7 @@ def run(options: Options) -> None:
     print("RESULT " + json.dumps(result))
 
 
-def make_videos(options: Options, work: Path) -> list[str]:
+def make_videos(options: ExtractionConfig, work: Path) -> list[str]:
     """The user's videos, or clips of 320x240 made here."""
     if options.videos is None:
         return [

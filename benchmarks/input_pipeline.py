@@ -29,7 +29,7 @@ Timed = Callable[[Window], tuple[float, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class InputPipelineConfig:
     """Time one sample a task (clips of 16 frames, 128x171): the same videos, the same frames asked of every way.
 
     plain: four datasets, each opens the video with decord (one thread, scaling to the same size) for its own sample.
@@ -48,11 +48,11 @@ class Options:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit status."""
-    options = tyro.cli(Options, args=arguments, prog="input_pipeline.py")
+    options = tyro.cli(InputPipelineConfig, args=arguments, prog="input_pipeline.py")
     run_command(lambda: run(options))
 
 
-def run(options: Options) -> None:
+def run(options: InputPipelineConfig) -> None:
     """Make the videos, time, print the table and the RESULT line."""
     rng = np.random.default_rng(options.seed)
     with tempfile.TemporaryDirectory() as name:
@@ -92,7 +92,7 @@ def run(options: Options) -> None:
         print("RESULT " + json.dumps(result | {"rss_growth_mb": round(growth, 2)}))
 
 
-def make_videos(options: Options, work: Path) -> tuple[list[str], str | None]:
+def make_videos(options: InputPipelineConfig, work: Path) -> tuple[list[str], str | None]:
     """`(clips, 10-minute file)`; of the user's own videos there is no second."""
     if options.videos is not None:
         found = sorted(str(path) for path in options.videos.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)

@@ -35,7 +35,7 @@ class Window:
 
 
 def window_reader(index_cache: Path) -> WindowReader:
-    """The reader of a pretraining run with default tasks, at the size of DESIGN.md's table."""
+    """The reader of a pretraining run with default tasks, at the size that input_pipeline.py times."""
     tasks = PretextTasks()
     window_frames = tasks.min_window(CLIP_FRAMES, 1)
     return WindowReader(

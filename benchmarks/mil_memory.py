@@ -15,11 +15,11 @@ from typing import Any
 
 from benchmarks.mil_ways import make_videos, status_bytes, train_step
 from downstream.features.fusion import FusedFeatures
-from downstream.training.checks import Prepared
+from downstream.training.bag_dataset import BagsConfig
 from downstream.training.config import FeaturesConfig, FinetuneConfig
-from downstream.training.feature_source import FromFeatures
+from downstream.training.feature_source import FeatureSource, FeatureTraining
 from downstream.training.loop import make_optimizer
-from downstream.training.segments import BagsConfig
+from downstream.training.source import TrainingVideos
 from pretrain.accelerator import make_accelerator
 from pretrain.cpu import keep_freed_memory
 from pretrain.data.catalogue import Catalogue
@@ -45,19 +45,27 @@ def train(folder: Path) -> dict[str, Any]:
         bags=BagsConfig(cache=folder / "segments"),
         plots=False,
     )
-    source = FusedFeatures.open(config.features.sets, config.features.normalise)
-    videos = Catalogue(make_videos([0] * len(source.videos)), "simulated")
+    features = FusedFeatures.open(config.features.sets, config.features.normalise)
+    videos = Catalogue(make_videos([0] * len(features.videos)), "simulated")
     none = Catalogue([], "simulated")
-    prepared = Prepared(source=source, train=videos, held_out=none, test=none, without_features=[])
+    source = FeatureSource(
+        features=features,
+        videos=TrainingVideos(train=videos, validation=none, test=none),
+        bags=config.bags,
+        detector=config.detector,
+        objective=config.objective,
+        batch_size=config.optim.batch_size,
+        segments=folder / "segments",
+    )
     accelerator = make_accelerator("auto", config.precision)
     started = time.perf_counter()
-    road = FromFeatures(config, 0, prepared, accelerator)
+    training = FeatureTraining(source, 0, accelerator)
     built = time.perf_counter()
-    module = road.module.to(accelerator.device)
-    optimizer = make_optimizer(module, config)
-    loss = [train_step(module, optimizer, config, road.batch(step), step) for step in range(STEPS)][-1]
+    module = training.model.to(accelerator.device)
+    optimizer = make_optimizer(training.lr_shares(), config.optim)
+    loss = [train_step(module, optimizer, config, training.batch(step), step) for step in range(STEPS)][-1]
     peak = status_bytes("VmHWM")
-    cache = road.bags.cache
+    cache = training.bags.cache
     return {
         "peak_rss_gb": None if peak is None else round(peak / 1e9, 3),
         "imports_gb": None if imported is None else round(imported / 1e9, 3),

@@ -37,9 +37,10 @@ from benchmarks.mil_ways import (
 from downstream.detector.objective import DetectorTraining, build_detector
 from downstream.features.fusion import FusedFeatures
 from downstream.features.normalising import release
+from downstream.training.bag_dataset import BagDataset, BagsConfig
 from downstream.training.config import FinetuneConfig
 from downstream.training.loop import make_optimizer
-from downstream.training.segments import BagsConfig, Batch, TrainBags
+from downstream.training.source import Batch
 from pretrain.cli import parse, run_command
 from pretrain.cpu import keep_freed_memory
 from pretrain.errors import UserError
@@ -49,11 +50,11 @@ OUR_STEPS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class MilTrainingConfig:
     """Time training steps of the default detector, 64 bags of 32 segments: the same bags to the same model.
 
     plain: each step loads every video's .npy file (float32, all crops, from the system's cache: no disk is waited for)
-    and averages it in a Python loop. plain, careful: averages only the crop that is used. ours: `TrainBags`. Of both
+    and averages it in a Python loop. plain, careful: averages only the crop that is used. ours: `BagDataset`. Of both
     everything runs in one process.
     """
 
@@ -87,7 +88,7 @@ class Cost:
 class Bench:
     """The two ways over one simulated set, for bags of one crop or of all."""
 
-    def __init__(self, options: Options, work: Path, device: torch.device) -> None:
+    def __init__(self, options: MilTrainingConfig, work: Path, device: torch.device) -> None:
         rng = np.random.default_rng(options.seed)
         # every 25th of the 1610: their mean is that of all but the very longest. At least 32: both ways fill the bag
         lengths = np.maximum(32, ucf_lengths(seed=options.seed)[12 :: 50 if options.quick else 25])
@@ -99,7 +100,7 @@ class Bench:
         self.files = write_features(work, videos, lengths, options.dim, rng)
         source = FusedFeatures.open([work / "features"])
         self.bags = {
-            crops: TrainBags(source, videos, BagsConfig(crops=crops), len(videos), 0, work / "segments", device)
+            crops: BagDataset(source, videos, BagsConfig(crops=crops), len(videos), 0, work / "segments", device)
             for crops in ("one", "all")
         }
         self.config = FinetuneConfig(output=work / "run")
@@ -107,7 +108,7 @@ class Bench:
         detector = build_detector(self.config.detector, self.config.objective, options.dim)
         detector.standardise(*self.bags["one"].statistics())
         self.module = DetectorTraining(detector, self.config.objective).to(device)
-        self.optimizer = make_optimizer(self.module, self.config)
+        self.optimizer = make_optimizer([(self.module, 1.0)], self.config.optim)
         print(f"{len(videos)} videos, {lengths.mean():.0f} snippets in the mean, 10 crops of {options.dim} numbers")
 
     def ways(self) -> dict[str, Callable[[int], Batch]]:
@@ -124,7 +125,7 @@ class Bench:
     def difference(self) -> float:
         """The greatest difference between the two ways' bags: ours are rounded to float16."""
         ours, plain = self.bags["one"].batch(0), plain_bags(self.files, self.bags["one"], 0)
-        return float((ours.features - plain.features).abs().max())
+        return float((ours.inputs - plain.inputs).abs().max())
 
     def costs(self, rounds: int) -> dict[str, Cost]:
         """Medians of each way; they take turns."""
@@ -176,7 +177,7 @@ class Bench:
         return None if before is None or after is None else after - before
 
 
-def measure_steps(options: Options, device: torch.device) -> dict[str, Any]:
+def measure_steps(options: MilTrainingConfig, device: torch.device) -> dict[str, Any]:
     """Part one: prints its table, gives its figures."""
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(options, Path(name), device)
@@ -208,7 +209,7 @@ def ratios(costs: dict[str, Cost]) -> dict[str, Any]:
     }
 
 
-def measure_memory(options: Options) -> dict[str, Any]:
+def measure_memory(options: MilTrainingConfig) -> dict[str, Any]:
     """Part three: the figures of `benchmarks.mil_memory`."""
     lengths = ucf_lengths(seed=options.seed)
     if options.quick:
@@ -232,10 +233,10 @@ def measure_memory(options: Options) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit status."""
-    run_command(lambda: run(parse(Options, sys.argv[1:] if arguments is None else arguments, "mil_training")))
+    run_command(lambda: run(parse(MilTrainingConfig, sys.argv[1:] if arguments is None else arguments, "mil_training")))
 
 
-def run(options: Options) -> None:
+def run(options: MilTrainingConfig) -> None:
     """The three parts, and the RESULT line."""
     keep_freed_memory()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

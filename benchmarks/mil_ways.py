@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from downstream.detector.objective import DetectorTraining
 from downstream.features.feature_spec import FeatureSpec, VideoEntry
 from downstream.features.store import FORMAT, MANIFEST, FeatureWriter
+from downstream.training.bag_dataset import BagDataset
 from downstream.training.config import FinetuneConfig
-from downstream.training.segments import Batch, TrainBags
+from downstream.training.source import Batch
 from pretrain.data.catalogue import Video
 from pretrain.errors import UserError
 from pretrain.files import write_json
@@ -125,7 +126,7 @@ def check_space(folder: Path, needed: int) -> None:
 
 
 def plain_bags(
-    files: Sequence[Path], bags: TrainBags, step: int, average: str = "all", device: torch.device | None = None
+    files: Sequence[Path], bags: BagDataset, step: int, average: str = "all", device: torch.device | None = None
 ) -> Batch:
     """The bags of `bags.draw(step)`, as public code makes them: load each video's file, average in a Python loop.
 
@@ -164,7 +165,7 @@ def train_step(
     module: DetectorTraining, optimizer: torch.optim.Optimizer, config: FinetuneConfig, batch: Batch, step: int
 ) -> float:
     """Forward, backward, clip, optimiser, as `training.loop` does them; the loss, which waits for the device."""
-    loss, _ = module(batch.features, batch.mask, batch.labels, step)
+    loss, _ = module(batch.inputs, batch.mask, batch.labels, step)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(module.parameters(), config.optim.clip_norm)
     optimizer.step()

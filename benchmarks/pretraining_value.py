@@ -26,13 +26,15 @@ import tyro
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from downstream.evaluation.choose_videos import open_listed
 from downstream.evaluation.curves import roc_auc
-from downstream.evaluation.evaluate import Evaluation, compare, evaluate_seeds
+from downstream.evaluation.evaluation import compare
 from downstream.evaluation.ground_truth import align
-from downstream.evaluation.output import write_all
+from downstream.evaluation.output import write_evaluation
+from downstream.evaluation.temporal_evaluation import TemporalEvaluation, evaluate_seeds
 from downstream.features.store import FeatureSet
-from downstream.scores.score_file import VideoScores, read_scores
-from downstream.training.checks import open_listed
+from downstream.runs.run_folder import RunFolder
+from downstream.scores.video_scores import VideoScores
 from downstream.training.config import FinetuneConfig
 from pretext_tasks import PretextTasks
 from pretrain.cli import flags_of, parse, run_command
@@ -50,7 +52,7 @@ ARMS = ("random", "all", *TASKS, *(f"without_{task}" for task in TASKS))
 
 
 @dataclass(frozen=True)
-class Options:
+class PretrainingValueConfig:
     """Measure what pretraining is worth."""
 
     configs: tyro.conf.Positional[tuple[Path, Path]]
@@ -88,7 +90,7 @@ def main() -> None:
     if len(given) < len(options.weights):
         raise UserError(f"--weights {' '.join(options.weights)}: give name=FOLDER")
     arms = list(dict.fromkeys(["random", *options.arms, *given]))
-    evaluations: dict[str, Evaluation] = {}
+    evaluations: dict[str, TemporalEvaluation] = {}
     probes: dict[str, list[float]] = {}
     catalogue = open_listed(detector.catalogue)
     for arm in arms:
@@ -97,26 +99,26 @@ def main() -> None:
         for seed in options.seeds:
             folder = options.out / arm / f"seed-{seed}"
             features = features_of(options, pretraining, detector, arm, seed, folder, given)
-            run = folder / "detector"
+            run = RunFolder(folder / "detector")
             detector_seeds = [str(100 * seed + number) for number in range(options.detectors)]
-            if not (run / "summary.json").exists():
-                command = ["scripts/finetune.py", str(options.configs[1]), "--output", str(run), "--resume"]
+            if not run.is_summarised:
+                command = ["scripts/finetune.py", str(options.configs[1]), "--output", str(run.path), "--resume"]
                 command += ["--features.sets", str(features), "--seeds", *detector_seeds, "--no-plots"]
                 call([*command, "--bags.cache", str(options.out / "segments"), *options.finetune])
             for name in detector_seeds:
-                scores[name] = read_scores(run / f"seed-{name}" / "test_scores.json").videos
+                scores[name] = run.seed(name).read_scores("test").videos
             probes[arm].append(linear_probe(FeatureSet.open(features), catalogue))
         evaluations[arm] = evaluate_seeds(scores, catalogue.subset("test"), detector.evaluation, arm)
     print(report(options, evaluations, probes, catalogue.subset("test")))
 
 
-def parse_options(arguments: Sequence[str]) -> Options:
+def parse_options(arguments: Sequence[str]) -> PretrainingValueConfig:
     """The command line."""
-    return tyro.cli(Options, args=arguments, description=__doc__)
+    return tyro.cli(PretrainingValueConfig, args=arguments, description=__doc__)
 
 
 def features_of(
-    options: Options,
+    options: PretrainingValueConfig,
     pretraining: PretrainConfig,
     detector: FinetuneConfig,
     arm: str,
@@ -224,9 +226,9 @@ def paired_half_width(differences: NDArray[np.float64]) -> float | None:
     return float(quantile * differences.std(ddof=1) / math.sqrt(count))
 
 
-def per_network(evaluation: Evaluation, networks: int) -> NDArray[np.float64]:
+def per_network(evaluation: TemporalEvaluation, networks: int) -> NDArray[np.float64]:
     """Frame AUC of each network, the mean over its detectors."""
-    return np.array(evaluation.measures["frame_auc"].per_seed).reshape(networks, -1).mean(axis=1)
+    return np.array(evaluation.metrics["frame_auc"].per_seed).reshape(networks, -1).mean(axis=1)
 
 
 def spread(values: NDArray[np.float64]) -> str:
@@ -241,7 +243,10 @@ def gain(differences: NDArray[np.float64]) -> str:
 
 
 def report(
-    options: Options, evaluations: dict[str, Evaluation], probes: dict[str, list[float]], videos: Catalogue
+    options: PretrainingValueConfig,
+    evaluations: dict[str, TemporalEvaluation],
+    probes: dict[str, list[float]],
+    videos: Catalogue,
 ) -> str:
     """The table, written and returned; its last line is the RESULT."""
     reference, networks = evaluations["random"], len(options.seeds)
@@ -262,7 +267,7 @@ def report(
             "ci_low": low,
             "ci_high": high,
             "half_width_over_networks": paired_half_width(auc_gain),
-            "per_video_auc": entry.measures["per_video_auc"].value,
+            "per_video_auc": entry.metrics["per_video_auc"].value,
             "probe_auc": float(probe.mean()),
             "probe_less_random": float(probe_gain.mean()),
             "probe_half_width": paired_half_width(probe_gain),
@@ -275,7 +280,7 @@ def report(
         "Differences to random weights are paired; 95 % intervals over test videos (bootstrap) or over networks (t)."
     )
     others = {name: compare(reference, entry) for name, entry in evaluations.items() if name != "random"}
-    write_all(options.out / "evaluation", list(evaluations.values()), others, videos, plots=False)
+    write_evaluation(options.out / "evaluation", list(evaluations.values()), others, videos)
     write_json(options.out / "value.json", result)
     return "\n".join([*lines, f"RESULT {json.dumps(result)}"])
 

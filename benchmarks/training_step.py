@@ -27,7 +27,7 @@ from pretrain.train import make_optimizer
 
 
 @dataclass(frozen=True)
-class Options:
+class TrainingStepConfig:
     """Measure training steps on this machine's GPU, or on its CPU where there is none."""
 
     backbones: tuple[str, ...] = ("small3d", "r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t")
@@ -61,7 +61,7 @@ def matrix_rate(device: torch.device) -> float:
     return 2 * size**3 * 10 / (time.perf_counter() - started)
 
 
-def measure(name: str, options: Options, device: torch.device, rate: float) -> dict[str, float]:
+def measure(name: str, options: TrainingStepConfig, device: torch.device, rate: float) -> dict[str, float]:
     """Clips per second and the share of `rate`, of one backbone."""
     tasks = PretextTasks()
     torch.manual_seed(0)
@@ -101,9 +101,9 @@ def measure(name: str, options: Options, device: torch.device, rate: float) -> d
 
 def main() -> None:
     """Measure and print."""
-    options = parse(Options, sys.argv[1:], "training_step")
+    options = parse(TrainingStepConfig, sys.argv[1:], "training_step")
     if options.quick:
-        options = Options(backbones=("small3d",), windows=4, seconds=2.0, compile=options.compile)
+        options = TrainingStepConfig(backbones=("small3d",), windows=4, seconds=2.0, compile=options.compile)
     keep_freed_memory()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"

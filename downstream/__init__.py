@@ -1,1 +1,1 @@
-"""Weakly supervised video anomaly detection on top of pretrained backbones (in the making)."""
+"""Weakly supervised video anomaly detection on top of pretrained backbones."""

@@ -36,20 +36,20 @@ class PretextTasks:
     How each is posed is our definition; see the files.
     """
 
-    order: TemporalOrder = field(default_factory=TemporalOrder)
+    temporal_order: TemporalOrder = field(default_factory=TemporalOrder)
     speed: Speed = field(default_factory=Speed)
     arrow_of_time: ArrowOfTime = field(default_factory=ArrowOfTime)
     abrupt_change: AbruptChange = field(default_factory=AbruptChange)
 
     def __post_init__(self) -> None:
-        for entry in fields(self):
-            weight = getattr(self, entry.name).weight
-            require(weight >= 0, f"tasks.{entry.name}.weight is {weight}; it must be 0 (off) or more")
+        for task_field in fields(self):
+            weight = getattr(self, task_field.name).weight
+            require(weight >= 0, f"tasks.{task_field.name}.weight is {weight}; it must be 0 (off) or more")
         require(bool(self.enabled()), "every task's weight is 0: give at least one of them a weight above 0")
 
     def enabled(self) -> dict[str, PretextTask]:
         """The tasks with a weight above 0, by name, in the order of the fields."""
-        tasks = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        tasks = {task_field.name: getattr(self, task_field.name) for task_field in fields(self)}
         return {name: task for name, task in tasks.items() if task.weight > 0}
 
     def min_window(self, clip_frames: int, stride_frames: int) -> int:

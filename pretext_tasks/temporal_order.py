@@ -35,8 +35,11 @@ class TemporalOrder:
     clips_per_window = 1
 
     def __post_init__(self) -> None:
-        require(self.segments in (3, 4), f"tasks.order.segments is {self.segments}; it must be 3 or 4")
-        require(self.min_gap_frames >= 1, f"tasks.order.min_gap_frames is {self.min_gap_frames}; it must be at least 1")
+        require(self.segments in (3, 4), f"tasks.temporal_order.segments is {self.segments}; it must be 3 or 4")
+        require(
+            self.min_gap_frames >= 1,
+            f"tasks.temporal_order.min_gap_frames is {self.min_gap_frames}; it must be at least 1",
+        )
 
     def min_window(self, clip_frames: int, stride_frames: int) -> int:
         """All segments, the smallest gaps, and one more frame a gap so that there is something to draw."""
@@ -78,8 +81,9 @@ class TemporalOrder:
     def _segment_lengths(self, clip_frames: int) -> np.ndarray:
         require(
             clip_frames >= 2 * self.segments,
-            f"tasks.order.segments is {self.segments}, but clips of {clip_frames} frames hold at most "
-            f"{clip_frames // 2} segments of 2 frames: raise backbone.clip_frames or set tasks.order.weight to 0",
+            f"tasks.temporal_order.segments is {self.segments}, but clips of {clip_frames} frames hold at most "
+            f"{clip_frames // 2} segments of 2 frames: raise backbone.clip_frames or set tasks.temporal_order.weight "
+            "to 0",
         )
         base, extra = divmod(clip_frames, self.segments)
         return np.array([base + (index < extra) for index in range(self.segments)])

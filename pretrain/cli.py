@@ -8,12 +8,14 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import tyro
 import yaml
 
 from pretrain.errors import UserError
+from pretrain.launch import start_cpu_processes
+from pretrain.renamed import refuse_renamed
 
 Config = TypeVar("Config")
 
@@ -37,16 +39,19 @@ def parse(config: type[Config], arguments: Sequence[str], prog: str, default: Co
     """Build `config` from `[FILE.yaml ...] [--flag value ...]`; what comes later wins.
 
     A YAML file holds the same keys as the flags, nested (`optim: {lr: 0.001}`); an unknown key is an error with a
-    suggestion, like an unknown flag. Wrong flags leave with exit status 2; a wrong value is a UserError.
+    suggestion, like an unknown flag. Wrong flags leave with exit status 2; a wrong value, or a name that was changed
+    (`renamed.py`), is a UserError.
     """
     flags: list[str] = []
     rest = list(arguments)
     while rest and rest[0].endswith((".yaml", ".yml")):
         flags += yaml_flags(Path(rest.pop(0)))
+    flags += rest
+    refuse_renamed(flags, config)
     usage = f"{prog} [CONFIG.yaml ...]"
     if default is None:
-        return tyro.cli(config, prog=usage, args=flags + rest)
-    return tyro.cli(config, prog=usage, args=flags + rest, default=default)
+        return tyro.cli(config, prog=usage, args=flags)
+    return tyro.cli(config, prog=usage, args=flags, default=default)
 
 
 def yaml_flags(path: Path) -> list[str]:
@@ -79,7 +84,31 @@ def flags_of(values: dict[str, Any], prefix: str = "") -> list[str]:
     return flags
 
 
-def run_command(command: Callable[[], int | None]) -> None:
+def run_script(
+    prog: str,
+    config: type[Config],
+    command: Callable[[Config], int | None],
+    arguments: Sequence[str] | None = None,
+    *,
+    several_processes: bool = False,
+) -> NoReturn:
+    """What every script does: parse, call `command`, leave with its exit status (None is 0).
+
+    `arguments` default to those of the command line. `several_processes`: the script may be started with
+    `accelerate launch --num_processes`, also on a CPU.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+
+    def parse_and_run() -> int | None:
+        parsed = parse(config, given, prog)
+        if several_processes:
+            start_cpu_processes(sys.argv[0], given)
+        return command(parsed)
+
+    run_command(parse_and_run)
+
+
+def run_command(command: Callable[[], int | None]) -> NoReturn:
     """Run a command and leave with its exit status; a UserError becomes one message and exit status 2."""
     try:
         status = command() or 0

@@ -12,15 +12,13 @@ from torch import Tensor
 class Meter:
     """Sums between two lines of the log; numbers leave the device only when a line is made."""
 
-    def __init__(self, first_step: int, total_steps: int, clips_per_step: int) -> None:
+    def __init__(self, total_steps: int, clips_per_step: int) -> None:
         self.total_steps, self.clips_per_step = total_steps, clips_per_step
         self.began = self.since = time.perf_counter()
-        self.paused = 0.0
         self.data_seconds = 0.0
         self.steps = 0
         self.sums: dict[str, Tensor] = {}
         self._left = time.perf_counter()
-        self._first_step = first_step
 
     def add(self, parts: dict[str, Tensor]) -> None:
         """Count a step."""

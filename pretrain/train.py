@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,16 +14,17 @@ from torch import Tensor
 from pretrain.accelerator import check_batch_size, check_device, make_accelerator
 from pretrain.backbones import build_backbone, save_backbone
 from pretrain.checkpoint import load_state, read_meta, save_state
-from pretrain.cli import parse, run_command
+from pretrain.cli import run_script
 from pretrain.config import FREE_TO_CHANGE, PretrainConfig
 from pretrain.cpu import keep_freed_memory
+from pretrain.data.bad_videos import BadVideos
 from pretrain.data.loading import load_batches
 from pretrain.data.transforms import ClipTransform
 from pretrain.data.windows import Batch, HeldOutWindows, Share, TrainWindows
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json, write_text
+from pretrain.guards import find_not_finite, save_together
 from pretrain.intervals import Accuracy, as_dicts
-from pretrain.launch import start_cpu_processes
 from pretrain.meter import Meter
 from pretrain.model import PretextModel, objective
 from pretrain.prepare import Split, clip_geometry, enlarged, prepare_videos, split_catalogue, window_reader
@@ -35,16 +35,13 @@ from pretrain.stopping import StopRequest
 from pretrain.tracking import JsonLinesTracker, clock, plot_curves, progress_line, validation_table
 from pretrain.validate import device_clips, held_out_accuracy
 
+CLIP_NORM = 1.0
+"""Greatest norm of the gradient."""
+
 
 def main() -> None:
     """`accelerate launch pretrain.py CONFIG.yaml [--flag value ...]`."""
-
-    def command() -> int:
-        config = parse(PretrainConfig, sys.argv[1:], "pretrain.py")
-        start_cpu_processes(sys.argv[0], sys.argv[1:])
-        return pretrain(config)
-
-    run_command(command)
+    run_script("pretrain.py", PretrainConfig, pretrain, several_processes=True)
 
 
 def pretrain(config: PretrainConfig) -> int:
@@ -113,7 +110,9 @@ class Run:
             accelerator.scaler.load_state_dict(read_meta(state)["scaler"])
         self.say = accelerator.print
         self.stop = StopRequest(accelerator.device)
-        self.bad_videos: dict[str, str] = dict(self.videos.unreadable)
+        total = len(self.videos.train) + len(self.videos.unreadable)
+        self.bad = BadVideos(total, config.data.max_bad_fraction, "data")
+        self.bad.reasons.update(self.videos.unreadable)
 
     def train(self) -> int:
         """The loop, top to bottom in the order of the screen."""
@@ -125,7 +124,7 @@ class Run:
             config.data.workers,
             pin_memory=self.accelerator.device.type == "cuda",
         )
-        meter = Meter(self.first_step, steps, config.optim.batch_size * self.tasks.clips_per_window)
+        meter = Meter(steps, config.optim.batch_size * self.tasks.clips_per_window)
         saved_at = self.first_step
         accuracies: dict[str, Accuracy] = {}
         self.plain.train()
@@ -158,13 +157,7 @@ class Run:
         """Forward and backward over the step's rounds, then the optimiser. Returns learning rate and gradient norm."""
         config, accelerator = self.config, self.accelerator
         seed_step(config.seed, step, accelerator.process_index)
-        lr = lr_at(
-            step,
-            peak=config.optim.lr,
-            warmup_steps=config.optim.warmup_steps,
-            total_steps=config.optim.steps,
-            final_share=config.optim.final_lr_share,
-        )
+        lr = lr_at(step, config.optim)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         rounds = config.optim.accumulate
@@ -179,7 +172,7 @@ class Run:
             loss, parts = self._forward(batch, last=part == rounds - 1)
             for key, value in (parts | {"loss": loss.detach()}).items():
                 step_parts[key] = step_parts.get(key, torch.zeros_like(value)) + value / rounds
-        norm = accelerator.clip_grad_norm_(self.plain.parameters(), config.optim.clip_norm)
+        norm = accelerator.clip_grad_norm_(self.plain.parameters(), CLIP_NORM)
         self._stop_if_not_finite(step, step_parts, norm, names)
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -205,35 +198,20 @@ class Run:
 
     def _stop_if_not_finite(self, step: int, parts: dict[str, Tensor], norm: Tensor, names: list[str]) -> None:
         """All processes stop before the optimiser moves when a loss (or, unscaled, a gradient) is not finite."""
-        bad = ~torch.isfinite(parts["loss"])
-        if self.config.precision != "fp16":  # the scaler of fp16 meets infinite gradients as a matter of course
-            bad = bad | ~torch.isfinite(norm)
-        if not bool(self.accelerator.reduce(bad.float(), "sum") > 0):
+        wrong = find_not_finite(self.accelerator, parts["loss"], norm, parts, names)
+        if wrong is None:
             return
-        mine = sorted({key.split("/")[0] for key, value in parts.items() if not bool(torch.isfinite(value))})
-        found = gather_object([(mine, names if bool(bad) else [])])
-        tasks = sorted({task for entry, _ in found for task in entry if task != "loss"})
-        videos = sorted({name for _, entry in found for name in entry})
+        tasks = dict.fromkeys(part.split("/")[0] for part in wrong.parts)
         raise UserError(
             f"the loss is not finite at step {step + 1} (tasks: {', '.join(tasks) or 'only the gradient'}); no weight "
-            f"was changed by it. Videos of this step:\n{problem_list(videos)}\nThe last training state is good: lower "
-            "optim.lr or raise optim.warmup_steps and start again, or check these videos with scripts/check_videos.py"
+            f"was changed by it. Videos of this step:\n{problem_list(wrong.videos)}\nThe last training state is good: "
+            "lower optim.lr or raise optim.warmup_steps and start again, or check these videos with "
+            "scripts/check_videos.py"
         )
 
     def _note_bad(self, batch: Batch) -> None:
         """Name a video that failed to decode when it is first met; past the limit the run stops."""
-        for name, reason in batch.problems.items():
-            if name in self.bad_videos:
-                continue
-            self.bad_videos[name] = reason
-            print(f"left out of the loss from here on: {reason}", file=sys.stderr, flush=True)
-            limit = self.config.data.max_bad_fraction * (len(self.videos.train) + len(self.videos.unreadable))
-            if len(self.bad_videos) > limit:
-                raise UserError(
-                    f"{len(self.bad_videos)} videos cannot be read, more than data.max_bad_fraction = "
-                    f"{self.config.data.max_bad_fraction} of them:\n{problem_list(list(self.bad_videos.values()))}\n"
-                    "Write a quarantine list with scripts/check_videos.py and give it as data.quarantine"
-                )
+        self.bad.note(batch.problems)
 
     def _start_log(self) -> None:
         run, videos = self.config.output, self.videos
@@ -286,21 +264,16 @@ class Run:
 
     def _save(self, step: int, accuracies: dict[str, Accuracy]) -> None:
         """The training state and the backbone, by the main process; on failure every process stops."""
-        problem = [""]
-        if self.accelerator.is_main_process:
+
+        def save() -> None:
             scaler = self.accelerator.scaler
             extra = {"config": as_json(self.config), "scaler": None if scaler is None else scaler.state_dict()}
-            try:
-                # Accelerate's wrapper holds the same optimiser
-                inner = self.optimizer.optimizer
-                save_state(self.config.output / "checkpoints", step, self.plain, inner, extra, self.config.keep_states)
-                save_backbone(self.plain.backbone, self.config.output / "backbone", self._card(step, accuracies))
-                self._save_bad_videos()
-            except (UserError, OSError) as error:
-                problem = [str(error)]
-        problem = [text for text in gather_object(problem) if text]
-        if problem:
-            raise UserError(problem[0])
+            inner = self.optimizer.optimizer  # Accelerate's wrapper holds the same optimiser
+            save_state(self.config.output / "checkpoints", step, self.plain, inner, extra, self.config.keep_states)
+            save_backbone(self.plain.backbone, self.config.output / "backbone", self._card(step, accuracies))
+            self._save_bad_videos()
+
+        save_together(self.accelerator, save)
 
     def _card(self, step: int, accuracies: dict[str, Accuracy]) -> dict[str, Any]:
         return {
@@ -321,8 +294,8 @@ class Run:
 
     def _save_bad_videos(self) -> None:
         """Bad videos of this run in the form that `data.quarantine` takes."""
-        if self.bad_videos:
-            lines = [f"{name}\t{' '.join(reason.split())}" for name, reason in sorted(self.bad_videos.items())]
+        if self.bad.reasons:
+            lines = [f"{name}\t{' '.join(reason.split())}" for name, reason in sorted(self.bad.reasons.items())]
             write_text(self.config.output / "quarantine.txt", "\n".join(lines) + "\n")
 
     def _finish(self, accuracies: dict[str, Accuracy], meter: Meter) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from downstream.detection.detect import DetectConfig, detect
+from downstream.detection.config import DetectConfig
+from downstream.detection.detect import detect
 from pretrain.cli import parse, run_command
 from pretrain.launch import start_cpu_processes
 

@@ -2,147 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Literal
+from collections.abc import Sequence
 
-import tyro
-
-from downstream.evaluation.evaluate import compare, evaluate_seeds
-from downstream.evaluation.output import read_method, write_all
-from downstream.evaluation.settings import EvaluationSettings
-from downstream.evaluation.table import SUMMARY, comparison_table, evaluation_table
-from downstream.scores.ensemble import together
-from downstream.scores.score_file import ScoreFile, VideoScores, unscored_in
-from downstream.training.checks import of_new_groups, open_listed
-from downstream.training.resume import read_saved, refuse_seen_in_training
-from pretrain.cli import flags_of, parse, run_command
-from pretrain.data.catalogue import Catalogue, CatalogueConfig
-from pretrain.errors import UserError
-
-PROG = "evaluate.py"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """Frame-level, video-level and event-level figures with intervals; plots; paired comparison of several methods.
-
-    Each input is one method: a run folder of scripts/finetune.py (its seeds are averaged), or a score file (.json or
-    .csv, see downstream/scores/score_file.py). The videos themselves are not needed. The first method is what the
-    others are compared with.
-
-    The catalogue is that of the first run, unless another is given.
-
-        python scripts/evaluate.py runs/ucf --fps 30
-        python scripts/evaluate.py scores.csv --catalogue.kind ucf_crime --catalogue.annotations lists/ --fps 30
-        python scripts/evaluate.py runs/base runs/all --catalogue.kind json --catalogue.annotations ground_truth.json
-    """
-
-    inputs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Run folders or score files."""
-    catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
-    settings: Annotated[EvaluationSettings, tyro.conf.arg(name="")] = field(default_factory=EvaluationSettings)
-    split: Literal["test", "train", "all"] = "test"
-    """Videos to evaluate: each must have scores."""
-    new_groups: bool = False
-    """Evaluate only videos of cameras, scenes or sources (the catalogue's `group`) that no training video is of."""
-    together: bool = False
-    """Take the detectors of a run's seeds as one, as scripts/detect.py does: the mean of their log odds. Default: each
-    by itself, figures averaged."""
-    out: Path | None = None
-    """Folder for evaluation.json, per_video.csv, table.md and the plots. Default: RUN/evaluation; with several inputs
-    `evaluation` beside the first."""
-    plots: bool = True
-    """Draw roc.png, pr.png and scores.png."""
-
-    def __post_init__(self) -> None:
-        if not self.inputs:
-            raise UserError("nothing to evaluate: give run folders or score files")
+from downstream.analysis.evaluate_runs import EvaluateConfig, evaluate_runs
+from pretrain.cli import run_script
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit status."""
-    given = sys.argv[1:] if arguments is None else arguments
-    run_command(lambda: run(parse(Options, [*own_catalogue(given), *given], PROG)))
-
-
-def own_catalogue(arguments: Sequence[str]) -> list[str]:
-    """The catalogue that the first run given was trained with, as flags; none where another is asked for."""
-    config = next((Path(item) / "config.json" for item in arguments if (Path(item) / "config.json").is_file()), None)
-    if config is None or any(item.startswith("--catalogue") for item in arguments):
-        return []
-    saved = read_saved(config)
-    return flags_of({key: value for key, value in saved.items() if key.startswith("catalogue.") and value is not None})
-
-
-def run(options: Options) -> None:
-    """Evaluate, print the tables, write the files."""
-    methods = dict(zip(method_names(options.inputs), map(read_method, options.inputs), strict=True))
-    if options.together:
-        methods = {name: {"together": together(list(seeds.values()))} for name, seeds in methods.items()}
-    catalogue = open_listed(options.catalogue)
-    videos = catalogue if options.split == "all" else catalogue.subset(options.split)
-    if not videos:
-        raise UserError(f"{catalogue.source}: no video of split '{options.split}'; choose another --split")
-    for run in options.inputs if options.split == "test" else ():
-        refuse_seen_in_training(run, videos)
-    if options.new_groups:
-        videos, methods = scores_in_new_groups(catalogue, videos, methods)
-    # what one run could not score no other is evaluated on: comparisons are on the same videos
-    unscored = unscored_in(file for seeds in methods.values() for file in seeds.values())
-    evaluations = [
-        evaluate_seeds(scores_of(seeds), videos, options.settings, name, unscored) for name, seeds in methods.items()
-    ]
-    comparisons = {entry.method: compare(evaluations[0], entry) for entry in evaluations[1:]}
-    shown = None if len(evaluations) == 1 else SUMMARY  # several methods at once: what matters most of each
-    for entry in evaluations:
-        print(evaluation_table(entry, shown), end="\n\n")
-    for name, differences in comparisons.items():
-        print(comparison_table(evaluations[0].method, name, differences, shown), end="\n\n")
-    out = options.out or default_folder(options.inputs)
-    write_all(out, evaluations, comparisons, videos, plots=options.plots)
-    print(f"written to {out}")
-
-
-Methods = dict[str, dict[str, ScoreFile]]
-
-
-def scores_in_new_groups(catalogue: Catalogue, videos: Catalogue, methods: Methods) -> tuple[Catalogue, Methods]:
-    """The videos whose group no training video has, and their scores; UserError where that leaves none."""
-    left = of_new_groups(catalogue, videos)
-    drop = {video.name for video in videos} - {video.name for video in left}
-    kept = {
-        name: {
-            seed: file._replace(videos=[item for item in file.videos if item.name not in drop])
-            for seed, file in seeds.items()
-        }
-        for name, seeds in methods.items()
-    }
-    return left, kept
-
-
-def scores_of(seeds: Mapping[str, ScoreFile]) -> dict[str, list[VideoScores]]:
-    """Seed -> scores."""
-    return {seed: file.videos for seed, file in seeds.items()}
-
-
-def method_names(inputs: Sequence[Path]) -> list[str]:
-    """The last part of each path that tells it from the others."""
-    paths = [path.resolve().with_suffix("") if path.is_file() else path.resolve() for path in inputs]
-    if len(set(paths)) < len(paths):
-        raise UserError(f"one input stands twice: {', '.join(map(str, inputs))}; a method is given once")
-    for depth in range(1, max(len(path.parts) for path in paths) + 1):
-        names = ["/".join(path.parts[-depth:]) for path in paths]
-        if len(set(names)) == len(names):
-            break
-    return names
-
-
-def default_folder(inputs: Sequence[Path]) -> Path:
-    """Inside a single run, beside a score file or the first of several inputs."""
-    return (inputs[0] if len(inputs) == 1 and inputs[0].is_dir() else inputs[0].parent) / "evaluation"
+    run_script("evaluate.py", EvaluateConfig, evaluate_runs, arguments)
 
 
 if __name__ == "__main__":

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from downstream.features.extract import ExtractConfig, extract
-from pretrain.cli import parse, run_command
-from pretrain.launch import start_cpu_processes
-
-PROG = "extract_features.py"
+from pretrain.cli import run_script
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit status; `accelerate launch` it for several processes."""
-    given = sys.argv[1:] if arguments is None else arguments
-
-    def command() -> int:
-        config = parse(ExtractConfig, given, PROG)
-        start_cpu_processes(sys.argv[0], given)
-        return extract(config)
-
-    run_command(command)
+    run_script("extract_features.py", ExtractConfig, extract, arguments, several_processes=True)
 
 
 if __name__ == "__main__":

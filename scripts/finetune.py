@@ -3,20 +3,17 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 
 from downstream.training.config import FinetuneConfig
 from downstream.training.finetune import finetune
-from pretrain.cli import parse, run_command
-from pretrain.launch import start_cpu_processes
+from pretrain.cli import run_script
 
 
-def main() -> int:
-    """Parse, train, score."""
-    config = parse(FinetuneConfig, sys.argv[1:], "finetune.py")
-    start_cpu_processes(sys.argv[0], sys.argv[1:])
-    return finetune(config)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and leave with its exit status."""
+    run_script("finetune.py", FinetuneConfig, finetune, arguments, several_processes=True)
 
 
 if __name__ == "__main__":
-    run_command(main)
+    main()

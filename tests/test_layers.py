@@ -1,4 +1,4 @@
-"""Imports run one way: pretext_tasks <- pretrain <- downstream <- scripts."""
+"""Imports run one way: between the layers of the tree, and between the packages of downstream."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ ROOT = Path(__file__).parents[1]
 LAYERS = ["pretext_tasks", "pretrain", "downstream", "demo", "scripts"]
 # downstream stands on what pretraining shares, not on how it trains
 CLOSED_TO_DOWNSTREAM = {"pretrain.train", "pretrain.model"}
+PACKAGES = [
+    *("features", "scores", "detector", "runs", "events", "evaluation", "visualisation"),
+    *("training", "report", "analysis", "detection", "ablation", "doctor"),
+]
+"""Of downstream, in the one order in which they stand on each other."""
 
 
 def imported(path: Path) -> set[str]:
@@ -38,6 +43,36 @@ def test_no_layer_imports_one_above_it(layer: str) -> None:
         assert not upward, f"{path.relative_to(ROOT)} imports {sorted(upward)}"
         if layer == "downstream":
             assert not found & CLOSED_TO_DOWNSTREAM, path
+
+
+def test_every_package_of_downstream_has_its_place() -> None:
+    there = {path.parent.name for path in (ROOT / "downstream").glob("*/__init__.py")}
+    assert there == set(PACKAGES)
+    assert not [path.name for path in (ROOT / "downstream").glob("*.py") if path.name != "__init__.py"]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_package_of_downstream_imports_one_above_it(package: str) -> None:
+    above = PACKAGES[PACKAGES.index(package) + 1 :]
+    files = sorted((ROOT / "downstream" / package).rglob("*.py"))
+    assert files
+    for path in files:
+        parts = [name.split(".") for name in imported(path) if name.startswith("downstream.")]
+        upward = {".".join(part) for part in parts if part[1] in above}
+        assert not upward, f"{path.relative_to(ROOT)} imports {sorted(upward)}"
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Modules of ours that a fresh interpreter has loaded after a statement."""
+    code = f"{statement}\nimport sys; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return {name for name in done.stdout.split() if name.split(".")[0] in LAYERS}
+
+
+def test_what_looks_at_results_loads_no_training_code() -> None:
+    loaded = loaded_by("import scripts.evaluate, scripts.localise, scripts.report, scripts.detect, scripts.calibrate")
+    assert "downstream.evaluation.temporal_evaluation" in loaded
+    assert not [name for name in loaded if name.startswith(("downstream.training", "downstream.ablation"))]
 
 
 def test_the_test_notices_an_upward_import(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@
     drawing.py, poses.py, people.py, vehicles.py   a canvas; a skeleton and its gaits; clothes; cars, vans and cyclists
     sprites.py        drawings made ready for YUV frames, and kept
     effects.py        exhaust, smoke, dust, splashes, leaves, debris, birds
-    actors.py, traffic.py, world.py   who moves and how, who comes next, one video's simulation
+    actors.py, world.py   who moves, and all that is there in one video
+    behaviour.py, traffic.py, traces.py   what people do by themselves, who comes next, what movement leaves behind
+    simulation.py     one frame further
     events.py, people_events.py, road_events.py, lookalikes.py   anomalies, and normal events that resemble them
     render.py, clock.py, encode.py   frames, the burnt-in clock, H.264
     plan.py, ground_truth.py, build.py   which video shows what, the truth in three forms, all of it in parallel

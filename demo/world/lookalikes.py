@@ -115,9 +115,9 @@ def hurry(world: World) -> Script:
 
 def choices(camera: Camera) -> list[Event]:
     """The look-alikes that can happen in front of a camera."""
-    found: list[Event] = [greeting, rest, flicker, steam_cloud, pigeons]
+    events: list[Event] = [greeting, rest, flicker, steam_cloud, pigeons]
     if camera.kind in WITH_ROAD:
-        found.append(kerb_stop)
+        events.append(kerb_stop)
     if camera.lanes_for("jog"):
-        found.append(hurry)
-    return found
+        events.append(hurry)
+    return events

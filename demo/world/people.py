@@ -1,4 +1,4 @@
-"""Drawing a person: clothes on the skeleton of figures.py."""
+"""Drawing a person: clothes on the skeleton of poses.py."""
 
 from __future__ import annotations
 

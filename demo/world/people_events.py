@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from demo.world.actors import Person, Script, flee, once, stroll, wait, watch
+from demo.world.actors import Person, Script, once, stroll, wait
+from demo.world.behaviour import flee, watch
 from demo.world.cameras import FPS, WIDTH, Lane
 from demo.world.traffic import new_person
 from demo.world.world import World

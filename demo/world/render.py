@@ -15,6 +15,7 @@ from demo.world.clock import clock_strip
 from demo.world.painter import cloud_texture
 from demo.world.people_events import Event
 from demo.world.plan import PlannedVideo
+from demo.world.simulation import step
 from demo.world.sprites import YUV_OFFSET, Sprite, SpriteShelf
 from demo.world.world import Anomaly, World
 
@@ -86,7 +87,7 @@ class Filming:
         self.start_seconds = camera.clock.start_seconds + 1800 * planned.number
         self._schedule()
         for _ in range(WARM_UP_SECONDS * FPS):
-            self.world.step()
+            step(self.world)
         self.world.regions.clear()
 
     def _exposure_steps(self) -> list[tuple[int, float]]:
@@ -115,7 +116,7 @@ class Filming:
     def frame(self, index: int) -> np.ndarray:
         """Frame `index` as one yuv420p picture, uint8 (360, 320)."""
         stage, world = self.stage, self.world
-        world.step()
+        step(world)
         boxes = world.boxes()
         if boxes:
             self.anomalies.append(Anomaly(index, boxes))

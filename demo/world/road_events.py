@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from demo.world import effects
-from demo.world.actors import Script, Vehicle, flee, wait
+from demo.world.actors import Script, Vehicle, wait
+from demo.world.behaviour import flee
 from demo.world.cameras import FPS, HEIGHT, WIDTH
 from demo.world.people_events import front_lane
 from demo.world.traffic import entry_free, new_vehicle

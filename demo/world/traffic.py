@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from demo.world.actors import Person, Script, Vehicle, passer_by, stroll
+from demo.world.actors import Person, Script, Vehicle, stroll
+from demo.world.behaviour import passer_by
 from demo.world.cameras import FPS, HEIGHT, WIDTH, Lane
-
-if TYPE_CHECKING:
-    from demo.world.world import World
+from demo.world.world import World
 
 MAX_PEOPLE, MAX_ON_SCREEN = 10, 7
 

@@ -7,27 +7,28 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, NamedTuple, get_args
 
 import tyro
 import yaml
 
+from downstream.detector.terms import TERMS, BaseName
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.training.config import FinetuneConfig
 from pretrain.cli import flags_of, parse, yaml_flags
 from pretrain.errors import UserError, nearest
 
-Base = Literal["mil_ranking", "topk_bce", "feature_magnitude"]
-WEIGHTS = {"hard_mining": 0.1, "contrastive": 0.1, "cross_batch": 0.1}
-"""[ours] Weight of a term that is on where the configuration leaves it at 0; not studied beyond docs/results.md."""
-COMBINATIONS: dict[str, tuple[str, ...]] = {
-    "base": (),
-    **{name: (name,) for name in WEIGHTS},
-    "all": tuple(WEIGHTS),
-}
+BASES: tuple[BaseName, ...] = get_args(BaseName)
+SWITCHED = tuple(name for name, term in TERMS.items() if term.in_default_grid)
+"""Terms that are the grid's alone: off in a cell that does not name them. The others then are as configured."""
+COMBINATIONS = {"base": (), **{name: (name,) for name in (*SWITCHED, *TERMS)}, "all": SWITCHED}
+"""What `terms` may name -> the terms that are on; several are joined with `+`."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
-COMPARABLE: tuple[str, ...] = ("frame_auc", "frame_ap", "abnormal_auc", "abnormal_ap", "per_video_auc", "video_auc")
-COMPARABLE += ("pixel_auc", "pointing")  # of where: features of cells, test videos with boxes
+COMPARABLE = (
+    *("frame_auc", "frame_ap", "abnormal_auc", "abnormal_ap", "per_video_auc", "video_auc"),
+    *("pixel_auc", "pointing"),  # of where: features of cells, test videos with boxes
+)
+"""Names of `evaluation.metrics.METRICS`."""
 
 
 def _own_finetuning() -> FinetuneConfig:
@@ -51,15 +52,17 @@ class AblationConfig:
         feature_sets: {i3d: feat/i3d, i3d+clip: [feat/i3d, feat/clip]}
         variants:
           smooth: [--objective.smoothness.weight, "8e-5"]
-          "all:no_memory": {objective: {cross_batch: {memory: 0}}}
+          "all:no_memory": {objective: {cross_batch_clustering: {memory: 0}}}
     """
 
     finetune: Annotated[FinetuneConfig, tyro.conf.arg(name="")] = field(default_factory=_own_finetuning)
-    bases: tuple[Base, ...] = ("mil_ranking", "topk_bce", "feature_magnitude")
+    bases: tuple[BaseName, ...] = BASES
     """Losses that every combination stands on."""
-    terms: tuple[str, ...] = tuple(COMBINATIONS)
-    """Combinations of terms on each base: base (none), hard_mining, contrastive, cross_batch, several joined with `+`,
-    or all. A term that is on has its weight of `objective`, or 0.1 where that is 0; the others are off."""
+    terms: tuple[str, ...] = ("base", *SWITCHED, "all")
+    """Combinations of terms on each base: base (none), a term of `objective`, several joined with `+`, or all, which is
+    hard_mining, contrastive_clustering and cross_batch_clustering together. A term that is on has its weight of
+    `objective`, or where that is 0 the one in docs/detectors.md. Of those three the others are off; smoothness,
+    sparsity, spatial_smoothness and entropy stay as `objective` has them."""
     feature_sets: tuple[str, ...] = ()
     """NAME=FOLDER, or NAME=FOLDER,FOLDER for a fusion. Default: features.sets alone."""
     variants: tuple[str, ...] = ()
@@ -97,16 +100,16 @@ class AblationConfig:
 
 
 def terms_of(name: str) -> tuple[str, ...]:
-    """`hard_mining+contrastive` -> the names of the terms that are on. UserError for an unknown one."""
+    """`hard_mining+contrastive_clustering` -> the names of the terms that are on. UserError for an unknown one."""
     if name in COMBINATIONS:
         return COMBINATIONS[name]
-    parts = name.split("+")
-    if unknown := [part for part in parts if part not in WEIGHTS]:
+    terms = name.split("+")
+    if unknown := [term for term in terms if term not in TERMS]:
         known = ", ".join(COMBINATIONS)
         raise UserError(f"terms: {unknown[0]!r}{nearest(unknown[0], COMBINATIONS)} (known: {known}, joined with '+')")
-    if len(set(parts)) < len(parts):
+    if len(set(terms)) < len(terms):
         raise UserError(f"terms: {name!r} names a term twice")
-    return tuple(parts)
+    return tuple(terms)
 
 
 def named_features(config: AblationConfig) -> dict[str, tuple[Path, ...]]:
@@ -126,7 +129,7 @@ def named_features(config: AblationConfig) -> dict[str, tuple[Path, ...]]:
 class Variant(NamedTuple):
     """One more cell on each of some bases."""
 
-    bases: tuple[Base, ...]
+    bases: tuple[BaseName, ...]
     terms: str
     name: str
     flags: list[str]
@@ -134,10 +137,10 @@ class Variant(NamedTuple):
 
 def named_variants(config: AblationConfig) -> list[Variant]:
     """UserError for a bad or doubled name, unknown terms, or a base that is not in the grid."""
-    found = []
+    variants = []
     for key, text in _pairs("variants", config.variants, "FLAGS"):
         above, _, name = key.rpartition(":")
-        only = above in get_args(Base)
+        only = above in BASES
         bases = tuple(base for base in config.bases if base == above or not only)
         if not bases:
             raise UserError(
@@ -147,19 +150,20 @@ def named_variants(config: AblationConfig) -> list[Variant]:
         terms = "base" if only or not above else above
         terms_of(terms)
         try:
-            found.append(Variant(bases, terms, name, shlex.split(text)))
+            variants.append(Variant(bases, terms, name, shlex.split(text)))
         except ValueError as error:
             raise UserError(f"variants: the flags of {key!r} cannot be read ({error}): {text}") from error
-    return found
+    return variants
 
 
-def _pairs(what: str, entries: Sequence[str], value: str) -> list[tuple[str, str]]:
+def _pairs(what: str, texts: Sequence[str], value: str) -> list[tuple[str, str]]:
+    """(name, value) of each `NAME=VALUE`; `value` is how a message calls it."""
     pairs: list[tuple[str, str]] = []
-    for entry in entries:
-        name, separator, text = entry.partition("=")
+    for whole in texts:
+        name, separator, text = whole.partition("=")
         plain = name.rpartition(":")[2] if what == "variants" else name
         if not separator or not NAME.fullmatch(plain):
-            raise UserError(f"{what}: {entry!r} is not NAME={value}; a name has letters, digits, '_', '-', '.' and '+'")
+            raise UserError(f"{what}: {whole!r} is not NAME={value}; a name has letters, digits, '_', '-', '.' and '+'")
         if name in (known for known, _ in pairs):
             raise UserError(f"{what}: {name!r} stands twice; give each a name of its own")
         pairs.append((name, text.strip()))

@@ -5,21 +5,20 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from downstream.ablation.config import (
-    COMBINATIONS,
-    WEIGHTS,
+    SWITCHED,
     AblationConfig,
-    Base,
     named_features,
     named_variants,
     terms_of,
 )
+from downstream.detector.terms import TERMS, BaseName, ObjectiveConfig, terms_on
+from downstream.runs.run_folder import RunFolder
 from downstream.training.config import FREE_TO_CHANGE, FinetuneConfig
 from pretrain.cli import parse
 from pretrain.errors import UserError, problem_list
@@ -68,13 +67,14 @@ class Cell:
         """Whether others are compared with it: the base alone."""
         return not terms_of(self.terms) and self.variant is None
 
-    def seed_folder(self, seed: int) -> Path:
-        """Where fine-tuning puts that seed."""
-        return self.config.output / f"seed-{seed}"
+    @property
+    def run(self) -> RunFolder:
+        """Its own folder: that of a fine-tuning run."""
+        return RunFolder(self.config.output)
 
     def done(self, seed: int) -> bool:
         """Whether that seed is trained and scored."""
-        return (self.seed_folder(seed) / "summary.json").exists()
+        return self.run.seed(seed).is_done
 
 
 class Failure(NamedTuple):
@@ -94,8 +94,8 @@ def make_cells(config: AblationConfig) -> tuple[list[Cell], list[Failure]]:
     variants = named_variants(config)
     for (features, sets), base in itertools.product(named_features(config).items(), config.bases):
         plain: list[tuple[str, str | None, list[str]]] = [(terms, None, []) for terms in config.terms]
-        on_it = [(each.terms, each.name, each.flags) for each in variants if base in each.bases]
-        for terms, variant, flags in plain + on_it:
+        varied = [(variant.terms, variant.name, variant.flags) for variant in variants if base in variant.bases]
+        for terms, variant, flags in plain + varied:
             folder = f"{base}-{terms}" + (f"-{variant}" if variant else "")
             output = config.finetune.output / "cells" / features / folder
             try:
@@ -112,22 +112,29 @@ def make_cells(config: AblationConfig) -> tuple[list[Cell], list[Failure]]:
 
 
 def _cell_config(
-    config: AblationConfig, sets: tuple[Path, ...], base: Base, terms: str, output: Path
+    config: AblationConfig, sets: tuple[Path, ...], base: BaseName, terms: str, output: Path
 ) -> FinetuneConfig:
-    plain, objective, on = config.finetune, config.finetune.objective, terms_of(terms)
-    parts = {
-        name: replace(part, weight=(part.weight or WEIGHTS[name]) if name in on else 0.0)
-        for name in COMBINATIONS["all"]
-        for part in (getattr(objective, name),)
-    }
+    plain = config.finetune
     return replace(
         plain,
         output=output,
         resume=True,
         features=replace(plain.features, sets=sets),
         bags=replace(plain.bags, cache=plain.bags.cache or plain.output / "segments"),
-        objective=replace(objective, base=base, **parts),
+        objective=_objective(plain.objective, base, terms_of(terms)),
     )
+
+
+def _objective(objective: ObjectiveConfig, base: BaseName, on: Sequence[str]) -> ObjectiveConfig:
+    """The objective on that base with these terms on, and those that only the grid switches otherwise off."""
+    switched = {}
+    for name, term in TERMS.items():
+        config = getattr(objective, name)
+        if name in on:
+            switched[name] = replace(config, weight=config.weight or term.ablation_weight)
+        elif name in SWITCHED:
+            switched[name] = replace(config, weight=0.0)
+    return replace(objective, base=base, **switched)
 
 
 def _with_flags(config: FinetuneConfig, flags: Sequence[str]) -> FinetuneConfig:
@@ -149,23 +156,24 @@ def _with_flags(config: FinetuneConfig, flags: Sequence[str]) -> FinetuneConfig:
 
 
 def check_warmup(cell: Cell) -> None:
-    """UserError where hard instance mining would be on in the table and never in training."""
-    mining, steps = cell.config.objective.hard_mining, cell.config.optim.steps
-    if mining.weight > 0 and mining.warmup_steps >= steps:
-        raise UserError(
-            f"objective.hard_mining.warmup_steps is {mining.warmup_steps} and optim.steps is {steps}: hard instance "
-            "mining would never be on; set it below the steps"
-        )
+    """UserError where a term would be on in the table and never in training."""
+    objective, steps = cell.config.objective, cell.config.optim.steps
+    for name, term in terms_on(objective).items():
+        first = term.first_step(getattr(objective, name))
+        if first >= steps:
+            raise UserError(
+                f"objective.{name}.warmup_steps is {first} and optim.steps is {steps}: the term would never be on; set "
+                "it below the steps"
+            )
 
 
 def refuse_other_settings(cells: Sequence[Cell]) -> None:
     """UserError where a cell's folder holds runs with settings other than those asked for now, naming them."""
     problems = []
     for cell in cells:
-        file = cell.config.output / "config.json"
-        if not file.exists() or not any(cell.config.output.glob("seed-*/log.jsonl")):
+        before = cell.run.read_config()
+        if before is None or not cell.run.is_begun:
             continue
-        before = json.loads(file.read_text(encoding="utf-8"))
         changed = changed_settings(before, cell.config, FREE_TO_CHANGE)
         problems += [f"{cell.name}: {key} {text}" for key, text in changed.items()]
     if problems:

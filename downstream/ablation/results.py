@@ -1,8 +1,7 @@
-"""What the rows of an ablation came to: figures over seeds, intervals over videos, differences to the base."""
+"""What the rows of an ablation came to: metrics over seeds, intervals over videos, differences to the base."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,34 +11,34 @@ import numpy as np
 from downstream.ablation.config import AblationConfig
 from downstream.ablation.grid import Cell, Failure
 from downstream.ablation.spatial_results import notes as notes_of_where
-from downstream.evaluation.evaluate import Difference, Evaluation, Measure, compare, evaluate_seeds
-from downstream.evaluation.output import write_all
-from downstream.evaluation.spatial_evaluation import LocalisationEvaluation, compare_localisation
-from downstream.scores.score_file import read_scores
+from downstream.evaluation.evaluation import Difference, MetricValue, compare
+from downstream.evaluation.output import write_evaluation
+from downstream.evaluation.spatial_evaluation import SpatialEvaluation
+from downstream.evaluation.temporal_evaluation import TemporalEvaluation, evaluate_seeds
+from downstream.visualisation.plots import write_plots
 from pretrain.data.catalogue import Catalogue
-from pretrain.files import write_json
 
 FORMAT = "anomaly-pretext/ablation/1"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Row:
-    """One cell's figures."""
+    """One cell's metrics."""
 
     cell: Cell
-    held_out: Measure
+    held_out: MetricValue
     """Video-level AUC on the held-out training videos, of the selected detectors; no interval."""
-    evaluation: Evaluation | None
+    evaluation: TemporalEvaluation | None
     """On the test videos; None where they have no ground truth."""
-    where: LocalisationEvaluation | None = None
+    where: SpatialEvaluation | None = None
     """On their boxes; None where there are none, and of features of whole pictures."""
     differences: Mapping[str, Difference] | None
     """Metric -> this cell less the same base without terms; None for that base itself, and where it is missing."""
 
     @property
-    def measures(self) -> dict[str, Measure]:
+    def metrics(self) -> dict[str, MetricValue]:
         """All that was measured on the test videos."""
-        when, where = (dict(entry.measures) if entry else {} for entry in (self.evaluation, self.where))
+        when, where = (dict(kind.metrics) if kind else {} for kind in (self.evaluation, self.where))
         return when | where
 
     def as_json(self) -> dict[str, Any]:
@@ -67,7 +66,7 @@ class Ablation:
     rows: Sequence[Row]
     failures: Sequence[Failure]
     not_located: Mapping[str, str] = field(default_factory=dict)
-    """Cells whose maps do not fit the boxes, and why; their other figures stand."""
+    """Cells whose maps do not fit the boxes, and why; their other metrics stand."""
 
     def notes(self) -> list[str]:
         """Seeds, videos, what the intervals are: sentences for under the table."""
@@ -75,7 +74,7 @@ class Ablation:
         lines = [f"{len(plain.seeds)} seed(s); ± is the standard deviation over seeds."]
         evaluation = next((row.evaluation for row in self.rows if row.evaluation), None)
         if evaluation is not None:
-            counts = evaluation.counts()
+            counts = evaluation.counts
             lines.append(
                 f"Test set: {counts['videos']} videos ({counts['abnormal_videos']} abnormal), {counts['frames']} "
                 f"frames ({counts['anomalous_frames']} anomalous)."
@@ -108,47 +107,43 @@ class Ablation:
         return {
             "format": FORMAT,
             "seeds": list(self.config.finetune.seeds),
-            "test_set": evaluation.counts() if evaluation else None,
+            "test_set": dict(evaluation.counts) if evaluation else None,
             "notes": self.notes(),
             "rows": [row.as_json() for row in self.rows],
             "failed": [failure._asdict() for failure in self.failures],
         }
 
 
-def evaluate_cell(cell: Cell, test: Catalogue | None) -> Evaluation | None:
+def evaluate_cell(cell: Cell, test: Catalogue | None) -> TemporalEvaluation | None:
     """The cell's seeds on the test videos; None where those have no ground truth. UserError as `evaluate_seeds`.
 
     Leaves `evaluation/` and `summary.json` in the cell's folder, as fine-tuning with all its seeds would.
     """
     config = cell.config
-    summary: dict[str, Any] = {"seeds": {str(seed): seed_summary(cell, seed) for seed in config.seeds}}
+    summary: dict[str, Any] = {"seeds": {str(seed): cell.run.seed(seed).read_summary() for seed in config.seeds}}
     evaluation = None
     if test is not None:
-        scores = {str(seed): read_scores(cell.seed_folder(seed) / "test_scores.json").videos for seed in config.seeds}
+        scores = {str(seed): cell.run.seed(seed).read_scores("test").videos for seed in config.seeds}
         evaluation = evaluate_seeds(scores, test, config.evaluation, cell.name)
-        write_all(config.output / "evaluation", [evaluation], {}, test, plots=config.plots)
+        write_evaluation(cell.run.evaluation, [evaluation], {}, test)
+        if config.plots:
+            write_plots([evaluation], cell.run.evaluation)
         summary["test"] = evaluation.as_json()
-    write_json(config.output / "summary.json", summary)
+    cell.run.write_summary(summary)
     return evaluation
 
 
-def seed_summary(cell: Cell, seed: int) -> dict[str, Any]:
-    """What fine-tuning wrote of one seed."""
-    found: dict[str, Any] = json.loads((cell.seed_folder(seed) / "summary.json").read_text(encoding="utf-8"))
-    return found
-
-
-def held_out_measure(cell: Cell, seeds: Sequence[int]) -> Measure:
+def held_out_auc(cell: Cell, seeds: Sequence[int]) -> MetricValue:
     """Video-level AUC on the held-out videos, over seeds."""
-    values = np.array([seed_summary(cell, seed)["held_out"]["video_auc"] for seed in seeds])
+    values = np.array([cell.run.seed(seed).read_summary()["held_out"]["video_auc"] for seed in seeds])
     deviation = float(values.std(ddof=1)) if len(values) > 1 else None
-    return Measure(float(values.mean()), deviation, None, tuple(values.tolist()))
+    return MetricValue(float(values.mean()), deviation, None, tuple(values.tolist()))
 
 
 def make_rows(
     cells: Sequence[Cell],
-    evaluations: Mapping[str, Evaluation | None],
-    located: Mapping[str, LocalisationEvaluation],
+    evaluations: Mapping[str, TemporalEvaluation | None],
+    located: Mapping[str, SpatialEvaluation],
     seeds: Sequence[int],
 ) -> list[Row]:
     """A row for each cell that has an evaluation (by its name), in order; `located`: of those that say where."""
@@ -163,11 +158,11 @@ def make_rows(
         if reference != cell.name and first is not None and second is not None:
             differences |= compare(first, second)
         if reference != cell.name and reference in located and cell.name in located:
-            differences |= compare_localisation(located[reference], located[cell.name])
+            differences |= compare(located[reference], located[cell.name])
         rows.append(
             Row(
                 cell=cell,
-                held_out=held_out_measure(cell, seeds),
+                held_out=held_out_auc(cell, seeds),
                 evaluation=second,
                 where=located.get(cell.name),
                 differences=differences or None,

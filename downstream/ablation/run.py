@@ -16,11 +16,11 @@ from downstream.ablation.results import Ablation, evaluate_cell, make_rows
 from downstream.ablation.spatial_results import evaluate_where
 from downstream.ablation.tables import as_csv, latex, markdown, terminal
 from downstream.ablation.workers import Job, Stopped, environments, last_lines, run_jobs, stopping_on_signals
-from downstream.evaluation.evaluate import Evaluation
-from downstream.evaluation.spatial_evaluation import LocalisationEvaluation
-from downstream.training.checks import has_ground_truth, prepare
+from downstream.evaluation.choose_videos import has_ground_truth
+from downstream.evaluation.spatial_evaluation import SpatialEvaluation
+from downstream.evaluation.temporal_evaluation import TemporalEvaluation
 from downstream.training.config import FinetuneConfig
-from downstream.training.segments import SegmentCache
+from downstream.training.feature_source import FeatureSource
 from pretrain.accelerator import check_device
 from pretrain.data.catalogue import Catalogue
 from pretrain.errors import UserError
@@ -76,17 +76,17 @@ def prepare_cells(cells: Sequence[Cell], failures: list[Failure]) -> tuple[list[
                 known[key] = _prepare(cell.config)
             except UserError as error:
                 known[key] = error
-        found = known[key]
+        test_videos = known[key]
         try:
-            if isinstance(found, UserError):
-                raise found
+            if isinstance(test_videos, UserError):
+                raise test_videos
             check_warmup(cell)
         except UserError as error:
             failures.append(Failure(cell.name, None, str(error)))
             report(failures[-1])
             continue
         fine.append(cell)
-        tests[cell.name] = found
+        tests[cell.name] = test_videos
     return fine, tests
 
 
@@ -97,12 +97,9 @@ def _key(config: FinetuneConfig) -> str:
 
 
 def _prepare(config: FinetuneConfig) -> Catalogue | None:
-    prepared = prepare(config)
-    if config.bags.sampling == "mean":
-        assert config.bags.cache is not None
-        names = [video.name for video in prepared.train]
-        SegmentCache.build(prepared.source, names, config.bags.segments, config.bags.cache)
-    return prepared.test if config.score_test and has_ground_truth(prepared.test) else None
+    source = FeatureSource.open(config)
+    source.build_segments()
+    return source.videos.test if config.score_test and has_ground_truth(source.videos.test) else None
 
 
 def train(cells: Sequence[Cell], config: AblationConfig, failures: list[Failure]) -> None:
@@ -110,7 +107,7 @@ def train(cells: Sequence[Cell], config: AblationConfig, failures: list[Failure]
     plain = config.finetune
     runs = [(cell, seed) for cell in cells for seed in plain.seeds]
     jobs = [
-        Job(cell.name, seed, as_json(one_seed(cell.config, seed)), cell.seed_folder(seed) / "output.log")
+        Job(cell.name, seed, as_json(one_seed(cell.config, seed)), cell.run.seed(seed).output)
         for cell, seed in runs
         if not cell.done(seed)
     ]
@@ -133,13 +130,13 @@ def train(cells: Sequence[Cell], config: AblationConfig, failures: list[Failure]
                 bar.set_postfix(failed=len(failures))
             bar.update()
     for cell in cells:  # each run wrote it with its own seed alone
-        write_json(cell.config.output / "config.json", as_json(cell.config))
+        cell.run.write_config(cell.config)
 
 
 def evaluate(cells: Sequence[Cell], tests: Tests, config: AblationConfig, failures: Sequence[Failure]) -> Ablation:
     """Every cell whose seeds are all done, on the test videos and, where it says where, on their boxes."""
-    evaluations: dict[str, Evaluation | None] = {}
-    located: dict[str, LocalisationEvaluation] = {}
+    evaluations: dict[str, TemporalEvaluation | None] = {}
+    located: dict[str, SpatialEvaluation] = {}
     not_located: dict[str, str] = {}
     finished = [cell for cell in cells if all(cell.done(seed) for seed in config.finetune.seeds)]
     for cell in tqdm(finished, desc="evaluating", unit="cell", disable=None):

@@ -6,23 +6,17 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from downstream.ablation.results import Ablation
-from downstream.ablation.spatial_results import COLUMNS as COLUMNS_OF_WHERE
 from downstream.evaluation.bootstrap import Interval
-from downstream.evaluation.evaluate import Difference, Measure
+from downstream.evaluation.evaluation import Difference, MetricValue
+from downstream.evaluation.metrics import METRICS
 
-COLUMNS = {
-    "frame_auc": "frame AUC",
-    "frame_ap": "frame AP",
-    "abnormal_auc": "abnormal AUC",
-    "per_video_auc": "per-video AUC",
-    "video_auc": "video AUC",
-}
-"""Of the test videos. The CSV has all intervals."""
-WITH_INTERVAL = ("frame_auc", *COLUMNS_OF_WHERE)
-TITLES = COLUMNS | COLUMNS_OF_WHERE | {"abnormal_ap": "abnormal AP"}
+COLUMNS = ("frame_auc", "frame_ap", "abnormal_auc", "per_video_auc", "video_auc", "pixel_auc", "pointing")
+"""Of the test videos; `ablation.json` has all that was measured."""
+WITH_INTERVAL = ("frame_auc", "pixel_auc", "pointing")
+"""The CSV has all intervals."""
 Emphasise = Callable[[str], str]
 ESCAPES = {character: "\\" + character for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
@@ -85,10 +79,8 @@ def as_csv(ablation: Ablation) -> str:
         cell = row.cell
         values: list[float | None] = []
         for metric in columns:
-            measure = row.measures.get(metric)
-            values += (
-                [None, None, None, None] if measure is None else _numbers(measure.value, measure.interval, measure)
-            )
+            value = row.metrics.get(metric)
+            values += [None, None, None, None] if value is None else _numbers(value.value, value.interval, value)
             difference = row.differences.get(metric) if row.differences else None
             values += [None, None, None] if difference is None else _numbers(difference.value, difference.interval)
         values += [row.held_out.value, row.held_out.deviation]
@@ -97,28 +89,37 @@ def as_csv(ablation: Ablation) -> str:
     return text.getvalue()
 
 
-def _numbers(value: float, interval: Interval | None, measure: Measure | None = None) -> list[float | None]:
+def _numbers(value: float, interval: Interval | None, metric: MetricValue | None = None) -> list[float | None]:
     low, high = interval or (None, None)
-    return [value, *([measure.deviation] if measure else []), low, high]
+    return [value, *([metric.deviation] if metric else []), low, high]
 
 
 def shown(ablation: Ablation) -> list[str]:
     """Metrics that have a column: those of where only if some row says where."""
-    return [*COLUMNS, *(COLUMNS_OF_WHERE if any(row.where for row in ablation.rows) else ())]
+    return _known(ablation, COLUMNS)
 
 
 def compared(ablation: Ablation) -> list[str]:
     """Metrics whose difference has one."""
-    return [metric for metric in ablation.config.compare if metric not in COLUMNS_OF_WHERE or metric in shown(ablation)]
+    return _known(ablation, ablation.config.compare)
+
+
+def _known(ablation: Ablation, names: Sequence[str]) -> list[str]:
+    located = any(row.where for row in ablation.rows)
+    return [name for name in names if located or METRICS[name].kind == "temporal"]
 
 
 def header(ablation: Ablation) -> list[str]:
     """Titles; test columns only where the test videos could be scored."""
     titles = ["features", "base", "terms"]
     if any(row.evaluation for row in ablation.rows):
-        titles += [TITLES[metric] for metric in shown(ablation)]
-        titles += [f"Δ {TITLES[metric]}" for metric in compared(ablation)]
+        titles += [_title(name) for name in shown(ablation)]
+        titles += [f"Δ {_title(name)}" for name in compared(ablation)]
     return [*titles, "held-out video AUC"]
+
+
+def _title(name: str) -> str:
+    return METRICS[name].short_title or METRICS[name].title
 
 
 def cells(ablation: Ablation, emphasise: Emphasise) -> list[list[str]]:
@@ -129,7 +130,7 @@ def cells(ablation: Ablation, emphasise: Emphasise) -> list[list[str]]:
         texts = [row.cell.features, row.cell.base, row.cell.method]
         if tested:
             texts += [
-                measured(row.measures.get(metric), with_interval=metric in WITH_INTERVAL) for metric in shown(ablation)
+                measured(row.metrics.get(metric), with_interval=metric in WITH_INTERVAL) for metric in shown(ablation)
             ]
             differences = row.differences or {}
             texts += [differing(differences.get(metric), emphasise) for metric in compared(ablation)]
@@ -137,14 +138,14 @@ def cells(ablation: Ablation, emphasise: Emphasise) -> list[list[str]]:
     return table
 
 
-def measured(measure: Measure | None, with_interval: bool) -> str:
+def measured(metric: MetricValue | None, with_interval: bool) -> str:
     """`0.845 ± 0.004 [0.812, 0.873]`."""
-    if measure is None or math.isnan(measure.value):
+    if metric is None or math.isnan(metric.value):
         return "-"
-    text = f"{measure.value:.3f}"
-    if measure.deviation is not None:
-        text += f" ± {measure.deviation:.3f}"
-    return text + (_between(measure.interval) if with_interval else "")
+    text = f"{metric.value:.3f}"
+    if metric.deviation is not None:
+        text += f" ± {metric.deviation:.3f}"
+    return text + (_between(metric.interval) if with_interval else "")
 
 
 def differing(difference: Difference | None, emphasise: Emphasise) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +11,9 @@ import tyro
 
 from downstream.detection.open_model import open_model
 from downstream.detection.scoring import ScoringSettings, problems_of, score_all, videos_of
-from downstream.events.calibration import Calibration, calibrate, write_calibration
-from downstream.events.default_rule import CALIBRATION_FILE, MARGIN, MERGE_SECONDS
+from downstream.events.calibration import Calibration, calibrate, setting_problems, write_calibration
+from downstream.events.rule import MARGIN, MERGE_SECONDS
+from downstream.runs.run_folder import RunFolder
 from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory
 from pretrain.errors import UserError
@@ -53,11 +53,7 @@ class CalibrateConfig:
 
     def __post_init__(self) -> None:
         problems = [] if self.inputs else ["no footage: give videos or folders in which nothing abnormal happens"]
-        if not 0 < self.per_hour < math.inf:
-            problems.append(f"per_hour is {self.per_hour}; it must be a number above 0, for example 0.1")
-        for name in ("margin", "min_seconds", "merge_seconds"):
-            if not 0 <= getattr(self, name) < math.inf:
-                problems.append(f"{name} is {getattr(self, name)}; it must be a number, 0 or more")
+        problems += setting_problems(self.per_hour, self.margin, self.min_seconds, self.merge_seconds)
         if problems:
             raise UserError("\n".join(problems))
 
@@ -69,15 +65,15 @@ def run_calibration(config: CalibrateConfig) -> int:
     videos = videos_of(config.inputs)
     accelerator = make_accelerator(config.scoring.device, "fp32")
     model = open_model(config.detector, config.backbone, accelerator.device, calibrated=False)
-    accelerator.print(model.in_words(), flush=True)
+    accelerator.print(model.describe(), flush=True)
     scored = score_all(model, videos, config.scoring, accelerator)
     footage, folders = [], []
-    for each in scored:
-        if each.scores is not None and each.info is not None:
-            footage.append((each.scores, each.info.fps))
-            folders.append(os.path.dirname(each.path))
+    for video in scored:
+        if video.scores is not None and video.info is not None:
+            footage.append((video.scores, video.info.fps))
+            folders.append(os.path.dirname(video.path))
     by_folder = config.group_by == "folder" and len(set(folders)) > 1
-    found = calibrate(
+    calibration = calibrate(
         footage,
         config.per_hour,
         margin=config.margin,
@@ -86,29 +82,30 @@ def run_calibration(config: CalibrateConfig) -> int:
         detector={"sha256": model.names},
         groups=folders if by_folder else None,
     )
-    target = config.out or config.detector / CALIBRATION_FILE
+    target = config.out or RunFolder(config.detector).calibration
     if accelerator.is_main_process:
-        write_calibration(target, found)
-        print(in_words(found, "folder" if by_folder else "video"))
-        if failed := [each for each in scored if each.scores is None]:
+        write_calibration(target, calibration)
+        print(describe_calibration(calibration, "folder" if by_folder else "video"))
+        if failed := [video for video in scored if video.scores is None]:
             print(f"{len(failed)} video(s) could not be scored and take no part:\n{problems_of(failed)}")
         print(f"written to {target}; next: python scripts/detect.py VIDEO --detector {config.detector}")
     accelerator.end_training()
     return int(len(footage) < len(scored))
 
 
-def in_words(found: Calibration, group: str) -> str:
+def describe_calibration(calibration: Calibration, group: str) -> str:
     """What was found and how far to trust it."""
-    rule = found.rule
+    rule = calibration.rule
     lines = [
         f"threshold {rule.threshold:.9g}, an event goes on down to {rule.release:.9g}",
-        f"{found.events} event(s) in {found.hours:.3g} hours of {found.videos} normal video(s): {found.per_hour:.3g} "
-        f"an hour, 95 % sure at most {found.upper_per_hour:.3g}; wanted: at most {found.wanted_per_hour:g}",
+        f"{calibration.events} event(s) in {calibration.hours:.3g} hours of {calibration.videos} normal video(s): "
+        f"{calibration.per_hour:.3g} an hour, 95 % sure at most {calibration.upper_per_hour:.3g}; wanted: at most "
+        f"{calibration.wanted_per_hour:g}",
     ]
-    if found.left_out is not None:
-        left = found.left_out
+    if calibration.left_out is not None:
+        left = calibration.left_out
         lines.append(
             f"on a {group} that the threshold was not made of: {left.per_hour:.3g} an hour ({left.folds} turns, "
             f"thresholds {left.lowest_threshold:.6g} to {left.highest_threshold:.6g})"
         )
-    return "\n".join([*lines, *(f"note: {note}" for note in found.notes)])
+    return "\n".join([*lines, *(f"note: {note}" for note in calibration.notes)])

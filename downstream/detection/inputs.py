@@ -35,10 +35,10 @@ def find_videos(inputs: Sequence[str]) -> list[tuple[str, str]]:
     problems += [f"there is no '{text}'" for text in inputs if not is_stream(text) and not os.path.exists(text)]
     if problems:
         raise UserError(f"{len(problems)} input(s) cannot be scored:\n{problem_list(problems)}")
-    found: dict[str, tuple[str, str]] = {}
+    by_place: dict[str, tuple[str, str]] = {}
     for text in inputs:
         if not os.path.isdir(text):
-            found[os.path.realpath(text)] = (os.path.basename(text), text)
+            by_place[os.path.realpath(text)] = (os.path.basename(text), text)
             continue
         paths = list(walk_videos(Path(text)))
         if not paths:
@@ -46,8 +46,8 @@ def find_videos(inputs: Sequence[str]) -> list[tuple[str, str]]:
         is_frames = paths == [str(Path(text))]  # the walk leaves `./` and a last `/` out
         root = os.path.dirname(os.path.abspath(text)) if is_frames else text
         for path in paths:
-            found[os.path.realpath(path)] = (os.path.relpath(path, root), path)
-    return _unique(list(found.values()))
+            by_place[os.path.realpath(path)] = (os.path.relpath(path, root), path)
+    return _unique(list(by_place.values()))
 
 
 def _unique(videos: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -1,8 +1,8 @@
 """A trained model at work: encoders make features of a video, detectors score them, together.
 
     model = open_model(Path("runs/detector"))           # or a package, or one detector
-    for found in score_files(model, [("street", "street.mp4")]):
-        found.scores, found.info, found.problem
+    for scored in score_files(model, [("street", "street.mp4")]):
+        scored.scores, scored.info, scored.problem
 
 The features go through the code that stored ones go through, and a video of any length takes no more memory than a
 short one: its features lie in a scratch file, and are scored part by part.
@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import torch
 
+from downstream.detection.records import DetectionFacts
 from downstream.detector.inference import score_videos
 from downstream.detector.model import Detector
 from downstream.events.rule import AlarmRule
@@ -29,8 +30,9 @@ from downstream.features.normalising import Normalise
 from downstream.features.pipeline import Encoded, encode_videos
 from downstream.features.snippets import SnippetSettings
 from downstream.features.store import FeatureSet
-from downstream.scores.ensemble import together
-from downstream.scores.score_file import ScoreFile, VideoScores
+from downstream.scores.ensemble import ensemble
+from downstream.scores.score_file import ScoreFile
+from downstream.scores.video_scores import VideoScores
 from pretrain.data.video import VideoError, VideoInfo
 from pretrain.errors import UserError
 
@@ -38,7 +40,7 @@ BATCH_CLIPS = 32
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Source:
+class EncoderSource:
     """One encoder, and how its features were taken and stored."""
 
     encoder: Encoder
@@ -51,10 +53,10 @@ class Source:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Member:
+class DetectorGroup:
     """Detectors that were trained on the same features, and what makes these."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[EncoderSource, ...]
     """Several: their features are fused."""
     normalise: Normalise
     pool_cells: Grid | None
@@ -73,7 +75,7 @@ class Model:
 
     path: Path
     """What it was opened from."""
-    members: tuple[Member, ...]
+    groups: tuple[DetectorGroup, ...]
     """One, unless several backbones were tuned with a detector each. All detectors' scores are averaged in log odds."""
     rule: AlarmRule
     rule_from: str
@@ -81,19 +83,19 @@ class Model:
     device: torch.device
 
     @property
-    def sources(self) -> list[Source]:
-        """Of all members, in order."""
-        return [source for member in self.members for source in member.sources]
+    def sources(self) -> list[EncoderSource]:
+        """Of all groups, in order."""
+        return [source for group in self.groups for source in group.sources]
 
     @property
     def detectors(self) -> list[Detector]:
-        """Of all members, in order."""
-        return [detector for member in self.members for detector in member.detectors]
+        """Of all groups, in order."""
+        return [detector for group in self.groups for detector in group.detectors]
 
     @property
     def names(self) -> list[str]:
         """SHA-256 of the detectors' weights, in order."""
-        return [name for member in self.members for name in member.names]
+        return [name for group in self.groups for name in group.names]
 
     @property
     def grid(self) -> Grid | None:
@@ -105,7 +107,22 @@ class Model:
         """Frames that a score stands for."""
         return self.sources[0].settings.snippet_frames
 
-    def in_words(self) -> str:
+    def origin_of(self, rule: AlarmRule) -> str:
+        """Where a rule comes from that is the model's own, or another one, in words."""
+        return self.rule_from if rule == self.rule else "given on the command line"
+
+    def facts(self, rule: AlarmRule) -> DetectionFacts:
+        """For output formats: what detects, by which rule."""
+        return DetectionFacts(
+            detector=str(self.path),
+            sha256=tuple(self.names),
+            encoders=tuple(source.encoder.name for source in self.sources),
+            cells=self.grid,
+            rule=rule,
+            rule_from=self.origin_of(rule),
+        )
+
+    def describe(self) -> str:
         """One line for people."""
         encoders = " + ".join(dict.fromkeys(source.encoder.name for source in self.sources))
         count = len(self.detectors)
@@ -121,7 +138,7 @@ class ScoredFile(NamedTuple):
     scores: VideoScores | None
     info: VideoInfo | None
     problem: str
-    was_kept: bool = False
+    from_cache: bool = False
     """Whether it was scored by an earlier call."""
 
 
@@ -141,7 +158,7 @@ def score_files(
     """
     paths = dict(videos)
     for name, encoded in _encoded(model, videos, cache, decoders, batch_clips, on_frames):
-        problem = next((str(each.problem) for each in encoded if each.problem is not None), "")
+        problem = next((str(part.problem) for part in encoded if part.problem is not None), "")
         info, scores = encoded[0].info, None
         if not problem:
             try:
@@ -161,17 +178,17 @@ def _encoded(
 ) -> Generator[tuple[str, list[Encoded]], None, None]:
     """Each video with what every source made of it, up to the first that failed."""
     sources = model.sources
-    groups = [list(videos)] if len(sources) == 1 else [[video] for video in videos]
-    for group in groups:
+    rounds = [list(videos)] if len(sources) == 1 else [[video] for video in videos]
+    for in_turn in rounds:
         parts: dict[str, list[Encoded]] = {}
         for number, source in enumerate(sources):
             results = encode_videos(
-                [video for video in group if not _failed(parts.get(video[0], ()))],
+                [video for video in in_turn if not _failed(parts.get(video[0], ()))],
                 source.encoder,
                 source.settings,
                 model.device,
                 batch_clips=batch_clips,
-                decoders=min(decoders, len(group)),
+                decoders=min(decoders, len(in_turn)),
                 cache=cache,
                 on_frames=_shared(on_frames, len(sources)),
             )
@@ -194,11 +211,11 @@ def _shared(on_frames: Callable[[str, int, int], None], times: int) -> Callable[
 def _scored(model: Model, name: str, encoded: Sequence[Encoded]) -> VideoScores:
     scored: list[ScoreFile] = []
     parts = iter(encoded)
-    for member in model.members:
-        features = member.fused([source.set_of(next(parts)) for source in member.sources])
-        for detector in member.detectors:
+    for group in model.groups:
+        features = group.fused([source.set_of(next(parts)) for source in group.sources])
+        for detector in group.detectors:
             scored.append(ScoreFile(score_videos(detector, features, [name], model.device), {}))
     try:
-        return together(scored).videos[0]
+        return ensemble(scored).videos[0]
     except UserError as error:
         raise VideoError(f"'{name}': {error}") from error

@@ -14,14 +14,16 @@ from typing import Any, NamedTuple
 
 import torch
 
-from downstream.detection.model import Member, Model, Source
+from downstream.detection.model import DetectorGroup, EncoderSource, Model
 from downstream.detector.model import Detector
 from downstream.detector.storage import CARD_FILE, load_detector, specs_of
-from downstream.events.default_rule import own_rule
+from downstream.events.default_rule import default_rule
 from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
 from downstream.features.feature_spec import FeatureSpec
 from downstream.features.snippets import SnippetSettings
+from downstream.runs.run_folder import RunFolder
 from pretrain.errors import UserError, problem_list
+from pretrain.versioned_json import read_versioned_json
 
 PACKAGE_FILE = "package.json"
 PACKAGE_FORMAT = "anomaly-pretext/package/1"
@@ -47,40 +49,30 @@ def open_model(
     """
     device = device or torch.device("cpu")
     trained = open_trained(path, backbones)
-    groups: dict[str, list[Trained]] = {}
-    for each in trained:
-        key = json.dumps([config.as_json() for config in each.encoders]) + json.dumps(each.card["features"])
-        groups.setdefault(key, []).append(each)
+    on_same_features: dict[str, list[Trained]] = {}
+    for detector in trained:
+        key = json.dumps([config.as_json() for config in detector.encoders]) + json.dumps(detector.card["features"])
+        on_same_features.setdefault(key, []).append(detector)
     opened: dict[str, Encoder] = {}
-    members = tuple(_member(group, opened, device) for group in groups.values())
-    _refuse_mixture(path, members)
-    thresholds = [float(each.card.get("threshold", 0.5)) for each in trained]
-    names = [each.card["sha256"] for each in trained]
-    rule, source = own_rule(path if calibrated else None, thresholds, names)
-    return Model(path=path, members=members, rule=rule, rule_from=source, device=device)
+    groups = tuple(_detector_group(together, opened, device) for together in on_same_features.values())
+    _refuse_mixture(path, groups)
+    thresholds = [float(detector.card.get("threshold", 0.5)) for detector in trained]
+    names = [detector.card["sha256"] for detector in trained]
+    rule, source = default_rule(RunFolder(path).calibration if calibrated else None, thresholds, names)
+    return Model(path=path, groups=groups, rule=rule, rule_from=source, device=device)
 
 
 def detector_folders(path: Path) -> list[Path]:
     """Folders of the detectors in `path`, of a run in the order of the seeds; UserError where there is none."""
     if not path.is_dir():
         raise UserError(f"there is no folder {path}; give a run of scripts/finetune.py, or a package")
-    if (path / CARD_FILE).is_file():
-        return [path]
-    if (path / "detector" / CARD_FILE).is_file():
-        return [path / "detector"]
-    seeds = sorted(path.glob("seed-*"), key=lambda folder: (len(folder.name), folder.name))
-    found = [seed / "detector" for seed in seeds]
-    if missing := [str(folder) for folder in found if not (folder / CARD_FILE).is_file()]:
-        raise UserError(
-            f"{path}: {len(missing)} of its seeds have no detector; finish them with the same command and --resume, or "
-            f"remove them:\n{problem_list(missing)}"
-        )
-    if not found:
+    folders = RunFolder(path).detectors()
+    if not folders:
         raise UserError(
             f"{path} holds no detector: no {PACKAGE_FILE}, no {CARD_FILE}, no seed-*; give a run of "
             "scripts/finetune.py, or what scripts/package.py made of one"
         )
-    return found
+    return folders
 
 
 def open_trained(path: Path, backbones: Sequence[Path] = ()) -> list[Trained]:
@@ -100,18 +92,17 @@ def _trained(path: Path, backbones: Sequence[Path]) -> Iterator[Trained]:
 
 
 def _of_package(path: Path) -> Iterator[Trained]:
+    mend = "make the package again"
+    content = read_versioned_json(path / PACKAGE_FILE, "the package", PACKAGE_FORMAT, mend)
     try:
-        content = json.loads((path / PACKAGE_FILE).read_text(encoding="utf-8"))
-        if content["format"] != PACKAGE_FORMAT:
-            raise UserError(f"{path} has the format {content['format']!r}; this version reads {PACKAGE_FORMAT!r}")
         configs = [_moved(EncoderConfig.from_json(values), path) for values in content["encoders"]]
         detectors = [
             (path / entry["folder"], [configs[n] for n in entry["encoders"]]) for entry in content["detectors"]
         ]
     except UserError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise UserError(f"{path / PACKAGE_FILE} is damaged ({error!r}); make the package again") from error
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise UserError(f"{path / PACKAGE_FILE} is damaged ({error!r}); {mend}") from error
     for folder, encoders in detectors:
         detector, card = load_detector(folder)
         yield Trained(folder, detector, card, encoders)
@@ -165,28 +156,28 @@ def _from_spec(spec: FeatureSpec) -> EncoderConfig:
     )
 
 
-def _member(group: Sequence[Trained], opened: dict[str, Encoder], device: torch.device) -> Member:
-    card = group[0].card
+def _detector_group(trained: Sequence[Trained], opened: dict[str, Encoder], device: torch.device) -> DetectorGroup:
+    card = trained[0].card
     features, specs = card["features"], specs_of(card)
     sources = []
-    for config, spec, dtype in zip(group[0].encoders, specs, features["dtypes"], strict=True):
+    for config, spec, dtype in zip(trained[0].encoders, specs, features["dtypes"], strict=True):
         key = json.dumps(config.as_json())
         if key not in opened:
             opened[key] = open_encoder(config).to(device)
         settings = _settings(spec)
         if different := opened[key].spec(settings).differences(spec):
             raise UserError(
-                f"{group[0].folder} is a detector for other features than {config.backbone} makes (made, wanted):\n"
+                f"{trained[0].folder} is a detector for other features than {config.backbone} makes (made, wanted):\n"
                 f"{problem_list(different)}\nGive the backbone that it was trained with: --backbone"
             )
-        sources.append(Source(encoder=opened[key], settings=settings, dtype=dtype))
+        sources.append(EncoderSource(encoder=opened[key], settings=settings, dtype=dtype))
     pooled = features.get("pool_cells")
-    return Member(
+    return DetectorGroup(
         sources=tuple(sources),
         normalise=features["normalise"],
         pool_cells=None if pooled is None else (int(pooled[0]), int(pooled[1])),
-        detectors=tuple(each.detector.to(device) for each in group),
-        names=tuple(each.card["sha256"] for each in group),
+        detectors=tuple(each.detector.to(device) for each in trained),
+        names=tuple(each.card["sha256"] for each in trained),
     )
 
 
@@ -195,10 +186,10 @@ def _settings(spec: FeatureSpec) -> SnippetSettings:
     return SnippetSettings(snippet_frames=spec.snippet_frames or 16, crops=crops, tail=spec.tail or "drop")
 
 
-def _refuse_mixture(path: Path, members: Sequence[Member]) -> None:
-    """Scores of all members must be of the same snippets and cells."""
-    grids = {member.detectors[0].grid for member in members}
-    lengths = {source.settings.snippet_frames for member in members for source in member.sources}
+def _refuse_mixture(path: Path, groups: Sequence[DetectorGroup]) -> None:
+    """Scores of all groups must be of the same snippets and cells."""
+    grids = {group.detectors[0].grid for group in groups}
+    lengths = {source.settings.snippet_frames for group in groups for source in group.sources}
     if len(grids) > 1 or len(lengths) > 1:
         raise UserError(
             f"{path}: its detectors score different things (cells {sorted(map(str, grids))}, snippets of "

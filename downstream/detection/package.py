@@ -17,9 +17,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import tyro
 from safetensors.torch import save_file
 
 from downstream.detection.model import Model
@@ -31,15 +33,43 @@ from downstream.detection.open_model import (
     open_trained,
 )
 from downstream.detector.storage import CARD_FILE, WEIGHTS_FILE
-from downstream.events.default_rule import CALIBRATION_FILE
 from downstream.features.cells import CellNetwork
 from downstream.features.encoders import EncoderConfig, VideoNetwork, open_encoder
 from downstream.features.image_tower import ImageTower
+from downstream.runs.run_folder import CALIBRATION_FILE, RunFolder
 from pretrain.backbones.storage import copy_backbone, save_backbone
 from pretrain.errors import UserError
 from pretrain.files import sync_folder, write_json, write_text
 
 CARD = "README.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageConfig:
+    """One folder with everything that detection needs: copy it anywhere, give it to anybody. No pickle.
+
+    The detectors' cards keep the names of the videos that they were trained on, so that nobody scores these as a test.
+
+        python scripts/package.py runs/detector --out models/street
+        python scripts/detect.py video.mp4 --detector models/street
+    """
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """A run of scripts/finetune.py (all its seeds), or one seed's folder."""
+    out: Path
+    """The new folder."""
+    backbone: tuple[Path, ...] = ()
+    """Where the backbone lies, if not where it was when features were extracted; one for each fused feature set."""
+    title: str = ""
+    """Heads the card. Default: the folder's name."""
+
+
+def package(config: PackageConfig) -> None:
+    """Make the package, say how large it is and what to do with it."""
+    model = make_package(config.run, config.out, config.backbone, config.title)
+    size = sum(path.stat().st_size for path in config.out.rglob("*") if path.is_file())
+    print(f"{model.describe()}\n{size / 1e6:.1f} MB; threshold: {model.rule_from}")
+    print(f"next: python scripts/detect.py VIDEO --detector {config.out}")
 
 
 def make_package(run: Path, out: Path, backbones: Sequence[Path] = (), title: str = "") -> Model:
@@ -58,8 +88,8 @@ def make_package(run: Path, out: Path, backbones: Sequence[Path] = (), title: st
     try:
         _fill(folder, run, trained, title or out.name, model)
         made = open_model(folder)
-        for each in sorted({path.parent for path in folder.rglob("*") if path.is_file()}):
-            sync_folder(each)
+        for filled in sorted({path.parent for path in folder.rglob("*") if path.is_file()}):
+            sync_folder(filled)
         folder.chmod(0o755)  # a temporary folder is the owner's alone
         os.replace(folder, out)
     finally:
@@ -70,9 +100,9 @@ def make_package(run: Path, out: Path, backbones: Sequence[Path] = (), title: st
 def _fill(folder: Path, run: Path, trained: Sequence[Trained], title: str, model: Model) -> None:
     configs: dict[str, tuple[int, EncoderConfig]] = {}
     entries = []
-    for number, each in enumerate(trained):
+    for number, detector in enumerate(trained):
         numbers = []
-        for config in each.encoders:
+        for config in detector.encoders:
             key = json.dumps(config.as_json())
             if key not in configs:
                 configs[key] = (len(configs), _copy_encoder(config, folder, len(configs)))
@@ -80,11 +110,11 @@ def _fill(folder: Path, run: Path, trained: Sequence[Trained], title: str, model
         target = folder / "detectors" / str(number)
         target.mkdir(parents=True)
         for name in (WEIGHTS_FILE, CARD_FILE):
-            shutil.copyfile(each.folder / name, target / name)
+            shutil.copyfile(detector.folder / name, target / name)
         _forget_places(target / CARD_FILE)
         entries.append({"folder": f"detectors/{number}", "encoders": numbers})
-    if (run / CALIBRATION_FILE).is_file():
-        shutil.copyfile(run / CALIBRATION_FILE, folder / CALIBRATION_FILE)
+    if (calibration := RunFolder(run).calibration).is_file():
+        shutil.copyfile(calibration, folder / CALIBRATION_FILE)
     encoders = [config.as_json() for _, config in configs.values()]
     write_text(folder / CARD, card(title, trained, model))
     write_json(folder / PACKAGE_FILE, {"format": PACKAGE_FORMAT, "encoders": encoders, "detectors": entries})
@@ -130,7 +160,8 @@ def card(title: str, trained: Sequence[Trained], model: Model) -> str:
         for name, value in objective.items()
         if name.endswith(".weight") and value
     ]
-    held_out = [each.card["selected"]["video_auc"] for each in trained if each.card.get("selected")]
+    selected = [detector.card["selected"] for detector in trained if detector.card.get("selected")]
+    held_out = [figures["video_auc"] for figures in selected]
     means = f"{sum(held_out) / len(held_out):.3f}" if held_out else "not known"
     where = "whole pictures" if model.grid is None else f"{model.grid[0]}x{model.grid[1]} cells of the picture"
     rule = model.rule

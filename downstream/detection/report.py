@@ -8,12 +8,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from downstream.detection.model import Model, ScoredFile
-from downstream.detection.outputs import Found
+from downstream.detection.model import Model
+from downstream.detection.records import FailedVideo
+from downstream.detection.video_events import VideoDetection
 from downstream.events.rule import AlarmRule
-from downstream.report.content import Report, ReportVideo, Thumbnail
+from downstream.report.content import Report, ReportVideo, Thumbnail, relative_link
 from downstream.report.page import write_report
-from downstream.report.run_report import relative_link
 from downstream.report.thumbnails import peak_thumbnails
 from downstream.visualisation.heat import HeatRange, heat_range
 from pretrain.data.video import IndexCache, VideoError
@@ -27,53 +27,53 @@ def write_detection_report(
     path: Path,
     model: Model,
     rule: AlarmRule,
-    found: Sequence[Found],
-    failed: Sequence[ScoredFile],
+    videos: Sequence[VideoDetection],
+    failed: Sequence[FailedVideo],
     films: Mapping[str, Path],
     indices: IndexCache,
 ) -> None:
     """Write it atomically; videos are linked to their films, or to themselves where they lie near the report."""
-    ranked = sorted(found, key=lambda each: -float(each.scores.scores.max()))
-    pictured = {each.name for each in ranked[:PICTURED]}
-    heat = heat_of(found, rule)
-    videos = []
-    for each in tqdm(found, "pictures for the report", unit="video", disable=None):
+    ranked = sorted(videos, key=lambda video: -video.highest_score)
+    pictured = {video.name for video in ranked[:PICTURED]}
+    heat = heat_of(videos, rule)
+    shown = []
+    for video in tqdm(videos, "pictures for the report", unit="video", disable=None):
         thumbnails: tuple[Thumbnail, ...] = ()
         problem = None
-        if each.name in pictured:
+        if video.name in pictured:
             try:
-                thumbnails = peak_thumbnails(each.path, each.scores, each.events, heat=heat, cache=indices)
+                thumbnails = peak_thumbnails(video.path, video.scores, video.events, heat=heat, cache=indices)
             except VideoError as error:
                 problem = f"no pictures: {error}"
-        target = films.get(each.name, Path(each.path))
-        videos.append(
+        target = films.get(video.name, Path(video.path))
+        shown.append(
             ReportVideo(
-                name=each.name,
-                fps=each.info.fps,
-                scores=each.scores,
+                name=video.name,
+                fps=video.info.fps,
+                scores=video.scores,
                 thumbnails=thumbnails,
                 link=None if target.is_dir() else relative_link(target, path),
                 problem=problem,
             )
         )
-    videos += [ReportVideo(name=each.name, fps=25.0, scores=None, problem=each.problem) for each in failed]
-    seconds = sum(each.info.num_frames / each.info.fps for each in found)
-    events = sum(len(each.events) for each in found)
+    shown += [ReportVideo(name=video.name, fps=25.0, scores=None, problem=video.problem) for video in failed]
+    seconds = sum(video.seconds for video in videos)
+    events = sum(len(video.events) for video in videos)
     report = Report(
         title="What was found",
-        subtitle=f"{events} event(s) in {len(found)} video(s), {clock(seconds)} of footage",
+        subtitle=f"{events} event(s) in {len(videos)} video(s), {clock(seconds)} of footage",
         rule=rule,
-        videos=tuple(videos),
+        videos=tuple(shown),
         facts={
-            "Detector": model.in_words(),
-            "Threshold": model.rule_from if rule == model.rule else "given on the command line",
+            "Detector": model.describe(),
+            "Threshold": model.origin_of(rule),
             "Made": datetime.now().astimezone().isoformat(" ", "seconds"),
         },
     )
     write_report(path, report)
 
 
-def heat_of(found: Sequence[Found], rule: AlarmRule) -> HeatRange | None:
+def heat_of(videos: Sequence[VideoDetection], rule: AlarmRule) -> HeatRange | None:
     """Which scores glow how much, alike in all pictures; None where the detector scores whole pictures."""
-    scores = [each.scores for each in found]
+    scores = [video.scores for video in videos]
     return None if scores[0].map is None else heat_range(scores, rule.threshold)

@@ -1,4 +1,4 @@
-"""Scores of videos that are done: a folder of thousands goes on after a kill, and another threshold needs no GPU.
+"""Scores of videos that are done, kept: a folder of thousands goes on after a kill, and another threshold needs no GPU.
 
     OUT/scored/3f2a90....json           of whole pictures (or .safetensors: of cells)
 
@@ -24,7 +24,7 @@ from pretrain.errors import UserError
 FOLDER = "scored"
 
 
-class KeptScores:
+class ScoreCache:
     """The scores in one folder, of one model."""
 
     def __init__(self, folder: Path, model: Model) -> None:
@@ -39,10 +39,11 @@ class KeptScores:
         if not file.is_file():
             return None
         try:
-            found = (read_maps if self._cells else read_scores)(file)
-            if found.meta["of"] != self._of(video):
+            kept = (read_maps if self._cells else read_scores)(file)
+            if kept.meta["of"] != self._of(video):
                 return None
-            return ScoredFile(video.name, video.path, found.videos[0], VideoInfo(**found.meta["info"]), "", True)
+            info = VideoInfo(**kept.meta["info"])
+            return ScoredFile(video.name, video.path, kept.videos[0], info, "", from_cache=True)
         except (UserError, KeyError, TypeError, OSError):
             return None  # scored again
 

@@ -14,7 +14,8 @@ from accelerate.utils import gather_object
 
 from downstream.detection.inputs import find_videos
 from downstream.detection.model import Model, ScoredFile, score_files
-from downstream.detection.score_cache import KeptScores
+from downstream.detection.records import FailedVideo
+from downstream.detection.score_cache import ScoreCache
 from downstream.features.extract import default_decoders, length_of, share
 from downstream.features.progress import FrameProgress
 from pretrain.data.catalogue import Video
@@ -56,18 +57,20 @@ def score_all(
     videos: Sequence[Video],
     settings: ScoringSettings,
     accelerator: Accelerator,
-    keep: Path | None = None,
+    cache_folder: Path | None = None,
 ) -> list[ScoredFile]:
     """All videos in their order, shared out over the processes; the result is whole on each of them.
 
-    `keep`: a folder for the scores of each video, which are taken from there the next time (`kept`). UserError where
-    none can be scored.
+    `cache_folder`: for the scores of each video, which are taken from there the next time (`score_cache`). UserError
+    where none can be scored.
     """
-    kept = None if keep is None else KeptScores(keep, model)
-    before = {video.name: found for video in videos if kept and (found := kept.load(video))}
+    cache = None if cache_folder is None else ScoreCache(cache_folder, model)
+    before = {video.name: scored for video in videos if cache and (scored := cache.load(video))}
     accelerator.wait_for_everyone()  # every process has looked before one adds to it
     if before:
-        accelerator.print(f"{len(before)} of {len(videos)} video(s) were scored before, see {keep}", file=sys.stderr)
+        accelerator.print(
+            f"{len(before)} of {len(videos)} video(s) were scored before, see {cache_folder}", file=sys.stderr
+        )
     pending = [video for video in videos if video.name not in before]
     work = {video.name: length_of(video) for video in pending}
     mine = {video.name: video for video in share(pending, work, accelerator.process_index, accelerator.num_processes)}
@@ -80,20 +83,20 @@ def score_all(
         batch_clips=settings.batch_clips,
         on_frames=progress.add,
     )
-    scored = []
+    scored_here = []
     with closing(results), closing(progress):
-        for each in results:
-            scored.append(each)
-            if kept is not None:
-                kept.store(each, mine[each.name])
-            if each.problem:
-                progress.say(f"not scored: {each.problem}")
-    everything = before | {each.name: each for part in gather_object([scored]) for each in part}
-    if not any(each.scores is not None for each in everything.values()):
+        for result in results:
+            scored_here.append(result)
+            if cache is not None:
+                cache.store(result, mine[result.name])
+            if result.problem:
+                progress.say(f"not scored: {result.problem}")
+    everything = before | {scored.name: scored for part in gather_object([scored_here]) for scored in part}
+    if not any(scored.scores is not None for scored in everything.values()):
         raise UserError(f"none of the {len(videos)} video(s) can be scored:\n{problems_of(list(everything.values()))}")
     return [everything[video.name] for video in videos]
 
 
-def problems_of(failed: Sequence[ScoredFile]) -> str:
+def problems_of(failed: Sequence[ScoredFile | FailedVideo]) -> str:
     """Why videos could not be scored, a line each."""
-    return problem_list([each.problem for each in failed])
+    return problem_list([video.problem for video in failed])

@@ -46,7 +46,7 @@ class Bags(NamedTuple):
         return self.labels > 0.5
 
 
-Parts = dict[str, Tensor]
+LossParts = dict[str, Tensor]
 """Named, detached parts of a loss, for the log."""
 
 

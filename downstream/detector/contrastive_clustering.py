@@ -19,9 +19,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from downstream.detector.bags import Bags, Parts, abnormal_instances, normal_instances
+from downstream.detector.bags import Bags, LossParts, abnormal_instances, normal_instances
 from downstream.detector.directions import unit_vectors
 from pretrain.errors import UserError
+
+PROJECTION_DIM = 128
+"""Width of the space in which instances are compared [ours, not studied]."""
+ROUNDS = 5
+"""Of k-means, each batch anew [ours, not studied]."""
+MAX_INSTANCES = 1024
+"""Of a class in a batch, shared evenly among its videos: what bounds time and memory. The default batch, 64 bags of 32
+segments and half of them normal, has exactly so many normal ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,21 +42,18 @@ class ContrastiveClusteringConfig:
     """Centres per class; a class with fewer instances in a batch has fewer."""
     temperature: float = 0.1
     """Cosine similarities are divided by it."""
-    projection_dim: int = 128
-    """Width of the space in which instances are compared."""
-    iterations: int = 5
-    """Of k-means, each batch anew."""
-    max_instances: int = 1024
-    """Per class and batch: shared evenly among the class's videos, evenly spaced in each, at least one of each."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight < math.inf:
-            raise UserError(f"contrastive.weight is {self.weight}; it must be a finite number of 0 or more (0 = off)")
+            raise UserError(
+                f"contrastive_clustering.weight is {self.weight}; it must be a finite number of 0 or more (0 = off)"
+            )
         if not 0 < self.temperature < math.inf:
-            raise UserError(f"contrastive.temperature is {self.temperature}; it must be a finite number above 0")
-        for name, least in (("clusters", 1), ("projection_dim", 1), ("iterations", 0), ("max_instances", 1)):
-            if getattr(self, name) < least:
-                raise UserError(f"contrastive.{name} is {getattr(self, name)}; it must be {least} or more")
+            raise UserError(
+                f"contrastive_clustering.temperature is {self.temperature}; it must be a finite number above 0"
+            )
+        if self.clusters < 1:
+            raise UserError(f"contrastive_clustering.clusters is {self.clusters}; it must be 1 or more")
 
 
 class ContrastiveClustering(nn.Module):
@@ -57,9 +62,9 @@ class ContrastiveClustering(nn.Module):
     def __init__(self, config: ContrastiveClusteringConfig, feature_dim: int) -> None:
         super().__init__()
         self.config = config
-        self.projection = nn.Linear(feature_dim, config.projection_dim)
+        self.projection = nn.Linear(feature_dim, PROJECTION_DIM)
 
-    def forward(self, bags: Bags) -> tuple[Tensor, Parts]:
+    def forward(self, bags: Bags) -> tuple[Tensor, LossParts]:
         """Scalar: for each centre c with members P, and N the instances of the other class,
 
             -mean_c mean_{p in P} log( e^{c.p/t} / (e^{c.p/t} + sum_{n in N} e^{c.n/t}) )
@@ -74,8 +79,8 @@ class ContrastiveClustering(nn.Module):
             zero = zero + 0.0 * bags.features.masked_fill(~bags.mask.unsqueeze(2), 0.0).sum()
             return zero, {"similarity_own": zero.detach(), "similarity_other": zero.detach()}
         normal, abnormal = classes
-        found = [self.centre_terms(normal, abnormal), self.centre_terms(abnormal, normal)]
-        losses, counts, own, other = (torch.cat(part) for part in zip(*found, strict=True))
+        of_classes = [self.centre_terms(normal, abnormal), self.centre_terms(abnormal, normal)]
+        losses, counts, own, other = (torch.cat(values) for values in zip(*of_classes, strict=True))
         num_centres = (counts > 0).sum()  # duplicates can leave a centre without members: it has no loss
         parts = {
             "similarity_own": (own.sum() / num_centres).detach(),
@@ -84,14 +89,14 @@ class ContrastiveClustering(nn.Module):
         return losses.sum() / num_centres, parts
 
     def project(self, bags: Bags, chosen: Tensor) -> Tensor:
-        """(P, E): projections of unit length of at most `max_instances` of the chosen (B, T) instances."""
-        kept = evenly_spaced(chosen, self.config.max_instances)
+        """(P, E): projections of unit length of at most `MAX_INSTANCES` of the chosen (B, T) instances."""
+        kept = evenly_spaced(chosen, MAX_INSTANCES)
         with torch.autocast(bags.features.device.type, enabled=False):
             return unit_vectors(self.projection(bags.features[kept].to(self.projection.weight.dtype)))
 
     def centre_terms(self, points: Tensor, others: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Of each centre of `points` (P, E), against `others` (N, E): loss, members, mean similarity to both; (K,)."""
-        assigned = assign(points, self.config.clusters, self.config.iterations)
+        assigned = assign(points, self.config.clusters)
         members = functional.one_hot(assigned, min(self.config.clusters, len(points))).to(points.dtype)
         counts = members.sum(dim=0)
         weights = members / counts.clamp(min=1)
@@ -121,7 +126,7 @@ def evenly_spaced(chosen: Tensor, limit: int) -> Tensor:
 
 
 @torch.no_grad()
-def assign(points: Tensor, clusters: int, iterations: int) -> Tensor:
+def assign(points: Tensor, clusters: int) -> Tensor:
     """int64 (P,): the cluster of each of the points (P, E) of unit length, in [0, min(clusters, P)).
 
     Spherical k-means from a deterministic start: the point farthest from the mean, then whichever is farthest from all
@@ -130,7 +135,7 @@ def assign(points: Tensor, clusters: int, iterations: int) -> Tensor:
     clusters = min(clusters, len(points))
     with torch.autocast(points.device.type, enabled=False):
         centres = farthest_points(points, clusters)
-        for _ in range(iterations):
+        for _ in range(ROUNDS):
             members = functional.one_hot((points @ centres.T).argmax(dim=1), clusters).to(points.dtype)
             moved = unit_vectors(members.T @ points)
             centres = torch.where(moved.any(dim=1, keepdim=True), moved, centres)

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from downstream.detector.bags import Bags, Parts, abnormal_instances, mean_of_chosen, normal_instances
+from downstream.detector.bags import Bags, LossParts, abnormal_instances, mean_of_chosen, normal_instances
 from pretrain.errors import UserError, nearest
 
 Guidance = Literal["none", "product", "mean"]
@@ -53,15 +53,21 @@ class CrossBatchClusteringConfig:
     def __post_init__(self) -> None:
         for name in ("weight", "margin", "compactness"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise UserError(f"cross_batch.{name} is {getattr(self, name)}; it must be a finite number of 0 or more")
+                raise UserError(
+                    f"cross_batch_clustering.{name} is {getattr(self, name)}; it must be a finite number of 0 or more"
+                )
         if self.memory < 0:
-            raise UserError(f"cross_batch.memory is {self.memory}; it must be 0 (the batch alone) or more batches")
+            raise UserError(
+                f"cross_batch_clustering.memory is {self.memory}; it must be 0 (the batch alone) or more batches"
+            )
         if not 0 < self.temperature < math.inf:
-            raise UserError(f"cross_batch.temperature is {self.temperature}; it must be a finite number above 0")
+            raise UserError(
+                f"cross_batch_clustering.temperature is {self.temperature}; it must be a finite number above 0"
+            )
         if self.guidance not in get_args(Guidance):
             known = ", ".join(get_args(Guidance))
             raise UserError(
-                f"cross_batch.guidance is {self.guidance!r}; it must be one of {known}"
+                f"cross_batch_clustering.guidance is {self.guidance!r}; it must be one of {known}"
                 f"{nearest(str(self.guidance), get_args(Guidance))}"
             )
 
@@ -139,7 +145,7 @@ class CrossBatchClustering(nn.Module):
     def branch(self) -> ClusterBranch:
         return self._branch[0]
 
-    def forward(self, bags: Bags) -> tuple[Tensor, Parts]:
+    def forward(self, bags: Bags) -> tuple[Tensor, LossParts]:
         """Scalar: NLL of normal snippets + NLL of the abnormal videos + `max(0, m - |mu_N - mu_A|)^2` + compactness.
 
         The NLL of an abnormal video is that of the mean `q` over its top-k snippets by score. What needs a class that
@@ -194,7 +200,7 @@ def class_weights(bags: Bags) -> Tensor:
     return torch.stack([normal / normal.sum().clamp(min=1), abnormal])
 
 
-def clustering_terms(bags: Bags, embeddings: Tensor, centres: Tensor, temperature: float) -> Parts:
+def clustering_terms(bags: Bags, embeddings: Tensor, centres: Tensor, temperature: float) -> LossParts:
     """Scalars `normal` and `abnormal` (NLL) and `compactness`; 0 where the batch lacks the class."""
     to_normal, to_abnormal = squared_distances(embeddings, centres)
     log_normal, log_abnormal = log_memberships(to_normal, to_abnormal, temperature)

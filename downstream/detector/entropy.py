@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from downstream.detector.bags import Bags, Parts, mean_over_abnormal, score_maps
+from downstream.detector.bags import Bags, LossParts, mean_over_abnormal, score_maps
 from pretrain.errors import UserError
 
 
@@ -24,7 +24,7 @@ class EntropyConfig:
             raise UserError(f"entropy.weight is {self.weight}; it must be a finite number of 0 or more")
 
 
-def entropy(bags: Bags, config: EntropyConfig) -> tuple[Tensor, Parts]:
+def entropy(bags: Bags, config: EntropyConfig) -> tuple[Tensor, LossParts]:
     """Entropy of where in the picture the score is, over its highest possible value; mean over abnormal bags.
 
     [ours] against the weakness that the authors of spatiotemporal detection name (arXiv 2605.13746): several regions

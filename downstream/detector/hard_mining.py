@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from downstream.detector.bags import Bags, Parts, cross_entropy, mean_of_chosen, normal_instances, num_top, top_mask
+from downstream.detector.bags import Bags, LossParts, cross_entropy, mean_of_chosen, normal_instances, num_top, top_mask
 from downstream.detector.directions import Directions
 from pretrain.errors import UserError
 
@@ -71,7 +71,7 @@ class Selection(NamedTuple):
     """Of normal bags: the top k by score, and of the others those that look most like an anomaly."""
 
 
-def hard_mining(bags: Bags, config: HardMiningConfig) -> tuple[Tensor, Parts]:
+def hard_mining(bags: Bags, config: HardMiningConfig) -> tuple[Tensor, LossParts]:
     """Triplets on unit features + cross-entropies of the mined instances; not yet times `weight`, no warm-up in here.
 
     [paper] HIMS (Computer Vision and Image Understanding 257, 2025): mine cues in the instances outside the top k, to
@@ -81,7 +81,7 @@ def hard_mining(bags: Bags, config: HardMiningConfig) -> tuple[Tensor, Parts]:
     cross-entropy of hard negatives to 0 and of hard positives to `bags.teacher_scores`. Without a teacher their own
     detached scores are the targets: that cross-entropy is their entropy and has no gradient.
     Whatever has no instances is 0, the triplets also where there is no normal bag. Time and memory of the triplets grow
-    with the product of the two sets. Call it outside autocast, which would round the cosines. Parts: the three
+    with the product of the two sets. Call it outside autocast, which would round the cosines. LossParts: the three
     summands, and how many hard positives were found.
     """
     chosen = select(bags, config)

@@ -15,8 +15,8 @@ from torch.nn.utils.rnn import pad_sequence
 from downstream.detector.bags import bag_means, num_top, top_mask
 from downstream.detector.model import Detector
 from downstream.features.feature_spec import VideoEntry
-from downstream.scores.score_file import VideoScores
 from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores
 from pretrain.errors import UserError
 
 INSTANCES_PER_BATCH = 16_384

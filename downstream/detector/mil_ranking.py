@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from downstream.detector.bags import Bags, Parts, bag_means, num_top, top_mask
+from downstream.detector.bags import Bags, LossParts, bag_means, num_top, top_mask
 from pretrain.errors import UserError
 
 
@@ -32,7 +32,7 @@ class MilRankingConfig:
             raise UserError(f"mil_ranking.margin is {self.margin}; it must be a finite number above 0 (1 as published)")
 
 
-def mil_ranking(bags: Bags, config: MilRankingConfig) -> tuple[Tensor, Parts]:
+def mil_ranking(bags: Bags, config: MilRankingConfig) -> tuple[Tensor, LossParts]:
     """Mean of `max(0, margin - S_abnormal + S_normal)` over every abnormal/normal pair of bags; S: mean of the top k.
 
     [paper] Real-world Anomaly Detection in Surveillance Videos (Sultani 2018): the hinge on maxima, margin 1; its

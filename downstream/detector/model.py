@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from downstream.detector.cross_batch_clustering import ClusterBranch, Guidance, guide
 from downstream.detector.spatial import spatial_encoder
-from downstream.detector.temporal import Smoothing, temporal_encoder
+from downstream.detector.temporal import HEADS, Smoothing, temporal_encoder
 from pretrain.errors import UserError
 
 
@@ -30,7 +30,7 @@ class DetectorConfig:
     """Width of the scoring head."""
     dropout: float = 0.5
     """After the projection and inside the head."""
-    smooth: float = 0.0
+    score_smoothing: float = 0.0
     """A Gaussian mean of the log odds over time, of so many snippets' standard deviation (with cells, along each):
     steadier scores, events that are not torn apart. 0: none. When videos are scored, not in training: where that was
     tried it found less."""
@@ -38,23 +38,22 @@ class DetectorConfig:
     """Shift and scale features by statistics of the training bags, which travel with the detector. All but `none` take
     each number's mean away; `dimension` divides each by its own deviation, `global` all by one: better for features
     after PCA, whose last numbers are noise that should stay small."""
-    layers: int = 1
-    """Layers of the transformer."""
-    heads: int = 4
-    """Attention heads of the transformer."""
 
     def __post_init__(self) -> None:
-        for name in ("width", "hidden", "layers", "heads"):
+        for name in ("width", "hidden"):
             if getattr(self, name) < 1:
                 raise UserError(f"detector.{name} is {getattr(self, name)}; it must be at least 1")
         if not 0 <= self.dropout < 1:
             raise UserError(f"detector.dropout is {self.dropout}; it must lie in [0, 1)")
-        if not 0 <= self.smooth <= 64:
-            raise UserError(f"detector.smooth is {self.smooth}; it must lie in [0, 64] snippets")
+        if not 0 <= self.score_smoothing <= 64:
+            raise UserError(f"detector.score_smoothing is {self.score_smoothing}; it must lie in [0, 64] snippets")
         if self.temporal == "multi_scale" and self.width < 3:
             raise UserError(f"detector.width is {self.width}; multi_scale shares it among 3 scales: at least 3")
-        if self.temporal == "transformer" and self.width % self.heads:
-            raise UserError(f"detector.width {self.width} is not a multiple of detector.heads {self.heads}")
+        if self.temporal == "transformer" and self.width % HEADS:
+            raise UserError(
+                f"detector.width is {self.width}; the transformer shares it among {HEADS} heads: give a multiple of "
+                f"{HEADS}"
+            )
 
 
 class DetectorOutput(NamedTuple):
@@ -76,7 +75,8 @@ class DetectorOutput(NamedTuple):
         return self.log_scores.double().exp() * self.mask
 
 
-def _check_grid(config: DetectorConfig, grid: tuple[int, int] | None) -> None:
+def check_detector(config: DetectorConfig, grid: tuple[int, int] | None) -> None:
+    """UserError where the configuration does not go with cells of so many rows and columns, or with none."""
     if grid is None and config.spatial != "none":
         raise UserError(
             f"detector.spatial is {config.spatial}, but the features have no cells to look around: extract them with "
@@ -114,19 +114,19 @@ class Detector(nn.Module):
         not go with it.
         """
         super().__init__()
-        _check_grid(config, grid)
+        check_detector(config, grid)
         self.config, self.dim, self.guidance, self.cluster_temperature = config, dim, guidance, cluster_temperature
         self.grid = grid
         self.register_buffer("input_mean", torch.zeros(dim))
         self.register_buffer("input_scale", torch.ones(dim))
         self.project = nn.Linear(dim, config.width)
-        self.temporal = temporal_encoder(config.temporal, config.width, config.layers, config.heads, config.dropout)
+        self.temporal = temporal_encoder(config.temporal, config.width, config.dropout)
         self.spatial = spatial_encoder(config.spatial, config.width)
         self.drop = nn.Dropout(config.dropout)
         self.head = nn.Sequential(
             nn.Linear(config.width, config.hidden), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(config.hidden, 1)
         )
-        self.smoothing = Smoothing(config.smooth)
+        self.smoothing = Smoothing(config.score_smoothing)
         self.branch = None if guidance is None else ClusterBranch(config.width, temperature=cluster_temperature)
 
     @property

@@ -2,50 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
-from downstream.detector.bags import Bags, Parts
-from downstream.detector.contrastive_clustering import ContrastiveClustering, ContrastiveClusteringConfig
-from downstream.detector.cross_batch_clustering import CrossBatchClustering, CrossBatchClusteringConfig
-from downstream.detector.entropy import EntropyConfig, entropy
-from downstream.detector.feature_magnitude import FeatureMagnitudeConfig, feature_magnitude
+from downstream.detector.bags import Bags, LossParts
 from downstream.detector.gather import gather_bags
-from downstream.detector.hard_mining import HardMiningConfig, hard_mining
-from downstream.detector.mil_ranking import MilRankingConfig, mil_ranking
 from downstream.detector.model import Detector, DetectorConfig
-from downstream.detector.smoothness import SmoothnessConfig, smoothness
-from downstream.detector.sparsity import SparsityConfig, sparsity
-from downstream.detector.spatial_smoothness import SpatialSmoothnessConfig, spatial_smoothness
-from downstream.detector.topk_bce import TopKBCEConfig, topk_bce
+from downstream.detector.terms import BASES, TERMS, ObjectiveConfig, terms_on
 from pretrain.errors import UserError
 
+TEACHER_MOMENTUM = 0.99
+"""Of the moving average of the detector that soft labels come from: about the last 100 steps [ours, not studied]."""
 
-@dataclass(frozen=True, kw_only=True)
-class ObjectiveConfig:
-    """What the detector is trained for. A term whose weight is 0 is off."""
 
-    base: Literal["mil_ranking", "topk_bce", "feature_magnitude"] = "topk_bce"
-    """The loss that every combination stands on."""
-    mil_ranking: MilRankingConfig = field(default_factory=MilRankingConfig)
-    topk_bce: TopKBCEConfig = field(default_factory=TopKBCEConfig)
-    feature_magnitude: FeatureMagnitudeConfig = field(default_factory=FeatureMagnitudeConfig)
-    hard_mining: HardMiningConfig = field(default_factory=HardMiningConfig)
-    contrastive: ContrastiveClusteringConfig = field(default_factory=ContrastiveClusteringConfig)
-    cross_batch: CrossBatchClusteringConfig = field(default_factory=CrossBatchClusteringConfig)
-    smoothness: SmoothnessConfig = field(default_factory=SmoothnessConfig)
-    sparsity: SparsityConfig = field(default_factory=SparsityConfig)
-    spatial_smoothness: SpatialSmoothnessConfig = field(default_factory=SpatialSmoothnessConfig)
-    entropy: EntropyConfig = field(default_factory=EntropyConfig)
-    teacher_momentum: float = 0.99
-    """Of the moving average of the detector that hard instance mining takes its soft labels from."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.teacher_momentum < 1:
-            raise UserError(f"objective.teacher_momentum is {self.teacher_momentum}; it must lie in [0, 1)")
+def check_objective(objective: ObjectiveConfig, grid: tuple[int, int] | None) -> None:
+    """UserError where a term that is on needs cells, and there are none."""
+    weights = {name: getattr(objective, name).weight for name, term in terms_on(objective).items() if term.needs_cells}
+    if grid is None and weights:
+        which = " and ".join(f"objective.{name}.weight is {weight}" for name, weight in weights.items())
+        raise UserError(
+            f"{which}, but the features have no cells: extract them with --grid map (end to end: set videos.grid), or "
+            "set it to 0"
+        )
 
 
 def build_detector(
@@ -56,16 +34,12 @@ def build_detector(
     `grid`: rows and columns where instances are cells. Its weights come from torch's global generator
     (`torch.manual_seed` is the caller's). UserError for a detector or a term that does not go with the grid.
     """
-    weights = {name: getattr(objective, name).weight for name in ("spatial_smoothness", "entropy")}
-    if grid is None and any(weights.values()):
-        which = " and ".join(f"objective.{name}.weight is {weight}" for name, weight in weights.items() if weight)
-        raise UserError(
-            f"{which}, but the features have no cells: extract them with --grid map (end to end: set videos.grid), or "
-            "set it to 0"
-        )
-    clusters = objective.cross_batch
-    guidance = clusters.guidance if clusters.weight > 0 else None
-    return Detector(config, dim, guidance, clusters.temperature, grid)
+    check_objective(objective, grid)
+    for name, term in terms_on(objective).items():
+        if term.needs_clusters:
+            clusters = getattr(objective, name)
+            return Detector(config, dim, clusters.guidance, clusters.temperature, grid)
+    return Detector(config, dim, grid=grid)
 
 
 class DetectorTraining(nn.Module):
@@ -78,20 +52,18 @@ class DetectorTraining(nn.Module):
     def __init__(self, detector: Detector, config: ObjectiveConfig) -> None:
         super().__init__()
         self.detector, self.config = detector, config
-        width = detector.config.width
-        self.contrastive = ContrastiveClustering(config.contrastive, width) if config.contrastive.weight > 0 else None
-        self.cross_batch = (
-            CrossBatchClustering(config.cross_batch, detector.branch) if detector.branch is not None else None
-        )
+        terms = terms_on(config)
+        self.base = BASES[config.base].make(getattr(config, config.base), detector)
+        self.terms = nn.ModuleDict({name: term.make(getattr(config, name), detector) for name, term in terms.items()})
         self.teacher: Detector | None = None
-        if config.hard_mining.weight > 0:
+        if any(term.needs_teacher for term in terms.values()):
             self.teacher = Detector(
                 detector.config, detector.dim, detector.guidance, detector.cluster_temperature, detector.grid
             )
             self.teacher.load_state_dict(detector.state_dict())
             self.teacher.requires_grad_(False)
 
-    def forward(self, features: Tensor, mask: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Parts]:
+    def forward(self, features: Tensor, mask: Tensor, labels: Tensor, step: int) -> tuple[Tensor, LossParts]:
         """Training bags (B, T, D), bool (B, T), (B,) of this process -> the loss over all processes, and its parts."""
         output = self.detector(features, mask)
         teacher_scores = None
@@ -109,46 +81,26 @@ class DetectorTraining(nn.Module):
         )
         return self.objective(gather_bags(bags), step)
 
-    def objective(self, bags: Bags, step: int) -> tuple[Tensor, Parts]:
-        """The weighted sum of the base and the terms that are on."""
-        config = self.config
-        bases = {"mil_ranking": mil_ranking, "topk_bce": topk_bce, "feature_magnitude": feature_magnitude}
+    def objective(self, bags: Bags, step: int) -> tuple[Tensor, LossParts]:
+        """The weighted sum of the base and of the terms that take part in this step."""
         # autocast ends with the forward pass of the network: prototypes and distances want float32
         with torch.autocast(bags.labels.device.type, enabled=False):
-            loss, base_parts = bases[config.base](bags, getattr(config, config.base))  # type: ignore[operator]
+            loss, base_parts = self.base(bags)
             parts = {"base": loss.detach()} | {f"base/{key}": value for key, value in base_parts.items()}
-            for name, weight, (term, term_parts) in self._terms(bags, step):
-                loss = loss + weight * term
-                parts |= {name: term.detach()} | {f"{name}/{key}": value for key, value in term_parts.items()}
+            for name, module in self.terms.items():
+                config = getattr(self.config, name)
+                if step >= TERMS[name].first_step(config):
+                    term, term_parts = module(bags)
+                    loss = loss + config.weight * term
+                    parts |= {name: term.detach()} | {f"{name}/{key}": value for key, value in term_parts.items()}
         return loss, parts
-
-    def _terms(self, bags: Bags, step: int) -> list[tuple[str, float, tuple[Tensor, Parts]]]:
-        config = self.config
-        found: list[tuple[str, float, tuple[Tensor, Parts]]] = []
-        if config.smoothness.weight > 0:
-            found.append(("smoothness", config.smoothness.weight, smoothness(bags, config.smoothness)))
-        if config.sparsity.weight > 0:
-            found.append(("sparsity", config.sparsity.weight, sparsity(bags, config.sparsity)))
-        if config.spatial_smoothness.weight > 0:
-            term = spatial_smoothness(bags, config.spatial_smoothness)
-            found.append(("spatial_smoothness", config.spatial_smoothness.weight, term))
-        if config.entropy.weight > 0:
-            found.append(("entropy", config.entropy.weight, entropy(bags, config.entropy)))
-        mining = config.hard_mining
-        if mining.weight > 0 and step >= mining.warmup_steps:
-            found.append(("hard_mining", mining.weight, hard_mining(bags, mining)))
-        if self.contrastive is not None:
-            found.append(("contrastive", config.contrastive.weight, self.contrastive(bags)))
-        if self.cross_batch is not None:
-            found.append(("cross_batch", config.cross_batch.weight, self.cross_batch(bags)))
-        return found
 
     @torch.no_grad()
     def update_teacher(self, step: int) -> None:
         """After the optimiser's step: move the teacher towards the detector; early on faster, as a plain mean would."""
         if self.teacher is None:
             return
-        momentum = min(self.config.teacher_momentum, (step + 1) / (step + 10))
+        momentum = min(TEACHER_MOMENTUM, (step + 1) / (step + 10))
         mine = dict(self.detector.state_dict())
         for name, value in self.teacher.state_dict().items():
             if value.is_floating_point():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from downstream.detector.bags import Bags, Parts, mean_over_abnormal
+from downstream.detector.bags import Bags, LossParts, mean_over_abnormal
 from pretrain.errors import UserError
 
 
@@ -25,7 +25,7 @@ class SmoothnessConfig:
             )
 
 
-def smoothness(bags: Bags, config: SmoothnessConfig) -> tuple[Tensor, Parts]:
+def smoothness(bags: Bags, config: SmoothnessConfig) -> tuple[Tensor, LossParts]:
     """Sum over neighbours of the squared difference of scores, mean over abnormal bags; not yet times `weight`.
 
     [paper] Sultani 2018: the sum, on abnormal bags alone. [ours] the mean over bags, so that the batch size does not

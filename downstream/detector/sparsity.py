@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from downstream.detector.bags import Bags, Parts, mean_over_abnormal
+from downstream.detector.bags import Bags, LossParts, mean_over_abnormal
 from pretrain.errors import UserError
 
 
@@ -25,7 +25,7 @@ class SparsityConfig:
             )
 
 
-def sparsity(bags: Bags, config: SparsityConfig) -> tuple[Tensor, Parts]:
+def sparsity(bags: Bags, config: SparsityConfig) -> tuple[Tensor, LossParts]:
     """Sum of the scores of a bag, mean over abnormal bags; not yet times `weight`.
 
     [paper] Sultani 2018: the sum, on abnormal bags alone. [ours] the mean over bags, so that the batch size does not

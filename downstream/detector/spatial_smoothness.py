@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from downstream.detector.bags import Bags, Parts, mean_over_abnormal, score_maps
+from downstream.detector.bags import Bags, LossParts, mean_over_abnormal, score_maps
 from pretrain.errors import UserError
 
 
@@ -23,7 +23,7 @@ class SpatialSmoothnessConfig:
             raise UserError(f"spatial_smoothness.weight is {self.weight}; it must be a finite number of 0 or more")
 
 
-def spatial_smoothness(bags: Bags, config: SpatialSmoothnessConfig) -> tuple[Tensor, Parts]:
+def spatial_smoothness(bags: Bags, config: SpatialSmoothnessConfig) -> tuple[Tensor, LossParts]:
     """Sum over neighbours in a row and in a column of the squared difference of scores, mean over abnormal bags.
 
     [ours] the counterpart in space of the smoothness of MIL ranking (Sultani 2018); not yet times `weight`. Snippets

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +16,7 @@ from downstream.features.feature_spec import FeatureSpec, Grid
 from downstream.features.fusion import FusedFeatures
 from pretrain.errors import UserError, problem_list
 from pretrain.files import replacing, sha256_of, write_json
+from pretrain.versioned_json import read_versioned_json
 
 FORMAT = "anomaly-pretext/detector/1"
 WEIGHTS_FILE, CARD_FILE = "detector.safetensors", "detector.json"
@@ -91,14 +91,7 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise UserError(
             f"there is no detector in {folder}: no {CARD_FILE}; scripts/finetune.py writes OUTPUT/seed-N/detector"
         )
-    try:
-        card: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{file} is not JSON ({error}); train the detector again") from error
-    found = card.get("format") if isinstance(card, dict) else type(card).__name__
-    if found != FORMAT:
-        raise UserError(f"{file} has format {found!r}; this version reads {FORMAT!r}")
-    return card
+    return read_versioned_json(file, "the card", FORMAT, "train the detector again")
 
 
 def specs_of(card: Mapping[str, Any]) -> list[FeatureSpec]:

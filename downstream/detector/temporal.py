@@ -9,6 +9,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+LAYERS, HEADS = 1, 4
+"""Of the transformer [ours, not studied]: training videos are few, so it is as small as can be."""
+
 
 class NoContext(nn.Module):
     """Every snippet by itself."""
@@ -52,11 +55,11 @@ class Attention(nn.Module):
 
     reach: int | None = None
 
-    def __init__(self, width: int, layers: int = 1, heads: int = 4, dropout: float = 0.1) -> None:
+    def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(width, heads, 2 * width, dropout, batch_first=True, norm_first=True)
-            for _ in range(layers)
+            nn.TransformerEncoderLayer(width, HEADS, 2 * width, dropout, batch_first=True, norm_first=True)
+            for _ in range(LAYERS)
         )
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
@@ -105,10 +108,10 @@ def positions(length: int, width: int, device: torch.device) -> Tensor:
 TEMPORAL_ENCODERS = ("none", "multi_scale", "transformer")
 
 
-def temporal_encoder(name: str, width: int, layers: int, heads: int, dropout: float) -> nn.Module:
+def temporal_encoder(name: str, width: int, dropout: float) -> nn.Module:
     """The encoder of that name; every one maps features (B, T, D), mask (B, T) to (B, T, D)."""
     if name == "multi_scale":
         return MultiScale(width)
     if name == "transformer":
-        return Attention(width, layers, heads, dropout)
+        return Attention(width, dropout)
     return NoContext()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from downstream.detector.bags import Bags, Parts, num_top, top_mask
+from downstream.detector.bags import Bags, LossParts, num_top, top_mask
 from pretrain.errors import UserError
 
 
@@ -27,12 +27,12 @@ class TopKBCEConfig:
             raise UserError(f"topk_bce.divisor is {self.divisor}; it must be 1 or more")
 
 
-def topk_bce(bags: Bags, config: TopKBCEConfig) -> tuple[Tensor, Parts]:
+def topk_bce(bags: Bags, config: TopKBCEConfig) -> tuple[Tensor, LossParts]:
     """Mean over bags of the binary cross-entropy between a bag's score and its label.
 
     No single paper: the base of most weakly supervised detectors since about 2020, in the cross-entropy form of
     Wu 2020 (XD-Violence). [ours] loss and gradient stay exact where scores are next to 0 or next to 1
-    (`bag_cross_entropy`). Parts: what normal and abnormal bags add to the loss.
+    (`bag_cross_entropy`). LossParts: what normal and abnormal bags add to the loss.
     """
     chosen = top_mask(bags.log_scores, bags.mask, num_top(bags.mask, config.k, config.divisor))
     entropy = bag_cross_entropy(bags, chosen)

@@ -1,1 +1,1 @@
-"""From scores of snippets to figures that can be believed: ground truth by video name, metrics, intervals, plots."""
+"""From scores to metrics that can be believed: ground truth by video name, when and where, intervals, tables."""

@@ -50,19 +50,6 @@ def roc_auc(scores: Floats, positive: Counts, negative: Counts) -> float:
     return area_under_roc(operating_points(scores, positive, negative))
 
 
-def average_precision(scores: Floats, positive: Counts, negative: Counts) -> float:
-    """Step-wise average precision, sum of (R_k - R_(k-1)) * P_k: scikit-learn's `average_precision_score`."""
-    return step_average_precision(operating_points(scores, positive, negative))
-
-
-def pr_auc_trapezoid(scores: Floats, positive: Counts, negative: Counts) -> float:
-    """Trapezoids under the precision-recall curve from (0, 1) on: scikit-learn's `auc(recall, precision)`.
-
-    Some of the literature calls this AP; it is optimistic (Davis and Goadrich, 2006). Compare like with like.
-    """
-    return area_under_pr(operating_points(scores, positive, negative))
-
-
 def area_under_roc(points: OperatingPoints) -> float:
     """In whole numbers up to the one division."""
     tp, fp = np.append(0, points.true_positives), np.append(0, points.false_positives)
@@ -71,7 +58,7 @@ def area_under_roc(points: OperatingPoints) -> float:
 
 
 def step_average_precision(points: OperatingPoints) -> float:
-    """See `average_precision`."""
+    """Sum of (R_k - R_(k-1)) * P_k: scikit-learn's `average_precision_score`."""
     tp = points.true_positives
     if not len(tp) or not tp[-1] or not points.false_positives[-1]:
         return math.nan
@@ -79,7 +66,10 @@ def step_average_precision(points: OperatingPoints) -> float:
 
 
 def area_under_pr(points: OperatingPoints) -> float:
-    """See `pr_auc_trapezoid`."""
+    """Trapezoids under the precision-recall curve from (0, 1) on: scikit-learn's `auc(recall, precision)`.
+
+    Some of the literature calls this AP; it is optimistic (Davis and Goadrich, 2006). Compare like with like.
+    """
     tp = points.true_positives
     if not len(tp) or not tp[-1] or not points.false_positives[-1]:
         return math.nan
@@ -97,21 +87,3 @@ def pr_curve(points: OperatingPoints) -> tuple[Floats, Floats]:
     """(K + 1,) recall and (K + 1,) precision, from (0, 1) to (1, prevalence)."""
     tp = points.true_positives
     return np.append(0.0, tp / tp[-1]), np.append(1.0, tp / (tp + points.false_positives))
-
-
-def recall_at_fpr(points: OperatingPoints, max_fpr: float) -> float:
-    """Highest recall of a threshold whose false-positive rate is at most `max_fpr`; 0 where there is none.
-
-    No interpolation: an operating point between two thresholds cannot be set.
-    """
-    tp, fp = points.true_positives, points.false_positives
-    if not len(tp) or not tp[-1] or not fp[-1]:
-        return math.nan
-    reached = int(np.searchsorted(fp, max_fpr * int(fp[-1]) * (1 + 1e-12), side="right"))
-    return float(tp[reached - 1] / tp[-1]) if reached else 0.0
-
-
-def false_alarm_rate(scores: Floats, negative: Counts, threshold: float) -> float:
-    """Share of the normal frames that score at least `threshold`; over snippets of normal videos, as published."""
-    total = int(negative.sum())
-    return int(negative[scores >= threshold].sum()) / total if total else math.nan

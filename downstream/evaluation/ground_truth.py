@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 from pretrain.data.catalogue import Video
 from pretrain.errors import UserError, nearest, problem_list
 
@@ -54,7 +54,7 @@ class LabelledVideo:
 
 
 class Aligned(NamedTuple):
-    """Scored and labelled videos in the catalogue's order, and what a reader of the figures should know."""
+    """Scored and labelled videos in the catalogue's order, and what a reader of the metrics should know."""
 
     videos: tuple[LabelledVideo, ...]
     notes: tuple[str, ...]

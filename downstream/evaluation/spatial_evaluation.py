@@ -1,57 +1,31 @@
-"""All figures of one detector of cells against annotated boxes: values, deviations over seeds, intervals over videos.
+"""All metrics of one detector of cells against annotated boxes: values, deviations over seeds, intervals over videos.
 
-Figures and their rules: `measures`, `truth`. Seeds, intervals and paired comparisons: as in `evaluation.evaluate`.
-
-    evaluation = evaluate_localisation({"0": scores}, {"0": boxes}, catalogue.subset("test"))
-    evaluation.measures["pointing"].value
+evaluation = evaluate_localisation({"0": scores}, {"0": boxes}, catalogue.subset("test"))
+evaluation.metrics["pointing"].value
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
-from downstream.evaluation.bootstrap import draw_weights
-from downstream.evaluation.evaluate import Difference, Measure, differences, measure_of
-from downstream.evaluation.settings import EvaluationSettings
-from downstream.evaluation.spatial_metrics import LocalisationSettings as LocalisationSettings
-from downstream.evaluation.spatial_metrics import Predicted, localisation_metrics
+from downstream.evaluation.evaluation import Evaluation, check_seeds, values_over_seeds
+from downstream.evaluation.metrics import compute_metrics
+from downstream.evaluation.settings import LocalisationSettings
+from downstream.evaluation.spatial_metrics import Predicted, WeightedMaps
 from downstream.evaluation.spatial_truth import LocatedVideo, locate
-from downstream.scores.score_file import VideoScores
+from downstream.evaluation.weighted_auc import Floats, Values
+from downstream.scores.video_scores import VideoScores
 from pretrain.data.catalogue import Video
 from pretrain.errors import UserError, problem_list
 
 
-@dataclass(frozen=True, eq=False)
-class LocalisationEvaluation:
-    """What one method reached on one test set."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SpatialEvaluation(Evaluation):
+    """What one method reached on the boxes of one test set; its videos are too large to keep."""
 
-    method: str
-    seeds: tuple[str, ...]
     settings: LocalisationSettings
-    measures: Mapping[str, Measure]
-    """Names and meanings: `measures.MEASURES`."""
-    names: tuple[str, ...]
-    """The videos, in the catalogue's order."""
-    counts: Mapping[str, int]
-    """Of the test set: videos, abnormal_videos, boxed_videos, frames, annotated_frames, unknown_frames, boxes."""
-    samples: Mapping[str, NDArray[np.float64]]
-    """Figure -> (seeds, resamples): its value in every draw of videos."""
-
-    def as_json(self) -> dict[str, Any]:
-        """For a JSON file; None stands for what is not defined."""
-        return {
-            "method": self.method,
-            "seeds": list(self.seeds),
-            "test_set": dict(self.counts),
-            "settings": dataclasses.asdict(self.settings),
-            "metrics": {name: measure.as_json() for name, measure in self.measures.items()},
-        }
 
 
 def evaluate_localisation(
@@ -60,7 +34,7 @@ def evaluate_localisation(
     videos: Sequence[Video],
     settings: LocalisationSettings | None = None,
     method: str = "scores",
-) -> LocalisationEvaluation:
+) -> SpatialEvaluation:
     """Evaluate one method from the score maps and the boxes of its seeds, on exactly these videos.
 
     `scores`: seed -> videos with maps; `predicted`: seed -> video -> a list of boxes for every snippet, best first.
@@ -69,37 +43,37 @@ def evaluate_localisation(
     settings = settings or LocalisationSettings()
     if not scores or scores.keys() != predicted.keys():
         raise UserError(f"{method}: scores of the seeds {list(scores)}, boxes of {list(predicted)}; give the same")
-    located = {}
-    for seed, entries in scores.items():
-        try:
-            located[seed] = locate(entries, videos, settings.tail)
-            _check_boxes(located[seed], predicted[seed])
-        except UserError as error:
-            raise UserError(f"{method}, seed {seed}: {error}") from error
+
+    def checked(seed: str, own: Sequence[VideoScores]) -> tuple[LocatedVideo, ...]:
+        located = locate(own, videos, settings.tail)
+        _check_boxes(located, predicted[seed])
+        return located
+
+    located = check_seeds(method, scores, checked)
     first = next(iter(located.values()))
-    labels = [video.label for video in first]
-    draws = draw_weights(labels, settings.resamples, np.random.default_rng(settings.seed))
-    weights = np.concatenate([np.ones((1, len(labels))), draws])
-    tables = [
-        localisation_metrics(entries, [predicted[seed][video.name] for video in entries], settings, weights)
-        for seed, entries in located.items()
-    ]
-    stacked = {name: np.stack([table[name] for table in tables]) for name in tables[0]}
-    bootstrap = EvaluationSettings(resamples=settings.resamples, confidence=settings.confidence)
-    return LocalisationEvaluation(
+    compute = [partial(_metrics, own, predicted[seed], settings) for seed, own in located.items()]
+    metrics, samples = values_over_seeds(compute, [video.label for video in first], settings)
+    counts = _counts(first)
+    return SpatialEvaluation(
         method=method,
         seeds=tuple(scores),
         settings=settings,
-        measures={name: measure_of(table, bootstrap) for name, table in stacked.items()},
+        metrics=metrics,
         names=tuple(video.name for video in first),
-        counts=_counts(first),
-        samples={name: table[:, 1:] for name, table in stacked.items()},
+        counts=counts,
+        about=_describe(counts, settings),
+        samples=samples,
     )
 
 
-def compare_localisation(first: LocalisationEvaluation, second: LocalisationEvaluation) -> dict[str, Difference]:
-    """Figure -> `second` less `first`, on the same draws of the same videos. UserError where those differ."""
-    return differences(first, second, first.names == second.names and first.settings == second.settings)
+def _metrics(
+    videos: Sequence[LocatedVideo],
+    predicted: Mapping[str, Predicted],
+    settings: LocalisationSettings,
+    weights: Floats,
+) -> Values:
+    boxes = [predicted[video.name] for video in videos]
+    return compute_metrics(WeightedMaps(videos=videos, boxes=boxes, settings=settings, weights=weights))
 
 
 def _check_boxes(videos: Sequence[LocatedVideo], predicted: Mapping[str, Predicted]) -> None:
@@ -124,3 +98,11 @@ def _counts(videos: Sequence[LocatedVideo]) -> dict[str, int]:
         "unknown_frames": sum(video.unknown_frames for video in videos),
         "boxes": sum(len(frame.boxes) for video in videos for frame in video.annotated),
     }
+
+
+def _describe(counts: Mapping[str, int], settings: LocalisationSettings) -> str:
+    return (
+        f"{counts['videos']} videos ({counts['boxed_videos']} with boxes), {counts['frames']} frames: "
+        f"{counts['annotated_frames']} with {counts['boxes']} boxes, {counts['unknown_frames']} left out (anomalous, "
+        f"without a box); TIoU from a score of {settings.tiou_score:g}"
+    )

@@ -1,9 +1,9 @@
-"""Figures of score maps and predicted boxes, for a test set in which each video counts w times.
+"""Metrics of score maps and predicted boxes, of a test set in which each video counts w times.
 
-One path for the value (all ones) and every bootstrap draw, as in `evaluation.weighted`. Which frames and pixels count:
-`truth`. Pixels that the detector never looked at take part in pixel figures as scored below everything, and a box
-outside the part seen is missed by pointing and by its chance alike. A figure over frames is a sum over videos of
-weighted sums, divided once.
+One path for the value (all ones) and every bootstrap draw, as in `temporal_metrics`; `metrics.METRICS` names them all.
+Which frames and pixels count: `spatial_truth`. Pixels that the detector never looked at take part in pixel metrics as
+scored below everything, and a box outside the part seen is missed by pointing and by its chance alike. A metric over
+frames is a sum over videos of weighted sums, divided once.
 
 The hottest cell of a tie is not picked: each tied cell counts its share, so a constant map points exactly as well as a
 cell drawn at random.
@@ -11,35 +11,16 @@ cell drawn at random.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from downstream.evaluation.ground_truth import TAIL_RULES
+from downstream.evaluation.settings import LocalisationSettings
 from downstream.evaluation.spatial_truth import Annotated, LocatedVideo
-from downstream.evaluation.temporal_metrics import Values, pair_wins, ratio, weighted_auc
+from downstream.evaluation.weighted_auc import Floats, Values, pair_wins, ratio, weighted_auc
 from downstream.scores.cell_geometry import PixelBox, centres_in, iou
-from pretrain.errors import UserError, nearest
-
-Floats = NDArray[np.float64]
-MEASURES = {
-    "pixel_auc": ("pixel AUC", "all pixels of all frames on one ROC curve; unseen ones score lowest"),
-    "pixel_auc_abnormal": ("pixel AUC, abnormal videos", "pixels of abnormal videos alone"),
-    "cell_auc": ("cell AUC", "a cell is anomalous in a frame where a box touches it"),
-    "cell_auc_abnormal": ("cell AUC, abnormal videos", "cells of abnormal videos alone"),
-    "pointing": ("pointing", "share of annotated frames whose hottest cell has its centre in a box"),
-    "pointing_chance": ("pointing by chance", "the same of a cell drawn at random"),
-    "pointing_per_video": ("pointing per video", "pointing inside each video, averaged over videos"),
-    "mean_iou": ("mean IoU", "best predicted box and the annotated box it meets most; 0 without a prediction"),
-    "tiou": ("TIoU", "mean IoU of the annotated frames that score at least the threshold"),
-    "tiou_frames": ("frames of TIoU", "the share of annotated frames that do"),
-    "recall_iou": ("box recall at IoU", "share of annotated boxes that some predicted box meets so closely"),
-}
-"""Figure (without its parameter) -> title and what it is."""
 
 
 class Scored(Protocol):
@@ -55,61 +36,57 @@ Predicted = Sequence[Sequence[Scored]]
 """Of one video: a list of boxes for every snippet, best first."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class LocalisationSettings:
-    """Rules, overlaps and the bootstrap."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WeightedMaps:
+    """A test set in which videos count a number of times: what the metrics here are of."""
 
-    tail: str = "hold"
-    """Frames past the last snippet: hold (they take its scores) or drop (they do not count)."""
-    iou: tuple[float, ...] = (0.1, 0.3, 0.5)
-    """Overlaps from which on an annotated box counts as found."""
-    tiou_score: float = 0.5
-    """TIoU counts frames whose highest cell scores at least this."""
-    resamples: int = 1000
-    """Bootstrap draws of videos; 0 leaves intervals out."""
-    confidence: float = 0.95
-    """Of the intervals."""
-    seed: int = 0
-    """Of the bootstrap."""
-
-    def __post_init__(self) -> None:
-        limits = {
-            "tail": (self.tail, self.tail in TAIL_RULES, f"one of {', '.join(TAIL_RULES)}"),
-            "iou": (self.iou, all(0 < value <= 1 for value in self.iou), "overlaps above 0, at most 1"),
-            "tiou_score": (self.tiou_score, math.isfinite(self.tiou_score), "a finite number"),
-            "resamples": (self.resamples, self.resamples >= 0, "0 or more"),
-            "confidence": (self.confidence, 0 < self.confidence < 1, "between 0 and 1"),
-            "seed": (self.seed, self.seed >= 0, "0 or more"),
-        }
-        for name, (value, fine, limit) in limits.items():
-            if not fine:
-                hint = nearest(str(value), TAIL_RULES) if name == "tail" else ""
-                raise UserError(f"{name} is {value!r}; it must be {limit}{hint}")
+    videos: Sequence[LocatedVideo]
+    boxes: Sequence[Predicted]
+    """Of each video, what was predicted."""
+    settings: LocalisationSettings
+    weights: Floats
+    """(draws, videos)"""
 
 
-def localisation_metrics(
-    videos: Sequence[LocatedVideo], boxes: Sequence[Predicted], settings: LocalisationSettings, weights: Floats
-) -> Values:
-    """Every figure, for every row of `weights` (draws, videos): name -> (draws,); NaN where not defined.
-
-    `boxes`: what was predicted for each video. Names and meanings: `MEASURES`.
-    """
-    abnormal = np.array([video.label == 1 for video in videos])
-    values = {}
-    for kind, ranked in (("pixel", [_pixels(v) for v in videos]), ("cell", [_cells(v) for v in videos])):
-        wins = pair_wins(ranked)
-        values[f"{kind}_auc"] = weighted_auc(wins, ranked, weights, weights)
-        values[f"{kind}_auc_abnormal"] = weighted_auc(wins, ranked, weights * abnormal, weights * abnormal)
-    sums = [_frame_sums(video, predicted, settings) for video, predicted in zip(videos, boxes, strict=True)]
-    return values | _shares(sums, settings, weights)
+def pixel_aucs(test: WeightedMaps) -> Values:
+    """Pixels on one ROC curve: of all videos, and of abnormal ones alone."""
+    return _aucs("pixel_auc", [_pixels(video) for video in test.videos], test)
 
 
-def title_of(measure: str) -> str:
-    """`pixel_auc` -> `pixel AUC`, `recall_iou_0.3` -> `box recall at IoU 0.3`."""
-    if measure in MEASURES:
-        return MEASURES[measure][0]
-    base, _, parameter = measure.rpartition("_")
-    return f"{MEASURES[base][0]} {parameter}"
+def cell_aucs(test: WeightedMaps) -> Values:
+    """The same of cells."""
+    return _aucs("cell_auc", [_cells(video) for video in test.videos], test)
+
+
+def _aucs(name: str, ranked: Sequence[_Ranked], test: WeightedMaps) -> Values:
+    wins = pair_wins(ranked)
+    weights = test.weights * np.array([video.label == 1 for video in test.videos])
+    return {
+        name: weighted_auc(wins, ranked, test.weights, test.weights),
+        f"{name}_abnormal": weighted_auc(wins, ranked, weights, weights),
+    }
+
+
+def annotated_frames(test: WeightedMaps) -> Values:
+    """Pointing, its chance, and overlaps of boxes, over the annotated frames."""
+    settings, weights = test.settings, test.weights
+    sums = [_frame_sums(video, boxes, settings) for video, boxes in zip(test.videos, test.boxes, strict=True)]
+
+    def total(name: str) -> Floats:
+        return np.asarray(weights @ np.array([getattr(own, name) for own in sums], np.float64), np.float64)
+
+    frames, boxes, met = total("frames"), total("boxes"), total("met")
+    pointing = [own.hits / own.frames if own.frames else 0.0 for own in sums]
+    held = np.array([float(own.frames > 0) for own in sums])
+    return {
+        "pointing": ratio(total("hits"), frames),
+        "pointing_chance": ratio(total("chance"), frames),
+        "pointing_per_video": ratio(weights @ np.array(pointing), weights @ held),
+        "mean_iou": ratio(total("overlap"), frames),
+        "tiou": ratio(total("firm_overlap"), total("firm_frames")),
+        "tiou_frames": ratio(total("firm_frames"), frames),
+        **{f"recall_iou_{value:g}": ratio(met[:, i], boxes) for i, value in enumerate(settings.iou)},
+    }
 
 
 class _Ranked(NamedTuple):
@@ -183,24 +160,6 @@ def _overlaps(frames: Sequence[Annotated], predicted: Sequence[Scored]) -> tuple
     counts = [len(frame.boxes) for frame in frames]
     if not predicted:
         return np.zeros(len(frames)), np.zeros(sum(counts))
-    overlap = iou(np.concatenate([frame.boxes for frame in frames]), [entry.box for entry in predicted])
+    overlap = iou(np.concatenate([frame.boxes for frame in frames]), [box.box for box in predicted])
     begins = np.append(0, np.cumsum(counts)[:-1])
     return np.maximum.reduceat(overlap[:, 0], begins), overlap.max(axis=1)
-
-
-def _shares(sums: Sequence[_FrameSums], settings: LocalisationSettings, weights: Floats) -> Values:
-    def total(name: str) -> Floats:
-        return np.asarray(weights @ np.array([getattr(entry, name) for entry in sums], np.float64), np.float64)
-
-    frames, boxes, met = total("frames"), total("boxes"), total("met")
-    own = [entry.hits / entry.frames if entry.frames else 0.0 for entry in sums]
-    held = np.array([float(entry.frames > 0) for entry in sums])
-    return {
-        "pointing": ratio(total("hits"), frames),
-        "pointing_chance": ratio(total("chance"), frames),
-        "pointing_per_video": ratio(weights @ np.array(own), weights @ held),
-        "mean_iou": ratio(total("overlap"), frames),
-        "tiou": ratio(total("firm_overlap"), total("firm_frames")),
-        "tiou_frames": ratio(total("firm_frames"), frames),
-        **{f"recall_iou_{value:g}": ratio(met[:, i], boxes) for i, value in enumerate(settings.iou)},
-    }

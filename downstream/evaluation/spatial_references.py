@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from downstream.scores.score_file import VideoScores
 from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores
 from pretrain.errors import UserError, nearest, problem_list
 
 

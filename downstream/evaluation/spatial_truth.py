@@ -7,7 +7,7 @@
 
 Boxes are clipped to the picture. Frames belong to snippets by the tail rule of `evaluation.ground_truth`; boxes of
 frames that the rule leaves out are left out with them. Pixels outside `ScoreMap.seen` were never looked at; they are
-counted by themselves, for figures to rank below every score.
+counted by themselves, for metrics to rank below every score.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from downstream.evaluation.ground_truth import LabelledVideo, align
 from downstream.scores.cell_geometry import covered, union_pixels
-from downstream.scores.score_file import VideoScores
 from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores
 from pretrain.data.catalogue import Box, Video
 from pretrain.errors import UserError, problem_list
 

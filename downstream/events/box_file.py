@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 
 from downstream.events.boxes import Tube
 from downstream.scores.cell_geometry import PixelBox
-from downstream.scores.score_file import VideoScores
-from pretrain.errors import UserError, problem_list
+from downstream.scores.video_scores import VideoScores
 from pretrain.files import write_text
+from pretrain.versioned_json import read_versioned_json, read_videos
 
 FORMAT = "anomaly-pretext/boxes/1"
 
@@ -61,20 +61,20 @@ class BoxFile(NamedTuple):
 
 def write_boxes(
     path: Path,
-    found: Mapping[str, Sequence[Tube]],
+    tubes: Mapping[str, Sequence[Tube]],
     videos: Sequence[VideoScores],
     meta: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the tubes `found` by name of video, atomically. Videos that `found` lacks are written without tubes.
+    """Write the tubes by name of video, atomically. Videos that `tubes` lacks are written without any.
 
-    ValueError where `found` holds a video that is not one of `videos`.
+    ValueError where `tubes` holds a video that is not one of `videos`.
     """
-    if unknown := sorted(set(found) - {video.name for video in videos}):
+    if unknown := sorted(set(tubes) - {video.name for video in videos}):
         raise ValueError(f"tubes of videos that were not given: {unknown}")
     # ASCII with escapes: file names need not be valid Unicode
     lines = [
         json.dumps(
-            {"name": video.name, "tubes": [_tube(tube, video.edges.tolist()) for tube in found.get(video.name, ())]},
+            {"name": video.name, "tubes": [_tube(tube, video.edges.tolist()) for tube in tubes.get(video.name, ())]},
             allow_nan=False,
         )
         for video in videos
@@ -86,34 +86,22 @@ def write_boxes(
 
 def _tube(tube: Tube, edges: Sequence[int]) -> dict[str, Any]:
     boxes = [
-        [edges[each.snippet], edges[each.snippet + 1], *(round(float(side), 1) for side in each.box), each.score]
-        for each in tube.boxes
+        [edges[box.snippet], edges[box.snippet + 1], *(round(float(side), 1) for side in box.box), box.score]
+        for box in tube.boxes
     ]
     return {"number": tube.number, "score": tube.score, "start": boxes[0][0], "end": boxes[-1][1], "boxes": boxes}
 
 
 def read_boxes(path: Path) -> BoxFile:
     """Read a box file. UserError: not such a file, or every unusable or doubled video at once."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"cannot read the boxes {path} ({error})") from error
-    found = content.get("format") if isinstance(content, dict) else type(content).__name__
-    if found != FORMAT or not isinstance(content.get("videos"), list):
-        raise UserError(f"{path} has the format {found!r}, not '{FORMAT}' with a list of videos")
-    problems: list[str] = []
-    videos: dict[str, tuple[FrameTube, ...]] = {}
-    for number, entry in enumerate(content["videos"]):
-        try:
-            name = str(entry["name"])
-            if name in videos:
-                problems.append(f"'{name}' stands twice; keep one")
-            videos[name] = ()  # also where its tubes are bad: a second one of that name is doubled all the same
-            videos[name] = tuple(_read_tube(tube) for tube in entry["tubes"])
-        except (KeyError, TypeError, ValueError) as error:
-            problems.append(f"entry {number} is not a name and tubes ({error!r})")
-    if problems:
-        raise UserError(f"{len(problems)} problem(s) in the boxes {path}:\n{problem_list(problems)}")
+    content = read_versioned_json(path, "the boxes", FORMAT, "find them again with scripts/localise.py")
+    videos = read_videos(
+        path,
+        "the boxes",
+        content.get("videos"),
+        "a name and tubes",
+        lambda _, entry: tuple(_read_tube(tube) for tube in entry["tubes"]),
+    )
     meta = content.get("meta")
     return BoxFile(videos, meta if isinstance(meta, dict) else {})
 

@@ -24,7 +24,7 @@ from downstream.events.calibration_file import read_calibration as read_calibrat
 from downstream.events.calibration_file import write_calibration as write_calibration
 from downstream.events.false_alarms import Footage, RuleAt, Turn
 from downstream.events.rule import AlarmRule, rule_with_margin
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 from pretrain.errors import UserError, problem_list
 
 MAX_FOLDS = 20
@@ -101,13 +101,20 @@ def _thresholds(
     )
 
 
-def _refuse(videos: Videos, per_hour: float, margin: float, min_seconds: float, merge_seconds: float) -> None:
-    problems = [] if videos else ["there is no footage; give videos of the cameras in which nothing abnormal happens"]
+def setting_problems(per_hour: float, margin: float, min_seconds: float, merge_seconds: float) -> list[str]:
+    """What is wrong with the settings of a calibration, each in words: known before any footage is scored."""
+    problems = []
     if not 0 < per_hour < math.inf:
         problems.append(f"per_hour is {per_hour}; it must be a number above 0, for example 0.1")
     for name, value in (("margin", margin), ("min_seconds", min_seconds), ("merge_seconds", merge_seconds)):
         if not 0 <= value < math.inf:
             problems.append(f"{name} is {value}; it must be a number, 0 or more")
+    return problems
+
+
+def _refuse(videos: Videos, per_hour: float, margin: float, min_seconds: float, merge_seconds: float) -> None:
+    problems = [] if videos else ["there is no footage; give videos of the cameras in which nothing abnormal happens"]
+    problems += setting_problems(per_hour, margin, min_seconds, merge_seconds)
     problems += [
         f"'{scores.name}': {fps} frames per second; it must be above 0, say how many the video has"
         for scores, fps in videos

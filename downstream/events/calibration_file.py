@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from downstream.events.rate_bound import upper_rate
 from downstream.events.rule import AlarmRule
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json
+from pretrain.versioned_json import read_versioned_json
 
 FORMAT = "anomaly-pretext/calibration/1"
 
@@ -86,28 +86,15 @@ def write_calibration(path: Path, calibration: Calibration) -> None:
 
 def read_calibration(path: Path) -> Calibration:
     """Read a file of `write_calibration`. UserError: no such file, or everything that is wrong with it."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"cannot read the calibration {path} ({error}); calibrate again") from error
-    try:
-        return from_json(content)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-
-
-def from_json(content: Any) -> Calibration:
-    """The reverse of `Calibration.as_json`. UserError naming all that is wrong."""
-    form = content.get("format") if isinstance(content, dict) else type(content).__name__
-    if form != FORMAT:
-        raise UserError(f"the format is {form!r}, not '{FORMAT}'; give a file that a calibration was written to")
+    content = read_versioned_json(path, "the calibration", FORMAT, "calibrate again")
     problems: list[str] = []
     values = _taken(content, _CALIBRATION, "", problems)
     rule = _taken(content.get("rule"), _RULE, "rule", problems)
     left_out = content.get("left_out")
     others = None if left_out is None else _taken(left_out, _LEFT_OUT, "left_out", problems)
     if problems:
-        raise UserError(f"{len(problems)} problem(s) in the calibration; calibrate again:\n{problem_list(problems)}")
+        listed = problem_list(problems)
+        raise UserError(f"{len(problems)} problem(s) in the calibration {path}; calibrate again:\n{listed}")
     values |= {"rule": AlarmRule(**rule), "notes": tuple(values["notes"])}
     return Calibration(**values, left_out=None if others is None else LeftOut(**others))
 

@@ -7,7 +7,7 @@ and short ones grow long enough. So every threshold is looked at from the highes
           |    ####_#####__________  release        grows and melts together: a step costs what it changes,
           |  ############  ##                       however long the footage is
 
-Events are those of `events.find_events`, counted without asking it again for every threshold (a test holds them equal).
+Events are those of `finder.find_events`, counted without asking it again for every threshold (a test holds them equal).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downstream.events.rule import AlarmRule
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 
 _PIECE = 65_536  # positions that are Python numbers at a time
 RuleAt = Callable[[float], AlarmRule]
@@ -33,8 +33,8 @@ Turn = int | None
 Thresholds = dict[Turn, float]
 
 
-class Found(NamedTuple):
-    """Events at one rule."""
+class EventTotals(NamedTuple):
+    """Of the events at one rule."""
 
     events: int
     seconds: float
@@ -75,7 +75,7 @@ class Footage:
             positions = positions[videos[self.video_of[positions]]]
             yield from zip(self.scores[positions].tolist(), positions.tolist(), strict=True)
 
-    def find(self, rule: AlarmRule, videos: NDArray[np.bool_]) -> Found:
+    def find(self, rule: AlarmRule, videos: NDArray[np.bool_]) -> EventTotals:
         """Events of these videos (bool mask)."""
         found = _Events(self, rule)
         for _, positions in self.levels(videos, rule.release):
@@ -84,7 +84,7 @@ class Footage:
         for _, positions in self.levels(videos, rule.threshold):
             for position in positions:
                 found.begin(position)
-        return Found(sum(found.counts), found.seconds())
+        return EventTotals(sum(found.counts), found.seconds())
 
     def lowest_thresholds(self, rule_at: RuleAt, fold_of: Sequence[int], allowed: Mapping[Turn, int]) -> Thresholds:
         """One for each turn: of all videos but those of that fold; None leaves out no video.

@@ -1,44 +1,8 @@
-"""From scores to events, and whether they are the annotated ones."""
+"""Whether events are the annotated ones: overlap in time, matched one to one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
-
-
-class Event(NamedTuple):
-    """Frames `[start, end)` that were called anomalous, and their highest score."""
-
-    start: int
-    end: int
-    peak: float
-
-
-def find_events(
-    scores: NDArray[np.float64],
-    edges: NDArray[np.int64],
-    threshold: float,
-    merge_gap_frames: int = 0,
-    min_frames: int = 1,
-) -> list[Event]:
-    """Maximal runs of snippets with `score >= threshold`, in order.
-
-    Runs that are at most `merge_gap_frames` apart become one, then events of fewer than `min_frames` are left out.
-    `scores` (S,), `edges` (S + 1,) as in `VideoScores`.
-    """
-    over = np.concatenate([[0], (scores >= threshold).astype(np.int8), [0]])
-    changes = np.flatnonzero(np.diff(over))
-    merged: list[Event] = []
-    for first, past in zip(changes[::2], changes[1::2], strict=True):
-        event = Event(int(edges[first]), int(edges[past]), float(scores[first:past].max()))
-        if merged and event.start - merged[-1].end <= merge_gap_frames:
-            merged[-1] = Event(merged[-1].start, event.end, max(merged[-1].peak, event.peak))
-        else:
-            merged.append(event)
-    return [event for event in merged if event.end - event.start >= min_frames]
 
 
 def overlap(first: tuple[int, int], second: tuple[int, int]) -> float:

@@ -1,4 +1,4 @@
-"""From scores to events, snippet by snippet: the same rule for a file that is over and for a camera that never ends.
+"""When scores are an event: one rule for detection, streams, calibration, evaluation, reports and pictures.
 
     threshold |........######......##..........        an event begins at a score of at least `threshold`,
     release   |......##########..######........        goes on while scores are at least `release`,
@@ -13,10 +13,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
 
-from downstream.scores.score_file import VideoScores
 from pretrain.errors import UserError, problem_list
+
+MARGIN, MIN_SECONDS, MERGE_SECONDS = 1.0, 0.0, 1.0
+"""Of the rule where there is no calibration: log odds of hysteresis, seconds that an event lasts at least, and seconds
+between events that are one [ours]."""
+FALLBACK_FPS = 30.0
+"""Frames per second of a video of which nobody says it: rules count in seconds [an assumption]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,90 +78,24 @@ def rule_with_margin(threshold: float, margin: float, min_seconds: float, merge_
     return AlarmRule(threshold=threshold, release=release, min_seconds=min_seconds, merge_seconds=merge_seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class DetectedEvent:
-    """Frames `[start, end)` of a video, or of a camera since it was switched on."""
+@dataclass(frozen=True, kw_only=True)
+class RuleChanges:
+    """What is to be another than in the detector's own rule; None: nothing."""
 
-    number: int
-    """From 1, in the order in which they begin."""
-    start: int
-    end: int
-    peak_score: float
-    peak_start: int
-    """The snippet with the highest score, the first of equals, is frames `[peak_start, peak_end)`."""
-    peak_end: int
+    threshold: float | None = None
+    """An event begins at a score of at least this. Default: the calibration's, else one from held-out training
+    videos."""
+    release: float | None = None
+    """An event goes on while scores are at least this. Default: as far below the threshold, in log odds, as in the
+    detector's own rule."""
+    min_seconds: float | None = None
+    """Shorter events are none. Default: the calibration's, else 0."""
+    merge_seconds: float | None = None
+    """Events at most so far apart are one. Default: the calibration's, else 1."""
 
-    def seconds(self, fps: float) -> dict[str, float]:
-        """Begin, end and the middle of the peak, in seconds."""
-        return {
-            "start_seconds": round(self.start / fps, 3),
-            "end_seconds": round(self.end / fps, 3),
-            "peak_seconds": round((self.peak_start + self.peak_end) / 2 / fps, 3),
-        }
-
-    def as_json(self, fps: float) -> dict[str, Any]:
-        """For files."""
-        frames = {"number": self.number, "start_frame": self.start, "end_frame": self.end}
-        return frames | self.seconds(fps) | {"peak_score": self.peak_score}
-
-
-class Change(NamedTuple):
-    """Something that became known of an event."""
-
-    kind: Literal["begun", "ended"]
-    event: DetectedEvent
-    """As far as it is known: of one that has just begun, the end so far."""
-
-
-class EventFinder:
-    """Takes snippets in order; says when an event has begun (it lasts long enough) and when it has ended."""
-
-    def __init__(self, rule: AlarmRule, fps: float) -> None:
-        self.rule = rule
-        self._min_frames, self._merge_frames = rule.min_seconds * fps, rule.merge_seconds * fps
-        self._open: DetectedEvent | None = None
-        self._is_over, self._is_told, self._count = False, False, 0
-
-    @property
-    def is_open(self) -> bool:
-        """Whether an event is going on that was said to have begun."""
-        return self._open is not None and self._is_told
-
-    def push(self, start: int, end: int, score: float) -> list[Change]:
-        """The snippet of frames `[start, end)`; what it changes."""
-        changes: list[Change] = []
-        event = self._open
-        if event is not None and start - event.end > self._merge_frames:
-            changes += self.close()
-            event = None
-        goes_on = event is not None and not self._is_over and score >= self.rule.release
-        if not goes_on and score < self.rule.threshold:
-            self._is_over = True
-            return changes
-        if event is None:
-            event = DetectedEvent(self._count + 1, start, end, score, start, end)
-        elif score > event.peak_score:
-            event = dataclasses.replace(event, end=end, peak_score=score, peak_start=start, peak_end=end)
-        else:
-            event = dataclasses.replace(event, end=end)
-        self._open, self._is_over = event, False
-        if not self._is_told and event.end - event.start >= self._min_frames:
-            self._is_told, self._count = True, event.number
-            changes.append(Change("begun", event))
-        return changes
-
-    def close(self) -> list[Change]:
-        """No snippet follows the last one directly: the end of a video, a gap in a camera's."""
-        changes = [Change("ended", self._open)] if self._open is not None and self._is_told else []
-        self._open, self._is_over, self._is_told = None, False, False
-        return changes
-
-
-def find_events(scores: VideoScores, rule: AlarmRule, fps: float) -> list[DetectedEvent]:
-    """All events of a video, in order."""
-    finder = EventFinder(rule, fps)
-    changes: list[Change] = []
-    edges = scores.edges.tolist()
-    for start, end, score in zip(edges[:-1], edges[1:], scores.scores.tolist(), strict=True):
-        changes += finder.push(start, end, score)
-    return [change.event for change in [*changes, *finder.close()] if change.kind == "ended"]
+    def applied_to(self, own: AlarmRule) -> AlarmRule:
+        """The rule that is wanted; UserError where there can be none such."""
+        changes = {name: value for name, value in vars(self).items() if value is not None}
+        if self.threshold is not None and self.release is None:
+            changes["release"] = own.moved_to(self.threshold).release
+        return dataclasses.replace(own, **changes)

@@ -29,6 +29,7 @@ from downstream.features.normalising import BLOCK_BYTES, release
 from downstream.features.scratch import settle
 from pretrain.errors import UserError, nearest, problem_list
 from pretrain.files import replacing, reserve, write_json
+from pretrain.versioned_json import read_versioned_json
 
 FORMAT = "anomaly-pretext/features/1"
 MANIFEST = "manifest.json"
@@ -165,14 +166,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{folder} is no feature set: there is no {MANIFEST}{unfinished}. Make one with "
             "scripts/extract_features.py or scripts/import_features.py"
         )
-    try:
-        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{file} is not JSON ({error}); make the set again") from error
-    found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
-    if found != FORMAT:
-        raise UserError(f"{file} has format {found!r}; this version reads {FORMAT!r}. Make the set again")
-    return manifest
+    return read_versioned_json(file, "the manifest", FORMAT, "make the set again")
 
 
 class FeatureWriter:

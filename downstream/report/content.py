@@ -6,12 +6,14 @@ Nothing here is trusted by the page: names, classes and notes are shown as text,
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 from downstream.events.rule import AlarmRule
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 
 Spans = tuple[tuple[int, int], ...]
 
@@ -91,3 +93,8 @@ class Report:
     facts: Mapping[str, str] = field(default_factory=dict)
     """Name -> value: detector, backbone, calibration, date, whatever the reader should know."""
     notes: tuple[str, ...] = ()
+
+
+def relative_link(target: Path, out: Path) -> str:
+    """URL of a file as seen from the page `out`: what `ReportVideo.link` takes."""
+    return quote(Path(os.path.relpath(target.resolve(), out.resolve().parent)).as_posix())

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from downstream.events.rule import AlarmRule
 from downstream.report.content import Report, ReportVideo
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 from pretrain.data.catalogue import merge_spans
 
 _LEAST_SHARE = 0.01

@@ -24,7 +24,7 @@ from downstream.report.embedding import page_data, picture_data, script_json
 from pretrain.errors import UserError, problem_list
 from pretrain.files import replacing
 
-SCRIPTS = ("scores", "words", "video", "page")
+SCRIPTS = ("scores", "format", "video", "page")
 """In this order: each part uses those before it."""
 MAIN_FIGURES = 6
 """Metrics that are seen at once; the rest opens."""

@@ -1,31 +1,23 @@
-"""What a report takes from the folder of a fine-tuning run: scores, threshold, figures, facts, films."""
+"""What a report takes from the folder of a fine-tuning run: scores, threshold, metrics, facts, films."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from downstream.detector.storage import CARD_FILE
-from downstream.evaluation.evaluate import METRICS, title_of
-from downstream.evaluation.output import SCORES, read_method
-from downstream.evaluation.spatial_metrics import MEASURES
-from downstream.events.default_rule import own_rule
+from downstream.evaluation.metrics import METRICS, metric_of, title_of
+from downstream.evaluation.output import evaluation_document
+from downstream.events.default_rule import default_rule
 from downstream.events.rule import AlarmRule
-from downstream.localisation.localise import TEST as MAPS
 from downstream.report.content import Metric
-from downstream.scores.ensemble import together
-from downstream.scores.map_file import read_maps
+from downstream.runs.run_folder import RunFolder
+from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import ScoreFile
 from pretrain.errors import UserError
-
-LEFT_OUT = ("class_auc", "frame_ap_trapezoid", "abnormal_ap_trapezoid")
-"""Figures that a first look does not need; they are in the run's own tables."""
-
-MAIN = ("frame_auc", "frame_ap", "abnormal_auc", "video_auc", "pixel_auc", "pointing")
 
 
 class RunScores(NamedTuple):
@@ -40,62 +32,60 @@ class RunScores(NamedTuple):
 
 def read_run(run: Path) -> RunScores:
     """Test scores of a run, with maps where its detectors score cells. UserError where it is no finished run."""
-    files = read_method(run)
-    folders = {seed: run / f"seed-{seed}" for seed in files}
-    if (run / SCORES).is_file():  # one seed's own folder
-        folders = dict.fromkeys(files, run)
-    if all((folder / MAPS).is_file() for folder in folders.values()):
-        files = {seed: read_maps(folder / MAPS) for seed, folder in folders.items()}
+    folder = RunFolder(run)
+    files, seeds = folder.test_scores(), folder.seeds()
+    if all(seed.has_maps("test") for seed in seeds):
+        files = {seed.seed: seed.read_maps("test") for seed in seeds}
     return combined(files)
 
 
 def combined(files: Mapping[str, ScoreFile]) -> RunScores:
     """One set of scores out of those of all seeds: their mean in log odds."""
     note = f"Scores are the mean of {len(files)} detectors (seeds), in log odds." if len(files) > 1 else ""
-    return RunScores(together(list(files.values())), tuple(files), note)
+    return RunScores(ensemble(list(files.values())), tuple(files), note)
 
 
-def run_rule(run: Path, scores: RunScores) -> tuple[AlarmRule, str]:
+def run_rule(run: Path) -> tuple[AlarmRule, str]:
     """The rule that scripts/detect.py would take of these detectors, and where it comes from in words.
 
     UserError where a seed says no threshold.
     """
     thresholds, names = [], []
-    for seed in scores.seeds:
-        value = (_summary(run, seed).get("held_out") or {}).get("threshold")
+    folder = RunFolder(run)
+    for seed in folder.seeds():
+        summary = seed.read_summary() if seed.is_done else {}
+        value = (summary.get("held_out") or {}).get("threshold")
         if not isinstance(value, int | float):
-            raise UserError(f"{run} says no threshold of seed {seed}; train it again with scripts/finetune.py")
+            raise UserError(f"{run} says no threshold of seed {seed.seed}; train it again with scripts/finetune.py")
         thresholds.append(float(value))
-        names.append(str(read_json(_seed_folder(run, seed) / "detector" / CARD_FILE).get("sha256")))
-    return own_rule(run, thresholds, names)
+        names.append(str(seed.read_card().get("sha256")))
+    return default_rule(folder.calibration, thresholds, names)
 
 
 def run_metrics(run: Path) -> tuple[Metric, ...]:
-    """Figures of evaluation/evaluation.json and localisation/localisation.json where they are; what matters most first.
+    """Metrics of evaluation/evaluation.json and localisation/localisation.json where they are; what matters most first.
 
-    Those that need a threshold say which one the evaluation was asked for: it need not be the report's.
+    Those that need a threshold say which one the evaluation was asked for: it need not be the report's. UserError for
+    metrics of another version.
     """
-    when, settings = _measures(run / "evaluation" / "evaluation.json")
-    where, _ = _measures(run / "localisation" / "localisation.json")
-    found = []
-    for name, measure in when.items():
-        base = next((known for known in METRICS if name == known or re.match(rf"{known}[_/]", name)), name)
-        at = f" (threshold {settings.get('threshold')})" if base.startswith(("false_alarm", "event_")) else ""
-        if not name.startswith(LEFT_OUT):
-            found.append((name, _metric(title_of(name) + at, measure, METRICS.get(base, ("", ""))[1])))
-    for name, measure in where.items():
-        base = next((known for known in MEASURES if name == known or name.startswith(f"{known}_")), name)
-        title, meaning = MEASURES.get(name) or MEASURES.get(base) or (name, "")
-        parameter = "" if name in MEASURES else name.removeprefix(base).replace("_", " ")
-        found.append((name, _metric(title + parameter, measure, meaning)))
-    found.sort(key=lambda entry: MAIN.index(entry[0]) if entry[0] in MAIN else len(MAIN))
-    return tuple(metric for _, metric in found)
+    folder = RunFolder(run)
+    when, settings = _values(evaluation_document(folder.evaluation))
+    where, _ = _values(folder.localisation.document)
+    ranked = list(METRICS)
+    shown = []
+    for name, value in (when | where).items():
+        metric = metric_of(name)
+        if metric.rank == "tables":
+            continue
+        at = f" (threshold {settings.get('threshold')})" if metric.at_threshold else ""
+        place = ranked.index(metric.name) if metric.rank == "first" else len(ranked)
+        shown.append((place, _metric(title_of(name) + at, value, metric.meaning)))
+    return tuple(metric for _, metric in sorted(shown, key=itemgetter(0)))
 
 
 def run_facts(run: Path, scores: RunScores) -> dict[str, str]:
     """The detector and what it stands on, as its card says."""
-    seed = scores.seeds[0]
-    card = read_json(_seed_folder(run, seed) / "detector" / CARD_FILE)
+    card = RunFolder(run).seeds()[0].read_card()
     facts = {"Run": run.resolve().name, "Seeds": ", ".join(scores.seeds)}
     features = card.get("features")
     specs = features.get("specs") if isinstance(features, dict) else None
@@ -111,12 +101,6 @@ def run_facts(run: Path, scores: RunScores) -> dict[str, str]:
     return facts
 
 
-def films_of(run: Path) -> dict[str, Path]:
-    """Video name, with `/` as `_`, -> its film in localisation/films."""
-    films = sorted((run / "localisation" / "films").glob("*.mp4"))
-    return {match[1]: film for film in films if (match := re.fullmatch(r"\d\d+-(.+)", film.stem))}
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object; empty where the file is not there. UserError where it is damaged."""
     if not path.is_file():
@@ -128,26 +112,18 @@ def read_json(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _seed_folder(run: Path, seed: str) -> Path:
-    return run if (run / SCORES).is_file() else run / f"seed-{seed}"
-
-
-def _summary(run: Path, seed: str) -> dict[str, Any]:
-    return read_json(_seed_folder(run, seed) / "summary.json")
-
-
-def _measures(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Figures and settings of the first method: the run itself."""
+def _values(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Metrics and settings of the first method: the run itself."""
     methods = read_json(path).get("methods") or [{}]
     return methods[0].get("metrics") or {}, methods[0].get("settings") or {}
 
 
-def _metric(title: str, measure: Mapping[str, Any], meaning: str) -> Metric:
-    value = measure.get("value")
+def _metric(title: str, value: Mapping[str, Any], meaning: str) -> Metric:
+    mean = value.get("value")
     return Metric(
         name=title,
-        value=math.nan if value is None else float(value),
-        low=measure.get("ci_low"),
-        high=measure.get("ci_high"),
+        value=math.nan if mean is None else float(mean),
+        low=value.get("ci_low"),
+        high=value.get("ci_high"),
         meaning=meaning,
     )

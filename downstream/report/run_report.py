@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
 
 from tqdm import tqdm
 
-from downstream.events.default_rule import RuleChanges
-from downstream.events.rule import AlarmRule, find_events
-from downstream.report.content import Report, ReportVideo, Thumbnail
-from downstream.report.run_folder import RunScores, films_of, read_run, run_facts, run_metrics, run_rule
+from downstream.events.finder import find_events
+from downstream.events.rule import FALLBACK_FPS, AlarmRule, RuleChanges
+from downstream.report.content import Report, ReportVideo, Thumbnail, relative_link
+from downstream.report.run_folder import RunScores, read_run, run_facts, run_metrics, run_rule
 from downstream.report.thumbnails import peak_thumbnails
-from downstream.scores.score_file import VideoScores
-from downstream.training.resume import refuse_seen_in_training
+from downstream.runs.run_folder import RunFolder
+from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.heat import HeatRange, heat_range
 from pretrain.data.catalogue import Catalogue, Video
 from pretrain.data.video import VideoError, probe
 from pretrain.errors import UserError, problem_list
 
-FALLBACK_FPS = 30.0
 
-
-class Look(NamedTuple):
+class ReportView(NamedTuple):
     """How the videos of a report are looked at."""
 
     rule: AlarmRule
@@ -57,8 +53,8 @@ def report_of_run(
     if not videos:
         raise UserError(f"{catalogue.source}: no video of split 'test'; there is nothing to report")
     scores = read_run(run)
-    refuse_seen_in_training(run, videos)
-    own, origin = run_rule(run, scores)
+    RunFolder(run).refuse_seen_in_training(videos)
+    own, origin = run_rule(run)
     rule = (changes or RuleChanges()).applied_to(own)
     by_name = {entry.name: entry for entry in scores.file.videos}
     shown = [entry for video in videos if (entry := by_name.get(video.name)) is not None]
@@ -66,12 +62,12 @@ def report_of_run(
         names = problem_list([f"'{video.name}'" for video in videos], limit=5)
         raise UserError(f"{run} scored none of the {len(videos)} test videos of {catalogue.source}:\n{names}")
     heat = heat_range(shown, rule.threshold) if all(entry.map is not None for entry in shown) else None
-    look = Look(rule, heat, thumbnails, fps, out, films_of(run))
+    view = ReportView(rule, heat, thumbnails, fps, out, RunFolder(run).localisation.film_of())
     unscored = scores.file.unscored
     made = []
     for video in tqdm(videos, desc="report", unit="video", disable=None):
         problem = unscored.get(video.name, "" if video.name in by_name else "the run has no scores of it")
-        made.append(report_video(video, by_name.get(video.name), problem, look))
+        made.append(report_video(video, by_name.get(video.name), problem, view))
     return Report(
         title=f"What {run.resolve().name} found",
         subtitle=f"{len(shown)} test videos of {catalogue.source}",
@@ -79,20 +75,20 @@ def report_of_run(
         videos=tuple(made),
         metrics=run_metrics(run),
         facts=run_facts(run, scores) | {"Written": f"{datetime.now():%Y-%m-%d %H:%M}"},
-        notes=_notes(scores, list(videos), look, origin if rule == own else "given by hand"),
+        notes=_notes(scores, list(videos), view, origin if rule == own else "given by hand"),
     )
 
 
-def report_video(video: Video, scores: VideoScores | None, problem: str, look: Look) -> ReportVideo:
+def report_video(video: Video, scores: VideoScores | None, problem: str, view: ReportView) -> ReportVideo:
     """One video; what goes wrong with its file is said beside it and spoils no report."""
     there = Path(video.path).exists()
-    fps, pictures = video.fps or look.fps, tuple[Thumbnail, ...]()
+    fps, pictures = video.fps or view.fps, tuple[Thumbnail, ...]()
     try:
         if there and not video.fps:
             fps = probe(video.path).fps
-        if there and scores is not None and look.thumbnails:
-            events = find_events(scores, look.rule, fps or FALLBACK_FPS)
-            pictures = peak_thumbnails(video.path, scores, events, count=look.thumbnails, heat=look.heat)
+        if there and scores is not None and view.thumbnails:
+            events = find_events(scores, view.rule, fps or FALLBACK_FPS)
+            pictures = peak_thumbnails(video.path, scores, events, count=view.thumbnails, heat=view.heat)
     except VideoError as error:
         problem = problem or f"no pictures: {error}"
     except UserError as error:  # a map of another video
@@ -106,25 +102,20 @@ def report_video(video: Video, scores: VideoScores | None, problem: str, look: L
         class_name=video.class_name,
         spans=spans,
         thumbnails=pictures,
-        link=_link(video, there, look),
+        link=_link(video, there, view),
         problem=problem or None,
     )
 
 
-def relative_link(target: Path, out: Path) -> str:
-    """URL of a file as seen from the page `out`."""
-    return quote(Path(os.path.relpath(target.resolve(), out.resolve().parent)).as_posix())
-
-
-def _link(video: Video, there: bool, look: Look) -> str | None:
-    film = look.films.get(video.name.replace("/", "_"))
+def _link(video: Video, there: bool, view: ReportView) -> str | None:
+    film = view.films.get(video.name.replace("/", "_"))
     if film is not None:
-        return relative_link(film, look.out)
-    return relative_link(Path(video.path), look.out) if there and Path(video.path).is_file() else None
+        return relative_link(film, view.out)
+    return relative_link(Path(video.path), view.out) if there and Path(video.path).is_file() else None
 
 
-def _notes(scores: RunScores, videos: list[Video], look: Look, origin: str) -> tuple[str, ...]:
-    guessed = sum(not (video.fps or look.fps or Path(video.path).exists()) for video in videos)
+def _notes(scores: RunScores, videos: list[Video], view: ReportView, origin: str) -> tuple[str, ...]:
+    guessed = sum(not (video.fps or view.fps or Path(video.path).exists()) for video in videos)
     rest = len(scores.file.videos) - sum(video.name in {entry.name for entry in scores.file.videos} for video in videos)
     notes = [
         scores.note,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from downstream.events.rule import DetectedEvent
+from downstream.events.finder import DetectedEvent
 from downstream.report.content import Thumbnail
-from downstream.scores.score_file import VideoScores
 from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.heat import HeatRange, to_heat
 from downstream.visualisation.pictures import check_fits, draw_frame, snippet_of
 from pretrain.data.video import IndexCache, probe, read_frames

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from downstream.scores.score_file import ScoreFile, VideoScores
+from downstream.scores.score_file import ScoreFile
+from downstream.scores.video_scores import VideoScores
 from pretrain.errors import UserError, problem_list
 
 _EDGE = 2.0**-53
@@ -32,7 +33,7 @@ def mean_scores(scores: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     return mean
 
 
-def together(files: Sequence[ScoreFile]) -> ScoreFile:
+def ensemble(files: Sequence[ScoreFile]) -> ScoreFile:
     """The scores of several detectors on the same videos as those of one; of cells, map by map.
 
     What one could not score is `unscored` here. UserError: other videos, snippets or cells, scores outside [0, 1].

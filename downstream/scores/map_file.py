@@ -12,6 +12,7 @@ Names stand in the JSON, not in the keys of tensors: they may be any text.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,15 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from downstream.scores.score_file import ScoreFile, VideoScores
+from downstream.scores.score_file import ScoreFile
 from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores
 from pretrain.errors import UserError, problem_list
 from pretrain.files import replacing
+from pretrain.versioned_json import of_format, read_videos
 
 FORMAT = "anomaly-pretext/score-maps/1"
+_MEND = "score the videos again"
 
 
 def write_maps(path: Path, videos: Iterable[VideoScores], meta: Mapping[str, Any] | None = None) -> None:
@@ -62,30 +66,17 @@ def read_maps(path: Path) -> ScoreFile:
     """
     try:
         with safe_open(path, framework="numpy") as file:
-            content = json.loads((file.metadata() or {}).get("content", "{}"))
-            if content.get("format") != FORMAT:
-                raise UserError(f"{path} has the format {content.get('format')!r}, not '{FORMAT}'")
-            meta, entries = dict(content["meta"]), list(content["videos"])
+            content = of_format(json.loads((file.metadata() or {}).get("content", "{}")), path, FORMAT, _MEND)
+            meta = dict(content["meta"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     except UserError:
         raise
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"cannot read the score maps {path} ({error}); score the videos again") from error
-    problems: list[str] = []
-    videos: list[VideoScores] = []
-    for number, entry in enumerate(entries):
-        try:
-            videos.append(_video(number, entry, tensors))
-        except UserError as error:
-            problems.append(str(error))
-        except (ValueError, KeyError, TypeError) as error:
-            problems.append(f"video {number}: {error if isinstance(error, ValueError) else repr(error)}")
-    if not entries:
-        problems.append("there is no video in it")
-    if problems:
-        raise UserError(f"{len(problems)} problem(s) in the score maps {path}:\n{problem_list(problems)}")
-    _refuse_doubled(path, [video.name for video in videos])
-    return ScoreFile(videos, meta)
+        raise UserError(f"cannot read the score maps {path} ({error}); {_MEND}") from error
+    fields = "a name, size, part seen and scores"
+    entries = content.get("videos")
+    videos = read_videos(path, "the score maps", entries, fields, lambda number, entry: _video(number, entry, tensors))
+    return ScoreFile(list(videos.values()), meta)
 
 
 def _video(number: int, entry: Mapping[str, Any], tensors: Mapping[str, Any]) -> VideoScores:
@@ -103,7 +94,6 @@ def _video(number: int, entry: Mapping[str, Any], tensors: Mapping[str, Any]) ->
 
 
 def _refuse_doubled(path: Path, names: Sequence[str]) -> None:
-    doubled = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-    if doubled:
+    if doubled := sorted(name for name, times in Counter(names).items() if times > 1):
         problems = [f"'{name}' stands twice; keep one" for name in doubled]
         raise UserError(f"{len(doubled)} problem(s) in the score maps {path}:\n{problem_list(problems)}")

@@ -1,6 +1,6 @@
-"""What a detector says of videos, and the files it is kept in.
+"""The file that scores of videos are kept in: JSON, or a table of another program.
 
-A score file is JSON. A video says which frames its snippets stand for by `snippet_frames` (equal snippets from frame 0
+ A video says which frames its snippets stand for by `snippet_frames` (equal snippets from frame 0
 on) or by `edges` (one more than it has scores):
 
     {"format": "anomaly-pretext/scores/1", "meta": {...},
@@ -14,44 +14,20 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores, make_scores
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_text
+from pretrain.versioned_json import read_versioned_json, read_videos
 
 FORMAT = "anomaly-pretext/scores/1"
 CSV_COLUMNS = ("name", "start", "end", "score")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class VideoScores:
-    """One video's scores; higher is more anomalous. Raises UserError where they cannot be used."""
-
-    name: str
-    scores: NDArray[np.float64]
-    """(S,), finite, S >= 1."""
-    edges: NDArray[np.int64]
-    """(S + 1,): snippet i stands for frames `[edges[i], edges[i + 1])`; begins at 0, strictly increasing."""
-    map: ScoreMap | None = None
-    """Where in the picture, of a detector that scores cells: `scores` are then the highest cell's. Score files leave it
-    out; see `downstream.scores.map_file`."""
-
-    def __post_init__(self) -> None:
-        if wrong := problem_of(self.scores, self.edges):
-            raise UserError(f"scores of '{self.name}': {wrong}")
-
-    @property
-    def covered_frames(self) -> int:
-        """Frames that have a score."""
-        return int(self.edges[-1])
 
 
 class ScoreFile(NamedTuple):
@@ -69,32 +45,6 @@ class ScoreFile(NamedTuple):
 def unscored_in(files: Iterable[ScoreFile]) -> dict[str, str]:
     """Videos that are `unscored` in any of the files: all are to be evaluated without them."""
     return {name: reason for file in files for name, reason in file.unscored.items()}
-
-
-def make_scores(name: str, scores: ArrayLike, edges: ArrayLike) -> VideoScores:
-    """A `VideoScores` out of anything array-like (a list, float32)."""
-    try:
-        return VideoScores(name, np.asarray(scores, np.float64), np.asarray(edges, np.int64))
-    except (TypeError, ValueError, OverflowError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"scores of '{name}' are not numbers with whole-numbered edges ({error})") from error
-
-
-def problem_of(scores: NDArray[Any], edges: NDArray[Any]) -> str:
-    """What is wrong with scores and their edges, in words; an empty string where nothing is."""
-    if scores.ndim != 1 or not len(scores):
-        return f"an array of shape {scores.shape}; expected (snippets >= 1,)"
-    if edges.shape != (len(scores) + 1,):
-        return f"{len(scores)} scores need {len(scores) + 1} edges, there are {edges.shape}"
-    if edges[0] != 0:
-        return f"the first snippet begins at frame {edges[0]}, not 0; give the frames before it a score"
-    if not (np.diff(edges) > 0).all():
-        return f"edges do not increase after snippet {int(np.argmin(np.diff(edges) > 0))}"
-    if not np.isfinite(scores).all():
-        bad = np.flatnonzero(~np.isfinite(scores))
-        return f"{len(bad)} of {len(scores)} are not finite, the first is snippet {bad[0]}"
-    return ""
 
 
 def write_scores(path: Path, videos: Iterable[VideoScores], meta: Mapping[str, Any] | None = None) -> None:
@@ -117,46 +67,28 @@ def read_scores(path: Path) -> ScoreFile:
 
     UserError: not such a file, or every unusable or doubled video at once.
     """
+    if path.suffix.lower() == ".csv":
+        content: dict[str, Any] = {"videos": _from_csv(path)}
+    else:
+        content = read_versioned_json(path, "the scores", FORMAT, "give a score file, or a table named .csv")
+    fields = "a name, scores and edges or snippet_frames"
+    videos = read_videos(path, "the scores", content.get("videos"), fields, lambda _, entry: _video(entry))
+    meta = content.get("meta")
+    return ScoreFile(list(videos.values()), meta if isinstance(meta, dict) else {})
+
+
+def _video(entry: Mapping[str, Any]) -> VideoScores:
+    scores = entry["scores"]
+    edges = entry["edges"] if "edges" in entry else np.arange(len(scores) + 1) * int(entry["snippet_frames"])
+    return make_scores(str(entry["name"]), scores, edges)
+
+
+def _from_csv(path: Path) -> list[dict[str, Any]]:
+    """The rows by video, in the order of their frames, as entries of a score file."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read the scores {path} ({error})") from error
-    if path.suffix.lower() == ".csv":
-        return _checked(path, _from_csv(path, text), {})
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is neither JSON ({error}) nor named .csv") from error
-    found = content.get("format") if isinstance(content, dict) else type(content).__name__
-    if found != FORMAT or not isinstance(content.get("videos"), list):
-        raise UserError(f"{path} has the format {found!r}, not '{FORMAT}' with a list of videos")
-    meta = content.get("meta")
-    return _checked(path, content["videos"], meta if isinstance(meta, dict) else {})
-
-
-def _checked(path: Path, entries: Sequence[Any], meta: dict[str, Any]) -> ScoreFile:
-    problems: list[str] = []
-    videos: dict[str, VideoScores] = {}
-    for number, entry in enumerate(entries):
-        try:
-            name, scores = str(entry["name"]), entry["scores"]
-            edges = entry["edges"] if "edges" in entry else np.arange(len(scores) + 1) * int(entry["snippet_frames"])
-            if name in videos:
-                problems.append(f"'{name}' stands twice; keep one")
-            videos[name] = make_scores(name, scores, edges)
-        except UserError as error:
-            problems.append(str(error))
-        except (KeyError, TypeError, ValueError) as error:
-            problems.append(f"entry {number} is not a name, scores and edges or snippet_frames ({error!r})")
-    if not entries:
-        problems.append("there is no video in it")
-    if problems:
-        raise UserError(f"{len(problems)} problem(s) in the scores {path}:\n{problem_list(problems)}")
-    return ScoreFile(list(videos.values()), meta)
-
-
-def _from_csv(path: Path, text: str) -> list[dict[str, Any]]:
-    """The rows by video, in the order of their frames, as entries of a score file."""
     reader = csv.DictReader(text.splitlines(), strict=True)
     header = [column.strip() for column in reader.fieldnames or ()]
     if missing := [column for column in CSV_COLUMNS if column not in header]:

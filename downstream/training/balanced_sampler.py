@@ -20,7 +20,7 @@ def epoch_order(seed: int, label: int, epoch: int, count: int) -> NDArray[np.int
     return np.random.default_rng([seed, ORDER, label, epoch]).permutation(count)
 
 
-class BalancedDraw:
+class BalancedSampler:
     """Abnormal and normal videos are each gone through in a random order of their own, epoch by epoch.
 
     `labels`: 0 or 1 of each video. UserError where a class is missing.

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from downstream.detector.model import DetectorConfig
-from downstream.detector.objective import ObjectiveConfig
+from downstream.detector.terms import ObjectiveConfig
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.features.crops import check_border
 from downstream.features.normalising import Normalise
-from downstream.training.segments import BagsConfig
+from downstream.training.bag_dataset import BagsConfig
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.errors import UserError
 

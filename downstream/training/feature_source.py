@@ -1,65 +1,189 @@
-"""Fine-tuning on stored features: the bags of a step, and scores of whole videos."""
+"""Fine-tuning on stored features, of whole pictures or of cells: what is checked before it, bags, scores."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from torch import nn
 
 from downstream.detector.inference import score_videos
-from downstream.detector.objective import DetectorTraining, build_detector
+from downstream.detector.model import Detector, DetectorConfig, check_detector
+from downstream.detector.objective import DetectorTraining, build_detector, check_objective
 from downstream.detector.storage import load_detector, save_detector
-from downstream.scores.score_file import VideoScores
-from downstream.training.checks import Prepared
-from downstream.training.config import FinetuneConfig
-from downstream.training.segments import Batch, TrainBags
-from pretrain.data.catalogue import Catalogue
+from downstream.detector.terms import ObjectiveConfig
+from downstream.evaluation.choose_videos import has_ground_truth, open_listed, rehearse_evaluation
+from downstream.features.fusion import FusedFeatures
+from downstream.features.store import read_manifest
+from downstream.scores.video_scores import VideoScores
+from downstream.training.bag_dataset import BagDataset, BagsConfig
+from downstream.training.config import FeaturesConfig, FinetuneConfig
+from downstream.training.segment_cache import SegmentCache
+from downstream.training.source import Batch, TrainingVideos
+from downstream.training.split import split_training
+from pretrain.data.catalogue import Catalogue, Video
+from pretrain.errors import UserError
 
 
-class FromFeatures:
-    """What one seed's run trains and scores (`downstream.training.loop.Road`)."""
+@dataclass(frozen=True, kw_only=True)
+class FeatureSource:
+    """Features and lists that fit each other (`downstream.training.source.TrainingSource`)."""
+
+    features: FusedFeatures
+    videos: TrainingVideos
+    bags: BagsConfig
+    detector: DetectorConfig
+    objective: ObjectiveConfig
+    batch_size: int
+    segments: Path
+    """Folder of the segment cache."""
+
+    wants_one_thread = True
+
+    @staticmethod
+    def open(config: FinetuneConfig) -> FeatureSource:
+        """Open features and lists, check that they fit, hold videos out. UserError for all that is wrong."""
+        features = open_features(config.features)
+        check_objective(config.objective, features.grid)
+        check_detector(config.detector, features.grid)
+        catalogue = open_listed(config.catalogue)
+        missing = [video.name for video in catalogue if video.name not in features.videos]
+        if config.features.allow_missing:
+            catalogue = catalogue.without(set(missing))
+        train, validation = split_training(
+            catalogue.subset("train"), config.held_out_fraction, config.split_seed, config.held_out_by
+        )
+        test = catalogue.subset("test")
+        for what, part in (("training", train), ("held-out", validation), ("test", test)):
+            features.require([video.name for video in part], what)
+        check_bags(config.bags, features)
+        check_values(features, config.bags, train, [*validation, *(test if config.score_test else ())])
+        if config.score_test and has_ground_truth(test):
+            rehearse_evaluation(features.videos, list(test), config.evaluation.tail)
+        return FeatureSource(
+            features=features,
+            videos=TrainingVideos(train=train, validation=validation, test=test, left_out=tuple(missing)),
+            bags=config.bags,
+            detector=config.detector,
+            objective=config.objective,
+            batch_size=config.optim.batch_size,
+            segments=config.bags.cache or config.output.parent / "segments",
+        )
+
+    def describe(self) -> str:
+        """Encoders, numbers, crops or cells."""
+        grid = self.features.grid
+        places = f"{self.features.places} crop(s)" if grid is None else f"{grid[0]}x{grid[1]} cells"
+        encoders = " + ".join(spec.encoder for spec in self.features.specs)
+        return f"features of {encoders}, {self.features.dim} numbers, {places}"
+
+    def describe_bags(self) -> str:
+        """`32 segments`."""
+        return f"{self.bags.segments} segments"
+
+    def fingerprint(self) -> dict[str, str]:
+        """The hash of each set's array."""
+        digests = [str(read_manifest(part.folder).get("array_sha256")) for part in self.features.sets]
+        return {
+            f"feature set {number}": f"{digest[:16]} (hash of the array)"
+            for number, digest in enumerate(digests, start=1)
+        }
+
+    def build_segments(self) -> None:
+        """Make the segment cache, where bags are made of one and it is not there yet."""
+        if self.bags.sampling == "mean":
+            names = [video.name for video in self.videos.train]
+            SegmentCache.build(self.features, names, self.bags.segments, self.segments)
+
+    def seed_training(self, seed: int, accelerator: Accelerator) -> FeatureTraining:
+        """A detector with weights of the seed, standardised by the training bags."""
+        return FeatureTraining(self, seed, accelerator)
+
+
+class FeatureTraining:
+    """One seed's detector on stored features (`downstream.training.source.SeedTraining`)."""
 
     unreadable: Mapping[str, str] = MappingProxyType({})
     """None: features that cannot be read stop the run before it begins."""
 
-    def __init__(self, config: FinetuneConfig, seed: int, prepared: Prepared, accelerator: Accelerator) -> None:
-        self.source, self.accelerator = prepared.source, accelerator
-        cache = config.bags.cache or config.output.parent / "segments"
-        batch_size, device = config.optim.batch_size, accelerator.device
+    def __init__(self, source: FeatureSource, seed: int, accelerator: Accelerator) -> None:
+        self._features, self._accelerator = source.features, accelerator
         with accelerator.local_main_process_first():  # one process of a machine builds the cache, the others read it
-            self.bags = TrainBags(prepared.source, list(prepared.train), config.bags, batch_size, seed, cache, device)
+            self.bags = BagDataset(
+                *(source.features, list(source.videos.train), source.bags, source.batch_size),
+                *(seed, source.segments, accelerator.device),
+            )
         torch.manual_seed(seed)
-        detector = build_detector(config.detector, config.objective, prepared.source.dim, prepared.source.grid)
-        if config.detector.standardise != "none":
+        detector = build_detector(source.detector, source.objective, source.features.dim, source.features.grid)
+        if source.detector.standardise != "none":
             detector.standardise(*self.bags.statistics())
-        self.module = DetectorTraining(detector, config.objective)
+        self.model = DetectorTraining(detector, source.objective)
+
+    def lr_shares(self) -> list[tuple[nn.Module, float]]:
+        """All of it alike."""
+        return [(self.model, 1.0)]
 
     def batch(self, step: int) -> Batch:
         """This process's bags of a step."""
-        return self.bags.batch(step, self.accelerator.process_index, self.accelerator.num_processes)
+        return self.bags.batch(step, self._accelerator.process_index, self._accelerator.num_processes)
+
+    def after_step(self, step: int) -> None:
+        """Move the teacher."""
+        self.model.update_teacher(step)
 
     def score(self, videos: Catalogue) -> list[VideoScores]:
         """Scores of whole videos by the detector as it is."""
-        return self._score(self.module.detector, videos)
+        return self._score(self.model.detector, videos)
 
     def save(self, folder: Path, details: Mapping[str, Any]) -> None:
         """The detector and its card."""
-        source = self.source
-        encoders = [(part.made_with, part.dtype) for part in source.sets]
+        features = self._features
+        encoders = [(part.made_with, part.dtype) for part in features.sets]
         save_detector(
-            self.module.detector, folder, source.specs, source.normalise, details, source.pool_cells, encoders
+            *(self.model.detector, folder, features.specs, features.normalise, details, features.pool_cells, encoders)
         )
 
     def score_saved(self, folder: Path, videos: Catalogue) -> list[VideoScores]:
         """Scores of whole videos by the detector that was saved in `folder`."""
-        return self._score(load_detector(folder)[0].to(self.accelerator.device), videos)
+        return self._score(load_detector(folder)[0].to(self._accelerator.device), videos)
 
-    def _score(self, detector: Any, videos: Catalogue) -> list[VideoScores]:
+    def _score(self, detector: Detector, videos: Catalogue) -> list[VideoScores]:
         frames = {video.name: video.num_frames for video in videos}
         placed = any(video.split == "test" for video in videos)
         names = [video.name for video in videos]
-        return score_videos(detector, self.source, names, self.accelerator.device, frames, placed)
+        return score_videos(detector, self._features, names, self._accelerator.device, frames, placed)
+
+
+def open_features(config: FeaturesConfig) -> FusedFeatures:
+    """The sets, fused; UserError where none is named, or one twice."""
+    if not config.sets:
+        raise UserError(
+            "no features were given: set features.sets to a folder (scripts/extract_features.py makes one), or "
+            "videos.backbone to train from videos"
+        )
+    resolved = [folder.resolve() for folder in config.sets]
+    if doubled := [folder for folder in config.sets if resolved.count(folder.resolve()) > 1]:
+        raise UserError(f"features.sets names {doubled[0]} twice: fusing a set with itself adds nothing; give it once")
+    return FusedFeatures.open(config.sets, config.normalise, config.pool_cells)
+
+
+def check_bags(config: BagsConfig, features: FusedFeatures) -> None:
+    """UserError where bags cannot be made of such features."""
+    if features.grid is not None and config.crops == "all":
+        raise UserError("bags.crops is all, but features of cells have a single crop, the whole picture: leave it out")
+
+
+def check_values(features: FusedFeatures, bags: BagsConfig, train: Catalogue, scored: Sequence[Video]) -> None:
+    """UserError naming every video to be scored with values that are not finite; reads all of them once.
+
+    Training videos too where they are sampled; otherwise their segment cache looks at them when it is built.
+    """
+    names = [video.name for video in scored]
+    names += [video.name for video in train] if bags.sampling == "sample" else []
+    for part in features.sets:
+        part.check_finite(names)

@@ -7,21 +7,24 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from downstream.evaluation.evaluate import evaluate_seeds
-from downstream.evaluation.output import write_all
-from downstream.evaluation.table import SUMMARY, evaluation_table
-from downstream.scores.score_file import read_scores, unscored_in
-from downstream.training.checks import Prepared, has_ground_truth, missing_ground_truth, prepare
+from downstream.evaluation.choose_videos import has_ground_truth, missing_ground_truth
+from downstream.evaluation.output import write_evaluation
+from downstream.evaluation.tables import SUMMARY, evaluation_table
+from downstream.evaluation.temporal_evaluation import evaluate_seeds
+from downstream.runs.run_folder import RunFolder
+from downstream.scores.score_file import ScoreFile, unscored_in
 from downstream.training.config import FinetuneConfig
-from downstream.training.end_to_end.prepare_videos import PreparedVideos, prepare_videos
-from downstream.training.end_to_end.video_source import FromVideos
-from downstream.training.feature_source import FromFeatures
-from downstream.training.loop import Road, SeedRun
-from downstream.training.resume import alone_in, read_saved, refuse_other_inputs, seed_folder, states_to_resume
+from downstream.training.end_to_end.video_source import VideoSource
+from downstream.training.feature_source import FeatureSource
+from downstream.training.loop import SeedRun
+from downstream.training.resume import refuse_other_inputs, states_to_resume
+from downstream.training.run_lock import alone_in
+from downstream.training.source import TrainingSource, TrainingVideos
+from downstream.visualisation.plots import write_plots
 from pretrain.accelerator import check_batch_size, check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory, one_thread
+from pretrain.data.catalogue import Catalogue
 from pretrain.errors import problem_list
-from pretrain.files import write_json
 from pretrain.stopping import StopRequest
 
 
@@ -29,79 +32,68 @@ def finetune(config: FinetuneConfig) -> int:
     """Train a detector for each seed. Returns the exit status: 0 done, 128 + signal when stopped by one."""
     keep_freed_memory()
     check_device(config.device)
-    prepared = prepare(config) if config.videos.backbone is None else prepare_videos(config)
-    states = states_to_resume(config)
+    source: TrainingSource = FeatureSource.open(config) if config.videos.backbone is None else VideoSource.open(config)
+    run, states = RunFolder(config.output), states_to_resume(config)
     for seed in config.seeds if config.resume else ():
-        refuse_other_inputs(seed_folder(config, seed), prepared)
+        refuse_other_inputs(run.seed(seed), source)
     accelerator = make_accelerator(config.device, config.precision)
     check_batch_size(config.optim.batch_size, 1, accelerator)
     stop = StopRequest(accelerator.device)
-    accelerator.print(describe(config, prepared, accelerator), flush=True)
-    is_small = accelerator.device.type == "cpu" and isinstance(prepared, Prepared)
+    accelerator.print(describe(config, source, accelerator), flush=True)
+    one_thread_each = accelerator.device.type == "cpu" and source.wants_one_thread
     for seed in config.seeds:
-        folder = seed_folder(config, seed)
-        if not (config.resume and (folder / "summary.json").exists()):
-            with alone_in(folder, accelerator), one_thread() if is_small else nullcontext():
-                road = make_road(config, seed, prepared, accelerator)
-                status = SeedRun(config, seed, prepared, road, accelerator, stop, states[seed]).train()
+        folder = run.seed(seed)
+        if not (config.resume and folder.is_done):
+            with alone_in(folder.path, accelerator), one_thread() if one_thread_each else nullcontext():
+                status = SeedRun(config, seed, source, accelerator, stop, states[seed]).train()
             if status:
                 return status
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        report(config, prepared)
+        summarise(config, run, source.videos.test)
     return 0
 
 
-def report(config: FinetuneConfig, prepared: Prepared | PreparedVideos) -> None:
+def summarise(config: FinetuneConfig, run: RunFolder, test: Catalogue) -> None:
     """Evaluate the test scores of all seeds, write the summary, and say where everything lies."""
-    seeds = {str(seed): read_saved(seed_folder(config, seed) / "summary.json") for seed in config.seeds}
-    summary: dict[str, Any] = {"seeds": seeds}
-    files = {}
-    if config.score_test and len(prepared.test):
-        files = {seed: read_scores(config.output / f"seed-{seed}" / "test_scores.json") for seed in seeds}
+    summary: dict[str, Any] = {"seeds": {str(seed): run.seed(seed).read_summary() for seed in config.seeds}}
+    files: dict[str, ScoreFile] = {}
+    if config.score_test and len(test):
+        files = {str(seed): run.seed(seed).read_scores("test") for seed in config.seeds}
     unscored = unscored_in(files.values())
     if unscored:
         summary["unscored"] = unscored
         reasons = problem_list(list(unscored.values()))
         print(f"{len(unscored)} test video(s) could not be read and have no scores:\n{reasons}")
-    if files and has_ground_truth(prepared.test.without(set(unscored))):
+    if files and has_ground_truth(test.without(set(unscored))):
         scores = {seed: file.videos for seed, file in files.items()}
-        evaluation = evaluate_seeds(scores, prepared.test, config.evaluation, config.output.name, unscored)
-        write_all(config.output / "evaluation", [evaluation], {}, prepared.test, plots=config.plots)
+        evaluation = evaluate_seeds(scores, test, config.evaluation, run.path.name, unscored)
+        write_evaluation(run.evaluation, [evaluation], {}, test)
+        if config.plots:
+            write_plots([evaluation], run.evaluation)
         summary["test"] = evaluation.as_json()
-        print(evaluation_table(evaluation, SUMMARY), f"all figures and plots: {config.output / 'evaluation'}", sep="\n")
+        print(evaluation_table(evaluation, SUMMARY), f"all figures and plots: {run.evaluation}", sep="\n")
     elif files:
-        print(f"the test videos are scored, not evaluated: {missing_ground_truth(prepared.test)}")
-    write_json(config.output / "summary.json", summary)
+        print(f"the test videos are scored, not evaluated: {missing_ground_truth(test)}")
+    run.write_summary(summary)
 
 
-def make_road(config: FinetuneConfig, seed: int, prepared: Prepared | PreparedVideos, accelerator: Accelerator) -> Road:
-    """From stored features, or from videos through a backbone."""
-    if isinstance(prepared, PreparedVideos):
-        return FromVideos(config, seed, prepared, accelerator)
-    return FromFeatures(config, seed, prepared, accelerator)
-
-
-def describe(config: FinetuneConfig, prepared: Prepared | PreparedVideos, accelerator: Accelerator) -> str:
+def describe(config: FinetuneConfig, source: TrainingSource, accelerator: Accelerator) -> str:
     """What is trained on what, for the console."""
-    if isinstance(prepared, PreparedVideos):
-        what, length = prepared.backbone, f"{config.videos.snippets} snippets"
-    else:
-        source = prepared.source
-        grid = source.grid
-        places = f"{source.places} crop(s)" if grid is None else f"{grid[0]}x{grid[1]} cells"
-        encoders = " + ".join(spec.encoder for spec in source.specs)
-        what = f"features of {encoders}, {source.dim} numbers, {places}"
-        length = f"{config.bags.segments} segments"
-    parts = (("training", prepared.train), ("held-out", prepared.held_out), ("test", prepared.test))
+    videos = source.videos
+    untold = missing_ground_truth(videos.test) if config.score_test and len(videos.test) else ""
+    note = f"\nthe test videos will be scored, not evaluated: {untold}" if untold else ""
+    return (
+        f"{source.describe()}; videos: {describe_videos(videos)}\n"
+        f"{config.objective.base}, bags of {source.describe_bags()}, {config.optim.batch_size} a step, "
+        f"{accelerator.num_processes} process(es) on {accelerator.device.type}, {len(config.seeds)} seed(s){note}"
+    )
+
+
+def describe_videos(videos: TrainingVideos) -> str:
+    """How many are for what."""
+    parts = (("training", videos.train), ("held-out", videos.validation), ("test", videos.test))
     counts = ", ".join(
         f"{len(part)} {name} ({sum(video.label == 1 for video in part)} abnormal)" for name, part in parts
     )
-    untold = missing_ground_truth(prepared.test) if config.score_test and len(prepared.test) else ""
-    note = f"\nthe test videos will be scored, not evaluated: {untold}" if untold else ""
-    without = f"; {len(prepared.without_features)} without features left out" if prepared.without_features else ""
-    return (
-        f"{what}; videos: {counts}{without}\n"
-        f"{config.objective.base}, bags of {length}, {config.optim.batch_size} a step, "
-        f"{accelerator.num_processes} process(es) on {accelerator.device.type}, {len(config.seeds)} seed(s){note}"
-    )
+    return f"{counts}; {len(videos.left_out)} without features left out" if videos.left_out else counts

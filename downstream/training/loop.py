@@ -3,46 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
-from torch import Tensor
+from torch import Tensor, nn
 
-from downstream.scores.map_file import write_maps
-from downstream.scores.score_file import VideoScores, write_scores
-from downstream.training.checks import Prepared
-from downstream.training.config import FinetuneConfig
-from downstream.training.end_to_end.prepare_videos import PreparedVideos
-from downstream.training.resume import seed_folder, write_inputs
-from downstream.training.segments import Batch
-from downstream.training.selection import held_out_figures
+from downstream.runs.run_folder import Part, RunFolder
+from downstream.training.config import DetectorOptimConfig, FinetuneConfig
+from downstream.training.resume import inputs_of
+from downstream.training.selection import Validation, validate
+from downstream.training.source import Batch, SeedTraining, TrainingSource
 from pretrain.checkpoint import load_state, read_meta, save_state
 from pretrain.data.catalogue import Catalogue
 from pretrain.errors import UserError, problem_list
-from pretrain.files import write_json
+from pretrain.guards import find_not_finite, save_together
 from pretrain.run_folder import as_json
 from pretrain.schedule import lr_at
 from pretrain.seeding import seed_step
 from pretrain.stopping import StopRequest
 from pretrain.tracking import JsonLinesTracker, clock
-
-
-class Road(Protocol):
-    """Where bags come from, what is trained on them, and how whole videos are scored."""
-
-    module: Any
-    """Takes `batch.features, batch.mask, batch.labels, step`, gives the loss and its parts."""
-    unreadable: Mapping[str, str]
-    """Videos that turned out to be unreadable on the way, and why: they have no scores."""
-
-    def batch(self, step: int) -> Batch: ...
-    def score(self, videos: Catalogue) -> list[VideoScores]: ...
-    def save(self, folder: Path, details: Mapping[str, Any]) -> None: ...
-    def score_saved(self, folder: Path, videos: Catalogue) -> list[VideoScores]: ...
 
 
 class SeedRun:
@@ -52,30 +34,39 @@ class SeedRun:
         self,
         config: FinetuneConfig,
         seed: int,
-        prepared: Prepared | PreparedVideos,
-        road: Road,
+        source: TrainingSource,
         accelerator: Accelerator,
         stop: StopRequest,
         state: Path | None,
     ) -> None:
-        self.config, self.seed, self.videos, self.road = config, seed, prepared, road
+        self.config, self.seed, self.source = config, seed, source
         self.accelerator, self.stop = accelerator, stop
-        self.folder = seed_folder(config, seed)
-        self.plain = road.module.to(accelerator.device)
-        optimizer = make_optimizer(self.plain, config)
+        self.run = RunFolder(config.output)
+        self.folder = self.run.seed(seed)
+        self.training: SeedTraining = source.seed_training(seed, accelerator)
+        self.plain = self.training.model.to(accelerator.device)
+        optimizer = make_optimizer(self.training.lr_shares(), config.optim)
         self.first_step = 0
-        self.best: dict[str, Any] | None = None
+        self.best: Validation | None = None
         if state is not None:
             load_state(state, self.plain, optimizer)
-            self.first_step, self.best = read_meta(state)["step"], read_meta(state)["best"]
-            if self.best is not None and not (self.folder / "detector").is_dir():
-                raise UserError(
-                    f"{self.folder / 'detector'} is gone, and with it the detector that was selected at step "
-                    f"{self.best['step']}: delete {self.folder} and run the same command again"
-                )
+            self.first_step = read_meta(state)["step"]
+            self.best = self._selected_before(read_meta(state)["best"])
         self.model, self.optimizer = accelerator.prepare(self.plain, optimizer)
         if state is not None and accelerator.scaler is not None:
             accelerator.scaler.load_state_dict(read_meta(state)["scaler"])
+
+    def _selected_before(self, best: dict[str, Any] | None) -> Validation | None:
+        """What had been selected when the state was saved; UserError where the detector itself is gone."""
+        if best is None:
+            return None
+        selected = Validation(**best)
+        if not self.folder.detector.is_dir():
+            raise UserError(
+                f"{self.folder.detector} is gone, and with it the detector that was selected at step {selected.step}: "
+                f"delete {self.folder.path} and run the same command again"
+            )
+        return selected
 
     def train(self) -> int:
         """The loop, top to bottom in the order of the screen."""
@@ -110,101 +101,81 @@ class SeedRun:
         """Forward, backward, optimiser. Returns the loss and its parts, detached."""
         config, accelerator = self.config, self.accelerator
         seed_step(self.seed, step, accelerator.process_index)
-        lr = lr_at(
-            step,
-            peak=config.optim.lr,
-            warmup_steps=config.optim.warmup_steps,
-            total_steps=config.optim.steps,
-            final_share=config.optim.final_lr_share,
-        )
+        lr = lr_at(step, config.optim)
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["lr_share"]
-        batch = self.road.batch(step)
+        batch = self.training.batch(step)
         with accelerator.autocast():
-            loss, parts = self.model(batch.features, batch.mask, batch.labels, step)
+            loss, parts = self.model(batch.inputs, batch.mask, batch.labels, step)
         accelerator.backward(loss)
         norm = accelerator.clip_grad_norm_(self.plain.parameters(), config.optim.clip_norm)
         self._stop_if_not_finite(step, loss, norm, parts, batch)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.plain.update_teacher(step)
+        self.training.after_step(step)
         return {"loss": loss.detach(), **parts}
 
     def _stop_if_not_finite(
         self, step: int, loss: Tensor, norm: Tensor, parts: dict[str, Tensor], batch: Batch
     ) -> None:
         """All processes stop before the optimiser moves when the loss (or, unscaled, a gradient) is not finite."""
-        bad = ~torch.isfinite(loss.detach())
-        if self.config.precision != "fp16":  # the scaler of fp16 meets infinite gradients as a matter of course
-            bad = bad | ~torch.isfinite(norm)
-        if not bool(self.accelerator.reduce(bad.float(), "sum") > 0):
+        wrong = find_not_finite(self.accelerator, loss, norm, parts, batch.names)
+        if wrong is None:
             return
-        terms = [key for key, value in parts.items() if not bool(torch.isfinite(value))]
-        videos = sorted({name for names in gather_object([batch.names]) for name in names})
         raise UserError(
             f"the loss is not finite at step {step + 1} of seed {self.seed} (terms: "
-            f"{', '.join(terms) or 'only the gradient'}); no weight was changed by it. Videos of this step:\n"
-            f"{problem_list(videos)}\nLower optim.lr, set features.normalise, or look at these videos with "
+            f"{', '.join(wrong.parts) or 'only the gradient'}); no weight was changed by it. Videos of this step:\n"
+            f"{problem_list(wrong.videos)}\nLower optim.lr, set features.normalise, or look at these videos with "
             "scripts/doctor.py"
         )
 
     def _validate(self, step: int) -> None:
         """Score the held-out videos; keep the detector that tells them apart best."""
-        scored = self.road.score(self.videos.held_out)
-        found = held_out_figures(scored, self.videos.held_out)
-        self.accelerator.log({f"held_out/{key}": value for key, value in found.items()}, step=step)
-        better = self.best is None or (found["video_auc"], -found["loss"]) > (
-            self.best["video_auc"],
-            -self.best["loss"],
-        )
-        if better or self.config.select == "last":
-            self.best = found | {"step": step}
+        videos = self.source.videos.validation
+        now = validate(self.training.score(videos), videos, step)
+        self.accelerator.log({f"held_out/{name}": value for name, value in now.metrics().items()}, step=step)
+        if self.best is None or now.is_better_than(self.best) or self.config.select == "last":
+            self.best = now
             if self.accelerator.is_main_process:
-                self._save_detector()
+                self.training.save(self.folder.detector, self._card(now))
 
-    def _save_detector(self) -> None:
-        details = {
-            "selected": self.best,
+    def _card(self, selected: Validation) -> dict[str, Any]:
+        """What the detector's card says beside the features that it takes."""
+        videos = self.source.videos
+        return {
+            "selected": selected.as_json(),
             "seed": self.seed,
-            "threshold": (self.best or {})["threshold"],
+            "threshold": selected.threshold,
             "objective": {key: value for key, value in as_json(self.config).items() if key.startswith("objective.")},
-            "trained_on": sorted(video.name for video in self.videos.train),
-            "selected_on": sorted(video.name for video in self.videos.held_out),
+            "trained_on": sorted(video.name for video in videos.train),
+            "selected_on": sorted(video.name for video in videos.validation),
         }
-        self.road.save(self.folder / "detector", details)
 
     def _save(self, step: int) -> None:
         """The training state, by the main process; on failure every process stops."""
-        problem = [""]
-        if self.accelerator.is_main_process:
-            scaler = self.accelerator.scaler
-            extra = {
-                "config": as_json(self.config),
-                "best": self.best,
-                "scaler": None if scaler is None else scaler.state_dict(),
-            }
-            try:
-                inner = self.optimizer.optimizer  # Accelerate's wrapper holds the same optimiser
-                save_state(self.folder / "checkpoints", step, self.plain, inner, extra, self.config.keep_states)
-            except (UserError, OSError) as error:
-                problem = [str(error)]
-        problem = [text for text in gather_object(problem) if text]
-        if problem:
-            raise UserError(problem[0])
+        scaler = self.accelerator.scaler
+        extra = {
+            "config": as_json(self.config),
+            "best": None if self.best is None else self.best.as_json(),
+            "scaler": None if scaler is None else scaler.state_dict(),
+        }
+        inner = self.optimizer.optimizer  # Accelerate's wrapper holds the same optimiser
+        states, keep = self.folder.checkpoints, self.config.keep_states
+        save_together(self.accelerator, lambda: save_state(states, step, self.plain, inner, extra, keep))
 
     def _start_log(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.accelerator.trackers = [JsonLinesTracker(self.folder / "log.jsonl", self.first_step)]
+        self.folder.path.mkdir(parents=True, exist_ok=True)
+        self.accelerator.trackers = [JsonLinesTracker(self.folder.log, self.first_step)]
         if self.accelerator.is_main_process:
-            write_json(self.config.output / "config.json", as_json(self.config))
-            write_inputs(self.folder, self.videos)
+            self.run.write_config(self.config)
+            self.folder.write_inputs(inputs_of(self.source))
 
     def _log(self, step: int, sums: dict[str, Tensor], count: int, seconds: float) -> None:
         means = {f"train/{key}": float(value) / count for key, value in sums.items()}
         values = means | {"speed/steps_per_second": count / seconds}
         self.accelerator.log(values, step=step)
         steps, rate = self.config.optim.steps, count / seconds
-        held_out = f"  held-out video AUC {self.best['video_auc']:.3f} (step {self.best['step']})" if self.best else ""
+        held_out = f"  held-out video AUC {self.best.video_auc:.3f} (step {self.best.step})" if self.best else ""
         self.accelerator.print(
             f"seed {self.seed}  step {step:>{len(str(steps))}}/{steps}  loss {means['train/loss']:.4f}{held_out}  "
             f"{rate:{'.0f' if rate >= 10 else '.2g'}} steps/s  left {clock((steps - step) * seconds / count)}",
@@ -214,46 +185,48 @@ class SeedRun:
     def _finish(self) -> None:
         """Score with the selected detector: the held-out videos and, once, the test videos."""
         self.accelerator.wait_for_everyone()
-        best = self.best or {}
-        meta = {"seed": self.seed, "selected_step": best["step"], "threshold": best["threshold"]}
-        parts = {"validation": self.videos.held_out, "test": self.videos.test}
-        unscored: dict[str, dict[str, str]] = {}
-        for name, videos in parts.items():
-            if name == "validation" or (self.config.score_test and len(videos)):
-                scored = self.road.score_saved(self.folder / "detector", videos)
-                missing = {video.name for video in videos} - {item.name for item in scored}
-                unscored[name] = {video: self.road.unreadable[video] for video in sorted(missing)}
-                if self.accelerator.is_main_process:
-                    meta_of_part = meta | {"unscored": unscored[name]}
-                    write_scores(self.folder / f"{name}_scores.json", scored, meta_of_part)
-                    if scored and all(item.map is not None for item in scored):
-                        write_maps(self.folder / f"{name}_maps.safetensors", scored, meta_of_part)
+        assert self.best is not None
+        videos = self.source.videos
+        parts: dict[Part, Catalogue] = {"validation": videos.validation}
+        if self.config.score_test and len(videos.test):
+            parts["test"] = videos.test
+        unscored = {part: self._score_part(part, of_part, self.best) for part, of_part in parts.items()}
         if not self.accelerator.is_main_process:
             return
-        summary = {
-            "seed": self.seed,
-            "steps": self.config.optim.steps,
-            "held_out": self.best,
-            "detector": str(self.folder / "detector"),
-            "without_features": self.videos.without_features,
-            "unscored": unscored,
-        }
-        write_json(self.folder / "summary.json", summary)
+        self.folder.write_summary(
+            {
+                "seed": self.seed,
+                "steps": self.config.optim.steps,
+                "held_out": self.best.as_json(),
+                "detector": str(self.folder.detector),
+                "without_features": list(videos.left_out),
+                "unscored": unscored,
+            }
+        )
+
+    def _score_part(self, part: Part, videos: Catalogue, selected: Validation) -> dict[str, str]:
+        """Score videos with the selected detector and write that down; those that could not be read, and why."""
+        scored = self.training.score_saved(self.folder.detector, videos)
+        missing = {video.name for video in videos} - {video.name for video in scored}
+        unscored = {name: self.training.unreadable[name] for name in sorted(missing)}
+        if self.accelerator.is_main_process:
+            meta = {"seed": self.seed, "selected_step": selected.step, "threshold": selected.threshold}
+            self.folder.write_scores(part, scored, meta | {"unscored": unscored})
+        return unscored
 
 
-def make_optimizer(model: torch.nn.Module, config: FinetuneConfig) -> torch.optim.Optimizer:
-    """The configured optimiser; no decay for vectors (biases, normalisation), smaller steps for a backbone."""
+def make_optimizer(parts: Sequence[tuple[nn.Module, float]], config: DetectorOptimConfig) -> torch.optim.Optimizer:
+    """The configured optimiser of these modules, each with its share of the learning rate as `lr_share` of its groups.
+
+    No decay for vectors (biases, normalisation).
+    """
     groups: list[dict[str, Any]] = []
-    for in_backbone, share in ((False, 1.0), (True, config.videos.backbone_lr_share)):
-        trained = [
-            parameter
-            for name, parameter in model.named_parameters()
-            if parameter.requires_grad and name.startswith("backbone.") == in_backbone
-        ]
+    for module, share in parts:
+        trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
         for decayed in (True, False):
             chosen = [parameter for parameter in trained if (parameter.ndim > 1) == decayed]
-            decay = config.optim.weight_decay if decayed else 0.0
+            decay = config.weight_decay if decayed else 0.0
             groups += [{"params": chosen, "weight_decay": decay, "lr_share": share}] if chosen else []
     kinds: dict[str, Any] = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "adagrad": torch.optim.Adagrad}
-    optimizer: torch.optim.Optimizer = kinds[config.optim.optimizer](groups, lr=config.optim.lr)
+    optimizer: torch.optim.Optimizer = kinds[config.optimizer](groups, lr=config.lr)
     return optimizer

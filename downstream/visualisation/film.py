@@ -22,7 +22,7 @@ from PIL import Image
 
 from downstream.events.boxes import ScoredBox
 from downstream.scores.cell_geometry import PixelBox
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.film_audio import Sound, added, find_sound
 from downstream.visualisation.heat import HeatRange, heat_range, to_heat
 from downstream.visualisation.pictures import check_fits, draw_frame, snippet_of

@@ -12,14 +12,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from downstream.events.boxes import ScoredBox
-from downstream.scores.score_file import VideoScores
+from downstream.runs.run_folder import LocalisationFolder
+from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.film import write_film
 from downstream.visualisation.heat import heat_range
 from downstream.visualisation.strip import write_strip
 from pretrain.data.catalogue import Catalogue, Video
 from pretrain.errors import UserError, problem_list
 
-STRIPS, FILMS = "strips", "films"
 _KINDS = {0: "normal", 1: "abnormal", None: "no label"}
 
 
@@ -28,7 +28,7 @@ def draw(
     boxes: Mapping[str, Sequence[Sequence[ScoredBox]]],
     threshold: float,
     videos: Catalogue,
-    out: Path,
+    out: LocalisationFolder,
     *,
     strips: int,
     films: int,
@@ -38,8 +38,8 @@ def draw(
     `boxes`: of each video, those of each snippet. UserError, after all others are drawn, for videos that are there and
     cannot be drawn.
     """
-    for folder, suffix, count in ((STRIPS, "png", strips), (FILMS, "mp4", films)):
-        for old in (out / folder).glob(f"[0-9][0-9]*-*.{suffix}") if count else ():
+    for folder, suffix, count in ((out.strips, "png", strips), (out.films, "mp4", films)):
+        for old in folder.glob(f"[0-9][0-9]*-*.{suffix}") if count else ():
             old.unlink()
     highest = sorted(scores, key=lambda entry: -float(entry.scores.max()))[: max(strips, films)]
     heat = heat_range(scores, threshold)
@@ -53,10 +53,10 @@ def draw(
         drawn = (video.path, entry, found, video.boxes)
         try:
             if number < strips:
-                target = out / STRIPS / f"{name}.png"
+                target = out.strips / f"{name}.png"
                 write_strip(target, *drawn, _title(video), threshold, spans=video.spans, heat=heat)
             if number < films:
-                film = out / FILMS / f"{name}.mp4"
+                film = out.films / f"{name}.mp4"
                 if note := write_film(film, *drawn, threshold, spans=video.spans, heat=heat):
                     tqdm.write(note, file=sys.stderr)
         except UserError as error:

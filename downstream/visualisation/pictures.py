@@ -18,8 +18,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from downstream.events.boxes import ScoredBox
 from downstream.scores.cell_geometry import PixelBox
-from downstream.scores.score_file import VideoScores
 from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.heat import blend_heat
 from downstream.visualisation.score_axis import plain_score
 from pretrain.data.video import VideoInfo

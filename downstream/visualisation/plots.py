@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downstream.evaluation.curves import OperatingPoints, operating_points, pr_curve, roc_auc, roc_curve
-from downstream.evaluation.evaluate import Evaluation, Measure
+from downstream.evaluation.evaluation import MetricValue
+from downstream.evaluation.temporal_evaluation import TemporalEvaluation
 from pretrain.files import replacing
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#000000")
@@ -29,13 +30,20 @@ STYLE = {
 }
 
 
-def plot_roc(evaluations: Sequence[Evaluation], target: Path) -> None:
+def write_plots(evaluations: Sequence[TemporalEvaluation], folder: Path) -> None:
+    """roc.png, pr.png and scores.png, a line a method."""
+    plot_roc(evaluations, folder / "roc.png")
+    plot_pr(evaluations, folder / "pr.png")
+    plot_scores(evaluations, folder / "scores.png")
+
+
+def plot_roc(evaluations: Sequence[TemporalEvaluation], target: Path) -> None:
     """ROC curves of all frames, a line a method: mean over seeds, the band spans the seeds."""
 
     def draw(axis: Any) -> None:
-        for colour, entry in zip(_colours(evaluations), evaluations, strict=True):
-            curves = np.array([_interpolated(*roc_curve(points)) for points in _points(entry)])
-            label = f"{entry.method}: AUC {_figures(entry.measures['frame_auc'])}"
+        for colour, evaluation in zip(_colours(evaluations), evaluations, strict=True):
+            curves = np.array([_interpolated(*roc_curve(points)) for points in _points(evaluation)])
+            label = f"{evaluation.method}: AUC {_value_in_words(evaluation.metrics['frame_auc'])}"
             _band(axis, curves, colour, label)
         axis.plot([0, 1], [0, 1], color="#888888", linestyle="--", linewidth=1, label="chance")
         axis.set(xlabel="false-positive rate (normal frames)", ylabel="true-positive rate (anomalous frames)")
@@ -43,15 +51,15 @@ def plot_roc(evaluations: Sequence[Evaluation], target: Path) -> None:
     _square(draw, target, "ROC, all frames")
 
 
-def plot_pr(evaluations: Sequence[Evaluation], target: Path) -> None:
+def plot_pr(evaluations: Sequence[TemporalEvaluation], target: Path) -> None:
     """Precision over recall of all frames; the dashed line is the share of anomalous frames, what guessing reaches."""
 
     def draw(axis: Any) -> None:
-        counts = evaluations[0].counts()
+        counts = evaluations[0].counts
         prevalence = counts["anomalous_frames"] / counts["frames"]
-        for colour, entry in zip(_colours(evaluations), evaluations, strict=True):
-            curves = np.array([_step(*pr_curve(points)) for points in _points(entry)])
-            _band(axis, curves, colour, f"{entry.method}: AP {_figures(entry.measures['frame_ap'])}")
+        for colour, evaluation in zip(_colours(evaluations), evaluations, strict=True):
+            curves = np.array([_step(*pr_curve(points)) for points in _points(evaluation)])
+            _band(axis, curves, colour, f"{evaluation.method}: AP {_value_in_words(evaluation.metrics['frame_ap'])}")
         label = f"prevalence {prevalence:.3f}"
         axis.axhline(prevalence, color="#888888", linestyle="--", linewidth=1, label=label)
         axis.set(xlabel="recall", ylabel="precision")
@@ -59,7 +67,7 @@ def plot_pr(evaluations: Sequence[Evaluation], target: Path) -> None:
     _square(draw, target, "Precision and recall, all frames")
 
 
-def _points(evaluation: Evaluation) -> list[OperatingPoints]:
+def _points(evaluation: TemporalEvaluation) -> list[OperatingPoints]:
     """Of each seed."""
     return [
         operating_points(
@@ -88,12 +96,12 @@ def _band(axis: Any, curves: NDArray[np.float64], colour: str, label: str) -> No
     axis.plot(GRID, curves.mean(axis=0), color=colour, linewidth=1.8, label=label)
 
 
-def _figures(measure: Measure) -> str:
-    bounds = f" [{measure.interval.low:.3f}, {measure.interval.high:.3f}]" if measure.interval else ""
-    return f"{measure.value:.3f}{bounds}"
+def _value_in_words(metric: MetricValue) -> str:
+    bounds = f" [{metric.interval.low:.3f}, {metric.interval.high:.3f}]" if metric.interval else ""
+    return f"{metric.value:.3f}{bounds}"
 
 
-def _colours(evaluations: Sequence[Evaluation]) -> list[str]:
+def _colours(evaluations: Sequence[TemporalEvaluation]) -> list[str]:
     return [COLOURS[number % len(COLOURS)] for number in range(len(evaluations))]
 
 
@@ -116,7 +124,7 @@ def _square(draw: Any, target: Path, title: str) -> None:
             figure.savefig(temporary, dpi=130)
 
 
-def plot_scores(evaluations: Sequence[Evaluation], target: Path, abnormal: int = 8, normal: int = 4) -> None:
+def plot_scores(evaluations: Sequence[TemporalEvaluation], target: Path, abnormal: int = 8, normal: int = 4) -> None:
     """Scores over time of the most telling videos, annotated anomalies shaded.
 
     Chosen by the first method: of the abnormal videos those that it orders best, worst and in between (by the AUC
@@ -149,7 +157,7 @@ def plot_scores(evaluations: Sequence[Evaluation], target: Path, abnormal: int =
             figure.savefig(temporary, dpi=110)
 
 
-def telling_videos(evaluation: Evaluation, abnormal: int, normal: int) -> list[int]:
+def telling_videos(evaluation: TemporalEvaluation, abnormal: int, normal: int) -> list[int]:
     """Indices of at most so many abnormal videos, from the best ordered to the worst, then of normal ones."""
     seeds = evaluation.videos
     areas = {index: _mean_area(evaluation, index) for index, video in enumerate(seeds[0]) if video.label == 1}
@@ -174,18 +182,18 @@ def _spread(ranked: list[int], count: int) -> list[int]:
     return ranked[:ends] + between + ranked[len(ranked) - ends :]
 
 
-def _panel(axis: Any, evaluations: Sequence[Evaluation], index: int) -> None:
+def _panel(axis: Any, evaluations: Sequence[TemporalEvaluation], index: int) -> None:
     video = evaluations[0].videos[0][index]
     unit = 1 / video.fps if video.fps else 1.0
-    for colour, entry in zip(_colours(evaluations), evaluations, strict=True):
-        seeds = [videos[index] for videos in entry.videos]
+    for colour, evaluation in zip(_colours(evaluations), evaluations, strict=True):
+        seeds = [videos[index] for videos in evaluation.videos]
         same = all(np.array_equal(seed.edges, seeds[0].edges) for seed in seeds)
         scores = np.array([seed.scores for seed in (seeds if same else seeds[:1])])
         edges = seeds[0].edges * unit
         if len(scores) > 1 and len(evaluations) == 1:  # bands of several methods hide each other
             ends = (np.append(side, side[-1]) for side in (scores.min(axis=0), scores.max(axis=0)))
             axis.fill_between(edges, *ends, step="post", color=colour, alpha=0.2, linewidth=0)
-        axis.stairs(scores.mean(axis=0), edges, baseline=None, color=colour, linewidth=1.3, label=entry.method)
+        axis.stairs(scores.mean(axis=0), edges, baseline=None, color=colour, linewidth=1.3, label=evaluation.method)
     threshold = evaluations[0].settings.threshold
     axis.axhline(threshold, color="#777777", linestyle=":", linewidth=1, label=f"threshold {threshold:g}")
     for number, (start, end) in enumerate(video.spans):
@@ -196,7 +204,7 @@ def _panel(axis: Any, evaluations: Sequence[Evaluation], index: int) -> None:
     axis.set_title(_panel_title(evaluations, index), loc="left", fontsize=9)
 
 
-def _panel_title(evaluations: Sequence[Evaluation], index: int) -> str:
+def _panel_title(evaluations: Sequence[TemporalEvaluation], index: int) -> str:
     """Name, class where the name does not say it, AUC inside the video of each method."""
     video = evaluations[0].videos[0][index]
     name = video.name if len(video.name) <= 32 else f"{video.name[:20]}…{video.name[-11:]}"
@@ -204,19 +212,19 @@ def _panel_title(evaluations: Sequence[Evaluation], index: int) -> str:
         return f"{name} · normal"
     if video.class_name and video.class_name.lower() not in video.name.lower():
         name = f"{name} · {video.class_name}"
-    areas = [_mean_area(entry, index) for entry in evaluations]
+    areas = [_mean_area(evaluation, index) for evaluation in evaluations]
     return name if np.isnan(areas).any() else f"{name} · AUC {' / '.join(f'{area:.2f}' for area in areas)}"
 
 
-def _mean_area(evaluation: Evaluation, index: int) -> float:
+def _mean_area(evaluation: TemporalEvaluation, index: int) -> float:
     """AUC inside one video, the mean over seeds; NaN where all its frames are of one kind."""
     videos = [videos[index] for videos in evaluation.videos]
     return float(np.mean([roc_auc(video.scores, video.positive, video.negative) for video in videos]))
 
 
-def _range(evaluations: Sequence[Evaluation]) -> tuple[float, float]:
+def _range(evaluations: Sequence[TemporalEvaluation]) -> tuple[float, float]:
     """Of the score axis: [0, 1] where all scores lie in it."""
-    scores = np.concatenate([video.scores for entry in evaluations for videos in entry.videos for video in videos])
+    scores = np.concatenate([video.scores for method in evaluations for videos in method.videos for video in videos])
     low, high = min(0.0, float(scores.min())), max(1.0, float(scores.max()))
     margin = 0.04 * (high - low)
     return low - margin, high + margin

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.heat import HeatRange, heat_scale
 from downstream.visualisation.pictures import DARK, FOUND, draw_bracket, draw_legend, font, snippet_of
 from downstream.visualisation.score_axis import ScoreAxis, plain_score, score_axis

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downstream.events.boxes import ScoredBox
-from downstream.events.matching import Event, find_events
+from downstream.events.finder import DetectedEvent, find_events
+from downstream.events.rule import AlarmRule
 from downstream.scores.cell_geometry import PixelBox
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.heat import HeatRange, heat_range, heat_scale, to_heat
 from downstream.visualisation.pictures import ANNOTATED, DARK, FOUND, check_fits, draw_frame, snippet_of
 from downstream.visualisation.plots import STYLE
@@ -89,10 +90,14 @@ def frames_of(truth: Iterable[Box]) -> list[tuple[int, int]]:
     return [(box.frame, box.frame + 1) for box in truth]
 
 
-def highest_event(scores: VideoScores, threshold: float) -> Event:
-    """The event with the highest score, the first of equals; where nothing reaches the threshold, the best snippet."""
-    events = find_events(scores.scores, scores.edges, min(threshold, float(scores.scores.max())))
-    return max(events, key=lambda event: event.peak)
+def highest_event(scores: VideoScores, threshold: float) -> DetectedEvent:
+    """The event with the highest score, the first of equals; where nothing reaches the threshold, the best snippet.
+
+    Without hysteresis and merging: a strip shows the frames over the threshold.
+    """
+    reached = min(threshold, float(scores.scores.max()))
+    events = find_events(scores, AlarmRule(threshold=reached, release=reached), fps=1.0)  # no second in that rule
+    return max(events, key=lambda event: event.peak_score)
 
 
 def strip_frames(scores: VideoScores, num_frames: int, threshold: float, columns: int) -> list[Shown]:

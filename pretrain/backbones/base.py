@@ -116,11 +116,3 @@ class Backbone(nn.Module):
     def pool(feature_map: torch.Tensor) -> torch.Tensor:
         """Feature map (B, D, T', H', W') -> features (B, D): the mean over time and space."""
         return feature_map.mean(dim=(2, 3, 4))
-
-    def native_state_dict(self) -> dict[str, torch.Tensor]:
-        """The state of `net`, under the native model's own keys."""
-        return dict(self.net.state_dict())
-
-    def extra_state_dict(self) -> dict[str, torch.Tensor]:
-        """The state of what is ours on top of the native model (temporal mixing); empty where there is nothing."""
-        return {} if self.mixing is None else dict(self.mixing.state_dict())

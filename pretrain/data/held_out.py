@@ -91,11 +91,6 @@ def _targets(counts: NDArray[np.int64], fraction: float) -> list[float]:
     return targets
 
 
-def refuse_overlap(training: Catalogue, scored: Catalogue) -> None:
-    """UserError naming every video that is in both, whatever its split there says (`refuse_overlap_names`)."""
-    refuse_overlap_names([video.name for video in training], scored, training.source)
-
-
 def refuse_overlap_names(
     trained_on: Collection[str], scored: Catalogue, training: str = "the training list of the detector"
 ) -> None:

@@ -6,7 +6,6 @@ nothing about order has to be saved, and one process or four see the same items 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -108,8 +107,6 @@ class Batch(NamedTuple):
     """Name of each window's video."""
     problems: dict[str, str]
     """Videos that could not be read, and why."""
-    read_seconds: float
-    """Time one worker spent on the batch."""
 
 
 class Item(NamedTuple):
@@ -127,7 +124,6 @@ class Item(NamedTuple):
 
 def read_batch(reader: WindowReader, items: Sequence[Item]) -> Batch:
     """Decode the items' windows. A video that fails is named and its window counts as invalid, never replaced."""
-    started = time.perf_counter()
     clips = np.zeros((len(items), *items[0].frames.shape, reader.height, reader.width, 3), np.uint8)
     valid = np.ones(len(items), np.float32)
     problems: dict[str, str] = {}
@@ -146,7 +142,6 @@ def read_batch(reader: WindowReader, items: Sequence[Item]) -> Batch:
         torch.from_numpy(valid),
         [item.source.name for item in items],
         problems,
-        time.perf_counter() - started,
     )
 
 

@@ -31,7 +31,7 @@ def test_factors_leave_out_what_a_process_needs_to_start() -> None:
         "stream_peak_rss_mb": 720.0,
         "growth_mb": 5.5,
     }
-    lines = table(benchmark.Options(cells=True), COSTS).splitlines()
+    lines = table(benchmark.DetectBenchmarkConfig(cells=True), COSTS).splitlines()
     assert lines[1].endswith("small3d, multi_scale, cells, by place, 2 core(s)")
     assert [line.split() for line in lines[3:5]] == [
         ["start", "1", "4.00", "0.2", "700"],
@@ -42,7 +42,7 @@ def test_factors_leave_out_what_a_process_needs_to_start() -> None:
 def test_where_the_system_tells_no_memory_there_is_none() -> None:
     untold = {name: cost._replace(peak_mb=None) for name, cost in COSTS.items()}
     assert result(untold)["peak_rss_mb"] is result(untold)["growth_mb"] is None
-    assert table(benchmark.Options(), untold).splitlines()[-1].endswith("?")
+    assert table(benchmark.DetectBenchmarkConfig(), untold).splitlines()[-1].endswith("?")
     assert peak_mb(2**30) is None
 
 

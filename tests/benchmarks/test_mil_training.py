@@ -23,7 +23,7 @@ from benchmarks.mil_ways import (
     write_sparse_features,
 )
 from downstream.features.fusion import FusedFeatures
-from downstream.training.segments import BagsConfig, TrainBags
+from downstream.training.bag_dataset import BagDataset, BagsConfig
 from pretrain.errors import UserError
 
 DIM = 4
@@ -44,7 +44,7 @@ def test_both_ways_make_the_same_bags(
     folder, files = simulated
     source = FusedFeatures.open([folder / "features"])
     config = BagsConfig(crops=crops)  # type: ignore[arg-type]
-    bags = TrainBags(source, make_videos(LENGTHS), config, 4, 0, tmp_path, torch.device("cpu"))
+    bags = BagDataset(source, make_videos(LENGTHS), config, 4, 0, tmp_path, torch.device("cpu"))
     ours, plain = bags.batch(3), plain_bags(files, bags, 3, average)
     assert ours.names == plain.names
     assert ours.mask.all()

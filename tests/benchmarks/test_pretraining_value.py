@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.pretraining_value import linear_probe, logistic_regression, paired_half_width
 from benchmarks.real_footage import ROOT, fight_streams, ucf_crime_features
+from downstream.evaluation.choose_videos import open_listed
 from downstream.features.store import FeatureSet
-from downstream.training.checks import open_listed
 from pretrain.data.catalogue import CatalogueConfig
 from tests.downstream.simulated import make_features
 

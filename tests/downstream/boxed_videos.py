@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from downstream.events.boxes import ScoredBox
 from downstream.scores.cell_geometry import PixelBox
-from downstream.scores.score_file import VideoScores
 from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores
 from pretrain.data.catalogue import Box, Video
 
 SIZE = (14, 9)

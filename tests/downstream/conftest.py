@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from downstream.detector.model import DetectorConfig
+from downstream.training.bag_dataset import BagsConfig
 from downstream.training.config import DetectorOptimConfig, FeaturesConfig, FinetuneConfig
-from downstream.training.segments import BagsConfig
 from pretrain.data.catalogue import CatalogueConfig
 from tests.downstream.simulated import make_features
 

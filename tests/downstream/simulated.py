@@ -10,7 +10,7 @@ import numpy as np
 
 from downstream.features.feature_spec import FeatureSpec
 from downstream.features.store import FeatureWriter
-from downstream.training.segments import segment_edges
+from downstream.training.segment_cache import segment_edges
 
 SPEC = FeatureSpec(encoder="simulated", weights_sha256=None, dim=8, crops=("centre", "centre_mirrored"))
 

@@ -53,7 +53,7 @@ def test_uneven_segments_have_their_seams_in_the_same_places_in_both_classes() -
 
 
 def test_messages() -> None:
-    with pytest.raises(ValueError, match=r"tasks.order.segments is 5; it must be 3 or 4"):
+    with pytest.raises(ValueError, match=r"tasks.temporal_order.segments is 5; it must be 3 or 4"):
         TemporalOrder(segments=5)
     with pytest.raises(ValueError, match=r"clips of 6 frames hold at most 3 segments .* raise backbone.clip_frames"):
         TemporalOrder().min_window(6, 2)

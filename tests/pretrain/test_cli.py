@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from pretrain.cli import flags_of, parse, run_command
+from pretrain import cli
+from pretrain.cli import flags_of, parse, run_command, run_script
 from pretrain.config import PretrainConfig
 from pretrain.errors import UserError
 from pretrain.run_folder import as_json
-
-ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -75,11 +74,6 @@ def test_a_saved_configuration_reads_back_as_it_was() -> None:
     assert parse(PretrainConfig, flags_of(as_json(config)), "config.json") == config
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*_pretrain.yaml")), ids=lambda path: path.name)
-def test_every_shipped_configuration_parses(file: Path) -> None:
-    parse(PretrainConfig, [str(file)], "pretrain.py")
-
-
 @pytest.mark.parametrize(
     ("number", "mend"),
     [(errno.ENOSPC, "free some space"), (errno.EROFS, "choose another folder"), (errno.ENOTDIR, "another path")],
@@ -111,3 +105,20 @@ def test_threads_wait_without_a_core_of_their_own() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.split() == ["passive", "False"]
+
+
+def test_a_script_parses_calls_and_leaves_with_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(cli, "start_cpu_processes", lambda script, arguments: started.append(arguments))
+    called: list[Outer] = []
+
+    def command(config: Outer) -> int | None:
+        called.append(config)
+        return 3 if config.name == "b" else None
+
+    for several, name, status in ((False, "a", 0), (True, "b", 3)):
+        with pytest.raises(SystemExit) as left:
+            run_script("x", Outer, command, ["--name", name], several_processes=several)
+        assert left.value.code == status
+    assert called == [Outer(name="a"), Outer(name="b")]
+    assert started == [["--name", "b"]], "processes are started where asked for alone"

@@ -36,7 +36,7 @@ def test_without_signal_clips_of_all_classes_look_alike(name: str) -> None:
         for frames, label in zip(sample.frames, sample.labels, strict=True):
             steps.setdefault(int(label), set()).add(tuple(np.diff(frames)))
     assert len(steps) >= 2
-    if name == "order":
+    if name == "temporal_order":
         assert all((np.array(list(found)) > 0).all() for found in steps.values())
     elif name == "arrow_of_time":
         for found in steps.values():

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from downstream.training.config import DetectorOptimConfig
 from pretrain.schedule import lr_at
 
 
 def at(step: int) -> float:
-    return lr_at(step, peak=1.0, warmup_steps=10, total_steps=110, final_share=0.1)
+    return lr_at(step, DetectorOptimConfig(lr=1.0, warmup_steps=10, steps=110, final_lr_share=0.1))
 
 
 def test_warm_up_peak_half_way_and_end() -> None:

@@ -79,7 +79,7 @@ def test_a_run_writes_everything_and_its_backbone_loads(tiny_config: PretrainCon
     for name in ("config.json", "videos.json", "summary.json", "log.jsonl", "curves.png", "tensorboard"):
         assert (run / name).exists(), name
     summary = json.loads((run / "summary.json").read_text())
-    assert list(summary["pretext"]) == ["order", "speed", "arrow_of_time", "abrupt_change"]
+    assert list(summary["pretext"]) == ["temporal_order", "speed", "arrow_of_time", "abrupt_change"]
     for entry in summary["pretext"].values():
         assert entry["ci_low"] <= entry["accuracy"] <= entry["ci_high"]
     assert summary["pretext"]["speed"]["chance"] == pytest.approx(1 / 3)
@@ -235,7 +235,7 @@ def test_a_video_that_fails_while_training_is_named_and_counts_in_no_loss(
 def test_messages_before_anything_starts(tiny_config: PretrainConfig, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"data.window_frames is 20, but the tasks need \d+ frames"):
         pretrain(changed(tiny_config, data__window_frames=20))
-    with pytest.raises(UserError, match=r"tasks.order.segments is 4, but clips of 6 frames"):
+    with pytest.raises(UserError, match=r"tasks.temporal_order.segments is 4, but clips of 6 frames"):
         pretrain(changed(tiny_config, backbone__clip_frames=6))
     with pytest.raises(UserError, match=r"none of the \d training videos .* data.short_videos to hold"):
         pretrain(changed(tiny_config, data__window_frames=500))

@@ -5,15 +5,6 @@ from pathlib import Path
 import pytest
 
 from tests.downstream.detection import world as detection
-from tests.scripts.located_world import build_world
-
-
-@pytest.fixture(scope="session")
-def located_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Videos, features of cells and finished runs (see `build_world`); not to be changed."""
-    root = tmp_path_factory.mktemp("located")
-    build_world(root)
-    return root
 
 
 @pytest.fixture

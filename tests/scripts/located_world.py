@@ -18,10 +18,11 @@ import pytest
 from downstream.detector.model import DetectorConfig
 from downstream.features.feature_spec import FeatureSpec
 from downstream.features.store import FeatureWriter
-from downstream.scores.score_file import VideoScores, write_scores
+from downstream.scores.score_file import write_scores
+from downstream.scores.video_scores import VideoScores
+from downstream.training.bag_dataset import BagsConfig
 from downstream.training.config import DetectorOptimConfig, FeaturesConfig, FinetuneConfig
 from downstream.training.finetune import finetune
-from downstream.training.segments import BagsConfig
 from pretrain.data.catalogue import CatalogueConfig
 from scripts.localise import main
 

@@ -20,12 +20,15 @@ import pytest
 from PIL import Image
 
 from downstream.detection import detect as detection
-from downstream.events.rule import AlarmRule, find_events
+from downstream.detection.writers import WRITERS
+from downstream.events.finder import find_events
+from downstream.events.rule import AlarmRule
 from downstream.scores.score_file import read_scores
 from pretrain.backbones import BackboneConfig, build_backbone, save_backbone
 from pretrain.data.video import IndexCache, probe
 from scripts import evaluate
 from scripts.detect import main
+from tests.downstream.detection.made import EventsText
 from tests.pretrain.encoding import encode_video
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +50,10 @@ def document(out: Path) -> dict[str, Any]:
 
 def names(out: Path) -> list[str]:
     return [video["name"] for video in document(out)["videos"]]
+
+
+def events(out: Path) -> list[dict[str, Any]]:
+    return [event for video in document(out)["videos"] for event in video["events"]]
 
 
 @pytest.fixture
@@ -93,6 +100,24 @@ def test_a_file_a_folder_and_frames_at_once_as_json(
     shown = capsys.readouterr()
     assert "written      events.json, scores.csv in" in shown.out
     assert "an event: a score of at least" in shown.out
+
+
+def test_a_new_format_is_its_writer_and_its_line(
+    tmp_path: Path, flags: list[str], video: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing else knows of it: a file read to its end and one that is played give the same text."""
+    monkeypatch.setitem(WRITERS, "events.txt", EventsText)
+    out, watched = tmp_path / "out", tmp_path / "watched"
+    assert call(video, *flags, "--threshold", EVENT, "--merge-seconds", "0") == 0
+    assert f"written      events.json, scores.csv, events.txt in {out}" in capsys.readouterr().out
+    assert call(video, *flags, "--threshold", EVENT, "--merge-seconds", "0", "--out", watched, "--live.play") == 0
+    said = capsys.readouterr().out
+    assert f"written      events.json, events.jsonl, scores.csv, events.txt in {watched}" in said
+    text = (out / "events.txt").read_text(encoding="utf-8")
+    assert text == (watched / "events.txt").read_text(encoding="utf-8")
+    lines = [f"{event['number']}: {event['start_seconds']} to {event['end_seconds']}" for event in events(out)]
+    assert lines
+    assert text.splitlines() == ["scores of at least 0.3", *lines, "that is all"]
 
 
 def test_scores_csv_gives_the_figures_of_the_runs_own_seed(

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from downstream.scores.ensemble import together
+from downstream.analysis.evaluate_runs import method_names
+from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import read_scores, write_scores
-from scripts.evaluate import main, method_names
+from scripts.evaluate import main
 from tests.downstream.evaluation.reference import random_test_set
 
 UCF = Path(__file__).parents[3] / "shared" / "real" / "annotations" / "ucf_crime"
@@ -63,13 +64,13 @@ def test_one_run_is_evaluated_into_its_own_folder(world: Path, capsys: pytest.Ca
 
 
 def test_all_seeds_as_one_detector(world: Path) -> None:
-    assert run(world, str(world / "base"), "--together", "--no-plots") == 0
+    assert run(world, str(world / "base"), "--ensemble", "--no-plots") == 0
     (method,) = json.loads((world / "base" / "evaluation" / "evaluation.json").read_text())["methods"]
     files = [read_scores(world / "base" / f"seed-{seed}" / "test_scores.json") for seed in (0, 1)]
-    write_scores(world / "one.json", together(files).videos)
+    write_scores(world / "one.json", ensemble(files).videos)
     assert run(world, str(world / "one.json"), "--no-plots") == 0
     (alone,) = json.loads((world / "evaluation" / "evaluation.json").read_text())["methods"]
-    assert method["seeds"] == ["together"]
+    assert method["seeds"] == ["ensemble"]
     assert method["metrics"]["frame_auc"] == alone["metrics"]["frame_auc"] | {
         "per_seed": method["metrics"]["frame_auc"]["per_seed"]
     }
@@ -150,19 +151,19 @@ def test_ucf_crime_needs_its_lists_alone(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_only_groups_that_training_never_saw(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(world, str(world / "base"), "--new-groups", "--no-plots") == 2
+    assert run(world, str(world / "base"), "--unseen-groups", "--no-plots") == 2
     assert "the catalogue says no group of 10 of the 10 videos" in capsys.readouterr().err
     content = json.loads((world / "truth.json").read_text())
     tests = [name for name, entry in content["videos"].items() if entry.get("split") == "test"]
     for name, entry in content["videos"].items():
         entry["group"] = "seen" if name == "trained_on" or name in tests[:2] else "new"
     (world / "truth.json").write_text(json.dumps(content))
-    assert run(world, str(world / "base"), str(world / "all"), "--new-groups", "--no-plots") == 0
+    assert run(world, str(world / "base"), str(world / "all"), "--unseen-groups", "--no-plots") == 0
     assert "8 of 10 videos are of groups that no training video is of" in capsys.readouterr().out
     document = json.loads((world / "evaluation" / "evaluation.json").read_text())
     assert [method["test_set"]["videos"] for method in document["methods"]] == [8, 8]
     for entry in content["videos"].values():
         entry["group"] = "seen"
     (world / "truth.json").write_text(json.dumps(content))
-    assert run(world, str(world / "base"), "--new-groups", "--no-plots") == 2
+    assert run(world, str(world / "base"), "--unseen-groups", "--no-plots") == 2
     assert "none is new" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from PIL import Image
 
 from downstream.events.box_file import read_boxes
 from downstream.events.box_threshold import box_threshold
-from downstream.scores.ensemble import together
+from downstream.scores.ensemble import ensemble
 from downstream.scores.map_file import read_maps, write_maps
 from downstream.scores.score_map import ScoreMap
 from pretrain.data.video import IndexCache, probe
@@ -73,16 +73,16 @@ def test_pictures_of_abnormal_videos_alone(world: Path, tmp_path: Path) -> None:
 
 def test_all_seeds_as_one_detector(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
-    assert call(world / "run", out, "--together") == 0
-    assert "together: boxes from a score of" in capsys.readouterr().out
+    assert call(world / "run", out, "--ensemble") == 0
+    assert "ensemble: boxes from a score of" in capsys.readouterr().out
     document = json.loads((out / "localisation.json").read_text())
     files = [read_maps(world / "run" / f"seed-{seed}" / "test_maps.safetensors") for seed in (0, 1)]
     held_out = [read_maps(world / "run" / f"seed-{seed}" / "validation_maps.safetensors") for seed in (0, 1)]
     labels = {name: int(entry["label"]) for name, entry in entries_of(world).items()}
-    assert document["methods"][0]["seeds"] == ["together"]
-    assert document["thresholds"] == {"together": box_threshold(together(held_out).videos, labels, 0.05)}
-    boxes = read_boxes(out / "together" / "boxes.json")
-    assert list(boxes.videos) == [video.name for video in together(files).videos]
+    assert document["methods"][0]["seeds"] == ["ensemble"]
+    assert document["thresholds"] == {"ensemble": box_threshold(ensemble(held_out).videos, labels, 0.05)}
+    boxes = read_boxes(out / "ensemble" / "boxes.json")
+    assert list(boxes.videos) == [video.name for video in ensemble(files).videos]
     assert document["methods"][0]["metrics"]["pointing"]["value"] > 0.9
 
 
@@ -173,14 +173,14 @@ def test_only_groups_that_training_never_saw(world: Path, tmp_path: Path, capsys
 
     flags = other_list(world, tmp_path / "list.json", regroup("v16", "v17"))
     frames = ("--whole-frame", str(world / "frames"))
-    assert call(world / "run", tmp_path / "out", *flags, *frames, "--new-groups") == 0
+    assert call(world / "run", tmp_path / "out", *flags, *frames, "--unseen-groups") == 0
     assert "4 of 6 videos are of groups that no training video is of" in capsys.readouterr().out
     assert list(read_boxes(tmp_path / "out" / "seed-1" / "boxes.json").videos) == ["v18", "v19", "v20", "v21"]
     document = json.loads((tmp_path / "out" / "localisation.json").read_text())
     assert [method["test_set"]["videos"] for method in document["methods"]] == [4, 4, 4]
     flags = other_list(world, tmp_path / "list.json", regroup(*list(entries_of(world))[TRAIN:]))
-    assert call(world / "run", tmp_path / "out", *flags, "--new-groups") == 2
-    assert "--new-groups: training videos come from all 1 groups, none is new" in capsys.readouterr().err
+    assert call(world / "run", tmp_path / "out", *flags, "--unseen-groups") == 2
+    assert "--unseen-groups: training videos come from all 1 groups, none is new" in capsys.readouterr().err
 
 
 def test_without_video_files_all_but_pictures_is_there(

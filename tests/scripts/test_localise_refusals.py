@@ -36,7 +36,7 @@ def outside(entries: Entries) -> None:
         (trained_on, r"2 of the 8 video\(s\) to be scored .* are trained on .*take them out.*\n.*v00.*\n.*v01"),
         (outside, r"'v17': in frame 32 the box \(.*90.*\) reaches out of a picture of 72x48 pixels"),
         (lambda entries: [entry.update(split="train") for entry in entries.values()], "no video of split 'test'"),
-        (lambda entries: entries["v18"].pop("group"), "--new-groups: the catalogue says no group of 1 of the 6"),
+        (lambda entries: entries["v18"].pop("group"), "--unseen-groups: the catalogue says no group of 1 of the 6"),
     ],
 )
 def test_catalogues_that_do_not_fit(
@@ -47,7 +47,7 @@ def test_catalogues_that_do_not_fit(
     message: str,
 ) -> None:
     flags = other_list(world, tmp_path / "list.json", change)
-    groups = ["--new-groups"] if "new-groups" in message else []
+    groups = ["--unseen-groups"] if "unseen-groups" in message else []
     assert call(world / "run", tmp_path / "out", *flags, *groups) == 2
     error = capsys.readouterr().err
     assert error.count("error:") == 1

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from downstream.detection.live.scorer import LiveScore
+from downstream.detection.records import BoxRecord, EventRecord, event_record
 from downstream.events.boxes import find_boxes
-from downstream.events.rule import AlarmRule, Change, DetectedEvent, EventFinder
+from downstream.events.finder import Change, DetectedEvent, EventFinder
+from downstream.events.rule import AlarmRule
 from downstream.scores.cell_geometry import PixelBox
 
 
@@ -21,15 +23,13 @@ class Alarm(NamedTuple):
     is_cut_short: bool
     """Ended because nothing more was seen: how long it went on, nobody knows."""
 
-    def as_json(self, fps: float, frames: int) -> dict[str, Any]:
-        """For programs; a snippet may reach past the `frames` seen so far, an event does not."""
-        event, end = self.event, min(self.event.end, frames)
-        values = {"kind": self.kind} | event.as_json(fps)
-        values |= {"end_frame": end, "end_seconds": round(end / fps, 3)}
-        values |= {"peak_start_frame": event.peak_start, "peak_end_frame": min(event.peak_end, frames)}
+    def record(self, fps: float, num_frames: int) -> EventRecord:
+        """For output formats, when so many frames were seen."""
+        event, boxes = self.event, None
         if self.box is not None:
-            values["box"] = [round(float(side), 2) for side in self.box]
-        return values | ({"cut_short": True} if self.is_cut_short else {})
+            end = min(event.peak_end, num_frames)
+            boxes = (BoxRecord(start_frame=event.peak_start, end_frame=end, box=self.box, score=event.peak_score),)
+        return event_record(event, fps, num_frames, boxes, kind=self.kind, is_cut_short=self.is_cut_short)
 
 
 class Alarms:

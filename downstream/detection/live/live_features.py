@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from downstream.detection.live.rolling import RollingSnippets
 from downstream.detection.live.rolling_scores import RollingStatistics
-from downstream.detection.model import Member, Model
+from downstream.detection.model import DetectorGroup, Model
 from downstream.features.encoding import encode_snippets
 from downstream.features.fusion import pooled
 from downstream.features.normalising import OF_VIDEO, normalised
@@ -19,7 +19,7 @@ from downstream.features.store import not_finite
 from pretrain.data.video import VideoError
 
 
-class Feeds:
+class StreamEncoders:
     """Frames -> what every source's encoder makes of each snippet; encoders that several sources share work once."""
 
     def __init__(self, model: Model) -> None:
@@ -36,7 +36,7 @@ class Feeds:
 
     @property
     def delay_frames(self) -> int:
-        return max(each.delay_frames for each in self._snippets)
+        return max(snippets.delay_frames for snippets in self._snippets)
 
     def push(self, number: int, pixels: NDArray[np.uint8]) -> list[tuple[int, list[NDArray[np.float32]]]]:
         """The snippets that a frame completes: their first frame, and (places, dim) of each of the model's sources."""
@@ -61,29 +61,29 @@ class Feeds:
         self._waiting[place].append((start, features[0]))
 
     def _complete(self) -> list[tuple[int, list[NDArray[np.float32]]]]:
-        found = []
+        complete = []
         while all(self._waiting):
             heads = [waiting.popleft() for waiting in self._waiting]
-            found.append((heads[0][0], [heads[place][1] for place in self._place]))
-        return found
+            complete.append((heads[0][0], [heads[place][1] for place in self._place]))
+        return complete
 
 
-class LiveMember:
-    """Features of a member's sources -> what its detectors see: as `FusedFeatures.read`, snippet by snippet."""
+class GroupFeatures:
+    """Features of a group's sources -> what its detectors see: as `FusedFeatures.read`, snippet by snippet."""
 
-    def __init__(self, member: Member, window: int) -> None:
-        self.parts = member.sources
-        self._member, self._window = member, window
-        grids = [source.encoder.grid for source in member.sources if source.encoder.grid is not None]
-        grid = member.pool_cells or (grids[0] if grids else None)
-        self._places = grid[0] * grid[1] if grid else max(source.settings.crops for source in member.sources)
+    def __init__(self, group: DetectorGroup, window: int) -> None:
+        self.sources = group.sources
+        self._group, self._window = group, window
+        grids = [source.encoder.grid for source in group.sources if source.encoder.grid is not None]
+        grid = group.pool_cells or (grids[0] if grids else None)
+        self._places = grid[0] * grid[1] if grid else max(source.settings.crops for source in group.sources)
         self._statistics: list[RollingStatistics] = []
         self.forget()
 
     def forget(self) -> None:
         """Begin the statistics anew."""
-        if self._member.normalise in OF_VIDEO:
-            self._statistics = [RollingStatistics(self._member.normalise, self._window) for _ in self.parts]
+        if self._group.normalise in OF_VIDEO:
+            self._statistics = [RollingStatistics(self._group.normalise, self._window) for _ in self.sources]
 
     @property
     def seen(self) -> int | None:
@@ -93,7 +93,7 @@ class LiveMember:
     def values(self, features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """(places, dim) of each source -> (places, dim) of all. VideoError where they are not finite as stored."""
         parts = []
-        for number, (source, own) in enumerate(zip(self.parts, features, strict=True)):
+        for number, (source, own) in enumerate(zip(self.sources, features, strict=True)):
             with np.errstate(over="ignore"):
                 stored: NDArray[Any] = own.astype(source.dtype)
             if not_finite("", stored[None]):
@@ -102,8 +102,8 @@ class LiveMember:
                     "broken"
                 )
             statistics = self._statistics[number].push(stored) if self._statistics else None
-            part = normalised(stored[None], self._member.normalise, statistics)
-            if self._member.pool_cells is not None and source.encoder.grid is not None:
-                part = pooled(part, source.encoder.grid, self._member.pool_cells)
+            part = normalised(stored[None], self._group.normalise, statistics)
+            if self._group.pool_cells is not None and source.encoder.grid is not None:
+                part = pooled(part, source.encoder.grid, self._group.pool_cells)
             parts.append(np.broadcast_to(part[0], (self._places, part.shape[2])))
         return np.concatenate(parts, axis=1)

@@ -54,12 +54,12 @@ class Meter:
         """Seconds of footage that a second of work scores: under 1, a camera cannot be kept up with."""
         return self.footage_seconds / self.busy_seconds if self.snippets and self.busy_seconds > 0 else None
 
-    def delay_in_words(self) -> str:
+    def describe_delay(self) -> str:
         """Median, and what 95 % stay under; empty where nothing was measured."""
         median, most = self.delays.quantile(0.5), self.delays.quantile(0.95)
         return "" if median is None or most is None else f"delay {median:.2f} s (95 %: {most:.2f} s)"
 
-    def speed_in_words(self) -> str:
+    def describe_speed(self) -> str:
         """Empty where nothing was measured."""
         speed = self.times_real_time
         return "" if speed is None else f"{speed:.1f} times real time"

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 
 from downstream.detection.live.alarms import Alarm, Alarms
 from downstream.detection.live.console import Console
 from downstream.detection.live.frame_queue import Frame, Gap, Item, Lost, Opened
-from downstream.detection.live.journal import LiveFiles
-from downstream.detection.live.live_settings import LiveSettings
+from downstream.detection.live.live_output import LiveOutput
 from downstream.detection.live.meter import Meter
 from downstream.detection.live.scorer import LiveScore, LiveScorer
+from downstream.detection.live.settings import LiveSettings
 from downstream.detection.live.source import FrameSource
 from downstream.detection.live.state import (
     SETTLE_SECONDS,
     Ending,
     LiveState,
-    alarm_in_words,
+    describe_event,
     iso,
     moment,
     time_of_day,
 )
 from downstream.detection.live.webhook import Webhook
 from downstream.detection.model import Model
-from downstream.detection.outputs import document
+from downstream.detection.writers.events_jsonl import event_line
 from downstream.events.rule import AlarmRule
 from pretrain.data.video import VideoError
 
@@ -51,12 +52,12 @@ class LiveRun:
         source: FrameSource,
         opened: Opened,
         console: Console,
-        files: LiveFiles,
+        output: LiveOutput,
         hook: Webhook | None,
     ) -> None:
         self.scorer, self.rule, self.settings, self.source = scorer, rule, settings, source
-        self.console, self.files, self.hook = console, files, hook
-        self.state = LiveState(source, files.name, opened.info.fps, scorer.model.snippet_frames)
+        self.console, self.output, self.hook = console, output, hook
+        self.state = LiveState(source, output.name, opened.info.fps, scorer.model.snippet_frames)
         self.alarms = Alarms(rule, opened.info.fps)
         scorer.look(opened.info)
         # on a terminal it is written in place, so that it may come more often
@@ -102,7 +103,7 @@ class LiveRun:
         """Scores that came of work since `begun` (`time.monotonic()`)."""
         for score in scores:
             self.state.scored(score)
-            self.files.add_score(score)
+            self.output.add_score(score)
             if score.is_settled:
                 self._tell(self.alarms.take(score))
         self.state.worked(time.monotonic() - begun)
@@ -150,20 +151,20 @@ class LiveRun:
         """The journal comes first: what is printed or posted can be found there."""
         for alarm in alarms:
             self.state.events = alarm.event.number
-            record = alarm.as_json(self.state.fps, self.state.frames)
-            when = self.state.wall_clock(record["start_frame" if alarm.kind == "begun" else "end_frame"])
-            record |= {"wall_clock": iso(when), "stream": self.source.label}
-            self.files.add_event(record)
-            self._say(when, alarm_in_words(alarm, record))
-            self.console.record(record)
+            event = alarm.record(self.state.fps, self.state.frames)
+            when = self.state.wall_clock(event.start_frame if event.kind == "begun" else event.end_frame)
+            event = dataclasses.replace(event, wall_clock=iso(when), stream=self.source.label)
+            self.output.add_event(event)
+            self._say(when, describe_event(event))
+            self.console.record(event_line(event))
             if self.hook is not None:
-                self.hook.post(record)
+                self.hook.post(event_line(event))
 
     def _say(self, when: float, text: str) -> None:
         self.console.say(f"{time_of_day(when)}  {text}")
 
     def _finish(self, ending: Ending) -> Ending:
-        """Score what waited, close what goes on, write events.json; returns why it ended, after all."""
+        """Score what waited, close what goes on, finish the files; returns why it ended, after all."""
         begun = time.monotonic()
         try:
             self._take_scores(self.scorer.finish(ending.is_end), begun)
@@ -172,8 +173,7 @@ class LiveRun:
         self._tell(self.alarms.close(is_cut_short=not ending.is_end))
         if text := self._gaps.due(math.inf):
             self._say(time.time(), text)
-        content = document(self.scorer.model, self.rule, [], [])
-        self.files.finish(content | self.state.entry(ending, self.files.ended()))
+        self.output.finish(self.state.record(ending, self.output.ended_events()))
         return ending
 
 

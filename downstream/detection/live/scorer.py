@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from downstream.detection.live.live_features import Feeds, LiveMember
+from downstream.detection.live.live_features import GroupFeatures, StreamEncoders
 from downstream.detection.live.rolling_scores import WINDOW_SNIPPETS, Block, RollingScores
-from downstream.detection.model import Model, Source
+from downstream.detection.model import EncoderSource, Model
 from downstream.detector.inference import score_block
 from downstream.features.crops import MARGIN, Region, decode_region
 from downstream.features.normalising import OF_VIDEO
@@ -61,7 +61,7 @@ def region_for(model: Model) -> Callable[[VideoInfo], Region]:
     return lambda info: decode_region(info, crops, encoder.clip.height, encoder.clip.width, encoder.border_crop)
 
 
-def _look(source: Source) -> str:
+def _look(source: EncoderSource) -> str:
     encoder, clip = source.encoder, source.encoder.clip
     border = ", ".join(f"{share:g}" for share in encoder.border_crop)
     return f"{encoder.name}: {source.settings.crops} crop(s) of {clip.height}x{clip.width}, borders {border}"
@@ -83,11 +83,11 @@ class LiveScorer:
         UserError: more lookahead than does any good.
         """
         reaches = [detector.reach for detector in model.detectors]
-        reach = None if None in reaches else max(each for each in reaches if each is not None)
+        reach = None if None in reaches else max(snippets for snippets in reaches if snippets is not None)
         self.model = model
-        self._feeds = Feeds(model)
-        self._members = [LiveMember(member, window_snippets) for member in model.members]
-        self._rolling = [RollingScores(reach, lookahead, window_snippets) for _ in model.members]
+        self._encoders = StreamEncoders(model)
+        self._groups = [GroupFeatures(group, window_snippets) for group in model.groups]
+        self._rolling = [RollingScores(reach, lookahead, window_snippets) for _ in model.groups]
         self._settle_snippets = min(settle_snippets, window_snippets)  # no more than the statistics are of
         self._settled_from: int | None = None if self.compares else 0
         self._arrivals: deque[tuple[int, float]] = deque()
@@ -99,12 +99,12 @@ class LiveScorer:
     @property
     def compares(self) -> bool:
         """Whether scores depend on what the camera has shown before."""
-        return any(member.normalise in OF_VIDEO for member in self.model.members)
+        return any(group.normalise in OF_VIDEO for group in self.model.groups)
 
     @property
     def delay_frames(self) -> int:
         """Frames that must come after a snippet's last one before it can be scored."""
-        return self._feeds.delay_frames + self._rolling[0].lookahead * self.model.snippet_frames
+        return self._encoders.delay_frames + self._rolling[0].lookahead * self.model.snippet_frames
 
     def look(self, info: VideoInfo) -> None:
         """What follows looks like this; call it before the first frame, and whenever the input was opened again."""
@@ -113,14 +113,14 @@ class LiveScorer:
             return
         # another picture: what was seen of the old one says nothing of it
         self._size, self._seen = size, self.model.sources[0].encoder.seen(info)
-        for member in self._members:
-            member.forget()
+        for group in self._groups:
+            group.forget()
         self._settled_from = None if self.compares else 0
 
     def push(self, number: int, pixels: NDArray[np.uint8], arrived: float) -> list[LiveScore]:
         """The next frame (height, width, 3) of `region_for`'s region; the scores that it completes. VideoError."""
         self._arrivals.append((number, arrived))
-        return self._scores(self._feeds.push(number, pixels))
+        return self._scores(self._encoders.push(number, pixels))
 
     def finish(self, is_end: bool) -> list[LiveScore]:
         """No frame follows the last one directly: the scores of snippets that waited, with what there is.
@@ -128,34 +128,34 @@ class LiveScorer:
         `is_end`: as at the end of a file, tail and all; else the stream broke off, and frames after the last whole
         snippet are left out. The next frame begins anew. VideoError.
         """
-        scores = self._scores(self._feeds.finish(is_end))
-        scores += [self._score(blocks) for blocks in zip(*(each.flush() for each in self._rolling), strict=True)]
+        scores = self._scores(self._encoders.finish(is_end))
+        scores += [self._score(blocks) for blocks in zip(*(rolling.flush() for rolling in self._rolling), strict=True)]
         self._arrivals.clear()
         return scores
 
     def _scores(self, snippets: Sequence[tuple[int, list[NDArray[np.float32]]]]) -> list[LiveScore]:
         """What the features of these snippets complete."""
-        found = []
+        scores = []
         for start, features in snippets:
             blocks = []
-            for member, rolling in zip(self._members, self._rolling, strict=True):
-                own, features = features[: len(member.parts)], features[len(member.parts) :]
-                blocks.append(rolling.push(start, member.values(own)))
-            if self._settled_from is None and self._members_seen() >= self._settle_snippets:
+            for group, rolling in zip(self._groups, self._rolling, strict=True):
+                own, features = features[: len(group.sources)], features[len(group.sources) :]
+                blocks.append(rolling.push(start, group.values(own)))
+            if self._settled_from is None and self._groups_seen() >= self._settle_snippets:
                 self._settled_from = start
-            found += [self._score(each) for each in zip(*blocks, strict=True)]
-        return found
+            scores += [self._score(of_groups) for of_groups in zip(*blocks, strict=True)]
+        return scores
 
-    def _members_seen(self) -> int:
-        return min(member.seen for member in self._members if member.seen is not None)
+    def _groups_seen(self) -> int:
+        return min(group.seen for group in self._groups if group.seen is not None)
 
     def _score(self, blocks: Sequence[Block]) -> LiveScore:
         start = blocks[0].snippet
         end = start + self.model.snippet_frames
         rows = [
             score_block(detector, torch.from_numpy(block.values).to(self.model.device))[block.row]
-            for member, block in zip(self.model.members, blocks, strict=True)
-            for detector in member.detectors
+            for group, block in zip(self.model.groups, blocks, strict=True)
+            for detector in group.detectors
         ]
         settled = self._settled_from is not None and start >= self._settled_from
         arrived = self._arrived(end - 1)

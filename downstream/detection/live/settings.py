@@ -1,15 +1,13 @@
-"""How a live input is read, and how long to wait before it is called again."""
+"""How a live input is read and watched: everything of scripts/detect.py that only such an input has."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
-import numpy as np
+import tyro
 
 from pretrain.errors import UserError, problem_list
-
-MAX_DELAY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,22 +44,35 @@ class SourceSettings:
             raise UserError(f"a live input cannot be read like this:\n{problem_list(problems)}")
 
 
-class BackOff:
-    """Seconds between attempts: doubled each time, up to a minute, a fifth more or less by chance.
+@dataclass(frozen=True, kw_only=True)
+class LiveSettings:
+    """For a stream or a device, and for files that are played like one."""
 
-    By chance, so that twenty cameras behind one switch are not all called at the same moment when it is back.
-    """
+    play: bool = False
+    """Take a file as a stream: what live detection would have said of it."""
+    source: Annotated[SourceSettings, tyro.conf.arg(name="")] = field(default_factory=SourceSettings)
+    lookahead: int | None = None
+    """Snippets that a score waits for. Default: as many as the detector looks ahead, so that scores are those of a
+    file; 0: none, the soonest alarm."""
+    window_seconds: float = 600.0
+    """What a detector that sees the whole video (a transformer, features normalised by video or place) sees of a
+    stream: so many seconds before now."""
+    webhook: str | None = None
+    """URL to POST a JSON object to when an event begins, and when it ends."""
+    status_every: float = 10.0
+    """Seconds between lines about delay, speed and dropped frames; 0: none."""
+    stop_after: float | None = None
+    """Leave after so many seconds of the stream. Default: run until Ctrl-C or SIGTERM."""
 
-    def __init__(self, first: float, rng: np.random.Generator) -> None:
-        self._first, self._delay, self._rng = first, min(first, MAX_DELAY_SECONDS), rng
-
-    def next(self) -> float:
-        """How long to wait now."""
-        delay = self._delay
-        self._delay = min(2 * delay, MAX_DELAY_SECONDS)
-        return float(delay * self._rng.uniform(0.8, 1.2))
-
-    def worked(self, seconds: float) -> None:
-        """A connection held so long. The next wait is the first one again, unless it broke sooner than the last."""
-        if 2 * seconds >= self._delay:
-            self._delay = min(self._first, MAX_DELAY_SECONDS)
+    def __post_init__(self) -> None:
+        problems = []
+        if self.lookahead is not None and self.lookahead < 0:
+            problems.append(f"lookahead is {self.lookahead}; it must be 0 or more snippets")
+        if not self.window_seconds > 0:
+            problems.append(f"window_seconds is {self.window_seconds}; it must be more than 0")
+        if self.stop_after is not None and not self.stop_after > 0:
+            problems.append(f"stop_after is {self.stop_after}; it must be more than 0 seconds, or left out")
+        if self.status_every < 0:
+            problems.append(f"status_every is {self.status_every}; it must be 0 or more seconds")
+        if problems:
+            raise UserError(f"a stream cannot be watched like this:\n{problem_list(problems)}")

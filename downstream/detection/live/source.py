@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from downstream.detection.live.address import parse_address
+from downstream.detection.live.back_off import BackOff
 from downstream.detection.live.clock import StreamClock, find_rate
 from downstream.detection.live.connection import Connection, StreamBroken, connect
 from downstream.detection.live.frame_queue import Frame, FrameQueue, Gap, Item, Lost, Opened
-from downstream.detection.live.settings import BackOff, SourceSettings
+from downstream.detection.live.settings import SourceSettings
 from downstream.features.crops import Region
 from pretrain.data.video import Picture, StoredPicture, VideoError, VideoInfo
 

@@ -1,17 +1,17 @@
-"""What is known of a run that watches a stream, and how it is said: first lines, status, summary, file."""
+"""What is known of a run that watches a stream, and how it is said: first lines, status, summary, record."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from downstream.detection.live.alarms import Alarm
 from downstream.detection.live.frame_queue import Opened
 from downstream.detection.live.meter import Meter
 from downstream.detection.live.scorer import LiveScore, LiveScorer
 from downstream.detection.live.source import FrameSource
+from downstream.detection.records import EventRecord, FailedVideo, LiveFigures, VideoRecord
 from pretrain.tracking import clock
 
 SETTLE_SECONDS = 10.0
@@ -102,8 +102,8 @@ class LiveState:
         parts = [
             now,
             f"score {self.score.score:.6f}" + (f", event {self.events} goes on" if is_event_on else ""),
-            self.recent.delay_in_words(),
-            self.recent.speed_in_words(),
+            self.recent.describe_delay(),
+            self.recent.describe_speed(),
             f"{self.source.dropped} frames dropped",
             f"{self.source.reconnects} reconnects",
         ]
@@ -111,7 +111,7 @@ class LiveState:
 
     def summary_lines(self, ending: Ending) -> list[str]:
         """What was found, and how well the stream was kept up with."""
-        source, pace = self.source, [self.whole.delay_in_words(), self.whole.speed_in_words()]
+        source, pace = self.source, [self.whole.describe_delay(), self.whole.describe_speed()]
         lines = [
             f"{time_of_day(time.time())}  {ending.reason}",
             f"{self.events} event(s) in {clock(self.frames / self.fps)} of footage, {self.whole.snippets} snippets",
@@ -121,58 +121,49 @@ class LiveState:
         ]
         return [line for line in lines if line]
 
-    def entry(self, ending: Ending, records: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-        """`videos`, or `failed`, of events.json, from the journal's records of ended events."""
-        entry: dict[str, Any] = {"name": self.name, "path": self.source.label}
+    def record(self, ending: Ending, events: Iterable[EventRecord]) -> VideoRecord | FailedVideo:
+        """What came of the stream, with the events that have ended; failed where not a whole snippet came."""
+        name, address, live = self.name, self.source.label, self._figures(ending)
         if self.highest is None:
-            problem = f"not a whole snippet of {self.snippet_frames} frames came: {ending.reason}"
-            return {"failed": [entry | {"problem": f"{self.source.label}: {problem}", "live": self._figures(ending)}]}
-        entry |= {
-            "fps": self.fps,
-            "frames": self.frames,
-            "seconds": round(self.frames / self.fps, 3),
-            "snippets": self.whole.snippets,
-            "highest_score": self.highest,
-            "events": [_as_in_files(record) for record in records],
-            "live": self._figures(ending),
-        }
-        return {"videos": [entry]}
+            problem = f"{address}: not a whole snippet of {self.snippet_frames} frames came: {ending.reason}"
+            return FailedVideo(name=name, path=address, problem=problem, live=live)
+        return VideoRecord(
+            name=name,
+            path=address,
+            fps=self.fps,
+            num_frames=self.frames,
+            num_snippets=self.whole.snippets,
+            highest_score=self.highest,
+            events=tuple(events),
+            live=live,
+        )
 
-    def _figures(self, ending: Ending) -> dict[str, Any]:
+    def _figures(self, ending: Ending) -> LiveFigures:
         delays = self.whole.delays
-        return {
-            "began": iso(self._began),
-            "ended": iso(time.time()),
-            "ending": ending.reason,
-            "frames_dropped": self.source.dropped,
-            "frames_missing": self.missing,
-            "outages": self.outages,
-            "reconnects": self.source.reconnects,
-            "damaged": self.source.damaged,
-            "delay_seconds": {"median": delays.quantile(0.5), "p95": delays.quantile(0.95)},
-            "times_real_time": self.whole.times_real_time,
-        }
+        return LiveFigures(
+            began=iso(self._began),
+            ended=iso(time.time()),
+            ending=ending.reason,
+            frames_dropped=self.source.dropped,
+            frames_missing=self.missing,
+            outages=self.outages,
+            reconnects=self.source.reconnects,
+            damaged=self.source.damaged,
+            delay_seconds={"median": delays.quantile(0.5), "p95": delays.quantile(0.95)},
+            times_real_time=self.whole.times_real_time,
+        )
 
 
-def _as_in_files(record: dict[str, Any]) -> dict[str, Any]:
-    """A record of the journal as an event of events.json."""
-    event = {key: value for key, value in record.items() if key not in ("kind", "stream", "box")}
-    event["ended_at"] = event.pop("wall_clock")
-    peak = {"start_frame": event.pop("peak_start_frame"), "end_frame": event.pop("peak_end_frame")}
-    if "box" in record:
-        event["boxes"] = [peak | {"box": record["box"], "score": record["peak_score"]}]
-    return event
-
-
-def alarm_in_words(alarm: Alarm, record: dict[str, Any]) -> str:
-    """One line; `record` is `Alarm.as_json`."""
-    begin, end, peak = (moment(record[f"{key}_seconds"]) for key in ("start", "end", "peak"))
-    where = "" if alarm.box is None else ", box {:.0f},{:.0f} to {:.0f},{:.0f}".format(*alarm.box)
-    score = f"score {alarm.event.peak_score:.6f}{where}"
-    if alarm.kind == "begun":
-        return f"event {alarm.event.number} began at {begin}: {score}"
-    cut = " (cut short)" if alarm.is_cut_short else ""
-    return f"event {alarm.event.number} over{cut}: {begin} to {end}, highest at {peak}: {score}"
+def describe_event(event: EventRecord) -> str:
+    """One line, when it begins and when it ends."""
+    begin, end, peak = (moment(seconds) for seconds in (event.start_seconds, event.end_seconds, event.peak_seconds))
+    box = event.peak_box
+    where = "" if box is None else ", box {:.0f},{:.0f} to {:.0f},{:.0f}".format(*box.box)
+    score = f"score {event.peak_score:.6f}{where}"
+    if event.kind == "begun":
+        return f"event {event.number} began at {begin}: {score}"
+    cut = " (cut short)" if event.is_cut_short else ""
+    return f"event {event.number} over{cut}: {begin} to {end}, highest at {peak}: {score}"
 
 
 def moment(seconds: float) -> str:

@@ -11,17 +11,17 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from downstream.detection.detect import DetectConfig, rule_in_words
+from downstream.detection.config import DetectConfig
+from downstream.detection.console_words import describe_rule
 from downstream.detection.inputs import find_videos, is_stream
 from downstream.detection.live.console import Console, stop_signals
 from downstream.detection.live.frame_queue import Opened
-from downstream.detection.live.journal import JOURNAL, LiveFiles
+from downstream.detection.live.live_output import LiveOutput
 from downstream.detection.live.run import LiveRun, scorer_for
 from downstream.detection.live.scorer import region_for
 from downstream.detection.live.source import FrameSource
 from downstream.detection.live.webhook import Webhook
 from downstream.detection.open_model import open_model
-from downstream.detection.outputs import EVENTS, SCORES
 from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory
 from pretrain.data.video import VideoError
@@ -31,7 +31,7 @@ from pretrain.errors import UserError
 def watch(config: DetectConfig) -> int:
     """Watch the one input until it ends, is lost for good, or somebody stops it; returns the exit status.
 
-    Writes the files of `journal`. UserError: it never answered, a model that cannot take a stream, a wrong webhook.
+    Writes the files of `live_output`. UserError: it never answered, a model that cannot take a stream, a wrong webhook.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError("a stream is watched by one process: start it with python, not with accelerate launch")
@@ -42,24 +42,24 @@ def watch(config: DetectConfig) -> int:
     rule, text = config.rule.applied_to(model.rule), config.inputs[0]
     source = FrameSource(text, region_for(model), config.live.source, np.random.default_rng())
     name = source.label if is_stream(text) else find_videos([text])[0][0]
-    console.say(f"{model.in_words()}\n{rule_in_words(rule, model)}\nopening {source.label}")
+    console.say(f"{model.describe()}\n{describe_rule(rule, model)}\nopening {source.label}")
     hook = None if config.live.webhook is None else Webhook(config.live.webhook, console.say)
     with ExitStack() as stack:
         opened = _open(stack, source)
         scorer = scorer_for(model, config.live, opened.info.fps)
         stopped = stack.enter_context(stop_signals())
-        files = stack.enter_context(LiveFiles(config.out, name))
-        if files.folder != config.out:
-            console.say(f"{config.out} holds another run's files: this one writes to {files.folder}")
+        output = stack.enter_context(LiveOutput(config.out, name, model.facts(rule)))
+        if output.folder != config.out:
+            console.say(f"{config.out} holds another run's files: this one writes to {output.folder}")
         if hook is not None:
             stack.callback(hook.close)
-        run = LiveRun(scorer, rule, config.live, source, opened, console, files, hook)
+        run = LiveRun(scorer, rule, config.live, source, opened, console, output, hook)
         ending = run.until_the_end(stopped)
         stack.pop_all().close()  # what is on its way to the webhook counts in the summary
     lines = run.state.summary_lines(ending)
     if hook is not None:
         lines.append(f"webhook {hook.label}: {hook.sent} delivered, {hook.failed} not")
-    console.say("\n".join([*lines, f"written      {EVENTS}, {JOURNAL}, {SCORES} in {files.folder}"]))
+    console.say("\n".join([*lines, f"written      {', '.join(output.files)} in {output.folder}"]))
     return config.status_on_event if run.state.events and config.status_on_event else int(ending.is_failure)
 
 

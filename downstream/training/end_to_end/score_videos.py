@@ -17,7 +17,7 @@ from downstream.features.fusion import FusedFeatures
 from downstream.features.in_memory_set import fresh_set
 from downstream.features.pipeline import encode_videos
 from downstream.features.snippets import SnippetSettings
-from downstream.scores.score_file import VideoScores
+from downstream.scores.video_scores import VideoScores
 from pretrain.data.catalogue import Video
 
 BATCH_CLIPS = 32

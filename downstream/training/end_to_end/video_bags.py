@@ -18,8 +18,8 @@ from torch.utils.data import Dataset
 
 from downstream.features.crops import centre_region
 from downstream.features.snippets import ClipView, SnippetSettings, snippet_clips
-from downstream.training.balanced_sampler import DRAW, BalancedDraw, share_of
-from downstream.training.segments import segment_edges
+from downstream.training.balanced_sampler import DRAW, BalancedSampler, share_of
+from downstream.training.segment_cache import segment_edges
 from pretrain.data.geometry import DECODE_MARGIN
 from pretrain.data.transforms import AugmentConfig, draw_augmentation, neutral_augmentation
 from pretrain.data.video import IndexCache, VideoError, VideoInfo, read_frames
@@ -91,7 +91,7 @@ class VideoBags(Dataset[ClipBatch]):
         self,
         videos: Sequence[TrainingVideo],
         reader: SnippetReader,
-        order: BalancedDraw,
+        order: BalancedSampler,
         length: int,
         rank: int = 0,
         world_size: int = 1,

@@ -20,39 +20,20 @@ from downstream.ablation.grid import make_cells
 from downstream.ablation.run import ablate
 from downstream.ablation.tables import escaped, math_minus
 from downstream.ablation.workers import Job, environments, run_jobs
-from downstream.features.feature_spec import FeatureSpec
-from downstream.features.store import FeatureWriter
+from downstream.detector.terms import TERMS
 from downstream.training.config import FinetuneConfig
 from pretrain.errors import UserError
 from pretrain.run_folder import as_json
+from tests.downstream.toy_videos import make_toy_videos
 
 ROOT = Path(__file__).parents[3]
-SNIPPETS = 8
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 training and 12 test videos whose anomalies stand out in the first number; a feature set and a catalogue."""
     folder = tmp_path_factory.mktemp("world")
-    rng = np.random.default_rng(0)
-    spec = FeatureSpec(encoder="toy", weights_sha256=None, dim=6, snippet_frames=16)
-    writer = FeatureWriter(folder / "toy", spec)
-    videos = {}
-    for number in range(36):
-        label = number % 2
-        features = rng.normal(size=(SNIPPETS, 1, 6))
-        if label:
-            features[2:5, :, 0] += 3
-        writer.add(f"v{number:02d}", features, frames=SNIPPETS * 16)
-        videos[f"v{number:02d}"] = {
-            "path": f"v{number:02d}.mp4",
-            "label": label,
-            "split": "train" if number < 24 else "test",
-            "num_frames": SNIPPETS * 16,
-            "spans": [[32, 80]] if label else [],
-        }
-    writer.finish([f"v{number:02d}" for number in range(36)])
-    (folder / "truth.json").write_text(json.dumps({"format": "anomaly-pretext/ground-truth/1", "videos": videos}))
+    make_toy_videos(folder)
     return folder
 
 
@@ -142,9 +123,11 @@ def test_cells_share_one_segment_cache_and_keep_their_configuration(run: Path) -
     assert len(list((run / "segments").glob("*.npy"))) == 1
     config = json.loads((run / "cells/toy/topk_bce-all/config.json").read_text(encoding="utf-8"))
     assert config["seeds"] == [0, 1]
-    assert config["objective.cross_batch.weight"] == 0.1
+    assert config["objective.cross_batch_clustering.weight"] == 0.1
     base = json.loads((run / "cells/toy/topk_bce-base/config.json").read_text(encoding="utf-8"))
-    assert [base[f"objective.{name}.weight"] for name in ("hard_mining", "contrastive", "cross_batch")] == [0, 0, 0]
+    assert [
+        base[f"objective.{name}.weight"] for name in ("hard_mining", "contrastive_clustering", "cross_batch_clustering")
+    ] == [0, 0, 0]
 
 
 def test_going_on_trains_only_what_is_missing(world: Path, run: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -218,7 +201,7 @@ def test_yaml_may_hold_mappings(tmp_path: Path) -> None:
         "feature_sets: {i3d: feat/i3d, both: [feat/i3d, feat/clip]}\n"
         "variants:\n"
         '  smooth: [--objective.smoothness.weight, "8e-5"]\n'
-        '  "all:no_memory": {objective: {cross_batch: {memory: 0}}}\n'
+        '  "all:no_memory": {objective: {cross_batch_clustering: {memory: 0}}}\n'
         "bases: [topk_bce]\nterms: [base]\nseeds: [3]\n"
     )
     config = read_config([str(file), "--seeds", "7"], "ablate.py")
@@ -230,7 +213,7 @@ def test_yaml_may_hold_mappings(tmp_path: Path) -> None:
     assert len(by_name) == 6
     assert by_name["both/topk_bce-base-smooth"].config.objective.smoothness.weight == 8e-5
     without_memory = by_name["i3d/topk_bce-all-no_memory"]
-    assert without_memory.config.objective.cross_batch.memory == 0
+    assert without_memory.config.objective.cross_batch_clustering.memory == 0
     assert without_memory.config.objective.hard_mining.weight == 0.1
     assert without_memory.method == "all: no_memory"
 
@@ -239,23 +222,44 @@ def test_a_given_weight_is_kept_and_terms_combine() -> None:
     given = [
         "--features.sets",
         "f/a",
-        "--objective.contrastive.weight",
+        "--objective.contrastive-clustering.weight",
         "0.5",
         "--terms",
         "base",
-        "hard_mining+contrastive",
+        "hard_mining+contrastive_clustering",
     ]
     cells, _ = make_cells(read_config([*given, "--bases", "topk_bce"], "ablate.py"))
     plain, both = (cell.config.objective for cell in cells)
-    assert plain.contrastive.weight == 0
-    assert (both.hard_mining.weight, both.contrastive.weight, both.cross_batch.weight) == (0.1, 0.5, 0)
+    assert plain.contrastive_clustering.weight == 0
+    assert (both.hard_mining.weight, both.contrastive_clustering.weight, both.cross_batch_clustering.weight) == (
+        0.1,
+        0.5,
+        0,
+    )
     assert cells[0].name == "a/topk_bce-base"
+
+
+def test_every_term_can_be_named_and_those_that_the_grid_does_not_switch_stay_as_configured() -> None:
+    given = ["--features.sets", "f/a", "--bases", "topk_bce", "--objective.sparsity.weight", "0.5"]
+    cells, _ = make_cells(read_config([*given, "--terms", "base", *TERMS], "ablate.py"))
+    weights = {cell.terms: {name: getattr(cell.config.objective, name).weight for name in TERMS} for cell in cells}
+    off = dict.fromkeys(TERMS, 0.0) | {"sparsity": 0.5}
+    assert weights.pop("base") == off
+    assert weights.pop("sparsity") == off
+    assert weights == {name: off | {name: TERMS[name].ablation_weight} for name in TERMS if name != "sparsity"}
+    assert weights["smoothness"]["smoothness"] == 8e-5
+
+
+def test_the_grid_unless_told_otherwise() -> None:
+    config = AblationConfig(feature_sets=("a=x",))
+    assert config.bases == ("mil_ranking", "topk_bce", "feature_magnitude")
+    assert config.terms == ("base", "hard_mining", "contrastive_clustering", "cross_batch_clustering", "all")
 
 
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"terms": ("contrastiv",)}, r"'contrastiv'; did you mean 'contrastive'\?"),
+        ({"terms": ("contrastive",)}, r"'contrastive'; did you mean 'contrastive_clustering'\?"),
         ({"terms": ("base", "base")}, "each once"),
         ({"feature_sets": ("feat/i3d",)}, "is not NAME=FOLDER"),
         ({"feature_sets": ("a=x", "a=y")}, "'a' stands twice"),
@@ -305,9 +309,9 @@ def test_mining_that_never_begins_is_told(world: Path, tmp_path: Path, capfd: py
 
 def test_terms_of() -> None:
     assert terms_of("base") == ()
-    assert terms_of("all") == ("hard_mining", "contrastive", "cross_batch")
+    assert terms_of("all") == ("hard_mining", "contrastive_clustering", "cross_batch_clustering")
     with pytest.raises(UserError, match="a term twice"):
-        terms_of("contrastive+contrastive")
+        terms_of("hard_mining+hard_mining")
 
 
 def test_one_thread_each_and_no_more_workers_than_runs() -> None:

@@ -13,7 +13,8 @@ from downstream.ablation.config import read_config
 from downstream.ablation.grid import make_cells
 from downstream.ablation.run import ablate, evaluate
 from downstream.ablation.tables import as_csv, header, markdown
-from downstream.evaluation.spatial_evaluation import LocalisationSettings, evaluate_localisation
+from downstream.evaluation.settings import LocalisationSettings
+from downstream.evaluation.spatial_evaluation import evaluate_localisation
 from downstream.features.feature_spec import FeatureSpec
 from downstream.features.store import FeatureSet, FeatureWriter
 from downstream.scores.map_file import read_maps
@@ -69,7 +70,7 @@ def test_the_figures_are_those_of_the_maps_and_boxes(world: Path, run: Path) -> 
         settings = LocalisationSettings(resamples=40, seed=3)
         expected = evaluate_localisation(scores, dict.fromkeys(scores, none), list(videos), settings)
         for figure in ("pixel_auc", "pointing", "pointing_chance"):
-            assert row["where"][figure] == expected.measures[figure].as_json()
+            assert row["where"][figure] == expected.metrics[figure].as_json()
         assert "mean_iou" not in row["where"]  # nothing predicted boxes
     assert rows["whole/mil_ranking-base"]["where"] is None
     assert (base["less_base"], rows["whole/mil_ranking-base"]["less_base"]) == (None, None)

@@ -14,7 +14,7 @@ from downstream.detection.model import Model, ScoredFile, score_files
 from downstream.detection.open_model import open_model
 from downstream.detection.package import make_package
 from downstream.features import pipeline, scratch
-from downstream.scores.ensemble import together
+from downstream.scores.ensemble import ensemble
 from downstream.scores.map_file import read_maps
 from downstream.scores.score_file import ScoreFile, read_scores
 from pretrain.errors import UserError
@@ -32,8 +32,8 @@ def scored(model: Model, videos: list[tuple[str, str]]) -> dict[str, ScoredFile]
 def evaluated(run: Path, kind: str) -> ScoreFile:
     folders = sorted(run.glob("seed-*"))
     if kind == "cells":
-        return together([read_maps(folder / "test_maps.safetensors") for folder in folders])
-    return together([read_scores(folder / "test_scores.json") for folder in folders])
+        return ensemble([read_maps(folder / "test_maps.safetensors") for folder in folders])
+    return ensemble([read_scores(folder / "test_scores.json") for folder in folders])
 
 
 @pytest.mark.parametrize("kind", ["whole", "cells"])
@@ -75,11 +75,11 @@ def test_in_scratch_files_and_in_parts_they_are_the_same(world: Path, monkeypatc
 
 
 def test_several_encoders_read_each_video_in_turn(world: Path) -> None:
-    """Two members with a backbone each, as an end-to-end run has: both say what they say alone, averaged."""
+    """Two groups with a backbone each, as an end-to-end run has: both say what they say alone, averaged."""
     both = open_model(world / "runs" / "whole")
-    member = both.members[0]
-    alone = [dataclasses.replace(member, detectors=(detector,)) for detector in member.detectors]
-    split = dataclasses.replace(both, members=tuple(alone))
+    group = both.groups[0]
+    alone = [dataclasses.replace(group, detectors=(detector,)) for detector in group.detectors]
+    split = dataclasses.replace(both, groups=tuple(alone))
     assert len(split.sources) == 2
     videos = files(world, *TEST)
     once, twice = scored(both, videos), scored(split, videos)
@@ -88,6 +88,16 @@ def test_several_encoders_read_each_video_in_turn(world: Path) -> None:
         assert first is not None
         assert second is not None
         np.testing.assert_allclose(second.scores, first.scores, atol=1e-6)
+
+
+def test_it_says_what_detects_and_by_whose_rule(world: Path) -> None:
+    model = open_model(world / "runs" / "cells")
+    facts = model.facts(model.rule)
+    assert (facts.detector, facts.sha256) == (str(world / "runs" / "cells"), tuple(model.names))
+    assert (facts.encoders, facts.cells) == (("small3d",), (2, 3))
+    assert (facts.rule, facts.rule_from) == (model.rule, model.rule_from)
+    other = model.facts(model.rule.moved_to(0.123))
+    assert (other.rule.threshold, other.rule_from) == (0.123, "given on the command line")
 
 
 def test_what_cannot_be_read_comes_with_its_problem(world: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 
 from downstream.detection.model import Model, score_files
 from downstream.detection.open_model import open_model
-from downstream.detection.score_cache import KeptScores
+from downstream.detection.score_cache import ScoreCache
 from downstream.detection.scoring import ScoringSettings, score_all
 from pretrain.data.catalogue import Video
 
@@ -25,41 +25,41 @@ def video(world: Path, tmp_path: Path) -> Video:
     return Video("street/v8", str(path), split="test")
 
 
-def keep(model: Model, video: Video, folder: Path) -> KeptScores:
-    kept = KeptScores(folder, model)
-    assert kept.load(video) is None
+def keep(model: Model, video: Video, folder: Path) -> ScoreCache:
+    cache = ScoreCache(folder, model)
+    assert cache.load(video) is None
     (scored,) = score_files(model, [(video.name, video.path)])
-    kept.store(scored, video)
-    return kept
+    cache.store(scored, video)
+    return cache
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_they_come_back_to_the_bit(world: Path, tmp_path: Path, video: Video, kind: str) -> None:
     model = open_model(world / "runs" / kind)
-    kept = keep(model, video, tmp_path / "scored")
-    found = kept.load(video)
+    cache = keep(model, video, tmp_path / "scored")
+    kept = cache.load(video)
     (fresh,) = score_files(model, [(video.name, video.path)])
-    assert found is not None
-    assert found.scores is not None
+    assert kept is not None
+    assert kept.scores is not None
     assert fresh.scores is not None
-    assert np.array_equal(found.scores.scores, fresh.scores.scores)
-    assert (found.info, found.name, found.path) == (fresh.info, fresh.name, fresh.path)
-    assert (found.scores.map is None) == (kind == "whole")
+    assert np.array_equal(kept.scores.scores, fresh.scores.scores)
+    assert (kept.info, kept.name, kept.path) == (fresh.info, fresh.name, fresh.path)
+    assert (kept.scores.map is None) == (kind == "whole")
 
 
 def test_other_detectors_and_another_file_are_scored_anew(world: Path, tmp_path: Path, video: Video) -> None:
-    kept = keep(open_model(world / "runs" / "whole"), video, tmp_path / "scored")
-    one_seed = KeptScores(tmp_path / "scored", open_model(world / "runs" / "whole" / "seed-0"))
-    assert one_seed.load(video) is None
+    cache = keep(open_model(world / "runs" / "whole"), video, tmp_path / "scored")
+    of_one_seed = ScoreCache(tmp_path / "scored", open_model(world / "runs" / "whole" / "seed-0"))
+    assert of_one_seed.load(video) is None
     os.utime(video.path, (1, 1))
-    assert kept.load(video) is None
+    assert cache.load(video) is None
 
 
 def test_a_damaged_file_is_scored_anew(world: Path, tmp_path: Path, video: Video) -> None:
-    kept = keep(open_model(world / "runs" / "cells"), video, tmp_path / "scored")
+    cache = keep(open_model(world / "runs" / "cells"), video, tmp_path / "scored")
     (file,) = (tmp_path / "scored").iterdir()
     file.write_bytes(file.read_bytes()[:50])
-    assert kept.load(video) is None
+    assert cache.load(video) is None
 
 
 def test_only_what_is_missing_is_scored(
@@ -78,7 +78,7 @@ def test_only_what_is_missing_is_scored(
     monkeypatch.setattr("downstream.detection.scoring.score_files", noted)
     both = score_all(model, [video, other], settings, accelerator, folder)
     assert asked == ["v9"]
-    assert [each.name for each in both] == ["street/v8", "v9"]
+    assert [scored.name for scored in both] == ["street/v8", "v9"]
     assert first[0].scores is not None
     assert both[0].scores is not None
     assert np.array_equal(both[0].scores.scores, first[0].scores.scores)

@@ -10,9 +10,9 @@ import torch
 from downstream.detector.model import DetectorConfig
 from downstream.features.encoders import EncoderConfig
 from downstream.features.extract import ExtractConfig, extract
+from downstream.training.bag_dataset import BagsConfig
 from downstream.training.config import DetectorOptimConfig, FeaturesConfig, FinetuneConfig
 from downstream.training.finetune import finetune
-from downstream.training.segments import BagsConfig
 from pretrain.backbones import BackboneConfig, build_backbone, save_backbone
 from pretrain.data.catalogue import CatalogueConfig
 from tests.pretrain.encoding import encode_video

@@ -5,29 +5,66 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from downstream.detector.bags import Bags, Parts
+from downstream.detector.bags import Bags, LossParts
+from downstream.detector.model import DetectorConfig
+from downstream.detector.objective import build_detector
+from downstream.detector.terms import BASES, TERMS, ObjectiveConfig
 
-Loss = Callable[[Bags], tuple[Tensor, Parts]]
+Loss = Callable[[Bags], tuple[Tensor, LossParts]]
 
 Grid = tuple[int, int]
 WHOLE = (1, 1)
 LABELS = (1, 0, 1, 0, 0)
 LENGTHS = (40, 7, 3, 33, 1)
+DIM = 6
+
+
+def objective_of(name: str, config: Any) -> ObjectiveConfig:
+    """That base alone, or that term on the default base."""
+    return ObjectiveConfig(**({"base": name} if name in BASES else {}), **{name: config})
+
+
+def all_terms(**fields: Any) -> ObjectiveConfig:
+    """Every term of the table on from the first step, each with a weight of its own; other fields as given."""
+    at_once = {name: {"warmup_steps": 0} if term.warms_up else {} for name, term in TERMS.items()}
+    terms = {
+        name: term.config(weight=0.75**number, **at_once[name]) for number, (name, term) in enumerate(TERMS.items())
+    }
+    return ObjectiveConfig(**{**terms, **fields})
+
+
+def make_loss(name: str, config: Any, grid: Grid = WHOLE) -> Loss:
+    """A loss of the tables as the objective makes it, in evaluation mode: what has a memory remembers one batch."""
+    torch.manual_seed(0)
+    detector = build_detector(DetectorConfig(width=DIM, hidden=4), objective_of(name, config), DIM, grid)
+    module = {**BASES, **TERMS}[name].make(config, detector)
+
+    def loss(bags: Bags) -> tuple[Tensor, LossParts]:
+        if detector.branch is not None:
+            bags = bags._replace(embeddings=detector.branch.to(bags.features)(bags.features)[0])
+        value: tuple[Tensor, LossParts] = module.to(bags.features)(bags)
+        return value
+
+    loss(random_bags(9, grid=grid))
+    module.eval()
+    return loss
 
 
 def random_bags(
     seed: int,
     labels: Sequence[int] = LABELS,
     lengths: Sequence[int] = LENGTHS,
-    dim: int = 6,
+    dim: int = DIM,
     dtype: torch.dtype = torch.float64,
     teacher: bool = False,
     grid: Grid = WHOLE,
+    embedding_dim: int | None = None,
 ) -> Bags:
     """Bags of these lengths in snippets, padded with nonsense to the longest."""
     generator = torch.Generator().manual_seed(seed)
@@ -43,6 +80,7 @@ def random_bags(
         log_scores=torch.nn.functional.logsigmoid(2 * normal(*shape)),
         features=normal(*shape, dim) + normal(dim),
         teacher_scores=normal(*shape).sigmoid() if teacher else None,
+        embeddings=None if embedding_dim is None else normal(*shape, embedding_dim),
         grid=grid,
     )
 
@@ -72,6 +110,12 @@ def padded(bags: Bags, extra: int) -> Bags:
     )
 
 
+def reordered(bags: Bags, order: Sequence[int]) -> Bags:
+    """The bags in another order."""
+    rows = torch.tensor(order)
+    return of_each(bags, lambda values: values[rows])
+
+
 def shuffled(bags: Bags, seed: int) -> Bags:
     """Every bag's instances, and its padding among them, in another order."""
     order = torch.rand(bags.mask.shape, generator=torch.Generator().manual_seed(seed)).argsort(dim=1)
@@ -88,8 +132,7 @@ def check_padding_changes_nothing(loss: Loss, grid: Grid = WHOLE) -> None:
 
 def check_bag_order_changes_nothing(loss: Loss, grid: Grid = WHOLE) -> None:
     bags = random_bags(1, teacher=True, grid=grid)
-    order = torch.tensor([3, 0, 4, 2, 1])
-    torch.testing.assert_close(loss(of_each(bags, lambda values: values[order]))[0], loss(bags)[0], rtol=1e-12, atol=0)
+    torch.testing.assert_close(loss(reordered(bags, [3, 0, 4, 2, 1]))[0], loss(bags)[0], rtol=1e-12, atol=0)
 
 
 def check_instance_order_changes_nothing(loss: Loss) -> None:
@@ -131,9 +174,18 @@ def check_every_batch_is_finite(loss: Loss, dtype: torch.dtype = torch.float32, 
 
 def check_gradient(loss: Loss, seed: int = 5, grid: Grid = WHOLE) -> None:
     """Against finite differences, in float64, at a point where no choice of instances is on edge."""
-    bags = random_bags(seed, (1, 0, 1), (5, 4, 2), dim=3, teacher=True, grid=grid)
+    bags = random_bags(seed, (1, 0, 1), (5, 4, 2), teacher=True, grid=grid)
     inputs = (bags.log_scores.requires_grad_(), bags.features.requires_grad_())
     assert torch.autograd.gradcheck(lambda s, f: loss(bags._replace(log_scores=s, features=f))[0], inputs)
+
+
+def check_a_step_lowers_it(loss: Loss, grid: Grid = WHOLE, rate: float = 1e-3) -> None:
+    """The gradient reaches scores or features, and a small step against it makes the loss smaller."""
+    bags = random_bags(4, teacher=True, grid=grid)
+    before, by_scores, by_features = gradients(loss, bags)
+    assert by_scores.any() or by_features.any()
+    moved = bags._replace(log_scores=bags.log_scores - rate * by_scores, features=bags.features - rate * by_features)
+    assert loss(moved)[0] < before
 
 
 def check_a_step_separates_scores(loss: Loss, rate: float = 0.5) -> None:
@@ -148,12 +200,12 @@ def check_a_step_separates_scores(loss: Loss, rate: float = 0.5) -> None:
     assert (change[2:] < 0).all(), change
 
 
-def check_cuda_equals_cpu(loss: Loss) -> None:
+def check_cuda_equals_cpu(loss: Loss, grid: Grid = WHOLE) -> None:
     if not torch.cuda.is_available():
         if os.environ.get("REQUIRE_GPU") == "1":
             pytest.fail("REQUIRE_GPU=1, but there is no CUDA device")
         pytest.skip("no CUDA device")
-    bags = random_bags(3, dtype=torch.float32, teacher=True)
+    bags = random_bags(3, dtype=torch.float32, teacher=True, grid=grid)
     for here, there in zip(
         gradients(loss, bags), gradients(loss, of_each(bags, lambda values: values.cuda())), strict=True
     ):

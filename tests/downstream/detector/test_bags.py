@@ -33,9 +33,9 @@ def test_top_mask_is_sorting_each_bag(rows: list[list[int]], k: int) -> None:
     values = torch.tensor([row + [99] * (width - len(row)) for row in rows], dtype=torch.float32)
     mask = torch.tensor([[True] * len(row) + [False] * (width - len(row)) for row in rows])
     chosen = top_mask(values, mask, num_top(mask, k))
-    for row, found in zip(rows, chosen.tolist(), strict=True):
+    for row, is_top in zip(rows, chosen.tolist(), strict=True):
         expected = sorted(range(len(row)), key=lambda i: (-row[i], i))[:k]
-        assert [i for i, is_chosen in enumerate(found) if is_chosen] == sorted(expected)
+        assert [i for i, is_chosen in enumerate(is_top) if is_chosen] == sorted(expected)
 
 
 def test_mean_of_a_bag_with_nothing_chosen_is_0() -> None:

@@ -1,11 +1,9 @@
-"""A detector of cells: who sees whom, what is refused, and which losses know nothing of cells."""
+"""A detector of cells: who sees whom, and what is refused."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -13,23 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from downstream.detector.bags import Bags, Parts
-from downstream.detector.contrastive_clustering import ContrastiveClustering, ContrastiveClusteringConfig
-from downstream.detector.cross_batch_clustering import ClusterBranch, CrossBatchClustering, CrossBatchClusteringConfig
-from downstream.detector.entropy import EntropyConfig, entropy
-from downstream.detector.feature_magnitude import FeatureMagnitudeConfig, feature_magnitude
-from downstream.detector.hard_mining import HardMiningConfig, hard_mining
-from downstream.detector.mil_ranking import MilRankingConfig, mil_ranking
+from downstream.detector.entropy import EntropyConfig
 from downstream.detector.model import Detector, DetectorConfig
-from downstream.detector.objective import DetectorTraining, ObjectiveConfig, build_detector
-from downstream.detector.smoothness import SmoothnessConfig, smoothness
-from downstream.detector.sparsity import SparsityConfig, sparsity
-from downstream.detector.spatial_smoothness import SpatialSmoothnessConfig, spatial_smoothness
+from downstream.detector.objective import build_detector
+from downstream.detector.spatial_smoothness import SpatialSmoothnessConfig
 from downstream.detector.storage import CARD_FILE, grid_of, load_detector, save_detector
-from downstream.detector.topk_bce import TopKBCEConfig, topk_bce
+from downstream.detector.terms import ObjectiveConfig
 from downstream.features.feature_spec import FeatureSpec
 from pretrain.errors import UserError
-from tests.downstream.detector.loss_checks import random_bags
 
 GRID, DIM = (2, 3), 5
 CELLS = GRID[0] * GRID[1]
@@ -111,17 +100,11 @@ def test_what_does_not_go_together_is_refused() -> None:
         UserError, match=r"detector\.spatial is conv, but the features have no cells.*--grid map .*, or"
     ):
         Detector(DetectorConfig(spatial="conv"), DIM)
-    for name, config in (
-        ("spatial_smoothness", ObjectiveConfig(spatial_smoothness=SpatialSmoothnessConfig(weight=0.1))),
-        ("entropy", ObjectiveConfig(entropy=EntropyConfig(weight=0.1))),
-    ):
-        with pytest.raises(UserError, match=rf"objective\.{name}\.weight is 0\.1, but .* no cells: .* or set it to 0"):
-            build_detector(DetectorConfig(), config, DIM)
-        assert build_detector(DetectorConfig(), config, DIM, GRID).grid == GRID
+    both = ObjectiveConfig(spatial_smoothness=SpatialSmoothnessConfig(weight=0.375), entropy=EntropyConfig(weight=0.75))
     with pytest.raises(
         UserError, match=r"\.spatial_smoothness\.weight is 0\.375 and objective\.entropy\.weight is 0\.75, "
     ):
-        build_detector(DetectorConfig(), all_terms(), DIM)
+        build_detector(DetectorConfig(), both, DIM)
 
 
 def test_saved_and_loaded_with_its_grid(tmp_path: Path) -> None:
@@ -133,78 +116,3 @@ def test_saved_and_loaded_with_its_grid(tmp_path: Path) -> None:
     features = random_features(2, 3)
     assert torch.equal(again(features).log_scores, net(features).log_scores)
     assert grid_of(json.loads((tmp_path / CARD_FILE).read_text(encoding="utf-8"))) == GRID
-
-
-def contrastive(bags: Bags) -> tuple[Tensor, Parts]:
-    torch.manual_seed(0)
-    found: tuple[Tensor, Parts] = ContrastiveClustering(ContrastiveClusteringConfig(clusters=2), 6).double()(bags)
-    return found
-
-
-def cross_batch(bags: Bags) -> tuple[Tensor, Parts]:
-    """Two steps, so that the second one uses the memory of the first."""
-    torch.manual_seed(0)
-    branch = ClusterBranch(6, embedding_dim=4).double()
-    loss = CrossBatchClustering(CrossBatchClusteringConfig(memory=2), branch).double()
-    bags = bags._replace(embeddings=branch(bags.features)[0])
-    loss(bags)
-    found: tuple[Tensor, Parts] = loss(bags)
-    return found
-
-
-BLIND: dict[str, Callable[[Bags], tuple[Tensor, Parts]]] = {
-    "hard_mining": lambda bags: hard_mining(bags, HardMiningConfig()),
-    "contrastive": contrastive,
-    "cross_batch": cross_batch,
-    "sparsity": lambda bags: sparsity(bags, SparsityConfig()),
-    "mil_ranking": lambda bags: mil_ranking(bags, MilRankingConfig(k=None)),
-    "topk_bce": lambda bags: topk_bce(bags, TopKBCEConfig()),
-    "feature_magnitude": lambda bags: feature_magnitude(bags, FeatureMagnitudeConfig()),
-}
-
-
-@pytest.mark.parametrize("name", BLIND)
-def test_losses_of_instances_see_cells_as_instances(name: str) -> None:
-    bags = random_bags(3, teacher=True, grid=GRID)
-    of_cells, parts = BLIND[name](bags)
-    flat, flat_parts = BLIND[name](bags._replace(grid=(1, 1)))
-    assert of_cells > 0
-    assert torch.equal(of_cells, flat)
-    assert all(torch.equal(parts[key], value) for key, value in flat_parts.items())
-
-
-def all_terms() -> ObjectiveConfig:
-    return ObjectiveConfig(
-        base="mil_ranking",
-        mil_ranking=MilRankingConfig(k=3),
-        hard_mining=HardMiningConfig(weight=0.5, warmup_steps=0),
-        contrastive=ContrastiveClusteringConfig(weight=0.25, clusters=2),
-        cross_batch=CrossBatchClusteringConfig(weight=0.5, memory=2),
-        smoothness=SmoothnessConfig(weight=0.125),
-        sparsity=SparsityConfig(weight=0.0625),
-        spatial_smoothness=SpatialSmoothnessConfig(weight=0.375),
-        entropy=EntropyConfig(weight=0.75),
-    )
-
-
-def test_all_terms_on_cells_add_up_and_every_weight_learns() -> None:
-    torch.manual_seed(0)
-    config: Any = all_terms()
-    shape = DetectorConfig(temporal="multi_scale", spatial="conv", width=12, hidden=8, dropout=0)
-    training = DetectorTraining(build_detector(shape, config, DIM, GRID), config)
-    assert training.teacher is not None
-    assert training.teacher.grid == GRID
-    features, mask = random_features(4, 5), (torch.arange(5 * CELLS) < 4 * CELLS).expand(4, -1)
-    labels = torch.tensor([1.0, 0.0, 1.0, 0.0])
-    bags = Bags(labels, mask, training.detector(features, mask).log_scores.detach(), features, grid=GRID)
-    loss, parts = training(features, mask, labels, 10)
-    assert parts["smoothness"] == smoothness(bags, config.smoothness)[0]
-    assert parts["spatial_smoothness"] == spatial_smoothness(bags, config.spatial_smoothness)[0]
-    assert parts["entropy"] == entropy(bags, config.entropy)[0]
-    names = ["hard_mining", "contrastive", "cross_batch", "smoothness", "sparsity", "spatial_smoothness", "entropy"]
-    expected = parts["base"] + sum(getattr(config, name).weight * parts[name] for name in names)
-    assert loss.item() == pytest.approx(float(expected), rel=1e-5)
-    loss.backward()
-    for key, parameter in training.detector.named_parameters():
-        assert parameter.grad is not None, key
-        assert parameter.grad.any(), key

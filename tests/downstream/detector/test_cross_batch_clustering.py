@@ -19,7 +19,7 @@ from downstream.detector.cross_batch_clustering import (
     guide,
 )
 from pretrain.errors import UserError
-from tests.downstream.detector.test_contrastive_clustering import random_bags, reordered, widened
+from tests.downstream.detector.loss_checks import random_bags
 
 BOTH, NORMAL_ONLY, ABNORMAL_ONLY = [0, 1, 0, 1], [0, 0, 0, 0], [1, 1, 1, 1]
 
@@ -32,7 +32,7 @@ def a_loss(**changes: float) -> CrossBatchClustering:
 
 
 def some_bags(labels: list[int], seed: int = 0) -> Bags:
-    return random_bags([18, 5, 1, 40][: len(labels)], labels, seed=seed)
+    return random_bags(seed, labels, (18, 5, 1, 40)[: len(labels)], embedding_dim=4)
 
 
 class Reference:
@@ -130,20 +130,6 @@ def test_the_memory_forgets_the_oldest_and_a_missing_class_keeps_its_own() -> No
     )
 
 
-@pytest.mark.parametrize("memory", [0, 1, 4])
-def test_resumed_from_its_state_it_goes_on_as_if_uninterrupted(memory: int) -> None:
-    loss = a_loss(memory=memory)
-    steps = [some_bags(labels, n) for n, labels in enumerate([BOTH, NORMAL_ONLY, BOTH, ABNORMAL_ONLY, BOTH, BOTH])]
-    for bags in steps[:3]:
-        loss(bags)
-    resumed = a_loss(memory=memory)
-    resumed.load_state_dict(loss.state_dict())
-    resumed.branch.load_state_dict(loss.branch.state_dict())
-    for bags in steps[3:]:
-        assert torch.equal(resumed(bags)[0], loss(bags)[0])
-    assert torch.equal(resumed.branch.centres, loss.branch.centres)
-
-
 def test_the_branch_belongs_to_the_detector_alone() -> None:
     assert list(a_loss().state_dict()) == ["memory", "num_pushed"]
     assert not list(a_loss().parameters())
@@ -158,16 +144,9 @@ def test_evaluation_moves_nothing() -> None:
     assert torch.equal(loss.branch.centres, centres)
 
 
-def test_neither_padding_nor_the_order_of_bags_matters() -> None:
-    bags = some_bags(BOTH)
-    value = float(a_loss()(bags)[0])
-    assert float(a_loss()(widened(bags, 6))[0]) == pytest.approx(value, rel=1e-12)
-    assert float(a_loss()(reordered(bags, [3, 1, 0, 2]))[0]) == pytest.approx(value, rel=1e-12)
-
-
 def test_the_branch_is_neutral_until_both_classes_were_seen_and_then_uses_what_was_stored_before() -> None:
     loss = a_loss(memory=0, temperature=2.0)
-    features = random_bags([7, 3], [0, 1]).features
+    features = random_bags(0, (0, 1), (7, 3)).features
     loss(some_bags(NORMAL_ONLY))
     torch.testing.assert_close(loss.branch(features)[1], torch.full((2, 7), -math.log(2), dtype=torch.float64))
     loss(some_bags(BOTH))
@@ -235,12 +214,12 @@ def test_guidance_in_probabilities(mode: str, expected: float) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"weight": -1.0}, "cross_batch.weight is -1.0; it must be a finite number of 0 or more"),
-        ({"memory": -1}, "cross_batch.memory is -1; it must be 0 (the batch alone) or more batches"),
-        ({"temperature": 0.0}, "cross_batch.temperature is 0.0; it must be a finite number above 0"),
+        ({"memory": -1}, "cross_batch_clustering.memory is -1; it must be 0 (the batch alone) or more batches"),
+        ({"temperature": 0.0}, "cross_batch_clustering.temperature is 0.0; it must be a finite number above 0"),
         (
             {"guidance": "products"},
-            "cross_batch.guidance is 'products'; it must be one of none, product, mean; did you mean 'product'?",
+            "cross_batch_clustering.guidance is 'products'; it must be one of none, product, mean;"
+            " did you mean 'product'?",
         ),
     ],
 )

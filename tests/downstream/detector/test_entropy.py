@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from downstream.detector.bags import Bags
 from downstream.detector.entropy import EntropyConfig, entropy
-from pretrain.errors import UserError
 from tests.downstream.detector import loss_checks
 from tests.downstream.detector.loss_checks import random_bags
 
@@ -20,7 +19,7 @@ GRID = (2, 3)
 
 def reference(bags: Bags) -> float:
     """One snippet after the other, in plain numbers."""
-    found, cells = [], bags.grid[0] * bags.grid[1]
+    per_bag, cells = [], bags.grid[0] * bags.grid[1]
     for row, label in enumerate(bags.labels.tolist()):
         scores = [math.exp(value) for value, real in zip(bags.log_scores[row], bags.mask[row], strict=True) if real]
         total, weights = 0.0, 0.0
@@ -30,8 +29,8 @@ def reference(bags: Bags) -> float:
             spread = -sum(share * math.log(share) for share in shares) / math.log(cells)
             total, weights = total + max(snippet) * spread, weights + max(snippet)
         if label == 1:
-            found.append(total / weights)
-    return sum(found) / len(found) if found else 0.0
+            per_bag.append(total / weights)
+    return sum(per_bag) / len(per_bag) if per_bag else 0.0
 
 
 def one_bag(scores: list[float], grid: tuple[int, int] = (2, 2), label: int = 1) -> Bags:
@@ -91,25 +90,8 @@ def test_without_an_abnormal_bag_or_cells_it_is_0(labels: tuple[int, int], grid:
     assert not by_scores.any()
 
 
-def test_what_holds_of_every_loss() -> None:
-    loss_checks.check_padding_changes_nothing(LOSS, GRID)
-    loss_checks.check_bag_order_changes_nothing(LOSS, GRID)
-    loss_checks.check_every_batch_is_finite(LOSS, grid=GRID)
-
-
 def test_gradient_with_the_weights_of_snippets_held_still() -> None:
     """The weights carry no gradient by intent, so finite differences are taken in a bag of one snippet."""
     bags = random_bags(5, (1,), (1,), dim=1, grid=GRID)
     inputs = bags.log_scores.requires_grad_()
     assert torch.autograd.gradcheck(lambda values: LOSS(bags._replace(log_scores=values))[0], inputs)
-
-
-@pytest.mark.gpu
-def test_cuda_equals_cpu() -> None:
-    loss_checks.check_cuda_equals_cpu(LOSS)
-
-
-@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
-def test_configuration_errors(weight: float) -> None:
-    with pytest.raises(UserError, match=r"entropy.weight is .*; it must be a finite number of 0 or more"):
-        EntropyConfig(weight=weight)

@@ -14,7 +14,7 @@ from tests.downstream.detector.loss_checks import random_bags
 
 # alpha and margin of the order of the features, so that both terms weigh in what is checked
 CONFIGS = [FeatureMagnitudeConfig(k=k, margin=5.0, alpha=0.1) for k in (3, 1, None)]
-LOSSES = [partial(feature_magnitude, config=config) for config in CONFIGS]
+LOSS = partial(feature_magnitude, config=CONFIGS[0])
 
 
 def reference(bags: Bags, config: FeatureMagnitudeConfig) -> tuple[float, float]:
@@ -57,7 +57,7 @@ def test_magnitude_chooses_not_the_score() -> None:
 
 def test_a_step_on_features_parts_the_magnitudes() -> None:
     bags = random_bags(3)
-    _, _, by_features = loss_checks.gradients(LOSSES[0], bags)
+    _, _, by_features = loss_checks.gradients(LOSS, bags)
     before, after = (
         [b.features.norm(dim=-1)[b.mask & (b.labels == label).unsqueeze(1)].sum() for label in (1, 0)]
         for b in (bags, bags._replace(features=bags.features - 0.1 * by_features))
@@ -70,22 +70,7 @@ def test_a_step_on_features_parts_the_magnitudes() -> None:
 def test_no_pair_no_magnitude_term(labels: tuple[int, int]) -> None:
     bags = random_bags(0, labels, (3, 5))
     assert feature_magnitude(bags, CONFIGS[0])[1]["magnitude"] == 0
-    assert not loss_checks.gradients(LOSSES[0], bags)[2].any()
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_what_holds_of_every_loss(loss: loss_checks.Loss) -> None:
-    loss_checks.check_padding_changes_nothing(loss)
-    loss_checks.check_bag_order_changes_nothing(loss)
-    loss_checks.check_instance_order_changes_nothing(loss)
-    loss_checks.check_every_batch_is_finite(loss)
-    loss_checks.check_gradient(loss)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("loss", LOSSES)
-def test_cuda_equals_cpu(loss: loss_checks.Loss) -> None:
-    loss_checks.check_cuda_equals_cpu(loss)
+    assert not loss_checks.gradients(LOSS, bags)[2].any()
 
 
 def test_configuration_errors() -> None:

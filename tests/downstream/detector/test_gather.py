@@ -4,57 +4,31 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
-from torch import Tensor, distributed, nn
-from torch.nn import functional
+from torch import Tensor, distributed
 from torch.nn.parallel import DistributedDataParallel
 
-from downstream.detector.bags import Bags, Parts
-from downstream.detector.contrastive_clustering import ContrastiveClustering, ContrastiveClusteringConfig
-from downstream.detector.cross_batch_clustering import (
-    ClusterBranch,
-    CrossBatchClustering,
-    CrossBatchClusteringConfig,
-    guide,
-)
-from downstream.detector.entropy import EntropyConfig
-from downstream.detector.feature_magnitude import FeatureMagnitudeConfig, feature_magnitude
+from downstream.detector.bags import Bags
+from downstream.detector.cross_batch_clustering import CrossBatchClusteringConfig
 from downstream.detector.gather import gather_bags
-from downstream.detector.hard_mining import HardMiningConfig, hard_mining
-from downstream.detector.mil_ranking import MilRankingConfig, mil_ranking
 from downstream.detector.model import DetectorConfig
-from downstream.detector.objective import DetectorTraining, ObjectiveConfig, build_detector
-from downstream.detector.smoothness import SmoothnessConfig
-from downstream.detector.sparsity import SparsityConfig
-from downstream.detector.spatial_smoothness import SpatialSmoothnessConfig
-from downstream.detector.topk_bce import TopKBCEConfig, topk_bce
+from downstream.detector.objective import DetectorTraining, build_detector
+from downstream.detector.terms import BASES, TERMS, ObjectiveConfig
+from tests.downstream.detector.loss_checks import all_terms, objective_of
 
-DIM, WIDTH, STEPS = 5, 8, 3
+DIM, STEPS = 5, 3
 GRID = (2, 2)
-ALL_TERMS = ObjectiveConfig(
-    base="mil_ranking",
-    hard_mining=HardMiningConfig(weight=0.5, warmup_steps=0),
-    contrastive=ContrastiveClusteringConfig(weight=0.25, clusters=2, projection_dim=6),
-    cross_batch=CrossBatchClusteringConfig(weight=0.5, memory=2),
-    smoothness=SmoothnessConfig(weight=0.1),
-    sparsity=SparsityConfig(weight=0.1),
-    spatial_smoothness=SpatialSmoothnessConfig(weight=0.1),
-    entropy=EntropyConfig(weight=0.5),
-)
-Loss = Callable[[Bags], tuple[Tensor, Parts]]
-LOSSES: dict[str, Callable[[ClusterBranch], Loss]] = {
-    "contrastive": lambda _: ContrastiveClustering(ContrastiveClusteringConfig(clusters=2, projection_dim=6), WIDTH),
-    "cross_batch": lambda branch: CrossBatchClustering(CrossBatchClusteringConfig(memory=2), branch),
-    "batch_alone": lambda branch: CrossBatchClustering(CrossBatchClusteringConfig(memory=0), branch),
-    "hard_mining": lambda _: lambda bags: hard_mining(bags, HardMiningConfig(k=2)),
-    "mil_ranking": lambda _: lambda bags: mil_ranking(bags, MilRankingConfig()),
-    "topk_bce": lambda _: lambda bags: topk_bce(bags, TopKBCEConfig()),
-    "feature_magnitude": lambda _: lambda bags: feature_magnitude(bags, FeatureMagnitudeConfig()),
+ALL_TERMS = all_terms(base="mil_ranking", cross_batch_clustering=CrossBatchClusteringConfig(weight=0.5, memory=2))
+OBJECTIVES: dict[str, ObjectiveConfig] = {
+    **{name: objective_of(name, base.config()) for name, base in BASES.items()},
+    **{name: objective_of(name, getattr(ALL_TERMS, name)) for name in TERMS},
+    "batch_alone": objective_of("cross_batch_clustering", CrossBatchClusteringConfig(weight=0.5, memory=0)),
+    "all": ALL_TERMS,
 }
 # Bags of each rank in each step: labels and lengths; ranks differ in bags, padding and classes, step 2 has one class.
 SHARES = [
@@ -64,46 +38,10 @@ SHARES = [
 ]
 
 
-class Network(nn.Module):
-    """A small detector, its loss and the gathering, as fine-tuning wraps them."""
-
-    def __init__(self, name: str, gathered: bool = True) -> None:
-        super().__init__()
-        self.encode, self.score = nn.Linear(DIM, WIDTH), nn.Linear(WIDTH, 1)
-        self.branch = ClusterBranch(WIDTH, embedding_dim=4)
-        self.loss = LOSSES[name](self.branch)
-        self.gathered = gathered
-
-    def forward(self, inputs: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
-        features = self.encode(inputs).tanh()
-        embeddings, log_abnormal = self.branch(features)
-        log_scores = guide(functional.logsigmoid(self.score(features).squeeze(2)), log_abnormal, "mean")
-        teacher = inputs.mean(dim=2).sigmoid()
-        bags = Bags(labels, mask, log_scores, features, embeddings, teacher)
-        bags = gather_bags(bags) if self.gathered else bags
-        count = bags.mask.sum()
-        # a little of everything, so that no loss leaves a parameter of the network without a gradient
-        everything = (bags.scores.sum() + (bags.embeddings * bags.mask.unsqueeze(2)).square().sum()) / count
-        return self.loss(bags)[0] + 0.1 * everything
-
-
-class Cells(nn.Module):
-    """The detector of cells and its whole objective, as fine-tuning wraps them; dropout would draw per process."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        config = DetectorConfig(temporal="multi_scale", spatial="conv", width=WIDTH, hidden=4, dropout=0)
-        self.training_of_cells = DetectorTraining(build_detector(config, ALL_TERMS, DIM, GRID), ALL_TERMS)
-
-    def forward(self, inputs: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
-        loss: Tensor = self.training_of_cells(inputs, mask, labels, 0)[0]
-        return loss
-
-
-def batch(step: int, ranks: list[int], cells: int = 1) -> tuple[Tensor, Tensor, Tensor]:
-    """Inputs, mask and labels of the ranks' bags, padded to the longest among these."""
+def batch(step: int, ranks: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Cells, mask and labels of the ranks' bags, padded to the longest among these."""
     bags = [(rank, n, *bag) for rank in ranks for n, bag in enumerate(zip(*SHARES[step][rank], strict=True))]
-    bags = [(rank, n, label, length * cells) for rank, n, label, length in bags]
+    bags = [(rank, n, label, length * GRID[0] * GRID[1]) for rank, n, label, length in bags]
     longest = max(length for *_, length in bags)
     inputs = torch.full((len(bags), longest, DIM), 3.0)
     mask = torch.zeros(len(bags), longest, dtype=torch.bool)
@@ -114,30 +52,31 @@ def batch(step: int, ranks: list[int], cells: int = 1) -> tuple[Tensor, Tensor, 
     return inputs, mask, torch.tensor([float(label) for _, _, label, _ in bags])
 
 
-def train(name: str, ranks: list[int], wrap: bool, gathered: bool = True) -> dict[str, Tensor]:
-    """Loss and gradients of each step of plain descent, and the state at the end. In float64: sums in another order."""
+def train(name: str, ranks: list[int], wrap: bool) -> dict[str, Tensor]:
+    """Loss and gradients of each step of plain descent, and the state at the end. In float64: sums in another order.
+
+    Dropout would draw per process: there is none.
+    """
     torch.set_default_dtype(torch.float64)
     try:
         torch.manual_seed(0)
-        network = Cells() if name == "cells" else Network(name, gathered)
-        cells = GRID[0] * GRID[1] if name == "cells" else 1
-        wrapped = DistributedDataParallel(network) if wrap else network
-        found: dict[str, Tensor] = {}
+        config = DetectorConfig(temporal="multi_scale", spatial="conv", width=8, hidden=4, dropout=0)
+        training = DetectorTraining(build_detector(config, OBJECTIVES[name], DIM, GRID), OBJECTIVES[name])
+        wrapped = DistributedDataParallel(training) if wrap else training
+        record: dict[str, Tensor] = {}
         for step in range(STEPS):
-            network.zero_grad()
-            loss = wrapped(*batch(step, ranks, cells))
+            training.zero_grad()
+            loss = wrapped(*batch(step, ranks), step)[0]
             loss.backward()
-            found[f"{step}/loss"] = loss.detach()
+            record[f"{step}/loss"] = loss.detach()
             with torch.no_grad():
-                for key, parameter in network.named_parameters():
-                    if not parameter.requires_grad:  # the teacher's
-                        continue
-                    assert parameter.grad is not None, key
-                    found[f"{step}/{key}"] = parameter.grad.clone()
-                    parameter -= 0.1 * parameter.grad
-            if isinstance(network, Cells):
-                network.training_of_cells.update_teacher(step)
-        return found | {f"end/{key}": value for key, value in network.state_dict().items()}
+                for key, parameter in training.named_parameters():
+                    if parameter.requires_grad:  # all but the teacher's
+                        assert parameter.grad is not None, key
+                        record[f"{step}/{key}"] = parameter.grad.clone()
+                        parameter -= 0.1 * parameter.grad
+            training.update_teacher(step)
+        return record | {f"end/{key}": value for key, value in training.state_dict().items()}
     finally:
         torch.set_default_dtype(torch.float32)
 
@@ -159,10 +98,11 @@ def one_of_two(rank: int, port: int, target: str) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", rank=rank, world_size=2)
-    found: dict[str, Any] = {name: train(name, [rank], wrap=True) for name in (*LOSSES, "cells")}
-    found["alone"] = train("mil_ranking", [rank], wrap=True, gathered=False)
-    found["gathered"] = gathers_everything(rank)
-    torch.save(found, f"{target}/{rank}.pt")
+    record: dict[str, Any] = {name: train(name, [rank], wrap=True) for name in OBJECTIVES}
+    with mock.patch("downstream.detector.objective.gather_bags", lambda bags: bags):
+        record["alone"] = train("mil_ranking", [rank], wrap=True)
+    record["gathered"] = gathers_everything(rank)
+    torch.save(record, f"{target}/{rank}.pt")
     distributed.destroy_process_group()
 
 
@@ -182,7 +122,7 @@ def difference(first: Tensor, second: Tensor) -> float:
     return float((first.double() - second.double()).norm()) / largest if largest > 1e-12 else 0.0
 
 
-@pytest.mark.parametrize("name", [*LOSSES, "cells"])
+@pytest.mark.parametrize("name", OBJECTIVES)
 def test_losses_gradients_and_memories_of_two_processes_equal_those_of_one(
     name: str, two_processes: list[dict[str, dict[str, Tensor]]]
 ) -> None:
@@ -192,30 +132,28 @@ def test_losses_gradients_and_memories_of_two_processes_equal_those_of_one(
         assert shared.keys() == alone.keys()
         for key, value in alone.items():
             assert difference(shared[key], value) <= 1e-6, key
-    if name == "cells":
-        assert {
-            f"end/training_of_cells.{key}" for key in ("cross_batch.memory", "teacher.head.0.weight")
-        } <= alone.keys()
-    if name == "cross_batch":
-        assert {"end/loss.memory", "end/loss.num_pushed", "end/branch.centres"} <= alone.keys()
-        assert alone["end/loss.num_pushed"].tolist() == [3, 2]
-        for key in ("end/loss.memory", "end/branch.centres"):
+    if name == "all":
+        assert "end/teacher.head.0.weight" in alone
+    if name in ("all", "cross_batch_clustering"):
+        memory = "end/terms.cross_batch_clustering"
+        assert alone[f"{memory}.num_pushed"].tolist() == [3, 2]
+        for key in (f"{memory}.memory", "end/detector.branch.centres"):
             assert torch.equal(two_processes[0][name][key], two_processes[1][name][key])
 
 
 def test_without_gathering_the_loss_would_be_another(two_processes: list[dict[str, dict[str, Tensor]]]) -> None:
     whole = train("mil_ranking", [0, 1], wrap=False)
-    assert difference(two_processes[0]["alone"]["0/encode.weight"], whole["0/encode.weight"]) > 0.01
+    assert difference(two_processes[0]["alone"]["0/detector.project.weight"], whole["0/detector.project.weight"]) > 0.01
 
 
 def test_ranks_in_order_padding_false_and_gradients_of_own_bags_times_ranks(
     two_processes: list[dict[str, dict[str, Tensor]]],
 ) -> None:
     for rank in (0, 1):
-        found = two_processes[rank]["gathered"]
-        assert found["labels"].tolist() == [0, 0, 1, 1, 1]
-        assert found["mask"].sum(dim=1).tolist() == [3, 3, 2, 2, 2]
-        assert found["log_scores"].tolist() == [[0, 1, 2], [3, 4, 5], [10, 11, 0], [12, 13, 0], [14, 15, 0]]
+        gathered = two_processes[rank]["gathered"]
+        assert gathered["labels"].tolist() == [0, 0, 1, 1, 1]
+        assert gathered["mask"].sum(dim=1).tolist() == [3, 3, 2, 2, 2]
+        assert gathered["log_scores"].tolist() == [[0, 1, 2], [3, 4, 5], [10, 11, 0], [12, 13, 0], [14, 15, 0]]
     assert two_processes[0]["gathered"]["gradient"].tolist() == [[0, 2, 4], [6, 8, 10]]
     assert two_processes[1]["gathered"]["gradient"].tolist() == [[12, 14], [18, 20], [24, 26]]
 

@@ -8,7 +8,6 @@ import torch
 
 from downstream.detector.bags import Bags
 from downstream.detector.smoothness import SmoothnessConfig, smoothness
-from pretrain.errors import UserError
 from tests.downstream.detector import loss_checks
 from tests.downstream.detector.loss_checks import random_bags
 
@@ -61,28 +60,3 @@ def test_cells_of_one_snippet_are_no_neighbours() -> None:
     bags = random_bags(0, (1,), (4,), grid=(2, 3))
     assert LOSS(bags._replace(log_scores=torch.linspace(-3, -0.1, 6).repeat(1, 4)))[0] == 0
     assert LOSS(bags._replace(log_scores=torch.linspace(-3, -0.1, 6).repeat(1, 4), grid=(1, 1)))[0] > 0
-
-
-@pytest.mark.parametrize("grid", [(1, 1), (2, 3)])
-def test_what_holds_of_every_loss(grid: tuple[int, int]) -> None:
-    loss_checks.check_padding_changes_nothing(LOSS, grid)
-    loss_checks.check_bag_order_changes_nothing(LOSS, grid)
-    loss_checks.check_every_batch_is_finite(LOSS, grid=grid)
-    loss_checks.check_gradient(LOSS, grid=grid)
-
-
-def test_a_step_smooths() -> None:
-    bags = random_bags(4)
-    before, by_scores, _ = loss_checks.gradients(LOSS, bags)
-    assert LOSS(bags._replace(log_scores=bags.log_scores - 0.1 * by_scores))[0] < before
-
-
-@pytest.mark.gpu
-def test_cuda_equals_cpu() -> None:
-    loss_checks.check_cuda_equals_cpu(LOSS)
-
-
-@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
-def test_configuration_errors(weight: float) -> None:
-    with pytest.raises(UserError, match=r"smoothness.weight is .*; it must be a finite number of 0 or more"):
-        SmoothnessConfig(weight=weight)

@@ -6,7 +6,6 @@ import pytest
 
 from downstream.detector.bags import Bags
 from downstream.detector.sparsity import SparsityConfig, sparsity
-from pretrain.errors import UserError
 from tests.downstream.detector import loss_checks
 from tests.downstream.detector.loss_checks import random_bags
 
@@ -37,22 +36,3 @@ def test_normal_bags_are_left_alone() -> None:
     assert not by_scores[~bags.abnormal].any()
     assert (by_scores[bags.abnormal][bags.mask[bags.abnormal]] > 0).all()
     assert LOSS(random_bags(0, (0, 0), (3, 5)))[0] == 0
-
-
-def test_what_holds_of_every_loss() -> None:
-    loss_checks.check_padding_changes_nothing(LOSS)
-    loss_checks.check_bag_order_changes_nothing(LOSS)
-    loss_checks.check_instance_order_changes_nothing(LOSS)
-    loss_checks.check_every_batch_is_finite(LOSS)
-    loss_checks.check_gradient(LOSS)
-
-
-@pytest.mark.gpu
-def test_cuda_equals_cpu() -> None:
-    loss_checks.check_cuda_equals_cpu(LOSS)
-
-
-@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
-def test_configuration_errors(weight: float) -> None:
-    with pytest.raises(UserError, match=r"sparsity.weight is .*; it must be a finite number of 0 or more"):
-        SparsityConfig(weight=weight)

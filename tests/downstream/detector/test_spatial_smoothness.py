@@ -7,7 +7,6 @@ import torch
 
 from downstream.detector.bags import Bags
 from downstream.detector.spatial_smoothness import SpatialSmoothnessConfig, spatial_smoothness
-from pretrain.errors import UserError
 from tests.downstream.detector import loss_checks
 from tests.downstream.detector.loss_checks import random_bags
 
@@ -54,22 +53,3 @@ def test_without_an_abnormal_bag_or_cells_it_is_0(labels: tuple[int, int], grid:
     loss, by_scores, _ = loss_checks.gradients(LOSS, random_bags(0, labels, (3, 5), grid=grid))
     assert loss == 0
     assert not by_scores.any()
-
-
-def test_what_holds_of_every_loss() -> None:
-    loss_checks.check_padding_changes_nothing(LOSS, GRID)
-    loss_checks.check_bag_order_changes_nothing(LOSS, GRID)
-    loss_checks.check_every_batch_is_finite(LOSS, grid=GRID)
-    loss_checks.check_gradient(LOSS, grid=GRID)
-
-
-def test_a_step_smooths() -> None:
-    bags = random_bags(4, grid=GRID)
-    before, by_scores, _ = loss_checks.gradients(LOSS, bags)
-    assert LOSS(bags._replace(log_scores=bags.log_scores - 0.1 * by_scores))[0] < before
-
-
-@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
-def test_configuration_errors(weight: float) -> None:
-    with pytest.raises(UserError, match=r"spatial_smoothness.weight is .*; it must be a finite number of 0 or more"):
-        SpatialSmoothnessConfig(weight=weight)

@@ -76,22 +76,6 @@ def test_the_part_of_an_absent_class_is_0(labels: tuple[int, int], absent: str) 
     assert topk_bce(random_bags(0, labels, (3, 5)), TopKBCEConfig())[1][absent].item() == pytest.approx(0, abs=1e-12)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_what_holds_of_every_loss(loss: loss_checks.Loss) -> None:
-    loss_checks.check_padding_changes_nothing(loss)
-    loss_checks.check_bag_order_changes_nothing(loss)
-    loss_checks.check_instance_order_changes_nothing(loss)
-    loss_checks.check_every_batch_is_finite(loss)
-    loss_checks.check_gradient(loss)
-    loss_checks.check_a_step_separates_scores(loss)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("loss", LOSSES)
-def test_cuda_equals_cpu(loss: loss_checks.Loss) -> None:
-    loss_checks.check_cuda_equals_cpu(loss)
-
-
 def test_configuration_errors() -> None:
     with pytest.raises(UserError, match=r"topk_bce.k is -2; it must be 1 or more, or None for count // divisor \+ 1"):
         TopKBCEConfig(k=-2)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from downstream.evaluation.ground_truth import align, length_verdict
-from downstream.scores.score_file import VideoScores, make_scores
+from downstream.scores.video_scores import VideoScores, make_scores
 from pretrain.data.catalogue import Video
 from pretrain.data.catalogues.problems import Problems
 from pretrain.data.catalogues.ucf_crime import read_annotations

@@ -8,22 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from downstream.evaluation.spatial_evaluation import (
-    LocalisationEvaluation,
-    LocalisationSettings,
-    compare_localisation,
-    evaluate_localisation,
-)
-from downstream.evaluation.spatial_metrics import localisation_metrics
-from downstream.evaluation.spatial_table import comparison_table, localisation_markdown, localisation_table
+from downstream.evaluation.evaluation import compare
+from downstream.evaluation.metrics import compute_metrics
+from downstream.evaluation.settings import LocalisationSettings
+from downstream.evaluation.spatial_evaluation import SpatialEvaluation, evaluate_localisation
+from downstream.evaluation.spatial_metrics import WeightedMaps
 from downstream.evaluation.spatial_truth import locate
+from downstream.evaluation.tables import comparison_table
 from pretrain.errors import UserError
 from tests.downstream.boxed_videos import BoxedSet, random_set, scored
 
 SETTINGS = LocalisationSettings(resamples=50)
 
 
-def two_seeds(method: str = "cells", settings: LocalisationSettings = SETTINGS) -> LocalisationEvaluation:
+def two_seeds(method: str = "cells", settings: LocalisationSettings = SETTINGS) -> SpatialEvaluation:
     made = random_set(np.random.default_rng(0))
     return evaluate_localisation(*seeds_of(made), made.videos, settings, method)
 
@@ -37,29 +35,30 @@ def test_values_are_means_over_seeds_with_intervals_over_videos() -> None:
     made = random_set(np.random.default_rng(0))
     evaluation = two_seeds()
     scores, predicted = seeds_of(made)
-    for name, measure in evaluation.measures.items():
+    for name, metric in evaluation.metrics.items():
         own = []
         for seed in scores:
             videos = locate(scores[seed], made.videos)
             boxes = [predicted[seed][video.name] for video in videos]
-            own.append(localisation_metrics(videos, boxes, SETTINGS, np.ones((1, 5)))[name][0])
-        assert measure.per_seed == pytest.approx(own, nan_ok=True)
-        assert measure.value == pytest.approx(np.mean(own), nan_ok=True)
+            test = WeightedMaps(videos=videos, boxes=boxes, settings=SETTINGS, weights=np.ones((1, 5)))
+            own.append(compute_metrics(test)[name][0])
+        assert metric.per_seed == pytest.approx(own, nan_ok=True)
+        assert metric.value == pytest.approx(np.mean(own), nan_ok=True)
         assert evaluation.samples[name].shape == (2, 50)
-        assert measure.interval is not None
-    pointing = evaluation.measures["pointing_chance"]
+        assert metric.interval is not None
+    pointing = evaluation.metrics["pointing_chance"]
     assert pointing.interval is not None
     assert pointing.interval.low <= pointing.value <= pointing.interval.high
     assert pointing.deviation == pytest.approx(0)
-    assert evaluation.measures["pixel_auc"].deviation > 0
+    assert evaluation.metrics["pixel_auc"].deviation > 0
 
 
-def test_json_holds_the_figures_and_what_was_counted() -> None:
+def test_json_holds_the_metrics_and_what_was_counted() -> None:
     evaluation = two_seeds()
     content = json.loads(json.dumps(evaluation.as_json(), allow_nan=False))
     assert content["seeds"] == ["0", "1"]
     assert content["settings"]["tiou_score"] == 0.5
-    assert content["metrics"]["pointing"]["value"] == evaluation.measures["pointing"].value
+    assert content["metrics"]["pointing"]["value"] == evaluation.metrics["pointing"].value
     counts = content["test_set"]
     assert (counts["videos"], counts["boxed_videos"], counts["frames"]) == (5, 3, 3 * 13 + 2 * 11)
     # 7 frames of each span, 4 of them with boxes, and one frame with boxes outside
@@ -67,7 +66,7 @@ def test_json_holds_the_figures_and_what_was_counted() -> None:
 
 
 def test_a_method_compared_with_itself_differs_by_nothing() -> None:
-    for name, entry in compare_localisation(two_seeds(), two_seeds("again")).items():
+    for name, entry in compare(two_seeds(), two_seeds("again")).items():
         assert entry.value == 0 or np.isnan(entry.value), name
         assert entry.interval is None or entry.interval == (0, 0) or np.isnan(entry.interval.low), name
 
@@ -77,15 +76,15 @@ def test_comparison_is_paired_and_signed() -> None:
     worse = [scored(entry.name, 1 - entry.map.scores) for entry in made.scores if entry.map]
     first = evaluate_localisation({"0": made.scores}, {"0": made.predicted}, made.videos, SETTINGS, "maps")
     second = evaluate_localisation({"0": worse}, {"0": made.predicted}, made.videos, SETTINGS, "inverse")
-    difference = compare_localisation(first, second)["cell_auc"]
-    assert difference.value == pytest.approx(1 - 2 * first.measures["cell_auc"].value)
-    assert compare_localisation(second, first)["cell_auc"].value == pytest.approx(-difference.value)
-    assert "inverse less maps" in comparison_table("maps", "inverse", compare_localisation(first, second))
+    difference = compare(first, second)["cell_auc"]
+    assert difference.value == pytest.approx(1 - 2 * first.metrics["cell_auc"].value)
+    assert compare(second, first)["cell_auc"].value == pytest.approx(-difference.value)
+    assert "inverse less maps" in comparison_table("maps", "inverse", compare(first, second))
 
 
 def test_only_equal_sets_and_settings_compare() -> None:
     with pytest.raises(UserError, match="'cells' and 'cells' were not evaluated on the same videos and settings"):
-        compare_localisation(two_seeds(), two_seeds(settings=LocalisationSettings(resamples=51)))
+        compare(two_seeds(), two_seeds(settings=LocalisationSettings(resamples=51)))
 
 
 def test_boxes_must_be_of_the_same_seeds_videos_and_snippets() -> None:
@@ -105,21 +104,5 @@ def test_boxes_must_be_of_the_same_seeds_videos_and_snippets() -> None:
 
 def test_without_draws_there_are_values_alone() -> None:
     evaluation = two_seeds(settings=LocalisationSettings(resamples=0))
-    assert all(measure.interval is None for measure in evaluation.measures.values())
-    assert not np.isnan(evaluation.measures["pixel_auc"].value)
-
-
-def test_tables_name_figures_and_put_chance_beside_pointing() -> None:
-    evaluation = two_seeds()
-    text = localisation_table(evaluation)
-    value, chance = (f"{evaluation.measures[name].value:.3f}" for name in ("pointing", "pointing_chance"))
-    (line,) = [line for line in text.splitlines() if line.startswith("pointing  ")]
-    assert (line.split()[1], line.split()[-1]) == (value, chance)
-    assert "cells: 2 seed(s)" in text
-    assert "9 left out" in text
-    assert "box recall at IoU: share of annotated boxes" in text
-    table = localisation_markdown([evaluation])
-    assert f"(chance {chance})" in table
-    assert table.splitlines()[1] == "|---" * 7 + "|"
-    assert "- pixel AUC: all pixels" in table
-    assert "- pixel AUC" not in localisation_markdown([evaluation], explained=False)
+    assert all(metric.interval is None for metric in evaluation.metrics.values())
+    assert not np.isnan(evaluation.metrics["pixel_auc"].value)

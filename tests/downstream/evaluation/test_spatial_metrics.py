@@ -1,4 +1,4 @@
-"""Every figure against its definition: pixels ranked one by one, frames pointed at one by one."""
+"""Every metric against its definition: pixels ranked one by one, frames pointed at one by one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from downstream.evaluation.spatial_metrics import MEASURES, LocalisationSettings, localisation_metrics, title_of
+from downstream.evaluation.metrics import compute_metrics
+from downstream.evaluation.settings import LocalisationSettings
+from downstream.evaluation.spatial_metrics import WeightedMaps
 from downstream.evaluation.spatial_truth import locate
 from downstream.events.boxes import ScoredBox
 from downstream.scores.cell_geometry import PixelBox
 from pretrain.data.catalogue import Box, Video
-from pretrain.errors import UserError
 from tests.downstream.boxed_videos import BoxedSet, boxed_video, frames_of, random_set, scored
 from tests.downstream.evaluation.reference import slow_auc
 
@@ -22,7 +23,8 @@ SETTINGS = LocalisationSettings(iou=(0.1, 0.3), tiou_score=1.0)
 def measured(made: BoxedSet, weights: np.ndarray | None = None, settings: LocalisationSettings = SETTINGS):
     videos = locate(made.scores, made.videos)
     rows = np.ones((1, len(videos))) if weights is None else weights
-    return localisation_metrics(videos, [made.predicted[video.name] for video in videos], settings, rows)
+    boxes = [made.predicted[video.name] for video in videos]
+    return compute_metrics(WeightedMaps(videos=videos, boxes=boxes, settings=settings, weights=rows))
 
 
 def slow_iou(first: Box, second: PixelBox) -> float:
@@ -33,7 +35,7 @@ def slow_iou(first: Box, second: PixelBox) -> float:
     return float((a & b).sum() / (a | b).sum())
 
 
-def slow_figures(made: BoxedSet) -> dict[str, float]:
+def slow_metrics(made: BoxedSet) -> dict[str, float]:
     """Nothing but frames, pixels and loops."""
     frames = list(frames_of(made))
     abnormal = [frame for frame in frames if frame.video.label == 1]
@@ -78,10 +80,10 @@ def slow_rank_auc(scores: np.ndarray, anomalous: np.ndarray) -> float:
 
 @given(st.integers(0, 10_000))
 @settings(max_examples=30, deadline=None)
-def test_figures_are_those_of_every_pixel_and_frame(seed: int) -> None:
+def test_metrics_are_those_of_every_pixel_and_frame(seed: int) -> None:
     made = random_set(np.random.default_rng(seed))
     values = measured(made)
-    for name, expected in slow_figures(made).items():
+    for name, expected in slow_metrics(made).items():
         assert values[name][0] == pytest.approx(expected, nan_ok=True), name
 
 
@@ -110,7 +112,8 @@ def test_a_draw_is_the_set_with_its_videos_repeated(seed: int) -> None:
         video for video, count in zip(locate(made.scores, made.videos), counts, strict=True) for _ in range(count)
     ]
     boxes = [made.predicted[video.name] for video in videos]
-    repeated = localisation_metrics(videos, boxes, SETTINGS, np.ones((1, len(videos))))
+    once = np.ones((1, len(videos)))
+    repeated = compute_metrics(WeightedMaps(videos=videos, boxes=boxes, settings=SETTINGS, weights=once))
     drawn = measured(made, np.stack([np.ones(5), counts]))
     for name, values in drawn.items():
         assert values[1] == pytest.approx(repeated[name][0], nan_ok=True), name
@@ -161,16 +164,3 @@ def test_one_video_with_many_frames_weighs_like_any_other_per_video() -> None:
     values = measured(BoxedSet([found, missed, normal], entries, {name: [[], [], []] for name in "abn"}))
     assert values["pointing"][0] == pytest.approx(6 / 7)
     assert values["pointing_per_video"][0] == 0.5
-
-
-def test_every_figure_has_a_title() -> None:
-    values = measured(random_set(np.random.default_rng(0)), settings=LocalisationSettings())
-    titles = [title_of(name) for name in values]
-    assert len(set(titles)) == len(values) == len(MEASURES) + 2
-    assert title_of("recall_iou_0.3") == "box recall at IoU 0.3"
-
-
-def test_settings_are_checked() -> None:
-    for name, value, limit in (("tail", "hodl", "'hold'"), ("iou", (0.0,), "above 0"), ("confidence", 1.0, "between")):
-        with pytest.raises(UserError, match=f"{name} is .*{limit}"):
-            LocalisationSettings(**{name: value})

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from downstream.evaluation.spatial_metrics import LocalisationSettings, localisation_metrics
+from downstream.evaluation.metrics import compute_metrics
+from downstream.evaluation.settings import LocalisationSettings
+from downstream.evaluation.spatial_metrics import WeightedMaps
 from downstream.evaluation.spatial_references import centre_cell, whole_frame
 from downstream.evaluation.spatial_truth import locate
-from downstream.scores.score_file import VideoScores, make_scores
 from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores, make_scores
 from pretrain.errors import UserError
 from tests.downstream.boxed_videos import EDGES, random_set, scored
 
@@ -62,9 +64,9 @@ def test_a_whole_frame_points_as_chance_does() -> None:
     made = random_set(np.random.default_rng(1))
     frames = [make_scores(entry.name, entry.scores, entry.edges) for entry in made.scores]
     videos = locate(whole_frame(frames, made.scores), made.videos)
-    values = localisation_metrics(
-        videos, [made.predicted[v.name] for v in videos], LocalisationSettings(), np.ones((1, len(videos)))
-    )
+    boxes = [made.predicted[video.name] for video in videos]
+    weights = np.ones((1, len(videos)))
+    values = compute_metrics(WeightedMaps(videos=videos, boxes=boxes, settings=LocalisationSettings(), weights=weights))
     assert values["pointing"] == pytest.approx(values["pointing_chance"])
 
 

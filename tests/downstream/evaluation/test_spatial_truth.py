@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from downstream.evaluation.spatial_truth import locate
 from downstream.scores.cell_geometry import cells_of
-from downstream.scores.score_file import make_scores
+from downstream.scores.video_scores import make_scores
 from pretrain.data.catalogue import Box, Video
 from pretrain.errors import UserError
 from tests.downstream.boxed_videos import SIZE, boxed_video, frames_of, random_set, scored

@@ -7,11 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downstream.evaluation.bootstrap import draw_weights, interval, paired
-from downstream.evaluation.ground_truth import LabelledVideo, align
+from downstream.evaluation.bootstrap import draw_weights
+from downstream.evaluation.ground_truth import LabelledVideo, align, label_snippets
+from downstream.evaluation.metrics import compute_metrics
 from downstream.evaluation.settings import EvaluationSettings
-from downstream.evaluation.temporal_metrics import events_of, weighted_metrics
+from downstream.evaluation.temporal_metrics import WeightedVideos, events_of, false_alarms, frame_precision
 from downstream.events.matching import count_matches
+from downstream.scores.video_scores import make_scores
+from pretrain.data.catalogue import Video
 from tests.downstream.evaluation.reference import (
     pooled,
     random_test_set,
@@ -63,7 +66,7 @@ def test_every_metric_of_every_draw(seed: int) -> None:
     videos = align(*random_test_set(rng)).videos
     draws = draw_weights([video.label for video in videos], 2, rng)
     weights = np.concatenate([np.ones((1, len(videos))), draws])
-    found = weighted_metrics(videos, SETTINGS, weights)
+    found = compute_metrics(WeightedVideos(videos=videos, settings=SETTINGS, weights=weights))
     for row, counts in enumerate(weights.astype(int)):
         drawn = [video for video, count in zip(videos, counts, strict=True) for _ in range(count)]
         expected = slow_metrics(drawn)
@@ -73,37 +76,18 @@ def test_every_metric_of_every_draw(seed: int) -> None:
             assert values[row] == pytest.approx(wanted, rel=1e-12, abs=1e-12, nan_ok=True), (name, row)
 
 
-def test_draws_are_stratified_and_repeatable() -> None:
-    labels = [1, 0, 0, 1, 1]
-    weights = draw_weights(labels, 200, np.random.default_rng(3))
-    assert weights.shape == (200, 5)
-    assert set(weights[:, [0, 3, 4]].sum(axis=1)) == {3}
-    assert set(weights[:, [1, 2]].sum(axis=1)) == {2}
-    assert len(np.unique(weights, axis=0)) > 20
-    np.testing.assert_array_equal(weights, draw_weights(labels, 200, np.random.default_rng(3)))
-
-
-def test_intervals_cover_the_mean_as_often_as_they_say() -> None:
-    rng = np.random.default_rng(0)
-    covered = 0
-    for _ in range(300):
-        values = rng.normal(size=40)
-        weights = draw_weights(np.zeros(40), 300, rng)
-        low, high = interval(weights @ values / 40, 0.9)
-        covered += low <= 0 <= high
-    assert 0.83 <= covered / 300 <= 0.95
-
-
-def test_paired_differences_cancel_what_both_share() -> None:
-    rng = np.random.default_rng(1)
-    shared = rng.normal(size=(1, 500))
-    first = shared + 0.01 * rng.normal(size=(3, 500))
-    low, high = paired(first, first[:2] + 0.5)
-    assert 0.47 < low < 0.5 < high < 0.53
-    with pytest.raises(ValueError, match="500 and 400 draws"):
-        paired(first, first[:, :400])
-
-
-def test_undefined_draws_are_left_out_of_an_interval() -> None:
-    assert interval(np.array([np.nan, 1.0, 1.0])) == (1.0, 1.0)
-    assert np.isnan(interval(np.array([np.nan]))).all()
+def test_recall_and_false_alarms_by_hand() -> None:
+    # thresholds .9: 2 anomalous and 0 normal frames of the abnormal video over it; .5: 3 and 1; .1: 4 and 4
+    video = Video("a", "", 1, "test", None, None, ((0, 3), (4, 5)), (), 8)
+    scores = make_scores("a", [0.9, 0.5, 0.1], [0, 2, 4, 8])
+    settings = EvaluationSettings(max_fpr=(0.2, 0.25, 0.9))
+    test = WeightedVideos(videos=[label_snippets(scores, video)], settings=settings, weights=np.ones((1, 1)))
+    recalls = [values[0] for name, values in frame_precision(test).items() if name.startswith("recall")]
+    assert recalls == [0.5, 0.75, 0.75]
+    normal = label_snippets(scores, Video("n", "", 0, "test", None, None, (), (), 8, 2.0))
+    test = WeightedVideos(videos=[normal], settings=settings, weights=np.ones((1, 1)))
+    # one event in 8 frames of half a second
+    assert {name: values[0] for name, values in false_alarms(test).items()} == {
+        "false_alarm_rate": 0.5,
+        "false_alarms_per_hour": 900,
+    }

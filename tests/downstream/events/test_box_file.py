@@ -10,8 +10,8 @@ import pytest
 from downstream.events.box_file import FORMAT, FrameBox, FrameTube, read_boxes, write_boxes
 from downstream.events.boxes import BoxSettings, ScoredBox, Tube, find_boxes, link
 from downstream.scores.cell_geometry import PixelBox
-from downstream.scores.score_file import VideoScores, make_scores
 from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores, make_scores
 from pretrain.errors import UserError
 
 
@@ -66,8 +66,8 @@ def test_tubes_of_a_video_that_was_not_given(tmp_path: Path) -> None:
     [
         ("{", "cannot read the boxes"),
         ("[]", "has the format 'list'"),
-        ('{"format": "anomaly-pretext/scores/1", "videos": []}', "not 'anomaly-pretext/boxes/1' with a list"),
-        (f'{{"format": "{FORMAT}"}}', "with a list of videos"),
+        ('{"format": "anomaly-pretext/scores/1", "videos": []}', "not 'anomaly-pretext/boxes/1'"),
+        (f'{{"format": "{FORMAT}"}}', "there is no video in the boxes"),
     ],
 )
 def test_other_files_are_named(tmp_path: Path, text: str, words: str) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from downstream.events.box_threshold import box_threshold
-from downstream.scores.score_file import VideoScores, make_scores
+from downstream.scores.video_scores import VideoScores, make_scores
 from pretrain.errors import UserError
 
 # few values, so that ties are the rule; the last two are neighbours

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from downstream.events.calibration import allowed_events, calibrate, read_calibration, write_calibration
+from downstream.events.finder import find_events
 from downstream.events.rate_bound import upper_count, upper_rate
-from downstream.events.rule import find_events, rule_with_margin
-from downstream.scores.score_file import VideoScores, make_scores
+from downstream.events.rule import rule_with_margin
+from downstream.scores.video_scores import VideoScores, make_scores
 from pretrain.errors import UserError
 
 Videos = list[tuple[VideoScores, float]]
@@ -205,7 +206,7 @@ def test_a_file_is_refused_with_all_that_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cannot read the calibration .*calibrate again"):
         read_calibration(file)
     file.write_text("[1]")
-    with pytest.raises(UserError, match="the format is 'list', not 'anomaly-pretext/calibration/1'"):
+    with pytest.raises(UserError, match="has the format 'list', not 'anomaly-pretext/calibration/1'"):
         read_calibration(file)
     videos = made([([0.2, 0.7, 0.2], 10.0), ([0.3, 0.8, 0.3], 12.5)])
     content = calibrate(videos, 500.0, **SETTINGS).as_json()

@@ -14,8 +14,8 @@ from PIL import Image
 
 from downstream.features import snippets
 from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
-from downstream.features.extract import ExtractConfig, extract, extract_video, share
-from downstream.features.pipeline import encode_videos
+from downstream.features.extract import ExtractConfig, extract, share
+from downstream.features.pipeline import encode_videos, extract_video
 from downstream.features.progress import FrameProgress
 from downstream.features.snippets import SnippetSettings, SnippetStream, clip_offsets, snippet_clips
 from downstream.features.store import FeatureSet

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from downstream.features.encoders import Encoder, EncoderConfig, encoder_of, open_encoder
-from downstream.features.extract import extract_video
+from downstream.features.pipeline import extract_video
 from downstream.features.snippets import SnippetSettings
 from downstream.scores.score_map import ScoreMap
 from pretrain.backbones import BackboneConfig, build_backbone

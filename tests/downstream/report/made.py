@@ -10,7 +10,7 @@ from PIL import Image
 
 from downstream.events.rule import AlarmRule
 from downstream.report.content import Report, ReportVideo, Thumbnail
-from downstream.scores.score_file import make_scores
+from downstream.scores.video_scores import make_scores
 
 RULE = AlarmRule(threshold=0.8, release=0.6, min_seconds=1.0, merge_seconds=0.5)
 HOSTILE = "</script><script>alert(1)</script><!-- \"'&amp; <img src=x onerror=alert(2)> \u2028 ${title} \U0001f600"

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from downstream.events.rule import AlarmRule, find_events
+from downstream.events.finder import find_events
+from downstream.events.rule import AlarmRule
 from downstream.report.content import Report, ReportVideo
 from downstream.report.page import write_report
 from tests.downstream.report.browser import Page

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from downstream.events.calibration import calibrate, write_calibration
-from downstream.events.default_rule import RuleChanges
-from downstream.report.run_folder import films_of, read_run, run_metrics, run_rule
-from downstream.report.run_report import relative_link, report_of_run
-from downstream.scores.score_file import make_scores, write_scores
+from downstream.events.rule import RuleChanges
+from downstream.report.run_folder import read_run, run_metrics, run_rule
+from downstream.report.run_report import report_of_run
+from downstream.runs.run_folder import RunFolder
+from downstream.scores.score_file import write_scores
+from downstream.scores.video_scores import make_scores
 from pretrain.data.catalogue import Catalogue, Video
 from pretrain.errors import UserError
 
@@ -64,18 +66,18 @@ def test_scores_are_the_mean_of_the_seeds_in_log_odds(run: Path) -> None:
 
 def test_the_rule_is_that_of_detection(run: Path) -> None:
     scores = read_run(run)
-    rule, origin = run_rule(run, scores)
+    rule, origin = run_rule(run)
     assert rule.threshold == pytest.approx(1 / (1 + math.exp(-(math.log(9) + math.log(99)) / 2)))
     assert "not calibrated" in origin
-    assert run_rule(run / "seed-1", read_run(run / "seed-1"))[0].threshold == pytest.approx(0.99)
+    assert run_rule(run / "seed-1")[0].threshold == pytest.approx(0.99)
     footage = [(scores.file.videos[0], 25.0)]
     found = calibrate(footage, 1.0, margin=0.5, min_seconds=0.0, merge_seconds=2.0)
     write_calibration(run / "calibration.json", found)
-    assert run_rule(run, scores)[0] == found.rule
+    assert run_rule(run)[0] == found.rule
     (run / "calibration.json").unlink()
     save(run / "seed-1" / "summary.json", {})
     with pytest.raises(UserError, match="says no threshold of seed 1; train it again"):
-        run_rule(run, scores)
+        run_rule(run)
 
 
 def test_every_test_video_is_there_with_its_truth_or_what_is_wrong(run: Path, tmp_path: Path) -> None:
@@ -106,13 +108,9 @@ def test_films_come_before_the_videos_themselves(run: Path, tmp_path: Path) -> N
     film.parent.mkdir(parents=True)
     film.touch()
     (film.parent / "other.mp4").touch()
-    assert films_of(run) == {"street_a": film}
+    assert RunFolder(run).localisation.film_of() == {"street_a": film}
     street = report_of_run(run, listed(tmp_path), run / "report.html").videos[1]
     assert street.link == "localisation/films/01-street_a.mp4"
-
-
-def test_links_are_quoted(tmp_path: Path) -> None:
-    assert relative_link(tmp_path / "x y" / "a:b#1.mp4", tmp_path / "out" / "report.html") == "../x%20y/a%3Ab%231.mp4"
 
 
 def test_figures_matter_most_first_and_say_their_threshold(run: Path) -> None:

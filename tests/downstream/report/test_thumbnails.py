@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from downstream.events.rule import AlarmRule, find_events
+from downstream.events.finder import find_events
+from downstream.events.rule import AlarmRule
 from downstream.report.thumbnails import peak_frames, peak_thumbnails
-from downstream.scores.score_file import make_scores
+from downstream.scores.video_scores import make_scores
 from downstream.visualisation.heat import HeatRange
 from pretrain.errors import UserError
 from tests.downstream.visualisation.drawn import hot_cell

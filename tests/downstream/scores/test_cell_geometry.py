@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from downstream.scores.cell_geometry import box_of, cells_of, centres_in, covered, iou, union_pixels
@@ -53,7 +53,8 @@ def test_box_of_the_cells_of_a_box_holds_what_was_seen_of_it(
     x1, x2 = np.clip(box[::2], columns[0], columns[-1])
     y1, y2 = np.clip(box[1::2], rows[0], rows[-1])
     assert cells.any() == (x1 < x2 and y1 < y2)
-    assume(cells.any())
+    if not cells.any():
+        return
     found = box_of(cells, rows, columns)
     assert found.x1 <= x1
     assert found.y1 <= y1

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downstream.scores.ensemble import mean_scores, together
-from downstream.scores.score_file import ScoreFile, VideoScores, make_scores
+from downstream.scores.ensemble import ensemble, mean_scores
+from downstream.scores.score_file import ScoreFile
 from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores, make_scores
 from pretrain.errors import UserError
 
 SCORES = st.lists(st.floats(0, 1), min_size=3, max_size=3)
@@ -50,7 +51,7 @@ def test_maps_are_averaged_cell_by_cell_and_the_frame_has_the_highest_cell() -> 
     """Two detectors that are each sure of another cell are, together, sure of none."""
     first, second = np.full((1, 1, 3), 0.1), np.full((1, 1, 3), 0.1)
     first[0, 0, 0] = second[0, 0, 2] = 0.9
-    both = together([ScoreFile([mapped(first)], {}), ScoreFile([mapped(second)], {})]).videos[0]
+    both = ensemble([ScoreFile([mapped(first)], {}), ScoreFile([mapped(second)], {})]).videos[0]
     assert both.map is not None
     assert both.map.scores[0, 0] == pytest.approx([0.5, 0.1, 0.5])
     assert both.scores == pytest.approx([0.5])
@@ -58,14 +59,14 @@ def test_maps_are_averaged_cell_by_cell_and_the_frame_has_the_highest_cell() -> 
 
 def test_what_one_could_not_score_is_left_out_and_named() -> None:
     partial = ScoreFile(file_of([0.5, 0.5]).videos, {"unscored": {"v1": "damaged"}})
-    both = together([file_of([0.1, 0.2], [0.3]), partial])
+    both = ensemble([file_of([0.1, 0.2], [0.3]), partial])
     assert [video.name for video in both.videos] == ["v0"]
     assert both.unscored == {"v1": "damaged"}
 
 
 def test_the_threshold_is_averaged_like_the_scores() -> None:
     files = [file_of([0.5], meta={"threshold": 0.1}), file_of([0.5], meta={"threshold": 0.9})]
-    assert together(files).meta["threshold"] == pytest.approx(0.5)
+    assert ensemble(files).meta["threshold"] == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(
@@ -78,10 +79,10 @@ def test_the_threshold_is_averaged_like_the_scores() -> None:
 )
 def test_files_that_do_not_fit_are_refused(second: ScoreFile, words: str) -> None:
     with pytest.raises(UserError) as caught:
-        together([file_of([0.1, 0.2], [0.3]), second])
+        ensemble([file_of([0.1, 0.2], [0.3]), second])
     assert words in str(caught.value)
 
 
 def test_cells_of_other_places_are_refused() -> None:
     with pytest.raises(UserError, match="cells of"):
-        together([ScoreFile([mapped(np.zeros((1, 1, 3)))], {}), ScoreFile([mapped(np.zeros((1, 3, 1)))], {})])
+        ensemble([ScoreFile([mapped(np.zeros((1, 1, 3)))], {}), ScoreFile([mapped(np.zeros((1, 3, 1)))], {})])

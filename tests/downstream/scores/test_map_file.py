@@ -9,8 +9,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from downstream.scores.map_file import FORMAT, read_maps, write_maps
-from downstream.scores.score_file import VideoScores, make_scores
 from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores, make_scores
 from pretrain.errors import UserError
 
 
@@ -91,7 +91,8 @@ def entry(name: str = "v", **fields: Any) -> dict[str, Any]:
 def test_all_bad_videos_are_named_at_once(tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
     fine = np.ones((2, 2, 2), np.float64)
-    entries = [entry(seen=[0, 0, 9, 8]), entry(), entry(), entry("still", snippet_frames=0), entry(), {"name": "v"}]
+    entries = [entry("a", seen=[0, 0, 9, 8]), entry("b"), entry("c"), entry("still", snippet_frames=0)]
+    entries += [entry("d"), {"name": "e"}]
     tensors = {"scores-0": fine, "scores-1": np.full_like(fine, np.nan), "scores-2": fine.astype(np.float32)}
     tensors |= {"scores-3": fine, "scores-5": fine}
     save_file(tensors, path, {"content": json.dumps({"format": FORMAT, "meta": {}, "videos": entries})})
@@ -99,19 +100,19 @@ def test_all_bad_videos_are_named_at_once(tmp_path: Path) -> None:
         read_maps(path)
     for words in (
         "6 problem(s)",
-        "video 0: the part seen, (0.0, 0.0, 9.0, 8.0), is not within a picture of 8x8 pixels",
-        "video 1: scores of shape (2, 2, 2); expected (snippets, rows, columns), all finite",
-        "video 2: scores are float32, not float64",
+        "entry 0 is not a name, size, part seen and scores (the part seen, (0.0, 0.0, 9.0, 8.0), is not within a",
+        "scores (scores of shape (2, 2, 2); expected (snippets, rows, columns), all finite)",
+        "entry 2 is not a name, size, part seen and scores (scores are float32, not float64)",
         "scores of 'still': edges do not increase",
-        "video 4: KeyError('scores-4')",
-        "video 5: KeyError('size')",
+        "entry 4 is not a name, size, part seen and scores (KeyError('scores-4'))",
+        "entry 5 is not a name, size, part seen and scores (KeyError('size'))",
     ):
         assert words in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("entries", "words"),
-    [([entry(), entry()], "'v' stands twice; keep one"), ([], "there is no video in it")],
+    [([entry(), entry()], "'v' stands twice; keep one"), ([], "there is no video in the score maps")],
 )
 def test_doubled_and_empty_files(tmp_path: Path, entries: list[dict[str, Any]], words: str) -> None:
     path = tmp_path / "m.safetensors"

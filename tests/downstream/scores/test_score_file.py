@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from downstream.scores.score_file import FORMAT, make_scores, read_scores, write_scores
+from downstream.scores.score_file import FORMAT, read_scores, write_scores
+from downstream.scores.video_scores import make_scores
 from pretrain.errors import UserError
 
 
@@ -67,7 +68,9 @@ def test_all_bad_videos_are_named_at_once(tmp_path: Path) -> None:
     ("name", "text", "message"),
     [
         ("s.json", "{}", "has the format None"),
-        ("s.json", "[1", "neither JSON"),
+        ("s.json", "[1", r"cannot read the scores .*; give a score file, or a table named \.csv"),
+        ("s.json", f'{{"format": "{FORMAT}", "videos": []}}', "there is no video in the scores"),
+        ("s.csv", "name,start,end,score\n", "there is no video in the scores"),
         ("s.csv", "name,start,score\n", "missing: end"),
         ("s.csv", "name,start,end,score\na,0,16,x\n", "line 2"),
         ("s.csv", "name,start,end,score\na,0,16,1\na,20,30,1\n", "ends at frame 16, the next begins at 20"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downstream.training.balanced_sampler import BalancedDraw, share_of
+from downstream.training.balanced_sampler import BalancedSampler, share_of
 from pretrain.errors import UserError
 
 
@@ -18,7 +18,7 @@ def test_each_class_is_gone_through_whole_before_any_video_comes_again(
     normal: int, abnormal: int, batch_size: int, share: float, seed: int
 ) -> None:
     labels = [0] * normal + [1] * abnormal
-    order = BalancedDraw(labels, batch_size, share, seed)
+    order = BalancedSampler(labels, batch_size, share, seed)
     seen: Counter[int] = Counter()
     for step in range(7):
         drawn = order.draw(step)
@@ -32,7 +32,7 @@ def test_each_class_is_gone_through_whole_before_any_video_comes_again(
 
 def test_a_step_is_a_function_of_seed_and_step_alone() -> None:
     labels = [number % 3 == 0 for number in range(30)]
-    first, again, other = (BalancedDraw(labels, 8, 1.0, seed) for seed in (5, 5, 6))
+    first, again, other = (BalancedSampler(labels, 8, 1.0, seed) for seed in (5, 5, 6))
     late = first.draw(17)
     for step in range(17):
         again.draw(step)
@@ -50,4 +50,4 @@ def test_the_shares_of_all_processes_are_the_step(bags: int, world_size: int) ->
 @pytest.mark.parametrize(("labels", "missing"), [([1, 1, 1], r"normal \(label 0\)"), ([0], r"abnormal \(label 1\)")])
 def test_a_missing_class_is_named(labels: list[int], missing: str) -> None:
     with pytest.raises(UserError, match=rf"none of the {len(labels)} training videos is {missing}.*check the labels"):
-        BalancedDraw(labels, 4, 1.0, 0)
+        BalancedSampler(labels, 4, 1.0, 0)

@@ -1,4 +1,4 @@
-"""The road on features of cells: what it writes, that it goes on exactly, and that it never opens a box."""
+"""Training on features of cells: what it writes, that it goes on exactly, and that it never opens a box."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from downstream.detector.spatial_smoothness import SpatialSmoothnessConfig
 from downstream.detector.storage import load_detector
 from downstream.scores.map_file import read_maps
 from downstream.scores.score_file import read_scores
-from downstream.training.checks import prepare
 from downstream.training.config import FeaturesConfig, FinetuneConfig
+from downstream.training.feature_source import FeatureSource
 from downstream.training.finetune import finetune
 from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
 from pretrain.data.catalogues import open_catalogue
@@ -141,9 +141,9 @@ def test_no_box_and_no_span_changes_a_detector_or_a_score(run: FinetuneConfig, c
     finetune(run)
     catalogue = with_truth(cells, tmp_path / "garbage.json", garbage)
     other = changed(run, output=tmp_path / "other", catalogue=catalogue, bags__cache=tmp_path / "again")
-    trained = prepare(other).train
+    trained = FeatureSource.open(other).videos.train
     assert all(video.boxes and video.spans for video in trained if video.label == 1)
-    assert not any(video.boxes or video.spans for video in prepare(run).train)
+    assert not any(video.boxes or video.spans for video in FeatureSource.open(run).videos.train)
     finetune(other)
     assert contents(other) == contents(run)
     figures = [json.loads((config.output / "summary.json").read_text())["test"]["metrics"] for config in (run, other)]

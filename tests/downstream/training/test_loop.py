@@ -1,4 +1,4 @@
-"""The road on features: trains, selects, resumes exactly, the same in two processes; refuses what does not fit."""
+"""Training on features: trains, selects, resumes exactly, the same in two processes; refuses what does not fit."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from downstream.detector.inference import score_videos, video_score
+from downstream.detector.inference import score_videos
 from downstream.detector.storage import load_detector, refuse_other_features
 from downstream.features.fusion import FusedFeatures
 from downstream.scores.score_file import read_scores
-from downstream.training.checks import prepare
 from downstream.training.config import FinetuneConfig
+from downstream.training.feature_source import FeatureSource
 from downstream.training.finetune import finetune
-from downstream.training.selection import held_out_figures
-from pretrain.cli import flags_of, parse
-from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
+from downstream.training.selection import validate
+from pretrain.cli import flags_of
+from pretrain.data.catalogue import CatalogueConfig
 from pretrain.errors import UserError
 from pretrain.run_folder import as_json
 from pretrain.tracking import read_log
@@ -35,8 +35,8 @@ from tests.pretrain.conftest import changed
 ROOT = Path(__file__).parents[3]
 ALL_TERMS = {
     "objective__hard_mining": {"weight": 0.1, "warmup_steps": 5},
-    "objective__contrastive": {"weight": 0.1},
-    "objective__cross_batch": {"weight": 0.1, "memory": 4},
+    "objective__contrastive_clustering": {"weight": 0.1},
+    "objective__cross_batch_clustering": {"weight": 0.1, "memory": 4},
 }
 
 
@@ -70,12 +70,13 @@ def test_it_learns_selects_and_scores(small_run: FinetuneConfig) -> None:
 def test_the_selected_detector_is_the_one_saved(small_run: FinetuneConfig) -> None:
     finetune(small_run)
     detector, card = load_detector(small_run.output / "seed-0")
-    prepared = prepare(small_run)
-    scored = score_videos(detector, prepared.source, [v.name for v in prepared.held_out], torch.device("cpu"))
-    found = held_out_figures(scored, prepared.held_out)
-    assert found["video_auc"] == card["selected"]["video_auc"]
-    assert found["loss"] == pytest.approx(card["selected"]["loss"], abs=1e-6)
-    assert card["trained_on"] == sorted(video.name for video in prepared.train)
+    source = FeatureSource.open(small_run)
+    videos = source.videos.validation
+    scored = score_videos(detector, source.features, [video.name for video in videos], torch.device("cpu"))
+    again = validate(scored, videos, 0)
+    assert again.video_auc == card["selected"]["video_auc"]
+    assert again.loss == pytest.approx(card["selected"]["loss"], abs=1e-6)
+    assert card["trained_on"] == sorted(video.name for video in source.videos.train)
 
 
 @pytest.mark.parametrize("terms", [False, True])
@@ -178,7 +179,7 @@ def test_other_features_are_refused_by_the_detector(small_run: FinetuneConfig, t
 
 def test_what_is_wrong_is_said_before_training(small_run: FinetuneConfig, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no features were given"):
-        prepare(changed(small_run, features__sets=()))
+        FeatureSource.open(changed(small_run, features__sets=()))
     lists = json.loads((small_run.catalogue.root / "annotations" / "ground_truth.json").read_text())
 
     def catalogue(**entries: object) -> CatalogueConfig:
@@ -188,36 +189,13 @@ def test_what_is_wrong_is_said_before_training(small_run: FinetuneConfig, tmp_pa
 
     unknown = {"path": "a.mp4", "label": 0}
     with pytest.raises(UserError, match=r"1 of \d+ training videos have no features .*\n  - nobody|held-out"):
-        prepare(changed(small_run, catalogue=catalogue(nobody=unknown)))
+        FeatureSource.open(changed(small_run, catalogue=catalogue(nobody=unknown)))
     allowed = changed(small_run, catalogue=catalogue(nobody=unknown), features__allow_missing=True)
-    assert prepare(allowed).without_features == ["nobody"]
+    assert FeatureSource.open(allowed).videos.left_out == ("nobody",)
     with pytest.raises(UserError, match=r"1 of 24 training videos have no label:\n  - v003"):
-        prepare(changed(small_run, catalogue=catalogue(v003=lists["videos"]["v003"] | {"label": None})))
+        FeatureSource.open(changed(small_run, catalogue=catalogue(v003=lists["videos"]["v003"] | {"label": None})))
     normal = {name: entry | {"label": 0} for name, entry in lists["videos"].items() if entry["split"] == "train"}
     with pytest.raises(UserError, match="all 24 training videos are normal"):
-        prepare(changed(small_run, catalogue=catalogue(**normal)))
+        FeatureSource.open(changed(small_run, catalogue=catalogue(**normal)))
     with pytest.raises(UserError, match=r"seeds are \[1, 1\]"):
         changed(small_run, seeds=(1, 1))
-
-
-def test_video_score_and_threshold() -> None:
-    assert video_score(np.array([0.1, 0.9, 0.2])) == pytest.approx(0.9)
-    assert video_score(np.r_[np.zeros(30), 0.5, 0.7]) == pytest.approx((0.5 + 0.7 + 0.0) / 3)
-    assert video_score(np.array([0.3])) == pytest.approx(0.3)
-    from downstream.scores.score_file import make_scores
-
-    scored = [make_scores(name, [value], [0, 16]) for name, value in zip("abcd", (0.1, 0.4, 0.6, 0.8), strict=True)]
-    videos = Catalogue([Video(name, "", label) for name, label in zip("abcd", (0, 0, 1, 1), strict=True)], "test")
-    found = held_out_figures(scored, videos)
-    assert found["video_auc"] == 1
-    assert found["threshold"] == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*_detector.yaml")), ids=lambda path: path.name)
-def test_every_shipped_configuration_parses(file: Path) -> None:
-    parse(FinetuneConfig, [str(file)], "finetune.py")
-
-
-def test_every_configuration_is_read_by_a_test() -> None:
-    kinds = {file.stem.rpartition("_")[2] for file in (ROOT / "configs").glob("*.yaml")}
-    assert kinds == {"pretrain", "detector", "ablation"}

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from downstream.training.config import FinetuneConfig
 from downstream.training.finetune import finetune
-from downstream.training.resume import only_run_in
 from pretrain.errors import UserError
 from tests.downstream.simulated import make_features
 from tests.pretrain.conftest import changed
@@ -65,26 +62,3 @@ def test_a_lost_detector_and_a_damaged_summary_are_named(done: FinetuneConfig) -
     shutil.rmtree(done.output / "seed-0" / "detector")
     with pytest.raises(UserError, match=r"detector is gone.*selected at step 20: delete .*seed-0"):
         finetune(changed(done, resume=True))
-
-
-def test_one_run_at_a_time_in_a_folder(tmp_path: Path) -> None:
-    with only_run_in(tmp_path), pytest.raises(UserError, match="another process is at work in"), only_run_in(tmp_path):
-        pass
-    with only_run_in(tmp_path):
-        pass
-
-
-def test_a_killed_process_lets_go(tmp_path: Path) -> None:
-    code = "import sys, pathlib; from downstream.training.resume import only_run_in as lock\n"
-    code += "with lock(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
-    command = [sys.executable, "-c", code, str(tmp_path)]
-    root = Path(__file__).parents[3]
-    with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        with pytest.raises(UserError, match="another process is at work"), only_run_in(tmp_path):
-            pass
-        process.kill()
-        process.wait()
-    with only_run_in(tmp_path):
-        pass

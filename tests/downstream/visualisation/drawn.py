@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from downstream.events.boxes import ScoredBox, find_boxes
-from downstream.scores.score_file import VideoScores
 from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores
 
 THRESHOLD = 0.5
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from downstream.scores.score_file import VideoScores, make_scores
+from downstream.scores.video_scores import VideoScores, make_scores
 from downstream.visualisation import film
 from downstream.visualisation.film import TICKS, film_size, film_ticks, write_film
 from downstream.visualisation.pictures import EVENT

@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from downstream.scores.score_file import make_scores
+from downstream.scores.video_scores import make_scores
 from downstream.visualisation import film
 from downstream.visualisation.film import write_film
 from pretrain.data.video import frame_times

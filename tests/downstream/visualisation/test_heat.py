@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from downstream.scores.score_file import make_scores
+from downstream.scores.video_scores import make_scores
 from downstream.visualisation.heat import FAINT, UNSEEN, blend_heat, heat_colours, heat_range, to_heat
 from pretrain.errors import UserError
 from tests.downstream.visualisation.drawn import hot_cell

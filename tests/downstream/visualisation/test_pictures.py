@@ -5,7 +5,7 @@ import pytest
 
 from downstream.events.boxes import ScoredBox
 from downstream.scores.cell_geometry import PixelBox
-from downstream.scores.score_file import make_scores
+from downstream.scores.video_scores import make_scores
 from downstream.visualisation.pictures import ANNOTATED, DARK, EVENT, FOUND, check_fits, draw_frame, snippet_of
 from pretrain.data.video import VideoInfo
 from pretrain.errors import UserError

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from downstream.evaluation.evaluate import evaluate, evaluate_seeds
 from downstream.evaluation.settings import EvaluationSettings
-from downstream.scores.score_file import make_scores
-from downstream.visualisation.plots import COLOURS, TRUTH_COLOUR, plot_pr, plot_roc, plot_scores, telling_videos
+from downstream.evaluation.temporal_evaluation import evaluate, evaluate_seeds
+from downstream.scores.video_scores import make_scores
+from downstream.visualisation.plots import COLOURS, TRUTH_COLOUR, telling_videos, write_plots
 from pretrain.data.catalogue import Video
 from tests.downstream.evaluation.reference import random_test_set
 
@@ -31,8 +31,9 @@ def test_every_method_and_the_truth_are_on_the_page(tmp_path: Path) -> None:
         evaluate(scores, videos, SETTINGS, "a $method_"),
         evaluate_seeds({"0": shifted, "1": scores}, videos, SETTINGS, "b"),
     ]
-    for plot, name in ((plot_roc, "roc.png"), (plot_pr, "pr.png"), (plot_scores, "scores.png")):
-        plot(pair, tmp_path / name)
+    write_plots(pair, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"roc.png", "pr.png", "scores.png"}
+    for name in ("roc.png", "pr.png", "scores.png"):
         assert min(pixels_of(tmp_path / name, colour) for colour in COLOURS[:2]) > 50
         assert pixels_of(tmp_path / name, COLOURS[2]) == 0
     # the shade of anomalies: their colour at 30 % on white

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from downstream.scores.score_file import VideoScores, make_scores
+from downstream.scores.video_scores import VideoScores, make_scores
 from downstream.visualisation.heat import HeatRange
 from downstream.visualisation.pictures import EVENT, FOUND
 from downstream.visualisation.score_bar import BRACKET, HEAD, PLOT, SPAN, ScoreBar, column_peaks

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from downstream.scores.score_file import make_scores
+from downstream.scores.video_scores import make_scores
 from downstream.visualisation.pictures import FOUND
 from downstream.visualisation.strip import GAP, HEAD, MARGIN, WIDTH, highest_event, strip_frames, write_strip
 from pretrain.data.catalogue import Box
@@ -54,7 +54,8 @@ def test_a_short_event_leaves_room_for_what_came_before_and_after() -> None:
 
 
 def test_where_nothing_reaches_the_threshold_the_best_snippet_is_the_event() -> None:
-    assert highest_event(make_scores("v", [0.1, 0.3, 0.2], [0, 8, 16, 24]), 0.9) == (8, 16, 0.3)
+    event = highest_event(make_scores("v", [0.1, 0.3, 0.2], [0, 8, 16, 24]), 0.9)
+    assert (event.start, event.end, event.peak_score) == (8, 16, 0.3)
 
 
 def test_a_strip_is_wide_and_shows_the_found_box_in_the_event_alone(tmp_path: Path) -> None:

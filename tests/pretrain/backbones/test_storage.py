@@ -13,7 +13,7 @@ from pretrain.backbones.storage import copy_backbone
 from pretrain.errors import UserError
 from pretrain.files import sha256_of
 
-DETAILS = {"tasks": ["order", "speed"], "steps": 12, "accuracy": {"order": 0.75}}
+DETAILS = {"tasks": ["temporal_order", "speed"], "steps": 12, "accuracy": {"temporal_order": 0.75}}
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_there_and_back(backbone: Backbone, tmp_path: Path) -> None:
     with torch.no_grad():
         assert torch.equal(again(clips), backbone.eval()(clips))
     assert card["steps"] == 12
-    assert card["accuracy"] == {"order": 0.75}
+    assert card["accuracy"] == {"temporal_order": 0.75}
 
 
 def test_card(backbone: Backbone, tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_the_lines_on_the_card_load_the_file(
     scope: dict[str, object] = {}
     exec("\n".join(card["how_to_load"]), scope)
     loaded = scope["net"].state_dict()
-    expected = backbone.state_dict() if name == "small3d" else backbone.native_state_dict()
+    expected = backbone.state_dict() if name == "small3d" else backbone.net.state_dict()
     assert loaded.keys() == expected.keys()
     assert all(torch.equal(loaded[key], expected[key]) for key in expected)
 

@@ -31,7 +31,7 @@ def _same(state: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> boo
 def test_torchvisions_pth(mc3_18: torch.nn.Module, tmp_path: Path) -> None:
     torch.save(mc3_18.state_dict(), tmp_path / "mc3_18.pth")
     backbone = build_backbone(BackboneConfig(name="mc3_18", weights=tmp_path / "mc3_18.pth", **TINY))
-    assert _same(backbone.native_state_dict(), mc3_18.state_dict())
+    assert _same(backbone.net.state_dict(), mc3_18.state_dict())
     assert backbone.initialisation == "weights of mc3_18.pth"
 
 
@@ -39,7 +39,7 @@ def test_wrapped_and_prefixed_checkpoint(mc3_18: torch.nn.Module, tmp_path: Path
     state = {f"module.{key}": value for key, value in mc3_18.state_dict().items()}
     torch.save({"epoch": 3, "state_dict": state}, tmp_path / "checkpoint.pt")
     backbone = build_backbone(BackboneConfig(name="mc3_18", weights=tmp_path / "checkpoint.pt", **TINY))
-    assert _same(backbone.native_state_dict(), mc3_18.state_dict())
+    assert _same(backbone.net.state_dict(), mc3_18.state_dict())
 
 
 def test_safetensors_without_a_card(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_safetensors_without_a_card(tmp_path: Path) -> None:
     config = BackboneConfig(
         name="timm/resnet10t", clip_frames=2, height=32, width=32, weights=tmp_path / "model.safetensors"
     )
-    assert _same(build_backbone(config).native_state_dict(), net.state_dict())
+    assert _same(build_backbone(config).net.state_dict(), net.state_dict())
 
 
 @pytest.mark.parametrize("given", ["folder", "file", "run"])

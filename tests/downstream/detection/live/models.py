@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import torch
 
-from downstream.detection.model import Member, Model, Source
+from downstream.detection.model import DetectorGroup, EncoderSource, Model
 from downstream.detector.model import Detector, DetectorConfig
 from downstream.events.rule import AlarmRule
 from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
@@ -18,7 +18,7 @@ def small_encoder(**settings: Any) -> Encoder:
     return open_encoder(EncoderConfig(backbone="small3d", height=32, width=48, **settings))
 
 
-def small_member(
+def small_group(
     encoder: Encoder,
     *,
     crops: Literal[1, 5, 10] = 1,
@@ -28,17 +28,17 @@ def small_member(
     normalise: Any = "none",
     pool_cells: tuple[int, int] | None = None,
     seeds: tuple[int, ...] = (0,),
-    more: tuple[Source, ...] = (),
-) -> Member:
+    more: tuple[EncoderSource, ...] = (),
+) -> DetectorGroup:
     """Features in single precision: rounding to half of it may go either way."""
     settings = SnippetSettings(snippet_frames=snippet_frames, crops=crops, tail=tail)
-    sources = (Source(encoder=encoder, settings=settings, dtype="float32"), *more)
+    sources = (EncoderSource(encoder=encoder, settings=settings, dtype="float32"), *more)
     dim, detectors = sum(source.encoder.dim for source in sources), []
     for seed in seeds:
         torch.manual_seed(seed)
         config = DetectorConfig(width=12, hidden=4, temporal=temporal)
         detectors.append(Detector(config, dim, grid=pool_cells or encoder.grid))
-    return Member(
+    return DetectorGroup(
         sources=sources,
         normalise=normalise,
         pool_cells=pool_cells,
@@ -47,10 +47,10 @@ def small_member(
     )
 
 
-def small_model(*members: Member, rule: AlarmRule | None = None) -> Model:
+def small_model(*groups: DetectorGroup, rule: AlarmRule | None = None) -> Model:
     return Model(
         path=Path("run"),
-        members=members,
+        groups=groups,
         rule=rule or AlarmRule(threshold=0.5, release=0.5),
         rule_from="test",
         device=torch.device("cpu"),

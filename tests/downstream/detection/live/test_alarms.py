@@ -8,10 +8,13 @@ from hypothesis import strategies as st
 
 from downstream.detection.live.alarms import Alarm, Alarms
 from downstream.detection.live.scorer import LiveScore
+from downstream.detection.records import BoxRecord, EventRecord
 from downstream.events.boxes import find_boxes
-from downstream.events.rule import AlarmRule, find_events
-from downstream.scores.score_file import VideoScores
+from downstream.events.finder import find_events
+from downstream.events.rule import AlarmRule
+from downstream.scores.cell_geometry import PixelBox
 from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores
 
 FPS, LENGTH = 10.0, 16
 
@@ -54,16 +57,18 @@ def test_what_is_remembered_does_not_grow() -> None:
     assert len(alarms._recent) <= 50 / LENGTH + 1
 
 
-def test_for_programs_an_event_ends_where_the_frames_do() -> None:
+def test_the_record_of_an_event_ends_where_the_frames_do() -> None:
     alarms = Alarms(AlarmRule(threshold=0.5, release=0.5), FPS)
     (begun,) = alarms.take(live(np.full((1, 2, 2), 0.9))[0])
     (ended,) = alarms.close(is_cut_short=True)
-    assert begun.as_json(FPS, 100) == {
-        "kind": "begun", "number": 1, "start_frame": 0, "end_frame": 16, "start_seconds": 0.0, "end_seconds": 1.6,
-        "peak_seconds": 0.8, "peak_score": 0.9, "peak_start_frame": 0, "peak_end_frame": 16,
-        "box": [0.0, 0.0, 64.0, 48.0],
-    }  # fmt: skip
-    last = ended.as_json(FPS, 10)
-    assert (last["end_frame"], last["end_seconds"], last["peak_end_frame"]) == (10, 1.0, 10)
-    assert last["cut_short"]
-    assert "box" not in Alarm("begun", begun.event, None, False).as_json(FPS, 10)
+    box = BoxRecord(start_frame=0, end_frame=16, box=PixelBox(0.0, 0.0, 64.0, 48.0), score=0.9)
+    assert begun.record(FPS, 100) == EventRecord(
+        kind="begun", number=1, start_frame=0, end_frame=16, start_seconds=0.0, end_seconds=1.6, peak_seconds=0.8,
+        peak_score=0.9, peak_start_frame=0, peak_end_frame=16, boxes=(box,),
+    )  # fmt: skip
+    last = ended.record(FPS, 10)
+    assert (last.end_frame, last.end_seconds, last.peak_end_frame) == (10, 1.0, 10)
+    assert last.is_cut_short
+    assert last.peak_box is not None
+    assert last.peak_box.end_frame == 10
+    assert Alarm("begun", begun.event, None, False).record(FPS, 10).boxes is None

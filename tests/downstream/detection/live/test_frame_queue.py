@@ -1,20 +1,13 @@
-"""The queue's runs, the wait between attempts, and a stream's clock."""
+"""The queue: every frame comes or is counted in its place, whole runs are left out, its end says why."""
 
 from __future__ import annotations
-
-from fractions import Fraction
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downstream.detection.live.clock import StreamClock, find_rate
-from downstream.detection.live.connection import Connection
 from downstream.detection.live.frame_queue import Frame, FrameQueue, Gap
-from downstream.detection.live.settings import BackOff, SourceSettings
 from pretrain.errors import UserError
 
 PIXELS = np.zeros((1, 1, 3), np.uint8)
@@ -67,60 +60,3 @@ def test_end_raises_its_problem_after_what_is_there() -> None:
     with pytest.raises(UserError, match="broken"):
         queue.get()
     assert queue.is_over
-
-
-def test_attempts_come_ever_more_rarely_up_to_a_minute() -> None:
-    back_off = BackOff(1.0, np.random.default_rng(3))
-    delays = np.array([back_off.next() for _ in range(9)])
-    ratio = delays / [1, 2, 4, 8, 16, 32, 60, 60, 60]
-    assert ((ratio >= 0.8) & (ratio <= 1.2)).all()
-    assert np.ptp(ratio) > 0.05
-    back_off.worked(5)  # broke sooner than the wait for it
-    assert back_off.next() > 40
-    back_off.worked(40)
-    assert back_off.next() < 1.3
-
-
-def test_settings_name_all_that_is_wrong() -> None:
-    with pytest.raises(UserError) as refused:
-        SourceSettings(timeout=0, max_outage=-1, queue_frames=1)
-    assert str(refused.value).splitlines()[1:] == [
-        "  - timeout is 0; it must be more than 0, in seconds",
-        "  - max_outage is -1; it must be more than 0 seconds, or left out",
-        "  - queue_frames is 1; it must be at least 2",
-    ]
-
-
-def connection(is_live: bool = True, rate: float | None = None) -> Any:
-    """What the clock asks of a connection."""
-    return SimpleNamespace(
-        is_finite=not is_live,
-        stated_fps=None if rate is None else (rate, "said"),
-        seconds_of=lambda frame: Connection.seconds_of(None, frame),  # type: ignore[arg-type]
-    )
-
-
-def frames(times: list[float | None]) -> list[Any]:
-    return [SimpleNamespace(pts=None if t is None else round(t * 1000), time_base=Fraction(1, 1000)) for t in times]
-
-
-def test_the_rate_is_stated_or_measured_or_assumed() -> None:
-    steady = frames([7 + n / 10 for n in range(40)])
-    assert find_rate(connection(rate=12.5), iter(steady)) == (12.5, "said", steady[:1])
-    fps, source, head = find_rate(connection(), iter(steady))
-    assert (round(fps, 3), source, head) == (10, "measured over 30 frames", steady[:30])
-    fps, source, _ = find_rate(connection(), iter(frames([1.5 * n for n in range(40)])))
-    assert (round(fps, 3), source) == (0.667, "measured over 3 frames")
-    fps, source, _ = find_rate(connection(), iter(frames([None] * 40)))
-    assert (fps, source.split(":")[0]) == (25, "assumed")
-    assert find_rate(connection(), iter([]))[2] == []
-
-
-def test_a_cameras_clock_that_leaps_has_lost_frames() -> None:
-    times = [5.0, 5.1, 5.3, 8.4, 2.0, None]
-    clock = StreamClock(connection(), fps=20)
-    leaps = [round(clock.take(frame), 3) for frame in frames(times)]
-    assert leaps == [0, 0, 0, 3.1, -6.4, 0]
-    assert clock.seconds == pytest.approx(2.05)
-    clock = StreamClock(connection(is_live=False), fps=20)
-    assert not any(clock.take(frame) for frame in frames(times))

@@ -17,14 +17,14 @@ import pytest
 
 from downstream.detection.live.console import Console
 from downstream.detection.live.frame_queue import Frame, Gap, Item, Lost, Opened
-from downstream.detection.live.journal import LiveFiles
-from downstream.detection.live.live_settings import LiveSettings
+from downstream.detection.live.live_output import LiveOutput
 from downstream.detection.live.run import LiveRun, scorer_for
-from downstream.detection.live.state import Ending, moment
+from downstream.detection.live.settings import LiveSettings
+from downstream.detection.live.state import Ending
 from downstream.events.rule import AlarmRule
 from pretrain.data.video import VideoError, VideoInfo
 from pretrain.errors import UserError
-from tests.downstream.detection.live.models import small_encoder, small_member, small_model
+from tests.downstream.detection.live.models import small_encoder, small_group, small_model
 
 FPS = 10.0
 OPENED = Opened(VideoInfo(0, FPS, 72, 48, 0.0, "h264", 0, False), "the stream's average", 1000.0)
@@ -68,24 +68,26 @@ def make(tmp_path: Path) -> Callable[..., LiveRun]:
         # the brightness of a clip is the one feature, and the detector passes it on
         encoder.dim = 1
         encoder.features = lambda clips: clips.float().mean((1, 2, 3, 4))[:, None] / 250  # type: ignore[method-assign]
-        member = small_member(encoder, normalise=normalise)
-        for parameter in member.detectors[0].parameters():
+        group = small_group(encoder, normalise=normalise)
+        for parameter in group.detectors[0].parameters():
             parameter.data.fill_(0.2)
         rule = AlarmRule(threshold=0.72, release=0.72, merge_seconds=merge)
         settings = LiveSettings(**live)
-        scorer = scorer_for(small_model(member), settings, FPS)
+        model = small_model(group)
+        scorer = scorer_for(model, settings, FPS)
         source: Any = Scripted(items, problem)
-        return LiveRun(scorer, rule, settings, source, OPENED, Console(False), LiveFiles(tmp_path, "cam"), None)
+        output = LiveOutput(tmp_path, "cam", model.facts(rule))
+        return LiveRun(scorer, rule, settings, source, OPENED, Console(False), output, None)
 
     return make
 
 
 def records(run: LiveRun) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in run.files.events.path.read_text().splitlines()]
+    return [json.loads(line) for line in (run.output.folder / "events.jsonl").read_text().splitlines()]
 
 
 def written(run: LiveRun) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((run.files.folder / "events.json").read_text())
+    content: dict[str, Any] = json.loads((run.output.folder / "events.json").read_text())
     return content
 
 
@@ -103,6 +105,7 @@ def test_events_begin_end_and_are_written(make: Callable[..., LiveRun], capsys: 
     assert spans(run) == [(32, 48)]
     assert (video["name"], video["frames"], video["snippets"], video["fps"]) == ("cam", 68, 4, FPS)
     assert content["format"] == "anomaly-pretext/events/1"
+    assert content["rule_from"] == "given on the command line"
     assert "boxes" not in video["events"][0]
     out = capsys.readouterr().out
     score = f"score {begun['peak_score']:.6f}"
@@ -188,7 +191,7 @@ def test_whatever_ends_it_leaves_finished_files(
     (event,) = written(run)["videos"][0]["events"]
     assert (event["start_frame"], event["end_frame"], event["cut_short"]) == (0, 16, True)
     assert written(run)["videos"][0]["live"]["ending"] == ending.reason
-    assert len((run.files.folder / "scores.csv").read_text().splitlines()) == 2
+    assert len((run.output.folder / "scores.csv").read_text().splitlines()) == 2
 
 
 def test_no_snippet_at_all_is_said(make: Callable[..., LiveRun]) -> None:
@@ -254,12 +257,3 @@ def test_an_hour_leaves_memory_flat(make: Callable[..., LiveRun]) -> None:
     assert max(peaks[1:]) < peaks[0] + 20_000
     run._finish(Ending("over"))
     assert len(written(run)["videos"][0]["events"]) == run.state.events
-
-
-def test_moments_in_words() -> None:
-    assert [moment(seconds) for seconds in (0, 59.96, 3599.94, 90061.2)] == [
-        "0:00:00.0",
-        "0:01:00.0",
-        "0:59:59.9",
-        "25:01:01.2",
-    ]

@@ -12,12 +12,12 @@ from downstream.detection.live.frame_queue import Frame, Opened
 from downstream.detection.live.scorer import LiveScore, LiveScorer, region_for
 from downstream.detection.live.settings import SourceSettings
 from downstream.detection.live.source import FrameSource
-from downstream.detection.model import Model, Source, score_files
+from downstream.detection.model import EncoderSource, Model, score_files
 from downstream.features.encoders import Encoder
 from downstream.features.snippets import SnippetSettings
 from pretrain.data.video import VideoError, VideoInfo
 from pretrain.errors import UserError
-from tests.downstream.detection.live.models import small_encoder, small_member, small_model
+from tests.downstream.detection.live.models import small_encoder, small_group, small_model
 from tests.pretrain.encoding import encode_video
 
 
@@ -66,40 +66,42 @@ def assert_as_offline(model: Model, path: Path) -> None:
 @pytest.mark.parametrize("frames", [10, 150, 160])
 @pytest.mark.parametrize("tail", ["drop", "pad"])
 def test_tails_are_those_of_files(encoder: Encoder, videos: dict[int, Path], frames: int, tail: Any) -> None:
-    assert_as_offline(small_model(small_member(encoder, tail=tail, temporal="multi_scale")), videos[frames])
+    assert_as_offline(small_model(small_group(encoder, tail=tail, temporal="multi_scale")), videos[frames])
 
 
 @pytest.mark.parametrize("snippet_frames", [5, 30])
 def test_clips_longer_and_shorter_than_snippets(encoder: Encoder, videos: dict[int, Path], snippet_frames: int) -> None:
-    member = small_member(encoder, snippet_frames=snippet_frames, normalise="layer", tail="pad")
-    assert_as_offline(small_model(member), videos[150])
+    group = small_group(encoder, snippet_frames=snippet_frames, normalise="layer", tail="pad")
+    assert_as_offline(small_model(group), videos[150])
 
 
 def test_five_crops_and_two_seeds(encoder: Encoder, videos: dict[int, Path]) -> None:
-    member = small_member(encoder, crops=5, normalise="l2", seeds=(0, 1), temporal="multi_scale")
-    assert_as_offline(small_model(member), videos[150])
+    group = small_group(encoder, crops=5, normalise="l2", seeds=(0, 1), temporal="multi_scale")
+    assert_as_offline(small_model(group), videos[150])
 
 
 @pytest.mark.parametrize("pool", [None, (2, 3)])
 def test_cells(cells: Encoder, videos: dict[int, Path], pool: Any) -> None:
-    member = small_member(cells, pool_cells=pool, seeds=(0, 1), temporal="multi_scale")
-    assert_as_offline(small_model(member), videos[150])
+    group = small_group(cells, pool_cells=pool, seeds=(0, 1), temporal="multi_scale")
+    assert_as_offline(small_model(group), videos[150])
 
 
 def test_fused_sets_and_several_members(encoder: Encoder, cells: Encoder, videos: dict[int, Path]) -> None:
-    """A vector of the whole picture beside every cell; a second member on the same encoders, with another reach."""
+    """A vector of the whole picture beside every cell; a second group on the same encoders, with another reach."""
     settings = SnippetSettings()
     slow = small_encoder(clip_stride=4)  # waits for frames that the other does not need
-    more = tuple(Source(encoder=each, settings=settings, dtype="float32") for each in (encoder, slow))
-    first = small_member(cells, more=more, temporal="multi_scale")
-    second = small_member(cells, normalise="l2", seeds=(3,))
+    more = tuple(EncoderSource(encoder=each, settings=settings, dtype="float32") for each in (encoder, slow))
+    first = small_group(cells, more=more, temporal="multi_scale")
+    second = small_group(cells, normalise="l2", seeds=(3,))
     assert_as_offline(small_model(first, second), videos[160])
 
 
 def test_encoders_that_look_at_other_pictures_are_refused(encoder: Encoder) -> None:
-    other = Source(encoder=small_encoder(border_crop=(0.1, 0, 0, 0)), settings=SnippetSettings(), dtype="float32")
+    other = EncoderSource(
+        encoder=small_encoder(border_crop=(0.1, 0, 0, 0)), settings=SnippetSettings(), dtype="float32"
+    )
     with pytest.raises(UserError) as refused:
-        region_for(small_model(small_member(encoder, more=(other,))))
+        region_for(small_model(small_group(encoder, more=(other,))))
     assert str(refused.value) == (
         "run: its 2 encoders look at different parts or sizes of the picture, and a stream is decoded once, for one of "
         "them:\n  - small3d: 1 crop(s) of 32x48, borders 0, 0, 0, 0\n  - small3d: 1 crop(s) of 32x48, borders 0.1, 0, "
@@ -108,7 +110,7 @@ def test_encoders_that_look_at_other_pictures_are_refused(encoder: Encoder) -> N
 
 
 def test_no_lookahead_comes_sooner_and_waits_for_nothing(encoder: Encoder) -> None:
-    model = small_model(small_member(encoder, temporal="multi_scale"))
+    model = small_model(small_group(encoder, temporal="multi_scale"))
     assert (LiveScorer(model).delay_frames, LiveScorer(model, lookahead=0).delay_frames) == (64, 0)
     with pytest.raises(UserError, match="lookahead is 9 snippets; this detector looks at most 4 ahead"):
         LiveScorer(model, lookahead=9)
@@ -125,7 +127,7 @@ def push(scorer: LiveScorer, numbers: range) -> list[LiveScore]:
 
 
 def test_what_came_whole_before_a_gap_is_scored_and_nothing_reaches_across(encoder: Encoder) -> None:
-    scorer = LiveScorer(small_model(small_member(encoder, temporal="multi_scale")))
+    scorer = LiveScorer(small_model(small_group(encoder, temporal="multi_scale")))
     scorer.look(info())
     before = push(scorer, range(40)) + scorer.finish(is_end=False)
     after = push(scorer, range(56, 56 + 40)) + scorer.finish(is_end=False)
@@ -137,21 +139,21 @@ def test_what_came_whole_before_a_gap_is_scored_and_nothing_reaches_across(encod
 
 
 def test_a_camera_is_compared_with_what_it_showed_and_another_picture_begins_anew(encoder: Encoder) -> None:
-    member = small_member(encoder, normalise="video", temporal="multi_scale")  # so that scores come late
-    scorer = LiveScorer(small_model(member), settle_snippets=3)
+    group = small_group(encoder, normalise="video", temporal="multi_scale")  # so that scores come late
+    scorer = LiveScorer(small_model(group), settle_snippets=3)
     assert scorer.compares
     scores = []
     for width, numbers in [(72, range(64)), (72, range(100, 116)), (90, range(116, 132))]:
         scorer.look(info(width))
         scores += push(scorer, numbers) + scorer.finish(is_end=False)
     assert [score.is_settled for score in scores] == [False, False, True, True, True, False]
-    settled = LiveScorer(small_model(small_member(encoder)), settle_snippets=3)
+    settled = LiveScorer(small_model(small_group(encoder)), settle_snippets=3)
     settled.look(info())
     assert push(settled, range(16))[0].is_settled
 
 
 def test_broken_weights_are_said(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    scorer = LiveScorer(small_model(small_member(encoder)))
+    scorer = LiveScorer(small_model(small_group(encoder)))
     scorer.look(info())
     monkeypatch.setattr(encoder, "features", lambda clips: clips.float().mean((1, 2, 3, 4))[:, None] / 0 * 0)
     with pytest.raises(VideoError, match="small3d makes features that are no finite float32 numbers; its weights"):

@@ -25,7 +25,8 @@ import pytest
 
 from downstream.detection.model import score_files
 from downstream.detection.open_model import open_model
-from downstream.events.rule import AlarmRule, find_events
+from downstream.events.finder import find_events
+from downstream.events.rule import AlarmRule
 from scripts.detect import main
 from tests.downstream.detection.live.servers import HttpCamera, camera, mute
 

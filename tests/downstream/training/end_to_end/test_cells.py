@@ -15,9 +15,9 @@ from accelerate import Accelerator
 from downstream.detector.entropy import EntropyConfig
 from downstream.detector.inference import score_videos
 from downstream.detector.model import DetectorConfig
-from downstream.detector.objective import ObjectiveConfig
 from downstream.detector.spatial_smoothness import SpatialSmoothnessConfig
 from downstream.detector.storage import load_detector, refuse_other_features
+from downstream.detector.terms import ObjectiveConfig
 from downstream.features.encoders import EncoderConfig, open_encoder
 from downstream.features.extract import ExtractConfig, extract
 from downstream.features.fusion import FusedFeatures
@@ -26,8 +26,8 @@ from downstream.features.snippets import SnippetSettings
 from downstream.scores.map_file import read_maps
 from downstream.scores.score_file import read_scores
 from downstream.training.config import DetectorOptimConfig, FinetuneConfig, VideosConfig
-from downstream.training.end_to_end.prepare_videos import prepare_videos
-from downstream.training.end_to_end.video_source import FromVideos
+from downstream.training.end_to_end.video_source import VideoSource
+from downstream.training.end_to_end.video_training import VideoTraining
 from downstream.training.finetune import finetune
 from pretrain.backbones import BackboneConfig, build_backbone, save_backbone
 from pretrain.data.catalogue import CatalogueConfig
@@ -130,15 +130,15 @@ def test_it_trains_and_scores_maps_that_stored_cells_give_too(config: FinetuneCo
 def test_stopped_and_resumed_equals_uninterrupted(config: FinetuneConfig) -> None:
     assert finetune(config) == 0
     parted = dataclasses.replace(config, output=config.output.with_name("parted"))
-    original = FromVideos.batch
+    original = VideoTraining.batch
 
-    def stopped(self: FromVideos, step: int) -> Any:
+    def stopped(self: VideoTraining, step: int) -> Any:
         if step == 2:
             raise KeyboardInterrupt
         return original(self, step)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FromVideos, "batch", stopped)
+        patch.setattr(VideoTraining, "batch", stopped)
         with pytest.raises(KeyboardInterrupt):
             finetune(parted)
     assert finetune(dataclasses.replace(parted, resume=True)) == 0
@@ -159,12 +159,12 @@ def test_boxes_change_nothing_and_are_never_opened(config: FinetuneConfig, filme
 def test_the_cells_of_a_bag_are_those_of_extraction(config: FinetuneConfig, filmed: Path) -> None:
     videos = dataclasses.replace(config.videos, augment="none", snippets=4, unfreeze=0)
     config = dataclasses.replace(config, videos=videos)
-    road = FromVideos(config, 0, prepare_videos(config), Accelerator(cpu=True))
+    training = VideoSource.open(config).seed_training(0, Accelerator(cpu=True))
     encoder = open_encoder(EncoderConfig(backbone=str(filmed / "exported"), grid="map"))
-    batch = road.batch(0)
+    batch = training.batch(0)
     seen: list[torch.Tensor] = []
-    road.module.detection.register_forward_pre_hook(lambda _, inputs: seen.extend(inputs[:2]))
-    road.module(batch.features, batch.mask, batch.labels, 0)
+    training.model.detection.register_forward_pre_hook(lambda _, inputs: seen.extend(inputs[:2]))
+    training.model(batch.inputs, batch.mask, batch.labels, 0)
     features, mask = seen
     cells = GRID[0] * GRID[1]
     assert features.shape == (4, 4 * cells, 128)

@@ -30,8 +30,8 @@ from downstream.features.pipeline import extract_video
 from downstream.features.snippets import SnippetSettings
 from downstream.scores.score_file import read_scores
 from downstream.training.config import DetectorOptimConfig, FeaturesConfig, FinetuneConfig, VideosConfig
-from downstream.training.end_to_end.prepare_videos import BadVideos, prepare_videos
-from downstream.training.end_to_end.video_source import FromVideos
+from downstream.training.end_to_end.video_source import VideoSource
+from downstream.training.end_to_end.video_training import VideoTraining
 from downstream.training.finetune import finetune
 from pretrain.backbones import BackboneConfig, build_backbone, save_backbone
 from pretrain.checkpoint import newest_state
@@ -90,8 +90,8 @@ def changed(config: FinetuneConfig, **videos: Any) -> FinetuneConfig:
     return dataclasses.replace(config, videos=dataclasses.replace(config.videos, **videos))
 
 
-def road_of(config: FinetuneConfig) -> FromVideos:
-    return FromVideos(config, 0, prepare_videos(config), Accelerator(cpu=True))
+def training_of(config: FinetuneConfig) -> VideoTraining:
+    return VideoSource.open(config).seed_training(0, Accelerator(cpu=True))
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -141,14 +141,14 @@ def test_resume_equals_uninterrupted_bit_by_bit(config: FinetuneConfig, workers:
     assert finetune(whole) == 0
     parted = dataclasses.replace(whole, output=config.output.with_name("parted"))
     with pytest.MonkeyPatch.context() as patch:
-        original = FromVideos.batch
+        original = VideoTraining.batch
 
-        def stopped(self: FromVideos, step: int) -> Any:
+        def stopped(self: VideoTraining, step: int) -> Any:
             if step == 3:
                 raise KeyboardInterrupt
             return original(self, step)
 
-        patch.setattr(FromVideos, "batch", stopped)
+        patch.setattr(VideoTraining, "batch", stopped)
         with pytest.raises(KeyboardInterrupt):
             finetune(parted)
     assert finetune(dataclasses.replace(parted, resume=True)) == 0
@@ -193,22 +193,22 @@ def test_two_processes_equal_one(config: FinetuneConfig) -> None:
 
 def test_bfloat16_trains_and_a_backbone_of_another_moment_is_refused(config: FinetuneConfig, labelled: Path) -> None:
     config = dataclasses.replace(config, precision="bf16")
-    road = road_of(config)
-    batch = road.batch(0)
+    training = training_of(config)
+    batch = training.batch(0)
     with torch.autocast("cpu", torch.bfloat16):
-        loss, _ = road.module(batch.features, batch.mask, batch.labels, 0)
+        loss, _ = training.model(batch.inputs, batch.mask, batch.labels, 0)
     assert bool(torch.isfinite(loss))
     folder = config.output / "detector"
-    road.save(folder, {})
-    held_out = road.prepared.held_out
-    expected = road.score(held_out)
-    for mine, theirs in zip(road.score_saved(folder, held_out), expected, strict=True):
+    training.save(folder, {})
+    held_out = VideoSource.open(config).videos.validation
+    expected = training.score(held_out)
+    for mine, theirs in zip(training.score_saved(folder, held_out), expected, strict=True):
         np.testing.assert_allclose(mine.scores, theirs.scores, atol=1e-6)
     with torch.no_grad():
-        next(iter(road.module.backbone.parameters())).add_(0.1)
-    save_backbone(road.module.backbone, folder / "backbone", {"data": {"border_crop": [0.1, 0.0, 0.0, 0.0]}})
+        next(iter(training.model.backbone.parameters())).add_(0.1)
+    save_backbone(training.model.backbone, folder / "backbone", {"data": {"border_crop": [0.1, 0.0, 0.0, 0.0]}})
     with pytest.raises(UserError, match=r"not of one moment \(weights_sha256.*--resume"):
-        road.score_saved(folder, held_out)
+        training.score_saved(folder, held_out)
 
 
 def test_without_unfreezing_the_backbone_stays_as_it_was(config: FinetuneConfig, labelled: Path) -> None:
@@ -223,10 +223,10 @@ def test_without_unfreezing_the_backbone_stays_as_it_was(config: FinetuneConfig,
 
 def test_the_clips_of_a_bag_are_those_of_extraction(config: FinetuneConfig, labelled: Path) -> None:
     """With as many snippets as a video has, and no augmentation, the bag is the video."""
-    road = road_of(changed(config, augment="none", snippets=6, unfreeze=0))
+    training = training_of(changed(config, augment="none", snippets=6, unfreeze=0))
     encoder = open_encoder(EncoderConfig(backbone=str(labelled / "exported")))
-    batch = road.batch(0)
-    features = road.module.encode(batch.features)
+    batch = training.batch(0)
+    features = training.model.encode(batch.inputs)
     start = 0
     for name, row in zip(batch.names, batch.mask, strict=True):
         count = int(row.sum())
@@ -239,12 +239,11 @@ def test_the_clips_of_a_bag_are_those_of_extraction(config: FinetuneConfig, labe
 
 
 def test_bags_do_not_depend_on_workers_processes_or_where_one_begins(config: FinetuneConfig) -> None:
-    prepared = prepare_videos(config)
-    one = FromVideos(config, 0, prepared, Accelerator(cpu=True))
-    two = FromVideos(changed(config, workers=2), 0, prepared, Accelerator(cpu=True))
+    one = training_of(config)
+    two = training_of(changed(config, workers=2))
     ahead = [two.batch(step) for step in range(3)]
     late = one.batch(2)
-    torch.testing.assert_close(late.features, ahead[2].features, rtol=0, atol=0)
+    torch.testing.assert_close(late.inputs, ahead[2].inputs, rtol=0, atol=0)
     assert late.names == ahead[2].names
     whole = one.bags[1]
     halves = []
@@ -261,49 +260,41 @@ def test_a_video_that_breaks_inside_is_left_out_of_the_loss_by_name(
     config: FinetuneConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = changed(config, max_bad_fraction=0.5)
-    road = road_of(config)
-    names = road.batch(0).names
+    training = training_of(config)
+    names = training.batch(0).names
     broken = names[1]
-    videos = road.bags.videos
+    videos = training.bags.videos
     gone = [video._replace(path=video.path + ".gone") if video.name == broken else video for video in videos]
-    whole, road.bags.videos, road._next = road.batch(1), gone, -1
-    batch = road.batch(0)
+    whole, training.bags.videos, training._next = training.batch(1), gone, -1
+    batch = training.batch(0)
     assert batch.names == names
     assert not batch.mask[1].any()
     assert batch.mask[0].any()
     assert f"{broken}.mp4.gone" in capsys.readouterr().err
-    loss, _ = road.module.eval()(batch.features, batch.mask, batch.labels, 0)
+    loss, _ = training.model.eval()(batch.inputs, batch.mask, batch.labels, 0)
     others = [0, *range(2, len(names))]
-    alone, _ = road.module(batch.features, batch.mask[others], batch.labels[others], 0)
+    alone, _ = training.model(batch.inputs, batch.mask[others], batch.labels[others], 0)
     torch.testing.assert_close(loss, alone)
     assert bool(torch.isfinite(loss))
     assert len(whole.names) == len(names)
 
-    road.bags.videos, road._next = [video._replace(path=video.path + ".gone") for video in videos], -1
-    road.prepared.bad.limit = 1.0
+    training.bags.videos, training._next = [video._replace(path=video.path + ".gone") for video in videos], -1
+    training.plan.bad.max_fraction = 1.0
     with pytest.raises(UserError, match=r"none of the videos of step 1 can be read: .*check_videos"):
-        road.batch(0)
-
-
-def test_too_many_bad_videos_stop_the_run() -> None:
-    bad = BadVideos(total=100, limit=0.01)
-    bad.note({"a": "a.mp4: broken"})
-    bad.note({"a": "a.mp4: broken"})
-    with pytest.raises(UserError, match=r"2 of 100 videos cannot be read(?s:.*)videos\.quarantine"):
-        bad.note({"b": "b.mp4: broken"})
+        training.batch(0)
 
 
 def run_that_loses_a_test_video(config: FinetuneConfig, lost: Path) -> int:
     """The file is gone from the last step on."""
-    original = FromVideos.batch
+    original = VideoTraining.batch
 
-    def losing(self: FromVideos, step: int) -> Any:
+    def losing(self: VideoTraining, step: int) -> Any:
         if step == 3:
             lost.rename(lost.with_suffix(".gone"))
         return original(self, step)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FromVideos, "batch", losing)
+        patch.setattr(VideoTraining, "batch", losing)
         return finetune(config)
 
 
@@ -343,25 +334,25 @@ def test_unreadable_files_are_named_before_training(config: FinetuneConfig, labe
     catalogue = CatalogueConfig(kind="csv", root=labelled, annotations=tmp_path / "videos.csv")
     config = dataclasses.replace(config, catalogue=catalogue)
     with pytest.raises(UserError, match=r"1 of 11 videos cannot be read(?s:.*)junk\.mp4"):
-        prepare_videos(config)
-    prepared = prepare_videos(changed(config, max_bad_fraction=0.2))
-    assert prepared.without_features == ["junk"]
-    assert len(prepared.train) + len(prepared.held_out) == 8
+        VideoSource.open(config)
+    source = VideoSource.open(changed(config, max_bad_fraction=0.2))
+    assert source.videos.left_out == ("junk",)
+    assert len(source.videos.train) + len(source.videos.validation) == 8
     (tmp_path / "bad.txt").write_text("junk\tbroken\n", encoding="utf-8")
-    assert not prepare_videos(changed(config, quarantine=tmp_path / "bad.txt")).without_features
+    assert not VideoSource.open(changed(config, quarantine=tmp_path / "bad.txt")).videos.left_out
 
 
 def test_frozen_stages_keep_their_statistics(config: FinetuneConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     backbone = build_backbone(BackboneConfig(name="r3d_18", clip_frames=4, height=32, width=48))
     monkeypatch.setattr(
-        "downstream.training.end_to_end.video_source.open_backbone", lambda config: (backbone, (0.0,) * 4, {})
+        "downstream.training.end_to_end.video_training.open_backbone", lambda config: (backbone, (0.0,) * 4, {})
     )
-    monkeypatch.setattr("downstream.training.end_to_end.video_source.STANDARDISE_SNIPPETS", 1)
-    road = FromVideos(config, 0, prepare_videos(config), Accelerator(cpu=True))
+    monkeypatch.setattr("downstream.training.end_to_end.video_training.STANDARDISE_SNIPPETS", 1)
+    training = VideoSource.open(config).seed_training(0, Accelerator(cpu=True))
     before = copy.deepcopy(backbone.state_dict())
-    batch = road.batch(0)
-    loss, _ = road.module(batch.features, batch.mask, batch.labels, 0)
+    batch = training.batch(0)
+    loss, _ = training.model(batch.inputs, batch.mask, batch.labels, 0)
     loss.backward()
     after = backbone.state_dict()
     moved = {key.split(".")[1] for key in before if not torch.equal(before[key], after[key])}
@@ -391,16 +382,16 @@ def test_mistakes_are_told_before_anything_runs(
 def test_a_name_alone_trains_from_random_weights_of_the_seed(
     config: FinetuneConfig, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr("downstream.training.end_to_end.video_source.STANDARDISE_SNIPPETS", 1)
+    monkeypatch.setattr("downstream.training.end_to_end.video_training.STANDARDISE_SNIPPETS", 1)
     config = changed(config, backbone=name, snippets=1)
     config = dataclasses.replace(config, optim=dataclasses.replace(config.optim, batch_size=2))
-    first, again = (road_of(config).module.state_dict() for _ in range(2))
+    first, again = (training_of(config).model.state_dict() for _ in range(2))
     assert all(torch.equal(first[key], again[key]) for key in first)
-    road = road_of(config)
-    batch = road.batch(0)
-    loss, _ = road.module(batch.features, batch.mask, batch.labels, 0)
+    training = training_of(config)
+    batch = training.batch(0)
+    loss, _ = training.model(batch.inputs, batch.mask, batch.labels, 0)
     loss.backward()
-    for key, parameter in road.module.named_parameters():
+    for key, parameter in training.model.named_parameters():
         assert (parameter.grad is not None) == parameter.requires_grad, key  # DDP searches for no unused ones
 
 

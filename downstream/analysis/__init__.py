@@ -1,0 +1,1 @@
+"""Finished runs looked at: metrics with intervals, comparisons, where anomalies are, pictures."""

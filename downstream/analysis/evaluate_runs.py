@@ -1,0 +1,138 @@
+"""Evaluate score files or fine-tuning runs against the ground truth of a catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from downstream.evaluation.choose_videos import exclude_training_groups, open_listed
+from downstream.evaluation.evaluation import compare
+from downstream.evaluation.output import write_evaluation
+from downstream.evaluation.settings import EvaluationSettings
+from downstream.evaluation.tables import SUMMARY, comparison_table, evaluation_table
+from downstream.evaluation.temporal_evaluation import evaluate_seeds
+from downstream.runs.run_folder import RunFolder, scores_by_seed
+from downstream.scores.ensemble import ensemble
+from downstream.scores.score_file import ScoreFile, unscored_in
+from downstream.scores.video_scores import VideoScores
+from downstream.visualisation.plots import write_plots
+from pretrain.data.catalogue import Catalogue, CatalogueConfig
+from pretrain.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """Frame-level, video-level and event-level figures with intervals; plots; paired comparison of several methods.
+
+    Each input is one method: a run folder of scripts/finetune.py (its seeds are averaged), or a score file (.json or
+    .csv, see downstream/scores/score_file.py). The videos themselves are not needed. The first method is what the
+    others are compared with.
+
+    The catalogue is that of the first run, unless another is given.
+
+        python scripts/evaluate.py runs/ucf --fps 30
+        python scripts/evaluate.py scores.csv --catalogue.kind ucf_crime --catalogue.annotations lists/ --fps 30
+        python scripts/evaluate.py runs/base runs/all --catalogue.kind json --catalogue.annotations ground_truth.json
+    """
+
+    inputs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Run folders or score files."""
+    catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
+    settings: Annotated[EvaluationSettings, tyro.conf.arg(name="")] = field(default_factory=EvaluationSettings)
+    split: Literal["test", "train", "all"] = "test"
+    """Videos to evaluate: each must have scores."""
+    unseen_groups: bool = False
+    """Evaluate only videos of cameras, scenes or sources (the catalogue's `group`) that no training video is of."""
+    ensemble: bool = False
+    """Take the detectors of a run's seeds as one, as scripts/detect.py does: the mean of their log odds. Default: each
+    by itself, figures averaged."""
+    out: Path | None = None
+    """Folder for evaluation.json, per_video.csv, table.md and the plots. Default: RUN/evaluation; with several inputs
+    `evaluation` beside the first."""
+    plots: bool = True
+    """Draw roc.png, pr.png and scores.png."""
+
+    def __post_init__(self) -> None:
+        if not self.inputs:
+            raise UserError("nothing to evaluate: give run folders or score files")
+
+
+def evaluate_runs(config: EvaluateConfig) -> None:
+    """Evaluate, print the tables, write the files."""
+    methods = dict(zip(method_names(config.inputs), map(scores_by_seed, config.inputs), strict=True))
+    if config.ensemble:
+        methods = {name: {"ensemble": ensemble(list(seeds.values()))} for name, seeds in methods.items()}
+    catalogue = open_listed(chosen_catalogue(config))
+    videos = catalogue if config.split == "all" else catalogue.subset(config.split)
+    if not videos:
+        raise UserError(f"{catalogue.source}: no video of split '{config.split}'; choose another --split")
+    for run in config.inputs if config.split == "test" else ():
+        RunFolder(run).refuse_seen_in_training(videos)
+    if config.unseen_groups:
+        videos, methods = scores_in_unseen_groups(catalogue, videos, methods)
+    # what one run could not score no other is evaluated on: comparisons are on the same videos
+    unscored = unscored_in(file for seeds in methods.values() for file in seeds.values())
+    evaluations = [
+        evaluate_seeds(scores_of(seeds), videos, config.settings, name, unscored) for name, seeds in methods.items()
+    ]
+    comparisons = {rival.method: compare(evaluations[0], rival) for rival in evaluations[1:]}
+    shown = None if len(evaluations) == 1 else SUMMARY  # several methods at once: what matters most of each
+    for evaluation in evaluations:
+        print(evaluation_table(evaluation, shown), end="\n\n")
+    for name, differences in comparisons.items():
+        print(comparison_table(evaluations[0].method, name, differences, shown), end="\n\n")
+    out = config.out or default_folder(config.inputs)
+    write_evaluation(out, evaluations, comparisons, videos)
+    if config.plots:
+        write_plots(evaluations, out)
+    print(f"written to {out}")
+
+
+def chosen_catalogue(config: EvaluateConfig) -> CatalogueConfig:
+    """The one given; else that of the first input that is a run."""
+    runs = (RunFolder(path) for path in config.inputs)
+    first = next((run for run in runs if run.config_file.is_file()), None)
+    return config.catalogue if first is None else first.catalogue_unless(config.catalogue)
+
+
+Methods = dict[str, dict[str, ScoreFile]]
+
+
+def scores_in_unseen_groups(catalogue: Catalogue, videos: Catalogue, methods: Methods) -> tuple[Catalogue, Methods]:
+    """The videos whose group no training video has, and their scores; UserError where that leaves none."""
+    left = exclude_training_groups(catalogue, videos)
+    drop = {video.name for video in videos} - {video.name for video in left}
+    kept = {
+        name: {
+            seed: file._replace(videos=[item for item in file.videos if item.name not in drop])
+            for seed, file in seeds.items()
+        }
+        for name, seeds in methods.items()
+    }
+    return left, kept
+
+
+def scores_of(seeds: Mapping[str, ScoreFile]) -> dict[str, list[VideoScores]]:
+    """Seed -> scores."""
+    return {seed: file.videos for seed, file in seeds.items()}
+
+
+def method_names(inputs: Sequence[Path]) -> list[str]:
+    """The last part of each path that tells it from the others."""
+    paths = [path.resolve().with_suffix("") if path.is_file() else path.resolve() for path in inputs]
+    if len(set(paths)) < len(paths):
+        raise UserError(f"one input stands twice: {', '.join(map(str, inputs))}; a method is given once")
+    for depth in range(1, max(len(path.parts) for path in paths) + 1):
+        names = ["/".join(path.parts[-depth:]) for path in paths]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def default_folder(inputs: Sequence[Path]) -> Path:
+    """Inside a single run, beside a score file or the first of several inputs."""
+    return RunFolder(inputs[0] if len(inputs) == 1 and inputs[0].is_dir() else inputs[0].parent).evaluation

@@ -1,0 +1,196 @@
+"""From the score maps of a fine-tuning run to boxes, tubes, figures and pictures.
+
+    RUN/seed-0/validation_maps.safetensors  ->  the threshold: held-out normal videos alone say how high it is
+    RUN/seed-0/test_maps.safetensors        ->  OUT/seed-0/boxes.json: boxes of every snippet, linked to tubes
+    the catalogue's boxes                   ->  OUT/localisation.json, table.md: figures with intervals
+    the videos                              ->  OUT/strips/*.png, OUT/films/*.mp4: what was found, beside the truth
+
+Annotated boxes are read here alone, after training; a threshold never sees a test video.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import numpy as np
+import tyro
+
+from downstream.evaluation.choose_videos import exclude_training_groups, open_listed
+from downstream.evaluation.settings import LocalisationSettings
+from downstream.evaluation.spatial_evaluation import SpatialEvaluation
+from downstream.evaluation.spatial_report import Boxes, evaluate, frame_scores, show, write_localisation
+from downstream.events.box_file import write_boxes
+from downstream.events.box_threshold import box_threshold
+from downstream.events.boxes import BoxSettings, Tube, find_boxes, link
+from downstream.runs.run_folder import LocalisationFolder, RunFolder, scores_by_seed
+from downstream.scores.ensemble import ensemble
+from downstream.scores.score_file import ScoreFile, unscored_in
+from downstream.scores.video_scores import VideoScores
+from downstream.visualisation.gallery import draw
+from pretrain.data.catalogue import Catalogue, CatalogueConfig
+from pretrain.errors import UserError, problem_list
+from pretrain.tracking import clock
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocaliseConfig:
+    """Boxes, tubes and pictures from a run of scripts/finetune.py on features of cells; figures where boxes are known.
+
+    The catalogue is that of the run, unless another is given.
+
+        python scripts/localise.py runs/cells
+        python scripts/localise.py runs/cells --whole-frame runs/detector   # beside a detector of whole frames
+        python scripts/localise.py runs/cells --ensemble                    # all seeds as one detector
+    """
+
+    run: tyro.conf.Positional[Path]
+    """Folder of a fine-tuning run whose features have cells (scripts/extract_features.py --grid map)."""
+    catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
+    whole_frame: Path | None = None
+    """A run with the same test videos on features of whole pictures: how well it would do by always pointing at the
+    middle. Default: the highest cell of each snippet stands in for its score."""
+    ensemble: bool = False
+    """Take the detectors of all seeds as one, as scripts/detect.py does: the mean of their log odds. Default: each by
+    itself, figures averaged."""
+    alarm_share: float = 0.05
+    """At most this share of the frames of held-out normal videos shows a box: the threshold follows from it."""
+    boxes: Annotated[BoxSettings, tyro.conf.arg(name="")] = field(default_factory=BoxSettings)
+    settings: Annotated[LocalisationSettings, tyro.conf.arg(name="")] = field(default_factory=LocalisationSettings)
+    unseen_groups: bool = False
+    """Look only at videos of cameras, scenes or sources (the catalogue's `group`) that no training video is of."""
+    strips: int = 3
+    """Pictures of the videos that score highest, of the first seed. Only these and films need the video files."""
+    films: int = 1
+    """Films of them."""
+    abnormal_only: bool = False
+    """Strips and films of abnormal videos alone. Default: of whatever scores highest; a false alarm is worth a look."""
+    out: Path | None = None
+    """Default: RUN/localisation."""
+
+    def __post_init__(self) -> None:
+        wrong = [f"{name} is {getattr(self, name)}; it must be 0 or more" for name in ("strips", "films")]
+        problems = [text for text, number in zip(wrong, (self.strips, self.films), strict=True) if number < 0]
+        if not 0 <= self.alarm_share < 1:
+            problems.append(f"alarm_share is {self.alarm_share}; it must lie in [0, 1), for example 0.05")
+        if problems:
+            raise UserError("\n".join(problems))
+
+
+class FoundBoxes(NamedTuple):
+    """What one seed's detector found."""
+
+    videos: list[VideoScores]
+    """Test videos, with maps."""
+    threshold: float
+    boxes: dict[str, Boxes]
+    tubes: dict[str, list[Tube]]
+
+
+def localise(config: LocaliseConfig) -> None:
+    """Run all of it; UserError for what does not fit."""
+    began = time.monotonic()
+    run = RunFolder(config.run)
+    trained_with = run.catalogue()
+    files = run.score_maps()
+    if config.ensemble:
+        held_out, test = (ensemble(list(part)) for part in zip(*files.values(), strict=True))
+        files = {"ensemble": (held_out, test)}
+    whole = {} if config.whole_frame is None else scores_by_seed(config.whole_frame)
+    videos = chosen_videos(config, [test for _, test in files.values()], list(whole.values()))
+    labels = {video.name: video.label for video in open_listed(trained_with)}
+    found = {
+        seed: find(held_out.videos, test.videos, labels, videos, config) for seed, (held_out, test) in files.items()
+    }
+    # before anything is written: boxes and runs that do not fit are found here
+    evaluations = measured(config, found, whole, videos) if any(video.boxes for video in videos) else []
+    out = run.localisation if config.out is None else LocalisationFolder(config.out)
+    for seed, one in found.items():
+        meta = {"threshold": one.threshold, "seed": seed}
+        name = seed if config.ensemble else f"seed-{seed}"
+        write_boxes(out.boxes(name), one.tubes, one.videos, meta)
+        print(f"{name.replace('-', ' ')}: {describe_found(one, videos)}")
+    print(f"thresholds: at most {100 * config.alarm_share:g} % of the frames of held-out normal videos show a box\n")
+    if evaluations:
+        write_localisation(out, evaluations, videos.source, {seed: one.threshold for seed, one in found.items()})
+        show(evaluations, str(config.whole_frame) if config.whole_frame else "")
+    else:
+        for stale in (out.document, out.table):  # of an earlier call, with boxes
+            stale.unlink(missing_ok=True)
+        print(f"{videos.source} holds no boxes: what was found is written, not evaluated\n")
+    first = next(iter(found.values()))
+    drawn = [entry for entry in first.videos if not config.abnormal_only or videos.by_name(entry.name).label == 1]
+    draw(drawn, first.boxes, first.threshold, videos, out, strips=config.strips, films=config.films)
+    print(f"written to {out.path} in {clock(time.monotonic() - began)}")
+
+
+def measured(
+    config: LocaliseConfig, found: Mapping[str, FoundBoxes], whole: Mapping[str, ScoreFile], videos: Catalogue
+) -> list[SpatialEvaluation]:
+    """Figures against the boxes of `videos`: of the cells, then of whole frames."""
+    scores = {seed: one.videos for seed, one in found.items()}
+    frames = scores
+    if config.whole_frame is not None:
+        frames = frame_scores(whole, next(iter(scores.values())), config.whole_frame)
+    boxes = {seed: one.boxes for seed, one in found.items()}
+    return evaluate(config.run.resolve().name, scores, boxes, frames, videos, config.settings)
+
+
+def chosen_videos(config: LocaliseConfig, tests: Sequence[ScoreFile], whole: Sequence[ScoreFile]) -> Catalogue:
+    """The test videos to look at, each scored by all seeds. UserError: none, unscored ones, ones seen in training."""
+    catalogue = open_listed(RunFolder(config.run).catalogue_unless(config.catalogue))
+    videos = catalogue.subset("test")
+    if not videos:
+        raise UserError(f"{catalogue.source}: no video of split 'test'")
+    for run in filter(None, (config.run, config.whole_frame)):
+        RunFolder(run).refuse_seen_in_training(videos)
+    unscored = unscored_in([*tests, *whole])
+    if left_out := [f"'{video.name}': {unscored[video.name]}" for video in videos if video.name in unscored]:
+        print(f"{len(left_out)} video(s) could not be scored and are left out:\n{problem_list(left_out)}\n")
+        videos = videos.without(set(unscored))
+    videos = exclude_training_groups(catalogue, videos) if config.unseen_groups else videos
+    scored = set.intersection(*({entry.name for entry in file.videos} for file in tests))
+    if missing := [f"'{video.name}'" for video in videos if video.name not in scored]:
+        raise UserError(
+            f"{len(missing)} of the {len(videos)} test videos of {catalogue.source} have no scores in {config.run}; "
+            f"give the catalogue that it was run with, or score them with it:\n{problem_list(missing, limit=10)}"
+        )
+    if not config.unseen_groups and (rest := len(scored) - len(videos)):
+        print(f"{rest} of the {len(scored)} scored videos are not in {catalogue.source} and are left out\n")
+    return videos
+
+
+def find(
+    validation: Sequence[VideoScores],
+    test: Sequence[VideoScores],
+    labels: Mapping[str, int | None],
+    videos: Catalogue,
+    config: LocaliseConfig,
+) -> FoundBoxes:
+    """The threshold from held-out videos alone, and the boxes of the videos to be looked at."""
+    known = {name: label for name, label in labels.items() if label is not None}
+    threshold = box_threshold(validation, known, config.alarm_share)
+    names = {video.name for video in videos}
+    chosen = [entry for entry in test if entry.name in names]
+    boxes = {entry.name: find_boxes(entry.map, threshold) for entry in chosen if entry.map is not None}
+    tubes = {name: link(each, config.boxes) for name, each in boxes.items()}
+    for name, each in boxes.items():  # figures and pictures are of what is written
+        kept = {box for tube in tubes[name] for box in tube.boxes}
+        boxes[name] = [[box for box in found if box in kept] for found in each]
+    return FoundBoxes(chosen, threshold, boxes, tubes)
+
+
+def describe_found(found: FoundBoxes, videos: Catalogue) -> str:
+    """How much was found, in one line; with how often normal test videos alarm, where there are any."""
+    tubes = [tube for each in found.tubes.values() for tube in each]
+    boxes, shown = sum(len(tube.boxes) for tube in tubes), sum(bool(each) for each in found.tubes.values())
+    normal = [entry for entry in found.videos if videos.by_name(entry.name).label == 0]
+    alarming = sum(int(np.diff(entry.edges)[entry.scores >= found.threshold].sum()) for entry in normal)
+    share = alarming / max(1, sum(entry.covered_frames for entry in normal))
+    return (
+        f"boxes from a score of {found.threshold:.4g} on: {boxes} in {len(tubes)} tube(s), in {shown} of "
+        f"{len(found.videos)} videos" + (f"; on {100 * share:.1f} % of the frames of normal ones" if normal else "")
+    )

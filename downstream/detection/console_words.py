@@ -1,0 +1,71 @@
+"""What detection says to people on the console: the rule, what was found, how fast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from downstream.detection.model import Model, ScoredFile
+from downstream.detection.records import FailedVideo
+from downstream.detection.scoring import problems_of
+from downstream.detection.video_events import VideoDetection
+from downstream.events.rule import AlarmRule
+from pretrain.tracking import clock
+
+SHOWN = 20
+"""Lines of the table."""
+
+
+def describe_rule(rule: AlarmRule, model: Model) -> str:
+    """The rule and where it comes from."""
+    origin = model.rule_from if rule == model.rule else "given"
+    return (
+        f"an event: a score of at least {rule.threshold:.6g}, down to {rule.release:.6g}, at least "
+        f"{rule.min_seconds:g} s long, {rule.merge_seconds:g} s apart ({origin})"
+    )
+
+
+def table(videos: Sequence[VideoDetection]) -> str:
+    """The highest videos, a line each: score, events, where the highest event is."""
+    ranked = sorted(videos, key=lambda video: -video.highest_score)
+    width = max(len(video.name) for video in ranked[:SHOWN])
+    lines = [f"{'video':{width}}  length   highest score  events  the highest event"]
+    for video in ranked[:SHOWN]:
+        best, fps = max(video.events, key=lambda event: event.peak_score, default=None), video.info.fps
+        when = "" if best is None else f"{clock(best.start / fps)} to {clock(best.end / fps)}"
+        length = clock(video.seconds)
+        line = f"{video.name:{width}}  {length:>7}  {video.highest_score:13.6f}  {len(video.events):6}  {when}"
+        lines.append(line.rstrip())
+    if len(ranked) > SHOWN:
+        lines.append(f"... and {len(ranked) - SHOWN} more")
+    return "\n".join(lines)
+
+
+def describe_short(videos: Sequence[VideoDetection], snippet_frames: int) -> str:
+    """A line about videos that are no snippet long; nothing where there are none."""
+    short = [f"{video.name} ({video.info.num_frames})" for video in videos if video.info.num_frames < snippet_frames]
+    if not short:
+        return ""
+    more = f" and {len(short) - SHOWN} more" if len(short) > SHOWN else ""
+    return (
+        f"note: {len(short)} video(s) have fewer frames than a snippet of {snippet_frames} and were scored as one, the "
+        f"last frame held: {', '.join(short[:SHOWN])}{more}"
+    )
+
+
+def describe_failed(failed: Sequence[FailedVideo]) -> str:
+    """Which videos could not be scored, a line each; nothing where all could."""
+    return f"{len(failed)} video(s) could not be scored:\n{problems_of(failed)}" if failed else ""
+
+
+def describe_speed(scored: Sequence[ScoredFile], seconds: float) -> str:
+    """`, scored at 24.0 times real time`, of the videos that were scored just now; empty where there are none."""
+    now = [video.info for video in scored if video.info is not None and not video.from_cache]
+    length = sum(info.num_frames / info.fps for info in now)
+    return f", scored at {length / max(seconds, 1e-9):.1f} times real time" if now else ""
+
+
+def describe_totals(videos: Sequence[VideoDetection], took: str) -> str:
+    """How much was found in how much; `took`: the time it took, in words."""
+    events = sum(len(video.events) for video in videos)
+    length = sum(video.seconds for video in videos)
+    return f"{events} event(s) in {len(videos)} video(s); {clock(length)} of footage in {took}"

@@ -1,0 +1,168 @@
+"""What detection tells of its work, as typed records: every output format is made of these, of files and streams alike.
+
+Frames are half-open and counted from 0; boxes are x1, y1, x2, y2 in pixels of the video.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from downstream.events.finder import DetectedEvent
+from downstream.events.rule import AlarmRule
+from downstream.features.feature_spec import Grid
+from downstream.scores.cell_geometry import PixelBox
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionFacts:
+    """What detects, and by which rule."""
+
+    detector: str
+    """Path of the run or package that was opened."""
+    sha256: tuple[str, ...]
+    """Of the detectors' weights."""
+    encoders: tuple[str, ...]
+    """Their names."""
+    cells: Grid | None
+    """Rows and columns of the cells that are scored; None: whole pictures are."""
+    rule: AlarmRule
+    rule_from: str
+    """Where the rule comes from, in words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoxRecord:
+    """Where in the picture, for the frames `[start_frame, end_frame)` of one snippet."""
+
+    start_frame: int
+    end_frame: int
+    box: PixelBox
+    score: float
+
+    @property
+    def corners(self) -> list[float]:
+        """x1, y1, x2, y2 to two digits."""
+        return [round(float(side), 2) for side in self.box]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventRecord:
+    """An event as it is known: of a file when it is over, of a stream when it begins and again when it ends."""
+
+    kind: Literal["begun", "ended"] = "ended"
+    number: int
+    """From 1, in the order in which they begin: joins what is told of one event."""
+    start_frame: int
+    end_frame: int
+    """Of one that has just begun, the end so far."""
+    start_seconds: float
+    end_seconds: float
+    peak_seconds: float
+    """The middle of the highest snippet."""
+    peak_score: float
+    peak_start_frame: int
+    peak_end_frame: int
+    boxes: tuple[BoxRecord, ...] | None = None
+    """In order, those of a snippet highest first; of a stream the highest one of the highest snippet alone. None of
+    detectors of whole pictures."""
+    is_cut_short: bool = False
+    """Ended because nothing more was seen: how long it went on, nobody knows."""
+    wall_clock: str | None = None
+    """When the footage of its begin (`begun`) or end arrived, ISO 8601; None of a file."""
+    stream: str | None = None
+    """Address of the stream, without passwords; None of a file."""
+
+    @property
+    def peak_box(self) -> BoxRecord | None:
+        """The highest box of the highest snippet."""
+        return next((box for box in self.boxes or () if box.start_frame == self.peak_start_frame), None)
+
+    def as_json(self) -> dict[str, Any]:
+        """What every format says of an event: which, when, how high."""
+        return {
+            "number": self.number,
+            "start_frame": self.start_frame,
+            "end_frame": self.end_frame,
+            "start_seconds": self.start_seconds,
+            "end_seconds": self.end_seconds,
+            "peak_seconds": self.peak_seconds,
+            "peak_score": self.peak_score,
+        }
+
+
+def event_record(
+    event: DetectedEvent,
+    fps: float,
+    num_frames: int,
+    boxes: tuple[BoxRecord, ...] | None,
+    *,
+    kind: Literal["begun", "ended"] = "ended",
+    is_cut_short: bool = False,
+) -> EventRecord:
+    """The record of an event in a video of so many frames, or in a stream of which so many were seen.
+
+    A snippet may reach past them, an event does not.
+    """
+    return EventRecord(
+        **replace(event, end=min(event.end, num_frames)).as_json(fps),
+        peak_start_frame=event.peak_start,
+        peak_end_frame=min(event.peak_end, num_frames),
+        kind=kind,
+        boxes=boxes,
+        is_cut_short=is_cut_short,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveFigures:
+    """How well a stream was kept up with."""
+
+    began: str
+    """Time of day, ISO 8601."""
+    ended: str
+    ending: str
+    """Why, in words."""
+    frames_dropped: int
+    """By us, because they came too fast."""
+    frames_missing: int
+    """In all."""
+    outages: int
+    reconnects: int
+    damaged: int
+    """Packets and frames that did not decode cleanly."""
+    delay_seconds: dict[str, float | None]
+    """`median` and `p95`, from the arrival of a snippet's last frame until its score; None: nothing was measured."""
+    times_real_time: float | None
+    """Seconds of footage that a second of work scores."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoRecord:
+    """One video, or a stream that is over, and its events."""
+
+    name: str
+    path: str
+    """Of a stream its address, without passwords."""
+    fps: float
+    num_frames: int
+    num_snippets: int
+    highest_score: float
+    events: tuple[EventRecord, ...]
+    live: LiveFigures | None = None
+    """None of a file that was read to its end."""
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return round(self.num_frames / self.fps, 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedVideo:
+    """One that could not be scored."""
+
+    name: str
+    path: str
+    problem: str
+    live: LiveFigures | None = None

@@ -1,0 +1,91 @@
+"""One scored video and what was found in it: its events by the rule, and the boxes in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from downstream.detection.model import ScoredFile
+from downstream.detection.records import BoxRecord, EventRecord, VideoRecord, event_record
+from downstream.events.boxes import ScoredBox, find_boxes
+from downstream.events.finder import DetectedEvent, find_events
+from downstream.events.rule import AlarmRule
+from downstream.scores.video_scores import VideoScores
+from pretrain.data.video import VideoInfo
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoDetection:
+    """One video and what was found in it."""
+
+    name: str
+    path: str
+    scores: VideoScores
+    info: VideoInfo
+    events: tuple[DetectedEvent, ...]
+    boxes: tuple[tuple[ScoredBox, ...], ...]
+    """Of each snippet; only within events, empty of detectors of whole pictures."""
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """Frames `[start, end)` of each event."""
+        return [(event.start, event.end) for event in self.events]
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return self.info.num_frames / self.info.fps
+
+    @property
+    def highest_score(self) -> float:
+        """Of all snippets."""
+        return float(self.scores.scores.max())
+
+    @cached_property
+    def record(self) -> VideoRecord:
+        """For output formats."""
+        return VideoRecord(
+            name=self.name,
+            path=self.path,
+            fps=self.info.fps,
+            num_frames=self.info.num_frames,
+            num_snippets=len(self.scores.scores),
+            highest_score=self.highest_score,
+            events=tuple(self._event_record(event) for event in self.events),
+        )
+
+    def _event_record(self, event: DetectedEvent) -> EventRecord:
+        edges, num_frames = self.scores.edges, self.info.num_frames
+        first, past = np.searchsorted(edges, (event.start, event.end)).tolist()
+        boxes = [
+            BoxRecord(
+                start_frame=int(edges[box.snippet]),
+                end_frame=int(min(edges[box.snippet + 1], num_frames)),
+                box=box.box,
+                score=box.score,
+            )
+            for snippet in range(first, past)
+            for box in self.boxes[snippet]
+        ]
+        return event_record(event, self.info.fps, num_frames, None if self.scores.map is None else tuple(boxes))
+
+
+def find_video_events(scored: ScoredFile, rule: AlarmRule) -> VideoDetection:
+    """Events of a scored video by the rule, within its frames, and the boxes in them: round cells that alone would keep
+    an event going."""
+    assert scored.scores is not None
+    assert scored.info is not None
+    scores, fps = scored.scores, scored.info.fps
+    last = scored.info.num_frames  # the last snippet may reach beyond
+    events = tuple(replace(event, end=min(event.end, last)) for event in find_events(scores, rule, fps))
+    boxes: list[tuple[ScoredBox, ...]] = [()] * len(scores.scores)
+    if scores.map is not None:
+        of_snippets = find_boxes(scores.map, rule.release)
+        for event in events:
+            first, past = np.searchsorted(scores.edges, (event.start, event.end))
+            boxes[first:past] = [tuple(of_snippet) for of_snippet in of_snippets[first:past]]
+    return VideoDetection(
+        name=scored.name, path=scored.path, scores=scores, info=scored.info, events=events, boxes=tuple(boxes)
+    )

@@ -1,0 +1,58 @@
+"""events.jsonl: a JSON object a line when an event of a stream begins and when it ends; `kind` says which.
+
+    {"kind": "ended", "number": 1, "start_frame": 288, "end_frame": 352, "start_seconds": 9.6, "end_seconds": 11.733,
+     "peak_seconds": 9.867, "peak_score": 0.9993, "peak_start_frame": 288, "peak_end_frame": 304,
+     "box": [106.67, 77.84, 213.33, 181.62], "wall_clock": "2026-11-21T12:13:50.708+00:00", "stream": "rtsp://***@cam"}
+
+The same object goes to the webhook and, with --json, to stdout.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from downstream.detection.records import BoxRecord, EventRecord
+from downstream.detection.writers.writer import Writer
+from downstream.scores.cell_geometry import PixelBox
+
+
+class EventsJsonl(Writer):
+    """A journal: what is told elsewhere can be found there already."""
+
+    written = "live"
+
+    def event(self, event: EventRecord) -> None:
+        self.sink.write(json.dumps(event_line(event), ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def event_line(event: EventRecord) -> dict[str, Any]:
+    """An event of a stream as one object, with the box of its highest snippet so far."""
+    values = {"kind": event.kind} | event.as_json()
+    values |= {"peak_start_frame": event.peak_start_frame, "peak_end_frame": event.peak_end_frame}
+    if event.peak_box is not None:
+        values["box"] = event.peak_box.corners
+    if event.is_cut_short:
+        values["cut_short"] = True
+    return values | {"wall_clock": event.wall_clock, "stream": event.stream}
+
+
+def read_ended(path: Path) -> Iterator[EventRecord]:
+    """The events that have ended, from the file: over days nobody need keep them in memory."""
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            values = json.loads(line)
+            if values["kind"] == "ended":
+                yield _event(values)
+
+
+def _event(values: dict[str, Any]) -> EventRecord:
+    """From `event_line`."""
+    box, is_cut_short = values.pop("box", None), values.pop("cut_short", False)
+    boxes = None
+    if box is not None:
+        peak = {"start_frame": values["peak_start_frame"], "end_frame": values["peak_end_frame"]}
+        boxes = (BoxRecord(**peak, box=PixelBox(*box), score=values["peak_score"]),)
+    return EventRecord(**values, boxes=boxes, is_cut_short=is_cut_short)

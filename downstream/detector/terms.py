@@ -1,0 +1,190 @@
+"""The tables of all losses of a detector: the MIL bases, of which a run has one, and the terms added to it by weight.
+
+To add a term: its file, a line in `TERMS` and the field of that name in `ObjectiveConfig`, its test. To add a base: its
+file, a line in `BASES` with its name in `BaseName` and its field, its test. The objective, the detector's branch, the
+ablation, the settings in docs/detectors.md and the tests of what holds of every loss go by these tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from downstream.detector.bags import Bags, LossParts
+from downstream.detector.contrastive_clustering import ContrastiveClustering, ContrastiveClusteringConfig
+from downstream.detector.cross_batch_clustering import CrossBatchClustering, CrossBatchClusteringConfig
+from downstream.detector.entropy import EntropyConfig, entropy
+from downstream.detector.feature_magnitude import FeatureMagnitudeConfig, feature_magnitude
+from downstream.detector.hard_mining import HardMiningConfig, hard_mining
+from downstream.detector.mil_ranking import MilRankingConfig, mil_ranking
+from downstream.detector.model import Detector
+from downstream.detector.smoothness import SmoothnessConfig, smoothness
+from downstream.detector.sparsity import SparsityConfig, sparsity
+from downstream.detector.spatial_smoothness import SpatialSmoothnessConfig, spatial_smoothness
+from downstream.detector.topk_bce import TopKBCEConfig, topk_bce
+
+Make = Callable[[Any, Detector], nn.Module]
+"""(the loss's configuration, the detector it trains) -> a module that takes `Bags` and gives (scalar, its parts)."""
+
+
+class LossFunction(nn.Module):
+    """A loss that is a function of (bags, config), as a module like those that hold weights or a memory."""
+
+    def __init__(self, function: Callable[[Bags, Any], tuple[Tensor, LossParts]], config: Any) -> None:
+        super().__init__()
+        self.function, self.config = function, config
+
+    def forward(self, bags: Bags) -> tuple[Tensor, LossParts]:
+        return self.function(bags, self.config)
+
+
+def from_function(function: Callable[[Bags, Any], tuple[Tensor, LossParts]]) -> Make:
+    """`make` of a loss that needs nothing of the detector."""
+    return lambda config, _detector: LossFunction(function, config)
+
+
+def with_branch(config: CrossBatchClusteringConfig, detector: Detector) -> nn.Module:
+    """`make` of the loss that moves the centres of the detector's clustering branch."""
+    assert detector.branch is not None, "build_detector gives the branch to a detector whose terms need it"
+    return CrossBatchClustering(config, detector.branch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MilBase:
+    """A loss that an objective can stand on."""
+
+    config: type[Any]
+    """Class of its field in `ObjectiveConfig`."""
+    make: Make
+    """From that field and the detector to the loss."""
+    about: str
+    """What it is, in a line of docs/detectors.md."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossTerm:
+    """A loss that is added to any base, times the `weight` of its configuration; 0 is off."""
+
+    config: type[Any]
+    """Class of its field in `ObjectiveConfig`; has a `weight`, by default 0."""
+    make: Make
+    """From that field and the detector to the loss, not yet times the weight."""
+    about: str
+    """What it is, in a line of docs/detectors.md."""
+    ablation_weight: float
+    """Its weight in an ablation that has it on and does not say how much."""
+    in_default_grid: bool = False
+    """Has a row of its own in scripts/ablate.py unless told otherwise; `all` there is all of these together."""
+    needs_cells: bool = False
+    """Is refused for features of whole snippets."""
+    needs_clusters: bool = False
+    """The detector gets a clustering branch with the `guidance` and `temperature` of this term's configuration."""
+    needs_teacher: bool = False
+    """Bags bring the scores of the moving average of the detector."""
+    warms_up: bool = False
+    """Is left out of the first `warmup_steps` of its configuration."""
+
+    def first_step(self, config: Any) -> int:
+        """The first step, from 0, that the term of this configuration takes part in."""
+        return int(config.warmup_steps) if self.warms_up else 0
+
+
+BaseName = Literal["mil_ranking", "topk_bce", "feature_magnitude"]
+BASES: dict[str, MilBase] = {
+    "mil_ranking": MilBase(
+        config=MilRankingConfig,
+        make=from_function(mil_ranking),
+        about="the highest scores of an abnormal video lie a margin above the highest of a normal one (2018)",
+    ),
+    "topk_bce": MilBase(
+        config=TopKBCEConfig,
+        make=from_function(topk_bce),
+        about="cross-entropy of the mean of a video's highest scores with its label",
+    ),
+    "feature_magnitude": MilBase(
+        config=FeatureMagnitudeConfig,
+        make=from_function(feature_magnitude),
+        about="abnormal snippets have long feature vectors, normal ones short ones (RTFM, 2021)",
+    ),
+}
+"""Name -> base."""
+
+TERMS: dict[str, LossTerm] = {
+    "smoothness": LossTerm(
+        config=SmoothnessConfig,
+        make=from_function(smoothness),
+        about="neighbouring snippets of an abnormal video score alike; of cells, each with itself",
+        ablation_weight=8e-5,  # as published (Sultani 2018)
+    ),
+    "sparsity": LossTerm(
+        config=SparsityConfig,
+        make=from_function(sparsity),
+        about="few snippets of an abnormal video are abnormal",
+        ablation_weight=8e-5,  # as published (Sultani 2018)
+    ),
+    "spatial_smoothness": LossTerm(
+        config=SpatialSmoothnessConfig,
+        make=from_function(spatial_smoothness),
+        about="neighbouring cells of a snippet of an abnormal video score alike",
+        ablation_weight=0.01,  # as in docs/results.md [ours]
+        needs_cells=True,
+    ),
+    "entropy": LossTerm(
+        config=EntropyConfig,
+        make=from_function(entropy),
+        about="the score of a snippet of an abnormal video sits in few cells",
+        ablation_weight=0.1,  # as in docs/results.md [ours]
+        needs_cells=True,
+    ),
+    "hard_mining": LossTerm(
+        config=HardMiningConfig,
+        make=from_function(hard_mining),
+        about="hard instance mining (HIMS): the snippets that top-k selection leaves unused teach too",
+        ablation_weight=0.1,  # not studied beyond docs/results.md [ours]; so the two below
+        in_default_grid=True,
+        needs_teacher=True,
+        warms_up=True,
+    ),
+    "contrastive_clustering": LossTerm(
+        config=ContrastiveClusteringConfig,
+        make=lambda config, detector: ContrastiveClustering(config, detector.config.width),
+        about="cluster centres attract instances of their own class and repel those of the other",
+        ablation_weight=0.1,
+        in_default_grid=True,
+    ),
+    "cross_batch_clustering": LossTerm(
+        config=CrossBatchClusteringConfig,
+        make=with_branch,
+        about="two centres, remembered over batches, tell normal from abnormal and guide the scores",
+        ablation_weight=0.1,
+        in_default_grid=True,
+        needs_clusters=True,
+    ),
+}
+"""Name -> term, in the order in which they are summed: another one would change the last digits of a training."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveConfig:
+    """What the detector is trained for. A term whose weight is 0 is off."""
+
+    base: BaseName = "topk_bce"
+    """The loss that every combination stands on."""
+    mil_ranking: MilRankingConfig = field(default_factory=MilRankingConfig)
+    topk_bce: TopKBCEConfig = field(default_factory=TopKBCEConfig)
+    feature_magnitude: FeatureMagnitudeConfig = field(default_factory=FeatureMagnitudeConfig)
+    hard_mining: HardMiningConfig = field(default_factory=HardMiningConfig)
+    contrastive_clustering: ContrastiveClusteringConfig = field(default_factory=ContrastiveClusteringConfig)
+    cross_batch_clustering: CrossBatchClusteringConfig = field(default_factory=CrossBatchClusteringConfig)
+    smoothness: SmoothnessConfig = field(default_factory=SmoothnessConfig)
+    sparsity: SparsityConfig = field(default_factory=SparsityConfig)
+    spatial_smoothness: SpatialSmoothnessConfig = field(default_factory=SpatialSmoothnessConfig)
+    entropy: EntropyConfig = field(default_factory=EntropyConfig)
+
+
+def terms_on(objective: ObjectiveConfig) -> dict[str, LossTerm]:
+    """The terms with a weight above 0, by name, in the order of the table."""
+    return {name: term for name, term in TERMS.items() if getattr(objective, name).weight > 0}

@@ -1,0 +1,81 @@
+"""The command `doctor`: its settings, the findings in words and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Literal
+
+from downstream.doctor.check_alignment import examine
+from downstream.doctor.finding import Finding
+from downstream.evaluation.choose_videos import open_listed
+from downstream.features.store import FeatureSet
+from pretrain.data.catalogue import CatalogueConfig
+from pretrain.errors import UserError
+from pretrain.files import write_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorConfig:
+    """Compare feature sets with a dataset's lists and ground truth, and name every disagreement by video.
+
+    Wrong is what training or evaluation would refuse, or what would falsify its figures; notes are worth knowing.
+    Exit status: 0 nothing wrong, 1 something wrong, 2 the input cannot be used at all. The videos themselves are not
+    needed.
+
+        python scripts/doctor.py --features data/i3d data/clip --catalogue.kind ucf_crime \\
+            --catalogue.annotations data/ucf_lists
+    """
+
+    features: tuple[Path, ...]
+    """Folders of feature sets; several are also compared with the first, as if to be fused."""
+    catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
+    split: Literal["all", "train", "test"] = "all"
+    """The videos that should have features."""
+    top_k: int = 3
+    """Videos with fewer snippets than the losses choose are noted."""
+    json: Path | None = None
+    """Write the findings to this file too."""
+
+    def __post_init__(self) -> None:
+        if not self.features:
+            raise UserError("--features names no folder; give the folder of at least one feature set")
+        if self.top_k < 1:
+            raise UserError(f"top_k is {self.top_k}; it must be at least 1")
+
+
+def diagnose(config: DoctorConfig) -> int:
+    """Examine, print, write; 1 where something is wrong."""
+    catalogue = open_listed(config.catalogue)
+    sets = [FeatureSet.open(folder) for folder in config.features]
+    findings = examine(sets, catalogue, config.split, config.top_k)
+    num_videos = sum(config.split in ("all", video.split) for video in catalogue)
+    wrong = sum(finding.severity == "wrong" for finding in findings)
+    print(as_text(findings, num_videos))
+    if config.json is not None:
+        content = {
+            "features": [str(folder) for folder in config.features],
+            "catalogue": catalogue.source,
+            "split": config.split,
+            "videos": num_videos,
+            "wrong": wrong,
+            "notes": len(findings) - wrong,
+            "findings": [asdict(finding) for finding in findings],
+        }
+        write_json(config.json, content)
+    return 1 if wrong else 0
+
+
+def as_text(findings: Sequence[Finding], num_videos: int) -> str:
+    """Findings by kind, each group under its count; the counts again at the end, where a terminal shows them."""
+    lines: list[str] = []
+    summary: list[str] = []
+    for (severity, kind), group in groupby(findings, key=lambda finding: (finding.severity, finding.kind)):
+        texts = [finding.text for finding in group]
+        lines += [f"{severity}: {kind} ({len(texts)})", *(f"  {text}" for text in texts), ""]
+        summary.append(f"  {severity:<5}  {kind:<24} {len(texts):>6}")
+    wrong = sum(finding.severity == "wrong" for finding in findings)
+    verdict = f"{wrong} wrong" if wrong else "nothing wrong"
+    return "\n".join([*lines, f"{num_videos} videos: {verdict}, {len(findings) - wrong} note(s)", *summary])

@@ -1,0 +1,337 @@
+"""A fine-tuning run's folder: what lies where in it. Nobody else builds a path below one.
+
+RUN/config.json                  the settings, flat
+RUN/summary.json                 every seed's summary, and the evaluation of the test videos
+RUN/seed-0/                      one seed, a `SeedFolder`:
+    detector/                    the selected detector and its card (trained end to end: with its backbone)
+    checkpoints/                 training states
+    log.jsonl, inputs.json       the log; what it is trained on, to tell a changed set
+    summary.json                 there once the seed is done
+    test_scores.json             and validation_scores.json; of cells also *_maps.safetensors
+    output.log                   of an ablation: what its worker printed
+RUN/evaluation/                  evaluation.json, tables, plots
+RUN/localisation/                where: a `LocalisationFolder`
+RUN/calibration.json             a threshold for somebody's cameras
+RUN/report.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from downstream.detector.storage import CARD_FILE
+from downstream.scores.map_file import read_maps, write_maps
+from downstream.scores.score_file import ScoreFile, read_scores, write_scores
+from downstream.scores.video_scores import VideoScores
+from pretrain.cli import flags_of, parse
+from pretrain.data.catalogue import Catalogue, CatalogueConfig
+from pretrain.data.held_out import refuse_overlap_names
+from pretrain.errors import UserError, problem_list
+from pretrain.files import write_json
+from pretrain.run_folder import as_json
+
+Part = Literal["validation", "test"]
+CALIBRATION_FILE = "calibration.json"
+"""Beside detectors: in a run's folder, and in a package."""
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """The part of a run's settings that other commands take over."""
+
+    catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
+
+
+@dataclass(frozen=True)
+class SeedFolder:
+    """One seed's part of a run."""
+
+    path: Path
+
+    @property
+    def seed(self) -> str:
+        """Its number, as text."""
+        return self.path.name.removeprefix("seed-")
+
+    @property
+    def detector(self) -> Path:
+        """Folder of the selected detector."""
+        return self.path / "detector"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of training states."""
+        return self.path / "checkpoints"
+
+    @property
+    def log(self) -> Path:
+        """JSON lines."""
+        return self.path / "log.jsonl"
+
+    @property
+    def output(self) -> Path:
+        """What a worker of an ablation printed."""
+        return self.path / "output.log"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is trained and scored."""
+        return self._summary.exists()
+
+    @property
+    def has_detector(self) -> bool:
+        """Whether a detector was selected."""
+        return (self.detector / CARD_FILE).is_file()
+
+    @property
+    def _summary(self) -> Path:
+        return self.path / "summary.json"
+
+    @property
+    def _inputs(self) -> Path:
+        return self.path / "inputs.json"
+
+    def read_summary(self) -> dict[str, Any]:
+        """What was written when it was done; UserError where that is damaged or not there."""
+        return read_saved(self._summary)
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        """The last thing a seed writes."""
+        write_json(self._summary, dict(summary))
+
+    def read_inputs(self) -> dict[str, Any] | None:
+        """What it is trained on, as `write_inputs` noted; None where nothing was."""
+        return read_saved(self._inputs) if self._inputs.exists() else None
+
+    def write_inputs(self, inputs: Mapping[str, str]) -> None:
+        """Note what it is trained on."""
+        write_json(self._inputs, dict(inputs))
+
+    def read_card(self) -> dict[str, Any]:
+        """The selected detector's card as it stands; empty where there is none."""
+        file = self.detector / CARD_FILE
+        return read_saved(file) if file.is_file() else {}
+
+    def has_scores(self, part: Part) -> bool:
+        """Whether videos of that part were scored."""
+        return self._scores(part).is_file()
+
+    def has_maps(self, *parts: Part) -> bool:
+        """Whether there are score maps of all these parts: the detector scores cells."""
+        return all(self._maps(part).is_file() for part in parts)
+
+    def read_scores(self, part: Part) -> ScoreFile:
+        """UserError as `scores.score_file.read_scores`."""
+        return read_scores(self._scores(part))
+
+    def read_maps(self, part: Part) -> ScoreFile:
+        """Scores with maps; UserError as `scores.map_file.read_maps`."""
+        return read_maps(self._maps(part))
+
+    def write_scores(self, part: Part, scored: Sequence[VideoScores], meta: Mapping[str, Any]) -> None:
+        """Scores, and maps where the detector scores cells."""
+        write_scores(self._scores(part), scored, meta)
+        if scored and all(video.map is not None for video in scored):
+            write_maps(self._maps(part), scored, meta)
+
+    def _scores(self, part: Part) -> Path:
+        return self.path / f"{part}_scores.json"
+
+    def _maps(self, part: Part) -> Path:
+        return self.path / f"{part}_maps.safetensors"
+
+
+@dataclass(frozen=True)
+class LocalisationFolder:
+    """Where anomalies are, as scripts/localise.py leaves it: within a run's folder, or elsewhere."""
+
+    path: Path
+
+    @property
+    def document(self) -> Path:
+        """All metrics."""
+        return self.path / "localisation.json"
+
+    @property
+    def table(self) -> Path:
+        """The main ones, as Markdown."""
+        return self.path / "table.md"
+
+    @property
+    def strips(self) -> Path:
+        """Folder of pictures."""
+        return self.path / "strips"
+
+    @property
+    def films(self) -> Path:
+        """Folder of films."""
+        return self.path / "films"
+
+    def boxes(self, detector: str) -> Path:
+        """Box file of one detector: `seed-0`, or that of all seeds together."""
+        return self.path / detector / "boxes.json"
+
+    def film_of(self) -> dict[str, Path]:
+        """Video name, with `/` as `_`, -> its film."""
+        films = sorted(self.films.glob("*.mp4"))
+        return {match[1]: film for film in films if (match := re.fullmatch(r"\d\d+-(.+)", film.stem))}
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's folder; reading methods also take one seed's own folder, as a run with that seed alone."""
+
+    path: Path
+
+    @property
+    def config_file(self) -> Path:
+        """The settings."""
+        return self.path / "config.json"
+
+    @property
+    def evaluation(self) -> Path:
+        """Folder of the test videos' evaluation."""
+        return self.path / "evaluation"
+
+    @property
+    def localisation(self) -> LocalisationFolder:
+        """Where anomalies are."""
+        return LocalisationFolder(self.path / "localisation")
+
+    @property
+    def calibration(self) -> Path:
+        """A threshold for somebody's cameras."""
+        return self.path / CALIBRATION_FILE
+
+    @property
+    def report(self) -> Path:
+        """The HTML page."""
+        return self.path / "report.html"
+
+    def seed(self, seed: int | str) -> SeedFolder:
+        """The folder of one seed, there or not."""
+        return SeedFolder(self.path / f"seed-{seed}")
+
+    def seeds(self) -> list[SeedFolder]:
+        """Those that are there, in order; of one seed's own folder, itself."""
+        own = SeedFolder(self.path)
+        if own.has_scores("test") or own.has_detector:
+            return [own]
+        folders = sorted(self.path.glob("seed-*"), key=lambda folder: (len(folder.name), folder.name))
+        return [SeedFolder(folder) for folder in folders]
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether any seed has trained."""
+        return any(seed.log.exists() for seed in self.seeds())
+
+    @property
+    def is_summarised(self) -> bool:
+        """Whether all seeds that were asked for are done."""
+        return (self.path / "summary.json").exists()
+
+    def read_config(self) -> dict[str, Any] | None:
+        """The settings, flat; None where none were saved. UserError where they are damaged."""
+        return read_saved(self.config_file) if self.config_file.is_file() else None
+
+    def write_config(self, config: Any) -> None:
+        """`config`: nested dataclasses."""
+        write_json(self.config_file, as_json(config))
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        """Of all seeds."""
+        write_json(self.path / "summary.json", dict(summary))
+
+    def catalogue_flags(self) -> list[str]:
+        """The catalogue that the run was trained with, as flags; none where no settings were saved."""
+        saved = self.read_config() or {}
+        own = {key: value for key, value in saved.items() if key.startswith("catalogue.") and value is not None}
+        return flags_of(own)
+
+    def catalogue(self) -> CatalogueConfig:
+        """The catalogue that the run was trained with; UserError where the folder is none of a run."""
+        if not self.config_file.is_file():
+            raise UserError(f"{self.path} holds no config.json: give a run folder of scripts/finetune.py")
+        return parse(_Trained, self.catalogue_flags(), self.config_file.name).catalogue
+
+    def catalogue_unless(self, given: CatalogueConfig) -> CatalogueConfig:
+        """The catalogue that was given; the run's own where nothing was."""
+        return self.catalogue() if given == CatalogueConfig() else given
+
+    def test_scores(self) -> dict[str, ScoreFile]:
+        """Seed -> scores of the test videos. UserError: no run folder, or seeds that are not finished."""
+        if not self.path.is_dir():
+            raise UserError(f"there is no {self.path}: give a run folder of scripts/finetune.py, or a score file")
+        seeds = self.seeds()
+        if not seeds:
+            raise UserError(f"{self.path} holds no seed-*/test_scores.json: it is no run folder of scripts/finetune.py")
+        if unfinished := [str(seed.path) for seed in seeds if not seed.has_scores("test")]:
+            raise UserError(
+                f"{self.path}: seeds without test_scores.json; finish them with the same command and --resume, or "
+                f"remove them:\n{problem_list(unfinished)}"
+            )
+        return {seed.seed: seed.read_scores("test") for seed in seeds}
+
+    def score_maps(self) -> dict[str, tuple[ScoreFile, ScoreFile]]:
+        """Seed -> maps of the validation and of the test videos; UserError where the run has none."""
+        self.test_scores()  # says what is wrong with a folder that is no finished run
+        seeds = self.seeds()
+        if seeds[0].path == self.path:
+            raise UserError(f"{self.path} is a part of a run; give the folder that holds seed-* and config.json")
+        bare = [seed.path.name for seed in seeds if not seed.has_maps("validation", "test")]
+        if len(bare) == len(seeds):
+            raise UserError(
+                f"{self.path} holds no score maps: its features are of whole pictures. "
+                "Extract cells (scripts/extract_features.py --grid map) and train on them (scripts/finetune.py)"
+            )
+        if bare:
+            raise UserError(
+                f"{self.path}: seeds without validation_maps.safetensors or test_maps.safetensors; train them again, "
+                f"or remove them:\n{problem_list(bare)}"
+            )
+        return {seed.seed: (seed.read_maps("validation"), seed.read_maps("test")) for seed in seeds}
+
+    def detectors(self) -> list[Path]:
+        """Folders of the detectors, in the order of the seeds; a detector's own folder is one. UserError: none, or a
+        seed without."""
+        if (self.path / CARD_FILE).is_file():
+            return [self.path]
+        seeds = self.seeds()
+        if missing := [str(seed.detector) for seed in seeds if not seed.has_detector]:
+            raise UserError(
+                f"{self.path}: {len(missing)} of its seeds have no detector; finish them with the same command and "
+                f"--resume, or remove them:\n{problem_list(missing)}"
+            )
+        return [seed.detector for seed in seeds]
+
+    def refuse_seen_in_training(self, videos: Catalogue) -> None:
+        """UserError naming the videos that its detectors were trained on or selected by, before they are scored.
+
+        Names are compared as in `pretrain.data.held_out.refuse_overlap_names`. Folders without detectors pass.
+        """
+        seen: set[str] = set()
+        for seed in self.seeds():
+            card = seed.read_card()
+            seen |= {str(name) for key in ("trained_on", "selected_on") for name in card.get(key) or ()}
+        refuse_overlap_names(seen, videos, f"the training list of {self.path}")
+
+
+def scores_by_seed(path: Path) -> dict[str, ScoreFile]:
+    """Seed -> scores of the test videos, of a run folder or of one score file. UserError where it is neither."""
+    return {"0": read_scores(path)} if path.is_file() else RunFolder(path).test_scores()
+
+
+def read_saved(file: Path) -> dict[str, Any]:
+    """A JSON object that a run wrote; UserError where it is damaged."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{file} is damaged ({error}): delete it and run the same command with --resume") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{file} is damaged (no JSON object): delete it and run the same command with --resume")
+    return content

@@ -1,0 +1,165 @@
+"""Training bags of a fixed length from stored features: those of every step, by seed and step alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from einops import rearrange
+from numpy.typing import NDArray
+from torch import Tensor
+
+from downstream.features.blocks import blocks
+from downstream.features.fusion import FusedFeatures
+from downstream.features.normalising import release
+from downstream.training.balanced_sampler import DRAW, BalancedSampler, share_of
+from downstream.training.segment_cache import SegmentCache, segment_edges
+from downstream.training.source import Batch
+from pretrain.data.catalogue import Video
+from pretrain.errors import UserError
+
+DEVICE_SHARE = 0.5
+"""Of a GPU's free memory that the segment cache may take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BagsConfig:
+    """How videos become training bags."""
+
+    segments: int = 32
+    """Length of a bag in snippets. Longer videos are cut into so many equal parts; shorter ones are padded and masked.
+    A bag of cells holds all cells of each."""
+    sampling: Literal["mean", "sample"] = "mean"
+    """mean: each part is the mean of its snippets; sample: one snippet of each part, drawn anew in every step."""
+    crops: Literal["one", "all"] = "one"
+    """one: a random crop of each video and step; all: every crop is a bag of its own, in the same step. Features of
+    cells have a single crop."""
+    normal_per_abnormal: float = 1.0
+    """Normal bags for each abnormal one in a batch."""
+    cache: Path | None = None
+    """Folder of the segment cache, shared by runs; default: `segments` beside the run folder."""
+
+    def __post_init__(self) -> None:
+        if self.segments < 1:
+            raise UserError(f"bags.segments is {self.segments}; it must be at least 1")
+        if not self.normal_per_abnormal > 0:
+            raise UserError(f"bags.normal_per_abnormal is {self.normal_per_abnormal}; it must be above 0")
+
+
+class BagDataset:
+    """The bags of every step: a function of the seed and the step, whatever the number of processes.
+
+    UserError where a class is missing, and as `SegmentCache.build`.
+    """
+
+    def __init__(
+        self,
+        source: FusedFeatures,
+        videos: Sequence[Video],
+        config: BagsConfig,
+        batch_size: int,
+        seed: int,
+        cache: Path,
+        device: torch.device,
+    ) -> None:
+        self.source, self.config, self.seed, self.device = source, config, seed, device
+        self.names = [video.name for video in videos]
+        self.labels = np.array([video.label for video in videos], np.int64)
+        self.order = BalancedSampler(self.labels.tolist(), batch_size, config.normal_per_abnormal, seed)
+        self.cache = (
+            SegmentCache.build(source, self.names, config.segments, cache) if config.sampling == "mean" else None
+        )
+        self.resident: Tensor | None = None
+        if self.cache is not None and device.type == "cuda" and _fits(self.cache.array.nbytes, device):
+            self.resident = torch.from_numpy(np.array(self.cache.array)).to(device)
+
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and deviation (D,) of the training snippets' features, over all places; each video counts alike."""
+        total, squares = np.zeros(self.source.dim), np.zeros(self.source.dim)
+        for row, name in enumerate(self.names):
+            mine, my_squares, count = np.zeros(self.source.dim), np.zeros(self.source.dim), 0
+            for block in self._snippets(row, name):
+                flat = block.reshape(-1, self.source.dim).astype(np.float64)
+                mine, my_squares, count = mine + flat.sum(axis=0), my_squares + (flat**2).sum(axis=0), count + len(flat)
+            total += mine / count / len(self.names)
+            squares += my_squares / count / len(self.names)
+        deviation = np.sqrt(np.maximum(squares - total**2, 0))
+        return torch.from_numpy(total).float(), torch.from_numpy(deviation).float()
+
+    def _snippets(self, row: int, name: str) -> Iterator[NDArray[Any]]:
+        """What statistics are made of, (..., dim) at a time."""
+        if self.cache is None:
+            yield from (block for _, block in blocks(self.source, name))
+        else:
+            yield self.cache.array[row, :, : self.cache.lengths[row]]
+            release(self.cache.array)
+
+    def draw(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Video numbers and crops (bags,) of a step; of cells, which are one crop, always the first."""
+        chosen = self.order.draw(step)
+        rng = np.random.default_rng([self.seed, DRAW, step])
+        crops = self.source.places if self.source.grid is None else 1
+        if self.config.crops == "one":
+            return chosen, rng.integers(crops, size=len(chosen))
+        return np.repeat(chosen, crops), np.tile(np.arange(crops), len(chosen))
+
+    def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
+        """The bags of one process's share of a step, on the device."""
+        videos, crops = self.draw(step)
+        numbers = share_of(len(videos), rank, world_size)
+        videos, crops = videos[numbers.start : numbers.stop], crops[numbers.start : numbers.stop]
+        if self.cache is not None:
+            features, lengths = self._cached(videos, crops)
+        else:
+            features, lengths = self._sampled(step, numbers, videos, crops)
+        mask = torch.arange(self.config.segments) < torch.from_numpy(lengths).unsqueeze(1)
+        mask = mask.repeat_interleave(features.shape[1] // self.config.segments, dim=1)
+        labels = torch.from_numpy(self.labels[videos]).to(torch.float32)
+        names = [self.names[video] for video in videos]
+        return Batch(features.to(self.device, torch.float32), mask.to(self.device), labels.to(self.device), names)
+
+    def _cached(self, videos: NDArray[np.int64], crops: NDArray[np.int64]) -> tuple[Tensor, NDArray[np.int64]]:
+        """Bags of one crop each, or of all cells."""
+        assert self.cache is not None
+        if self.source.grid is None:
+            chosen: tuple[NDArray[np.int64], ...] = (videos, crops)
+        else:
+            chosen = (videos,)
+        if self.resident is not None:
+            features = self.resident[tuple(torch.from_numpy(numbers).to(self.device) for numbers in chosen)]
+        else:
+            features = torch.from_numpy(self.cache.array[chosen])
+        if self.source.grid is not None:
+            features = rearrange(features, "b p t d -> b (t p) d")
+        return features, self.cache.lengths[videos]
+
+    def _sampled(
+        self, step: int, numbers: Sequence[int], videos: NDArray[np.int64], crops: NDArray[np.int64]
+    ) -> tuple[Tensor, NDArray[np.int64]]:
+        """One snippet of each part, one crop or all cells of it; padded with zeros."""
+        cells = self.source.places if self.source.grid is not None else 1
+        features = np.zeros((len(videos), self.config.segments, cells, self.source.dim), np.float32)
+        lengths = np.zeros(len(videos), np.int64)
+        for row, (number, video, crop) in enumerate(zip(numbers, videos, crops, strict=True)):
+            rng = np.random.default_rng([self.seed, DRAW, step, number])
+            name = self.names[video]
+            edges = segment_edges(self.source.videos[name].snippets, self.config.segments)
+            lengths[row] = len(edges) - 1
+            chosen = rng.integers(edges[:-1], edges[1:])
+            read = self.source.read(name, chosen)
+            features[row, : lengths[row]] = read if self.source.grid is not None else read[:, crop : crop + 1]
+        if not np.isfinite(features).all():
+            bad = sorted(
+                {self.names[video] for row, video in enumerate(videos) if not np.isfinite(features[row]).all()}
+            )
+            raise UserError(f"features that are not finite numbers in: {', '.join(bad)}; scripts/doctor.py says where")
+        return torch.from_numpy(features).flatten(1, 2), lengths
+
+
+def _fits(num_bytes: int, device: torch.device) -> bool:
+    free, _ = torch.cuda.mem_get_info(device)
+    return num_bytes < DEVICE_SHARE * free

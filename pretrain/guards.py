@@ -1,0 +1,57 @@
+"""What every training loop here does when something goes wrong: all processes learn of it, and stop together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch import Tensor
+
+from pretrain.errors import UserError
+
+
+def save_together(accelerator: Accelerator, save: Callable[[], object]) -> None:
+    """The main process saves. Where that fails with a UserError or OSError, every process raises its text."""
+    problem = [""]
+    if accelerator.is_main_process:
+        try:
+            save()
+        except (UserError, OSError) as error:
+            problem = [str(error)]
+    if told := [text for text in gather_object(problem) if text]:
+        raise UserError(told[0])
+
+
+class NotFinite(NamedTuple):
+    """What was not finite in a step, over all processes."""
+
+    parts: list[str]
+    """Parts of the loss, sorted; empty where only the gradient was."""
+    videos: list[str]
+    """Names of the videos that the processes concerned had in the step, sorted."""
+
+
+def find_not_finite(
+    accelerator: Accelerator,
+    loss: Tensor,
+    gradient_norm: Tensor,
+    parts: Mapping[str, Tensor],
+    videos: Sequence[str],
+) -> NotFinite | None:
+    """To be asked before the optimiser moves; None where loss and gradient are finite on every process.
+
+    A gradient that fp16 scales is not looked at: its scaler meets infinite ones as a matter of course.
+    """
+    bad = ~torch.isfinite(loss.detach())
+    if accelerator.scaler is None:
+        bad = bad | ~torch.isfinite(gradient_norm)
+    if not bool(accelerator.reduce(bad.float(), "sum") > 0):
+        return None
+    mine = [name for name, value in parts.items() if name != "loss" and not bool(torch.isfinite(value))]
+    told = gather_object([(mine, list(videos) if bool(bad) else [])])
+    return NotFinite(
+        sorted({name for names, _ in told for name in names}), sorted({name for _, names in told for name in names})
+    )

@@ -1,0 +1,39 @@
+"""What is said to people: the highest first, long lists cut, nothing where there is nothing to say."""
+
+from __future__ import annotations
+
+from downstream.detection.console_words import (
+    describe_failed,
+    describe_short,
+    describe_speed,
+    describe_totals,
+    table,
+)
+from downstream.detection.records import FailedVideo
+from tests.downstream.detection.made import detection
+
+
+def test_the_table_has_the_highest_first_and_where_their_highest_event_is() -> None:
+    videos = [detection("low", [0.1], 16), detection("street", [0.1, *[0.6] * 30, 0.1, 0.7], 33 * 16)]
+    assert table(videos).splitlines() == [
+        "video   length   highest score  events  the highest event",
+        "street  0:00:21       0.700000       2  0:00:20 to 0:00:21",
+        "low     0:00:01       0.100000       0",
+    ]
+    many = table([detection(f"v{n:02d}", [0.1], 16) for n in range(23)]).splitlines()
+    assert (len(many), many[-1]) == (22, "... and 3 more")
+
+
+def test_totals_and_what_failed() -> None:
+    videos = [detection("low", [0.1], 16), detection("street", [0.7, 0.1, 0.7], 48)]
+    assert describe_totals(videos, "0:00:01") == "2 event(s) in 2 video(s); 0:00:03 of footage in 0:00:01"
+    failed = [FailedVideo(name="bad", path="b.mp4", problem="b.mp4: not a video")]
+    assert describe_failed(failed) == "1 video(s) could not be scored:\n  - b.mp4: not a video"
+    assert describe_failed([]) == ""
+
+
+def test_nothing_is_said_of_what_is_not_there() -> None:
+    video = detection("street", [0.7], 16)
+    assert describe_short([video], 16) == ""
+    assert describe_short([video], 17).endswith("were scored as one, the last frame held: street (16)")
+    assert describe_speed([], 1.0) == ""

@@ -1,0 +1,39 @@
+"""Every file in configs/ is read by the command it is for; presets say what is left to give, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from downstream.ablation.config import AblationConfig, read_config
+from downstream.training.config import FinetuneConfig
+from pretrain.cli import parse, yaml_flags
+from pretrain.config import PretrainConfig
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+PRESETS = ("cells", "end_to_end", "features", "mil_ranking")
+FILES = sorted(CONFIGS.glob("*.yaml"))
+THE_USERS_OWN = ("--catalogue", "--features.sets", "--videos.backbone", "--output", "--device")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
+def test_every_shipped_configuration_parses(file: Path) -> None:
+    kind = file.stem.rpartition("_")[2]
+    if kind == "pretrain":
+        assert isinstance(parse(PretrainConfig, [str(file)], "pretrain.py"), PretrainConfig)
+    elif kind == "ablation":
+        assert isinstance(read_config([str(file)], "ablate.py"), AblationConfig)
+    else:
+        assert kind == "detector" or file.stem in PRESETS
+        assert isinstance(parse(FinetuneConfig, [str(file)], "finetune.py"), FinetuneConfig)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_holds_no_path_of_anybody_and_a_flag_after_it_wins(name: str) -> None:
+    file = CONFIGS / f"{name}.yaml"
+    assert not [flag for flag in yaml_flags(file) if flag.startswith(THE_USERS_OWN)]
+    assert f"configs/{file.name}" in file.read_text(encoding="utf-8") or name == "mil_ranking"
+    changed = parse(FinetuneConfig, [str(file), "--optim.steps", "7", "--seeds", "5"], "finetune.py")
+    assert (changed.optim.steps, changed.seeds) == (7, (5,))
+    assert changed != parse(FinetuneConfig, ["--optim.steps", "7", "--seeds", "5"], "finetune.py")
