@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downstream.features.feature_spec import FeatureSpec, Grid, VideoEntry
-from downstream.features.normalising import OF_VIDEO, Normalise, Statistics, normalised, release, video_statistics
+from downstream.features.normalising import OF_VIDEO, Normalise, Statistics, normalised, video_statistics
+from downstream.features.scratch import drop_pages
 from downstream.features.store import FeatureSet
 from pretrain.errors import UserError, problem_list
 
@@ -71,7 +72,7 @@ class FusedFeatures:
     def read(self, name: str, rows: slice | NDArray[np.int64] | None = None) -> NDArray[np.float32]:
         """float32 (rows, places, dim): a video's snippets, or some. `normalise` may want all of them, once.
 
-        What was read is no memory of this process afterwards (`release`).
+        What was read is no memory of this process afterwards (`drop_pages`).
         """
         whole = slice(self.videos[name].snippets)
         parts = []
@@ -82,7 +83,7 @@ class FusedFeatures:
             if self.pool_cells is not None and part.spec.grid is not None:
                 features = pooled(features, part.spec.grid, self.pool_cells)
             parts.append(np.broadcast_to(features, (len(features), self.places, features.shape[2])))
-            release(stored)
+            drop_pages(stored)
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
 
     def _statistics(self, part: FeatureSet, name: str) -> Statistics:

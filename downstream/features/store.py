@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from downstream.features.feature_spec import FeatureSpec, VideoEntry
-from downstream.features.normalising import BLOCK_BYTES, release
-from downstream.features.scratch import settle
+from downstream.features.normalising import BLOCK_BYTES
+from downstream.features.scratch import drop_pages
 from pretrain.errors import UserError, nearest, problem_list
 from pretrain.files import replacing, reserve, write_json
 from pretrain.versioned_json import read_versioned_json
@@ -106,7 +106,7 @@ def not_finite(name: str, features: NDArray[Any]) -> str:
     for start in range(0, len(features), block):
         part = features[start : start + block]
         finite.append(np.isfinite(part).reshape(len(part), -1).all(axis=1))
-        release(features)
+        drop_pages(features)
     rows = np.flatnonzero(~np.concatenate(finite))
     return f"'{name}': {len(rows)} of {len(features)} snippets, the first is {rows[0]}" if len(rows) else ""
 
@@ -268,7 +268,7 @@ class FeatureWriter:
                     rows_of = features[start : min(start + size, snippets)]
                     target[offset + start : offset + start + len(rows_of)] = rows_of
                     digest.update(rows_of.tobytes())
-                settle(target)
+                drop_pages(target)
             entries.append(VideoEntry.from_json(values | {"name": name, "offset": offset, "snippets": snippets}))
             offset += snippets
         target.flush()

@@ -66,7 +66,7 @@ def test_in_scratch_files_and_in_parts_they_are_the_same(world: Path, monkeypatc
     model = open_model(world / "runs" / "cells")
     before = scored(model, files(world, "v9"))["v9"].scores
     monkeypatch.setattr(scratch.scratch_array, "__defaults__", (0,))
-    monkeypatch.setattr(pipeline, "SETTLE_BYTES", 1)
+    monkeypatch.setattr(pipeline, "DROP_BYTES", 1)
     monkeypatch.setattr("downstream.detector.inference.score_parts.__defaults__", (12,))
     after = scored(model, files(world, "v9"))["v9"].scores
     assert before is not None
