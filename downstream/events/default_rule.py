@@ -23,8 +23,8 @@ def default_rule(file: Path | None, thresholds: Sequence[float], names: Sequence
         calibration = read_calibration(file)
         if list(calibration.detector.get("sha256", names)) != list(names):
             raise UserError(
-                f"{file} is of other detectors than those beside it: calibrate again with scripts/calibrate.py, or "
-                "delete it"
+                f"{file} is of other detectors than those in {file.parent}: calibrate again with scripts/calibrate.py, "
+                "or delete it"
             )
         words = f"{calibration.events} event(s) in {calibration.hours:.3g} hours of normal footage"
         return calibration.rule, f"calibrated: {words}, at most {calibration.wanted_per_hour:g} an hour were wanted"

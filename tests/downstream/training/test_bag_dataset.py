@@ -13,23 +13,11 @@ from downstream.features.fusion import FusedFeatures
 from downstream.features.store import FeatureWriter
 from downstream.training.bag_dataset import BagDataset, BagsConfig
 from downstream.training.segment_cache import segment_edges
-from pretrain.data.catalogue import Catalogue, CatalogueConfig
-from pretrain.data.catalogues import open_catalogue
 from pretrain.errors import UserError
 from tests.downstream.simulated import CELLS_SPEC, SPEC, make_features, segment_means
+from tests.downstream.training.simulated_bags import CPU, bags, catalogue
 
 CELLS_GRID = (2, 3)
-CPU = torch.device("cpu")
-
-
-def catalogue(folder: Path) -> Catalogue:
-    return open_catalogue(CatalogueConfig(kind="json", root=folder, check_files=False))
-
-
-def bags(folder: Path, target: Path, batch_size: int = 8, seed: int = 0, **fields: object) -> BagDataset:
-    source = FusedFeatures.open([folder / "features"])
-    config = BagsConfig(**{"segments": 8, **fields})  # type: ignore[arg-type]
-    return BagDataset(source, list(catalogue(folder).subset("train")), config, batch_size, seed, target, CPU)
 
 
 def test_a_short_video_keeps_its_snippets_and_is_masked(simulated: Path, tmp_path: Path) -> None:
@@ -65,15 +53,15 @@ def test_two_processes_share_the_same_batch(simulated: Path, tmp_path: Path, fie
     made = bags(simulated, tmp_path, **fields)
     whole = made.batch(3)
     parts = [made.batch(3, rank, 2) for rank in (0, 1)]
-    assert torch.equal(torch.cat([part.features for part in parts]), whole.features)
+    assert torch.equal(torch.cat([part.inputs for part in parts]), whole.inputs)
     assert torch.equal(torch.cat([part.mask for part in parts]), whole.mask)
     assert [name for part in parts for name in part.names] == whole.names
 
 
 def test_draws_are_a_function_of_seed_and_step(simulated: Path, tmp_path: Path) -> None:
     one, two = bags(simulated, tmp_path), bags(simulated, tmp_path)
-    assert torch.equal(one.batch(5).features, two.batch(5).features)
-    assert not torch.equal(one.batch(5).features, one.batch(6).features)
+    assert torch.equal(one.batch(5).inputs, two.batch(5).inputs)
+    assert not torch.equal(one.batch(5).inputs, one.batch(6).inputs)
     other = bags(simulated, tmp_path, seed=1)
     assert one.batch(0).names != other.batch(0).names
 
@@ -143,7 +131,7 @@ def test_a_bag_of_cells_goes_snippet_by_snippet_and_row_by_row(numbered: Path, t
 def test_two_processes_share_the_same_batch_of_cells(numbered: Path, tmp_path: Path, sampling: str) -> None:
     made = bags(numbered, tmp_path, batch_size=4, sampling=sampling)
     whole, parts = made.batch(1), [made.batch(1, rank, 2) for rank in (0, 1)]
-    assert torch.equal(torch.cat([part.features for part in parts]), whole.features)
+    assert torch.equal(torch.cat([part.inputs for part in parts]), whole.inputs)
     assert torch.equal(torch.cat([part.mask for part in parts]), whole.mask)
 
 

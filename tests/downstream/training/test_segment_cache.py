@@ -3,29 +3,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from downstream.features.fusion import FusedFeatures
-from downstream.training.bag_dataset import BagDataset, BagsConfig
 from downstream.training.segment_cache import SegmentCache, segment_edges
-from pretrain.data.catalogue import Catalogue, CatalogueConfig
-from pretrain.data.catalogues import open_catalogue
 from tests.downstream.simulated import segment_means
+from tests.downstream.training.simulated_bags import bags
 
 CELLS_GRID = (2, 3)
-CPU = torch.device("cpu")
-
-
-def catalogue(folder: Path) -> Catalogue:
-    return open_catalogue(CatalogueConfig(kind="json", root=folder, check_files=False))
-
-
-def bags(folder: Path, target: Path, batch_size: int = 8, seed: int = 0, **fields: object) -> BagDataset:
-    source = FusedFeatures.open([folder / "features"])
-    config = BagsConfig(**{"segments": 8, **fields})  # type: ignore[arg-type]
-    return BagDataset(source, list(catalogue(folder).subset("train")), config, batch_size, seed, target, CPU)
 
 
 @given(st.integers(1, 400), st.integers(1, 64))
