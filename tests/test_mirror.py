@@ -138,7 +138,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
 }
 """Test file -> why, and which modules are tested there."""
 UNTESTED = {
-    "downstream/ablation/worker": "runs in processes of its own, which tests/downstream/ablation/test_ablation.py starts",
+    "downstream/ablation/worker": "runs in processes that tests/downstream/ablation/test_ablation.py starts",
     "scripts/finetune": "started as a process by tests/downstream/training/test_loop.py, which imports no script",
     "demo/world/command": "tests/scripts/test_make_demo_videos.py starts its script as a process",
     "benchmarks/evaluation_speed": "measures against tests/downstream/evaluation/reference.py",
