@@ -19,22 +19,22 @@ from pretrain.cli import flags_of, parse
 from pretrain.config import PretrainConfig
 from pretrain.data.transforms import ClipTransform
 from pretrain.data.video import probe, read_frames
-from pretrain.data.windows import Control, HeldOutWindows, Source
+from pretrain.data.windows import Control, Source, ValidationWindows
 from pretrain.errors import UserError
 from pretrain.intervals import Accuracy
 from pretrain.model import PretextModel
 from pretrain.prepare import prepare_videos, window_reader
-from pretrain.validate import held_out_accuracy
+from pretrain.validate import validation_accuracy
 
 
 def control_accuracies(
     run: Path, accelerator: Accelerator, windows_per_video: int, workers: int, codec: bool = False
 ) -> dict[str, dict[str, Accuracy]]:
-    """Accuracy of a run's tasks on its held-out videos, as they are and under each control, by control and task.
+    """Accuracy of a run's tasks on its validation videos, as they are and under each control, by control and task.
 
     Frames are augmented as in training, noise and jitter of each frame included: what is left in a control is all that
-    could give a label away, except the signal. With `codec` two more: `encoded` (the held-out videos encoded once more)
-    and `reversed` (their frames reversed, then encoded). Compression has a direction in time of its own; a task that
+    could give a label away, except the signal. With `codec` two more: `encoded` (validation videos encoded once more) and
+    `reversed` (their frames reversed, then encoded). Compression has a direction in time of its own; a task that
     reads it still calls a reversed film forward, one that reads motion calls it backward.
     UserError where the run has no training state.
     """
@@ -52,17 +52,17 @@ def control_accuracies(
     torch.manual_seed(config.seed)
     found: dict[str, dict[str, Accuracy]] = {}
     for control in get_args(Control):
-        windows = HeldOutWindows(
-            videos.held_out, replace(reader, control=control), windows_per_video, config.seed, config.augment
+        windows = ValidationWindows(
+            videos.validation, replace(reader, control=control), windows_per_video, config.seed, config.augment
         )
-        found[control] = held_out_accuracy(model, transform, windows, accelerator, workers)
+        found[control] = validation_accuracy(model, transform, windows, accelerator, workers)
     if codec:
         with TemporaryDirectory() as folder:
             for name, backward in (("encoded", False), ("reversed", True)):
-                again = [encode_again(source, Path(folder) / name, backward) for source in videos.held_out]
+                again = [encode_again(source, Path(folder) / name, backward) for source in videos.validation]
                 plain = replace(reader, control="none", index_cache=None, reader="pyav")
-                windows = HeldOutWindows(again, plain, windows_per_video, config.seed)
-                found[name] = held_out_accuracy(model, transform, windows, accelerator, workers)
+                windows = ValidationWindows(again, plain, windows_per_video, config.seed)
+                found[name] = validation_accuracy(model, transform, windows, accelerator, workers)
     return found
 
 

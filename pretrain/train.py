@@ -20,7 +20,7 @@ from pretrain.cpu import keep_freed_memory
 from pretrain.data.bad_videos import BadVideos
 from pretrain.data.loading import load_batches
 from pretrain.data.transforms import ClipTransform
-from pretrain.data.windows import Batch, HeldOutWindows, Share, TrainWindows
+from pretrain.data.windows import Batch, Share, TrainWindows, ValidationWindows
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json, write_text
 from pretrain.guards import find_not_finite, save_together
@@ -33,7 +33,7 @@ from pretrain.schedule import lr_at
 from pretrain.seeding import seed_step
 from pretrain.stopping import StopRequest
 from pretrain.tracking import JsonLinesTracker, clock, plot_curves, progress_line, validation_table
-from pretrain.validate import device_clips, held_out_accuracy
+from pretrain.validate import device_clips, validation_accuracy
 
 CLIP_NORM = 1.0
 """Greatest norm of the gradient."""
@@ -82,7 +82,7 @@ class Run:
             world_size=accelerator.num_processes,
         )
         self.windows = TrainWindows(self.videos.train, reader, config.augment, share, config.seed)
-        self.held_out = HeldOutWindows(self.videos.held_out, reader, config.held_out_windows, config.seed)
+        self.validation = ValidationWindows(self.videos.validation, reader, config.validation_windows, config.seed)
         self.transform = ClipTransform(spec.clip).to(accelerator.device)
         model = model.to(accelerator.device)
         for parameter in model.parameters():
@@ -224,7 +224,7 @@ class Run:
                 run / "videos.json",
                 {
                     "train": [source.name for source in videos.train],
-                    "held_out": [source.name for source in videos.held_out],
+                    "validation": [source.name for source in videos.validation],
                     "skipped_short": videos.skipped_short,
                     "unreadable": videos.unreadable,
                 },
@@ -235,8 +235,8 @@ class Run:
             f"{spec.name}: {sum(p.numel() for p in self.plain.backbone.parameters()):,} weights, clips of "
             f"{spec.clip.frames} frames at stride {spec.clip.stride}, {spec.clip.height}x{spec.clip.width} pixels, "
             f"windows of {geometry.window_frames} frames; tasks: {', '.join(self.tasks.enabled())}\n"
-            f"{len(videos.train)} training and {len(videos.held_out)} held-out videos; {len(videos.skipped_short)} too "
-            f"short, {len(videos.unreadable)} unreadable, {videos.quarantined} quarantined (all named in "
+            f"{len(videos.train)} training and {len(videos.validation)} validation videos; {len(videos.skipped_short)} "
+            f"too short, {len(videos.unreadable)} unreadable, {videos.quarantined} quarantined (all named in "
             f"{run / 'videos.json'})\n"
             f"{enlarged(self.config, self.windows.reader, videos.train)}"
             f"{self.accelerator.num_processes} process(es) on {self.accelerator.device.type}, precision "
@@ -244,22 +244,22 @@ class Run:
         )
 
     def _validate(self, step: int) -> dict[str, Accuracy]:
-        accuracies = held_out_accuracy(
+        accuracies = validation_accuracy(
             self.plain,
             self.transform,
-            self.held_out,
+            self.validation,
             self.accelerator,
             self.config.data.workers,
             self._note_bad,
         )
         flat = {
-            f"held_out/{task}/{key}": value
+            f"validation/{task}/{key}": value
             for task, entry in accuracies.items()
             for key, value in entry.as_dict().items()
             if key in ("accuracy", "ci_low", "ci_high")
         }
         self.accelerator.log(flat, step=step)
-        self.say(f"held-out accuracy after step {step}\n{validation_table(as_dicts(accuracies))}", flush=True)
+        self.say(f"validation accuracy after step {step}\n{validation_table(as_dicts(accuracies))}", flush=True)
         return accuracies
 
     def _save(self, step: int, accuracies: dict[str, Accuracy]) -> None:
@@ -284,12 +284,12 @@ class Run:
             "data": {
                 "catalogue": self.config.catalogue.kind,
                 "training_videos": len(self.videos.train),
-                "held_out_videos": len(self.videos.held_out),
+                "validation_videos": len(self.videos.validation),
                 "window_frames": self.windows.reader.geometry.window_frames,
                 "border_crop": list(self.config.data.border_crop),
             },
             "steps": step,
-            "held_out_accuracy": as_dicts(accuracies),
+            "validation_accuracy": as_dicts(accuracies),
         }
 
     def _save_bad_videos(self) -> None:

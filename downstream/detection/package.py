@@ -161,8 +161,8 @@ def card(title: str, trained: Sequence[Trained], model: Model) -> str:
         if name.endswith(".weight") and value
     ]
     selected = [detector.card["selected"] for detector in trained if detector.card.get("selected")]
-    held_out = [figures["video_auc"] for figures in selected]
-    means = f"{sum(held_out) / len(held_out):.3f}" if held_out else "not known"
+    validation = [figures["video_auc"] for figures in selected]
+    means = f"{sum(validation) / len(validation):.3f}" if validation else "not known"
     where = "whole pictures" if model.grid is None else f"{model.grid[0]}x{model.grid[1]} cells of the picture"
     rule = model.rule
     backbones = dict.fromkeys(
@@ -181,7 +181,7 @@ def card(title: str, trained: Sequence[Trained], model: Model) -> str:
         + f"- features: normalised by `{first['features']['normalise']}`\n"
         f"- trained with: {objective.get('base', 'not known')}{''.join(f', {term}' for term in terms)}, on "
         f"{len(first.get('trained_on', []))} videos\n"
-        f"- video AUC on held-out training videos: {means} (mean over detectors; no test video was looked at)\n"
+        f"- video AUC on validation videos: {means} (mean over detectors; no test video was looked at)\n"
         f"- threshold: {rule.threshold:.6g}, events go on down to {rule.release:.6g} ({model.rule_from})\n\n"
         "Scores are no probabilities: how high a score is depends on the camera. Calibrate with normal footage of your "
         "own cameras (`scripts/calibrate.py`) before anybody relies on alarms, and do not rely on them alone.\n"

@@ -56,10 +56,10 @@ class FeatureSource:
         if config.features.allow_missing:
             catalogue = catalogue.without(set(missing))
         train, validation = split_training(
-            catalogue.subset("train"), config.held_out_fraction, config.split_seed, config.held_out_by
+            catalogue.subset("train"), config.validation_fraction, config.split_seed, config.validation_by
         )
         test = catalogue.subset("test")
-        for what, part in (("training", train), ("held-out", validation), ("test", test)):
+        for what, part in (("training", train), ("validation", validation), ("test", test)):
             features.require([video.name for video in part], what)
         check_bags(config.bags, features)
         check_values(features, config.bags, train, [*validation, *(test if config.score_test else ())])

@@ -24,7 +24,7 @@ from pretrain.data.video import IndexCache, VideoError, VideoInfo, read_frames
 
 Control = Literal["none", "no_signal", "still"]
 # the second entry of a generator's seed: what it is for
-ORDER, TRAIN, HELD_OUT = 1, 2, 3
+ORDER, TRAIN, VALIDATION = 1, 2, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,8 +199,8 @@ class TrainWindows(Dataset[Batch]):
         return [(step, part) for step in range(first_step, last_step) for part in range(self.share.accumulate)]
 
 
-class HeldOutWindows(Dataset[Batch]):
-    """Fixed, unaugmented windows of held-out videos: every task, every class of it, from the same windows.
+class ValidationWindows(Dataset[Batch]):
+    """Fixed, unaugmented windows of validation videos: every task, every class of it, from the same windows.
 
     Each window is drawn from as often as the task with the most classes has classes; classes take turns, so that chance
     is one in the number of classes. One batch holds one window of a video, once for each turn.
@@ -224,7 +224,7 @@ class HeldOutWindows(Dataset[Batch]):
     def draw(self, number: int) -> list[Item]:
         """The items of window `number`."""
         source = self.sources[number // self.windows_per_video]
-        rng = np.random.default_rng([self.seed, HELD_OUT, number])
+        rng = np.random.default_rng([self.seed, VALIDATION, number])
         start = self.reader.draw_start(source, rng)
         tasks = self.reader.tasks.enabled()
         rounds = max(task.num_labels for task in tasks.values())

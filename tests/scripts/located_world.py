@@ -87,8 +87,8 @@ def build_world(root: Path) -> None:
         bags=BagsConfig(segments=SNIPPETS, cache=root / "segments"),
         detector=DetectorConfig(width=16, hidden=8),
         optim=DetectorOptimConfig(steps=60, batch_size=8, warmup_steps=2, lr=1e-2),
-        held_out_fraction=0.4,
-        held_out_by="video",
+        validation_fraction=0.4,
+        validation_by="video",
     )
     assert finetune(config) == 0
     frames_run(root, "frames", list(entries)[TRAIN:])

@@ -41,7 +41,7 @@ from pretrain.errors import UserError
 
 STANDARDISE_SNIPPETS = 256
 """Snippets of the first bags, at least, that the detector's input normalisation is taken from."""
-KEPT_OF_CARD = ("tasks", "data", "steps", "held_out_accuracy")
+KEPT_OF_CARD = ("tasks", "data", "steps", "validation_accuracy")
 """What pretraining wrote on a backbone's card and fine-tuning hands on."""
 
 

@@ -58,8 +58,8 @@ def test_it_learns_selects_and_scores(small_run: FinetuneConfig) -> None:
     for seed in (0, 3):
         folder = small_run.output / f"seed-{seed}"
         summary = json.loads((folder / "summary.json").read_text())
-        assert summary["held_out"]["video_auc"] > 0.9
-        assert summary["held_out"]["step"] in (20, 40, 60)
+        assert summary["validation"]["video_auc"] > 0.9
+        assert summary["validation"]["step"] in (20, 40, 60)
         test = read_scores(folder / "test_scores.json").videos
         assert len(test) == 12
         last = read_log(folder / "log.jsonl")[-1]
@@ -188,7 +188,7 @@ def test_what_is_wrong_is_said_before_training(small_run: FinetuneConfig, tmp_pa
         return CatalogueConfig(kind="json", root=tmp_path, annotations=file)
 
     unknown = {"path": "a.mp4", "label": 0}
-    with pytest.raises(UserError, match=r"1 of \d+ training videos have no features .*\n  - nobody|held-out"):
+    with pytest.raises(UserError, match=r"1 of \d+ training videos have no features .*\n  - nobody|validation"):
         FeatureSource.open(changed(small_run, catalogue=catalogue(nobody=unknown)))
     allowed = changed(small_run, catalogue=catalogue(nobody=unknown), features__allow_missing=True)
     assert FeatureSource.open(allowed).videos.left_out == ("nobody",)

@@ -54,7 +54,7 @@ def run_rule(run: Path) -> tuple[AlarmRule, str]:
     folder = RunFolder(run)
     for seed in folder.seeds():
         summary = seed.read_summary() if seed.is_done else {}
-        value = (summary.get("held_out") or {}).get("threshold")
+        value = (summary.get("validation") or {}).get("threshold")
         if not isinstance(value, int | float):
             raise UserError(f"{run} says no threshold of seed {seed.seed}; train it again with scripts/finetune.py")
         thresholds.append(float(value))
