@@ -33,8 +33,8 @@ def control_accuracies(
     """Accuracy of a run's tasks on its validation videos, as they are and under each control, by control and task.
 
     Frames are augmented as in training, noise and jitter of each frame included: what is left in a control is all that
-    could give a label away, except the signal. With `codec` two more: `encoded` (validation videos encoded once more) and
-    `reversed` (their frames reversed, then encoded). Compression has a direction in time of its own; a task that
+    could give a label away, except the signal. With `codec` two more: `encoded` (validation videos encoded once more)
+    and `reversed` (their frames reversed, then encoded). Compression has a direction in time of its own; a task that
     reads it still calls a reversed film forward, one that reads motion calls it backward.
     UserError where the run has no training state.
     """
