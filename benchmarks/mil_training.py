@@ -158,7 +158,7 @@ class Bench:
             return sum(file.stat().st_size for file in self.files)  # a batch holds every video once
         bags = self.bags[name.split()[1]]
         assert bags.cache is not None
-        rows = self.batch_size * (bags.source.places if bags.config.crops == "all" else 1)
+        rows = self.batch_size * (bags.source.crops_or_cells if bags.config.crops == "all" else 1)
         return 0 if bags.resident is not None else rows * bags.cache.array[0, 0].nbytes
 
     def _from_disk(self, way: Callable[[int], Batch]) -> int | None:

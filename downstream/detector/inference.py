@@ -31,7 +31,7 @@ class WholeVideos(Protocol):
         """Entries by name."""
 
     @property
-    def places(self) -> int:
+    def crops_or_cells(self) -> int:
         """Crops or cells of every video."""
 
     def read(self, name: str, rows: slice | None = None) -> NDArray[np.float32]:
@@ -79,9 +79,9 @@ def _score_group(
     values = [_finite(name, source.read(name)) for name in group]
     lengths = torch.tensor([len(value) for value in values])
     bags = pad_sequence(values, batch_first=True).transpose(1, 2).flatten(0, 1)  # (B * C, T, D)
-    mask = torch.arange(bags.shape[1]) < lengths.repeat_interleave(source.places).unsqueeze(1)
+    mask = torch.arange(bags.shape[1]) < lengths.repeat_interleave(source.crops_or_cells).unsqueeze(1)
     scores = detector(bags.to(device), mask.to(device)).scores.double().cpu()
-    for rows, length in zip(scores.unflatten(0, (len(group), source.places)), lengths.tolist(), strict=True):
+    for rows, length in zip(scores.unflatten(0, (len(group), source.crops_or_cells)), lengths.tolist(), strict=True):
         yield rows[:, :length].T.numpy()
 
 
@@ -90,9 +90,9 @@ def score_parts(
 ) -> NDArray[np.float64]:
     """(snippets, places) of one video, about so many instances in memory at a time."""
     snippets, reach = source.videos[name].snippets, detector.reach
-    length = snippets if reach is None else max(1, instances // source.places)
+    length = snippets if reach is None else max(1, instances // source.crops_or_cells)
     # made first: pieces that stay between the parts' big arrays would scatter the heap, and it would grow
-    scores = np.empty((snippets, source.places))
+    scores = np.empty((snippets, source.crops_or_cells))
     for start in range(0, snippets, length):
         end = min(start + length, snippets)
         first, last = (0, snippets) if reach is None else (max(0, start - reach), min(snippets, end + reach))
@@ -155,7 +155,7 @@ def video_score(scores: NDArray[np.float64]) -> float:
 
 
 def _size(source: WholeVideos, name: str) -> int:
-    return source.videos[name].snippets * source.places
+    return source.videos[name].snippets * source.crops_or_cells
 
 
 def _groups(source: WholeVideos, names: Sequence[str]) -> Iterator[list[str]]:

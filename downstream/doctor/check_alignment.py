@@ -42,7 +42,7 @@ def examine(sets: Sequence[FeatureSet], catalogue: Catalogue, split: str = "all"
                 found += _place_findings(part.videos[video.name], where)
         found += content_findings(part, listed, where)
     # as in fusion: a set of one place fits every other, so it can vouch for none
-    first = next((part for part in sets if part.spec.places > 1), sets[0])
+    first = next((part for part in sets if part.spec.crops_or_cells > 1), sets[0])
     for other in (part for part in sets if part is not first):
         found += _pair_findings(first, other, videos)
     # stable: within a kind the order of the list stays
@@ -170,7 +170,7 @@ def _pair_findings(first: FeatureSet, other: FeatureSet, videos: Sequence[Video]
 def _places_findings(first: FeatureSet, other: FeatureSet, pair: str) -> Iterator[Finding]:
     """Crops in another number or order, cells of another grid, cells against crops; one place serves all."""
     mine, theirs = first.spec, other.spec
-    if 1 in (mine.places, theirs.places) and mine.places != theirs.places:
+    if 1 in (mine.crops_or_cells, theirs.crops_or_cells) and mine.crops_or_cells != theirs.crops_or_cells:
         return
     if (mine.grid, mine.crops) != (theirs.grid, theirs.crops):
         yield Finding("wrong", "sets do not match", None, f"{pair}: {_places(mine)} against {_places(theirs)}")

@@ -45,7 +45,7 @@ def content_findings(part: FeatureSet, videos: Sequence[Video], where: str) -> l
             text = f"'{name}': the same {len(bits)} snippets, bit for bit, as '{twin.name}'{leak}{where}"
             found.append(Finding("wrong", "same features twice", name, text))
     if alive and len(same_crops) == alive:
-        text = f"{part.folder}: all {part.spec.places} {places} are identical in every video"
+        text = f"{part.folder}: all {part.spec.crops_or_cells} {places} are identical in every video"
         found.append(Finding("wrong", "identical crops", None, text))
     else:
         found += [

@@ -52,8 +52,8 @@ class CellNetwork(nn.Module):
         try:
             self.backbone(clips)
         except _Reached as reached:
-            found = reached.output
-            return rearrange(found, "(b t) d h w -> b d t h w", b=len(clips)) if found.ndim == 4 else found
+            output = reached.output
+            return rearrange(output, "(b t) d h w -> b d t h w", b=len(clips)) if output.ndim == 4 else output
         finally:
             handle.remove()
         raise UserError(f"stage '{self.stage}' of {self.backbone.spec.name} is not on the way to its feature map")

@@ -16,7 +16,7 @@ def describe(features: FeatureSet) -> list[str]:
         f"{'evenly divided' if n is None else f'{n} frames'} ({c} videos)" for n, c in frames.most_common(4)
     )
     dtype = features.read(videos[0].name).dtype
-    num_bytes = sum(lengths) * spec.places * spec.dim * dtype.itemsize
+    num_bytes = sum(lengths) * spec.crops_or_cells * spec.dim * dtype.itemsize
     rows = {
         "set": str(features.folder),
         "encoder": f"{spec.encoder}, weights {spec.weights_sha256 or 'unknown'}",

@@ -216,7 +216,7 @@ def summary(
 ) -> str:
     """What there is now, what failed, and what to do about it."""
     features = FeatureSet.open(config.out)
-    entries = [features.videos[video.name] for video in videos if video.name in features.videos]
+    stored = [features.videos[video.name] for video in videos if video.name in features.videos]
     spec = features.spec
     size = sum(path.stat().st_size for path in config.out.glob("features-*.npy"))
     lines = []
@@ -232,7 +232,8 @@ def summary(
         )
     before = f" ({len(videos) - len(pending)} done before)" if len(pending) < len(videos) else ""
     lines.append(
-        f"done: {len(entries)} videos{before}, {sum(entry.snippets for entry in entries)} snippets x {spec.places} "
-        f"{'crop(s)' if spec.grid is None else 'cells'} x {spec.dim}; {speed}; {size / 1e6:.1f} MB in {config.out}"
+        f"done: {len(stored)} videos{before}, {sum(video.snippets for video in stored)} snippets x "
+        f"{spec.crops_or_cells} {'crop(s)' if spec.grid is None else 'cells'} x {spec.dim}; {speed}; "
+        f"{size / 1e6:.1f} MB in {config.out}"
     )
     return "\n".join(lines)

@@ -71,7 +71,7 @@ class FeatureSpec:
     """The module of the encoder whose map the cells are of; None: the encoder's own map."""
 
     @property
-    def places(self) -> int:
+    def crops_or_cells(self) -> int:
         """Vectors a snippet has: its crops, or its cells."""
         return len(self.crops) if self.grid is None else self.grid[0] * self.grid[1]
 

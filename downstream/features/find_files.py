@@ -15,14 +15,14 @@ from pretrain.data.catalogues.disk import video_name
 from pretrain.errors import UserError, problem_list
 
 
-class Found(NamedTuple):
+class FeaturePaths(NamedTuple):
     """Feature files, and what the user should know of how they were found."""
 
     paths: list[str]
     notes: list[str]
 
 
-def find_files(sources: Sequence[Path], root: Path | None = None) -> Found:
+def find_files(sources: Sequence[Path], root: Path | None = None) -> FeaturePaths:
     """The feature files under folders (searched through) and in list files (one path a line), in order.
 
     Lines are paths relative to `root` (default: the list's own folder), or absolute. A path that is not there, as those
@@ -32,9 +32,9 @@ def find_files(sources: Sequence[Path], root: Path | None = None) -> Found:
     paths: list[str] = []
     notes: list[str] = []
     for source in sources:
-        found = _in_folder(source) if source.is_dir() else _in_list(source, root or source.parent)
-        paths += found.paths
-        notes += found.notes
+        listed = _in_folder(source) if source.is_dir() else _in_list(source, root or source.parent)
+        paths += listed.paths
+        notes += listed.notes
     problems, seen = [], set()
     for path in paths:
         real = os.path.realpath(path)
@@ -43,23 +43,23 @@ def find_files(sources: Sequence[Path], root: Path | None = None) -> Found:
         seen.add(real)
     if problems:
         raise UserError(f"{len(problems)} file(s) given twice:\n{problem_list(problems)}")
-    return Found(paths, notes)
+    return FeaturePaths(paths, notes)
 
 
-def _in_folder(folder: Path) -> Found:
+def _in_folder(folder: Path) -> FeaturePaths:
     if (folder / MANIFEST).is_file():
         raise UserError(f"{folder} is a feature set of ours already; --describe or --export it")
     everything = list(walk_files(folder))
     arrays, texts = ([path for path in everything if path.endswith(suffix)] for suffix in SUFFIXES)
     if not arrays and not texts:
-        kinds = sorted({os.path.splitext(path)[1] or os.path.basename(path) for path in everything})[:8]
-        there = f"there are {len(everything)} file(s): {' '.join(kinds)}" if everything else "it is empty"
+        suffixes = sorted({os.path.splitext(path)[1] or os.path.basename(path) for path in everything})[:8]
+        there = f"there are {len(everything)} file(s): {' '.join(suffixes)}" if everything else "it is empty"
         raise UserError(f"no feature files ({', '.join(SUFFIXES)}) under {folder}: {there}")
     left = len(everything) - len(arrays or texts)
     rest = (
         [f"{folder}: {left} file(s) that are not {SUFFIXES[0] if arrays else SUFFIXES[1]} left alone"] if left else []
     )
-    return Found(arrays or texts, [f"{folder}: {len(arrays or texts)} feature files", *rest])
+    return FeaturePaths(arrays or texts, [f"{folder}: {len(arrays or texts)} feature files", *rest])
 
 
 def walk_files(folder: Path) -> Iterator[str]:
@@ -79,7 +79,7 @@ def walk_files(folder: Path) -> Iterator[str]:
         yield from (os.path.join(parent, name) for name in sorted(files) if not name.startswith("."))
 
 
-def _in_list(file: Path, root: Path) -> Found:
+def _in_list(file: Path, root: Path) -> FeaturePaths:
     if file.suffix == ".npy":
         raise UserError(f"{file} is one feature file; give the folder that holds it, or a list file")
     try:
@@ -93,15 +93,15 @@ def _in_list(file: Path, root: Path) -> Found:
         raise UserError(f"--root '{root}' is not a folder; set it to the folder of the feature files")
     under = _Under(root)
     results = [(number, under.locate(line)) for number, line in enumerate(lines, 1) if line]
-    problems = [f"{file.name}:{number}: {found.problem}" for number, found in results if found.problem]
+    problems = [f"{file.name}:{number}: {located.problem}" for number, located in results if located.problem]
     if problems:
         raise UserError(f"{file}: {len(problems)} line(s) without their file:\n{problem_list(problems)}")
     if not results:
         raise UserError(f"{file} lists nothing; it must hold the path of a feature file a line")
     notes = [f"{file}: {len(results)} feature files"]
-    if moved := sum(found.by_parts for _, found in results):
+    if moved := sum(located.by_parts for _, located in results):
         notes.append(f"{file}: {moved} of them found under {root} by the last parts of their path")
-    return Found([found.path for _, found in results], notes)
+    return FeaturePaths([located.path for _, located in results], notes)
 
 
 class _Located(NamedTuple):

@@ -46,18 +46,18 @@ class FusedFeatures:
         self.sets, self.normalise, self.pool_cells = tuple(sets), normalise, pool_cells
         self.specs: tuple[FeatureSpec, ...] = tuple(part.spec for part in sets)
         self.dim = sum(spec.dim for spec in self.specs)
-        self.stored_places = max(spec.places for spec in self.specs)
+        self.stored_crops_or_cells = max(spec.crops_or_cells for spec in self.specs)
         own = next((spec.grid for spec in self.specs if spec.grid is not None), None)
         _check_pooling(pool_cells, own)
         self.grid = pool_cells or own
         """Rows and columns of cells; None: the places are crops."""
-        self.places = self.stored_places if self.grid is None else self.grid[0] * self.grid[1]
+        self.crops_or_cells = self.stored_crops_or_cells if self.grid is None else self.grid[0] * self.grid[1]
         """Vectors of a snippet: its crops, or its cells."""
         self._kept: dict[tuple[str, str], Statistics] = {}
         _refuse_mismatch(self.sets)
         self.videos: dict[str, VideoEntry] = {
-            name: replace(entry, snippets=min(part.videos[name].snippets for part in sets))
-            for name, entry in self._placed().videos.items()
+            name: replace(video, snippets=min(part.videos[name].snippets for part in sets))
+            for name, video in self._placed().videos.items()
         }
 
     def _placed(self) -> FeatureSet:
@@ -82,7 +82,7 @@ class FusedFeatures:
             features = normalised(stored if rows is None else stored[rows], self.normalise, statistics)
             if self.pool_cells is not None and part.spec.grid is not None:
                 features = pooled(features, part.spec.grid, self.pool_cells)
-            parts.append(np.broadcast_to(features, (len(features), self.places, features.shape[2])))
+            parts.append(np.broadcast_to(features, (len(features), self.crops_or_cells, features.shape[2])))
             drop_pages(stored)
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
 
@@ -91,7 +91,7 @@ class FusedFeatures:
         key = str(part.folder), name
         if key not in self._kept:
             stored = part.read(name)[: self.videos[name].snippets]
-            if len(self._kept) >= max(1, KEPT_BYTES // (4 * part.spec.places * part.spec.dim)):
+            if len(self._kept) >= max(1, KEPT_BYTES // (4 * part.spec.crops_or_cells * part.spec.dim)):
                 self._kept.pop(next(iter(self._kept)))
             self._kept[key] = video_statistics(stored, self.normalise)
         return self._kept[key]
@@ -136,11 +136,11 @@ def _check_pooling(wanted: Grid | None, own: Grid | None) -> None:
 
 def _refuse_mismatch(sets: Sequence[FeatureSet]) -> None:
     # a set of one place fits every other, so it can vouch for none
-    first = next((part for part in sets if part.spec.places > 1), sets[0])
+    first = next((part for part in sets if part.spec.crops_or_cells > 1), sets[0])
     problems: list[str] = []
     for other in (part for part in sets if part is not first):
-        mine, theirs = first.spec.places, other.spec.places
-        grids = [spec.grid for spec in (first.spec, other.spec) if spec.places > 1]
+        mine, theirs = first.spec.crops_or_cells, other.spec.crops_or_cells
+        grids = [spec.grid for spec in (first.spec, other.spec) if spec.crops_or_cells > 1]
         grids_differ = len(grids) == 2 and grids[0] != grids[1]
         if grids_differ:
             problems.append(
@@ -155,10 +155,10 @@ def _refuse_mismatch(sets: Sequence[FeatureSet]) -> None:
             problems.append(f"the crops of {other.folder} come in another order: {other.spec.crops}")
         problems += [f"'{name}' is not in {other.folder}" for name in first.videos if name not in other.videos]
         problems += [f"'{name}' is not in {first.folder}" for name in other.videos if name not in first.videos]
-        for name, entry in first.videos.items():
+        for name, video in first.videos.items():
             if (twin := other.videos.get(name)) is not None:
-                problems += _grid_problems(name, entry, twin)
-                if not grids_differ and (apart := cells_apart(entry, twin, first.spec.grid)):
+                problems += _grid_problems(name, video, twin)
+                if not grids_differ and (apart := cells_apart(video, twin, first.spec.grid)):
                     problems.append(f"'{name}': {apart}")
     if problems:
         raise UserError(
@@ -179,11 +179,11 @@ def cells_apart(mine: VideoEntry, theirs: VideoEntry, grid: tuple[int, int] | No
     return f"cells over {_part_words(mine)} against {_part_words(theirs)}"
 
 
-def _part_words(entry: VideoEntry) -> str:
-    assert entry.seen is not None
-    assert entry.size is not None
-    x1, y1, x2, y2 = entry.seen
-    return f"x {x1:.0f} to {x2:.0f}, y {y1:.0f} to {y2:.0f} of {entry.size[0]}x{entry.size[1]} pixels"
+def _part_words(video: VideoEntry) -> str:
+    assert video.seen is not None
+    assert video.size is not None
+    x1, y1, x2, y2 = video.seen
+    return f"x {x1:.0f} to {x2:.0f}, y {y1:.0f} to {y2:.0f} of {video.size[0]}x{video.size[1]} pixels"
 
 
 def _grid_words(grid: tuple[int, int] | None) -> str:

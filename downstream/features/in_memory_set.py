@@ -35,7 +35,7 @@ def in_memory_set(encoded: Encoded, encoder: Encoder, settings: SnippetSettings,
     features.flags.writeable = False  # a stored set's are not, either
     if wrong := not_finite(encoded.name, features):
         raise VideoError(f"features that are no finite {dtype} numbers in {wrong}; the video or the weights are broken")
-    entry = VideoEntry(
+    video = VideoEntry(
         name=encoded.name,
         offset=0,
         snippets=len(features),
@@ -45,4 +45,4 @@ def in_memory_set(encoded: Encoded, encoder: Encoder, settings: SnippetSettings,
         size=(encoded.info.width, encoded.info.height),
         seen=encoder.seen(encoded.info),
     )
-    return FeatureSet(Path(encoder.name), encoder.spec(settings), [entry], features)
+    return FeatureSet(Path(encoder.name), encoder.spec(settings), [video], features)

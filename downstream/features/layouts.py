@@ -188,15 +188,15 @@ def decide_shape(files: Sequence[FeatureFile], wanted: str | None, crop_counts: 
 
 def _crop_axis(files: Sequence[FeatureFile], crop_counts: Sequence[int]) -> tuple[int, str]:
     lengths = [Counter(file.shape[axis] for file in files) for axis in (0, 1)]
-    found = [axis for axis in (0, 1) if len(lengths[axis]) == 1 and next(iter(lengths[axis])) in crop_counts]
-    if len(found) == 1:
-        axis = found[0]
+    fitting = [axis for axis in (0, 1) if len(lengths[axis]) == 1 and next(iter(lengths[axis])) in crop_counts]
+    if len(fitting) == 1:
+        axis = fitting[0]
         order = AXES[1 - axis]
         return axis, f"the crop axis is the {_NTH[axis]}: {_tally(lengths[axis])}, so ({order})"
     possible = ", ".join(map(str, crop_counts))
     raise UserError(
-        f"which axis of the arrays holds the crops is not clear: {'both' if found else 'neither'} of the first two "
-        f"{'have' if found else 'has'} one length of {possible} in all files ("
+        f"which axis of the arrays holds the crops is not clear: {'both' if fitting else 'neither'} of the first two "
+        f"{'have' if fitting else 'has'} one length of {possible} in all files ("
         + "; ".join(f"{_NTH[axis]}: {_tally(lengths[axis])}" for axis in (0, 1))
         + f"; e.g. {files[0].path} {files[0].shape}). Say --axes {SNIPPETS_FIRST} or --axes {CROPS_FIRST}"
     )

@@ -61,18 +61,18 @@ class FeatureSet:
         manifest = read_manifest(folder)
         try:
             spec = FeatureSpec.from_json(manifest["spec"])
-            videos = [VideoEntry.from_json(entry) for entry in manifest["videos"]]
+            videos = [VideoEntry.from_json(values) for values in manifest["videos"]]
             file = folder / str(manifest["array"])
             array = np.load(file, mmap_mode="r", allow_pickle=False)
         except (KeyError, TypeError, OSError, ValueError, EOFError) as error:
             raise UserError(f"{folder} is no whole feature set ({error!r}); make it again") from error
         total = sum(video.snippets for video in videos)
         _refuse_overlap(folder, videos)
-        if array.shape != (total, spec.places, spec.dim) or array.dtype.name not in DTYPES:
+        if array.shape != (total, spec.crops_or_cells, spec.dim) or array.dtype.name not in DTYPES:
             raise UserError(
                 f"{file} holds {array.dtype} {array.shape}, but {folder / MANIFEST} promises {total} snippets x "
-                f"{spec.places} {'crops' if spec.grid is None else 'cells'} x {spec.dim}: the two are not of one set; "
-                "make it again"
+                f"{spec.crops_or_cells} {'crops' if spec.grid is None else 'cells'} x {spec.dim}: the two are not of "
+                "one set; make it again"
             )
         return FeatureSet(folder, spec, videos, array, manifest.get("made_with"))
 
@@ -213,7 +213,7 @@ class FeatureWriter:
         `snippet_frames` defaults to the spec's; `size` and `seen` say where cells lie, see `VideoEntry`.
         UserError, with nothing stored: wrong shape, no snippet, or values that are not finite in the stored type.
         """
-        expected = (self.spec.places, self.spec.dim)
+        expected = (self.spec.crops_or_cells, self.spec.dim)
         if features.ndim != 3 or features.shape[1:] != expected or not len(features):
             places = "crop(s)" if self.spec.grid is None else "cells"
             raise UserError(
@@ -222,13 +222,13 @@ class FeatureWriter:
             )
         if wrong := not_finite(name, features):
             raise UserError(f"not a finite number in {wrong}; mend or leave out that video")
-        entry: dict[str, Any] = {
+        facts: dict[str, Any] = {
             "frames": frames,
             "fps": fps,
             "snippet_frames": snippet_frames or self.spec.snippet_frames,
         }
-        entry |= {} if self.spec.grid is None else {"size": size, "seen": seen}
-        meta = {"name": name, "entry": json.dumps(entry)}
+        facts |= {} if self.spec.grid is None else {"size": size, "seen": seen}
+        meta = {"name": name, "facts": json.dumps(facts)}
         with replacing(self._part(name)) as temporary:
             _write_part(temporary, features, self.dtype, meta)
 
@@ -247,13 +247,13 @@ class FeatureWriter:
             if self._before is None:
                 raise UserError(f"no video has features, {self.folder} stays empty; see the messages above")
             return self._before
-        entries: list[VideoEntry] = []
+        videos: list[VideoEntry] = []
         temporary = self.folder / ".features.tmp.npy"
         digest = hashlib.sha256()
         rows = sum(self._snippets(name, parts) for name in order)
-        size = block_rows(self.spec.places * self.spec.dim * np.dtype(self.dtype).itemsize)
+        size = block_rows(self.spec.crops_or_cells * self.spec.dim * np.dtype(self.dtype).itemsize)
         target = np.lib.format.open_memmap(
-            temporary, mode="w+", dtype=self.dtype, shape=(rows, self.spec.places, self.spec.dim)
+            temporary, mode="w+", dtype=self.dtype, shape=(rows, self.spec.crops_or_cells, self.spec.dim)
         )
         try:
             reserve(temporary)
@@ -269,7 +269,7 @@ class FeatureWriter:
                     target[offset + start : offset + start + len(rows_of)] = rows_of
                     digest.update(rows_of.tobytes())
                 drop_pages(target)
-            entries.append(VideoEntry.from_json(values | {"name": name, "offset": offset, "snippets": snippets}))
+            videos.append(VideoEntry.from_json(values | {"name": name, "offset": offset, "snippets": snippets}))
             offset += snippets
         target.flush()
         del target
@@ -282,7 +282,7 @@ class FeatureWriter:
             "made_with": None if self.made_with is None else dict(self.made_with),
             "array": array.name,
             "array_sha256": digest.hexdigest(),
-            "videos": [entry.as_json() for entry in entries],
+            "videos": [video.as_json() for video in videos],
         }
         write_json(self.folder / MANIFEST, manifest)
         for old in self.folder.glob("features-*.npy"):
@@ -296,23 +296,23 @@ class FeatureWriter:
         return self._parts / f"{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.safetensors"
 
     def _part_names(self) -> dict[str, Path]:
-        found = {}
+        parts = {}
         for path in sorted(self._parts.glob("*.safetensors")):
             if path.name.startswith("."):
                 continue  # what a killed process left half-written
             try:
                 with safe_open(path, framework="numpy") as file:
-                    found[file.metadata()["name"]] = path
+                    parts[file.metadata()["name"]] = path
             except (SafetensorError, OSError, KeyError, TypeError) as error:
                 raise UserError(f"{path} is damaged ({error}); delete it and run again") from error
-        return found
+        return parts
 
     @contextmanager
     def _stored(self, name: str, parts: Mapping[str, Path]) -> Iterator[tuple[Any, dict[str, Any]]]:
         """Something that gives rows when it is sliced, and what else is known of the video."""
         if name in parts:
             with safe_open(parts[name], framework="numpy") as file:
-                yield file.get_slice("features"), json.loads(file.metadata()["entry"])
+                yield file.get_slice("features"), json.loads(file.metadata()["facts"])
         else:
             assert self._before is not None
             yield self._before.read(name), self._before.videos[name].as_json()

@@ -102,7 +102,7 @@ class BagDataset:
         """Video numbers and crops (bags,) of a step; of cells, which are one crop, always the first."""
         chosen = self.order.draw(step)
         rng = np.random.default_rng([self.seed, DRAW, step])
-        crops = self.source.places if self.source.grid is None else 1
+        crops = self.source.crops_or_cells if self.source.grid is None else 1
         if self.config.crops == "one":
             return chosen, rng.integers(crops, size=len(chosen))
         return np.repeat(chosen, crops), np.tile(np.arange(crops), len(chosen))
@@ -141,7 +141,7 @@ class BagDataset:
         self, step: int, numbers: Sequence[int], videos: NDArray[np.int64], crops: NDArray[np.int64]
     ) -> tuple[Tensor, NDArray[np.int64]]:
         """One snippet of each part, one crop or all cells of it; padded with zeros."""
-        cells = self.source.places if self.source.grid is not None else 1
+        cells = self.source.crops_or_cells if self.source.grid is not None else 1
         features = np.zeros((len(videos), self.config.segments, cells, self.source.dim), np.float32)
         lengths = np.zeros(len(videos), np.int64)
         for row, (number, video, crop) in enumerate(zip(numbers, videos, crops, strict=True)):

@@ -78,7 +78,7 @@ class FeatureSource:
     def describe(self) -> str:
         """Encoders, numbers, crops or cells."""
         grid = self.features.grid
-        places = f"{self.features.places} crop(s)" if grid is None else f"{grid[0]}x{grid[1]} cells"
+        places = f"{self.features.crops_or_cells} crop(s)" if grid is None else f"{grid[0]}x{grid[1]} cells"
         encoders = " + ".join(spec.encoder for spec in self.features.specs)
         return f"features of {encoders}, {self.features.dim} numbers, {places}"
 

@@ -30,7 +30,7 @@ def segment_edges(snippets: int, segments: int) -> NDArray[np.int64]:
 def video_means(source: FusedFeatures, name: str, segments: int) -> NDArray[np.float32]:
     """float32 (parts, places, dim): the mean of each of `segment_edges`, with one block of the video in memory."""
     edges = segment_edges(source.videos[name].snippets, segments)
-    sums = np.zeros((len(edges) - 1, source.places, source.dim), np.float32)
+    sums = np.zeros((len(edges) - 1, source.crops_or_cells, source.dim), np.float32)
     for start, rows in blocks(source, name):
         first, last = np.searchsorted(edges, (start, start + len(rows) - 1), side="right") - 1
         for part in range(first, last + 1):
@@ -68,7 +68,7 @@ def _write(
     file: Path, source: FusedFeatures, names: Sequence[str], lengths: NDArray[np.int64], segments: int
 ) -> list[str]:
     """Write the array row by row (a writable memory map would hold all of it); names of videos that are not finite."""
-    shape = (len(names), source.places, segments, source.dim)
+    shape = (len(names), source.crops_or_cells, segments, source.dim)
     bad = []
     with open(file, "wb") as target:
         header = {"descr": np.dtype(np.float16).str, "fortran_order": False, "shape": shape}

@@ -31,7 +31,7 @@ def make_features(
     videos = {}
     for number in range(train + test):
         name, label, snippets = f"v{number:03d}", number % 2, int(rng.integers(3, 40))
-        features = rng.normal(size=(snippets, spec.places, spec.dim))
+        features = rng.normal(size=(snippets, spec.crops_or_cells, spec.dim))
         spans, boxes = [], []
         if label:
             length = max(1, snippets // 4)
@@ -40,7 +40,7 @@ def make_features(
             if spec.grid is None:
                 features[start : start + length, :, 0] += shift
             else:
-                cell = int(rng.integers(spec.places))
+                cell = int(rng.integers(spec.crops_or_cells))
                 features[start : start + length, cell, 0] += shift
                 boxes = [[frame, *box_of(cell, spec.grid), 0] for frame in range(*spans[0])]
         frames = 16 * snippets + int(rng.integers(0, 16))

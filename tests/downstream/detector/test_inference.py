@@ -31,7 +31,7 @@ class Videos:
 
     def __init__(self, lengths: list[int], places: int, **entry: Any) -> None:
         rng = np.random.default_rng(0)
-        self.places, self.longest = places, 0
+        self.crops_or_cells, self.longest = places, 0
         self.values = {f"v{n}": rng.normal(size=(length, places, DIM)) for n, length in enumerate(lengths)}
         placed = {"size": (320, 240), "seen": (0.0, 0.0, 320.0, 240.0)} | entry
         self.videos = {
@@ -139,7 +139,7 @@ process = psutil.Process()
 
 def score(snippets):
     file = Path(sys.argv[1]) / f"{snippets}.npy"
-    made = np.lib.format.open_memmap(file, "w+", np.float16, (snippets, spec.places, spec.dim))
+    made = np.lib.format.open_memmap(file, "w+", np.float16, (snippets, spec.crops_or_cells, spec.dim))
     del made  # a sparse file: it holds zeros and takes no disk
     entry = VideoEntry(name="long", offset=0, snippets=snippets, frames=None, fps=25.0, snippet_frames=16,
                        size=(320, 240), seen=(0.0, 0.0, 320.0, 240.0))

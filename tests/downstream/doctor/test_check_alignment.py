@@ -34,7 +34,7 @@ Make = Callable[..., FeatureSet]
 
 def arrays(videos: Catalogue | tuple[Video, ...] = VIDEOS, spec: FeatureSpec = SPEC) -> Arrays:
     rng = np.random.default_rng(0)
-    shape = (spec.places, spec.dim)
+    shape = (spec.crops_or_cells, spec.dim)
     return {v.name: rng.standard_normal(((v.num_frames or 96) // 16, *shape)).astype(np.float16) for v in videos}
 
 
@@ -45,7 +45,9 @@ def make(tmp_path: Path) -> Make:
     def build(features: Arrays, name: str = "set", spec: FeatureSpec = SPEC, **meta: Any) -> FeatureSet:
         writer = FeatureWriter(tmp_path / name, spec)
         for video, values in features.items():
-            writer.add(video, np.nan_to_num(values) if len(values) else np.ones((1, spec.places, spec.dim)), **meta)
+            writer.add(
+                video, np.nan_to_num(values) if len(values) else np.ones((1, spec.crops_or_cells, spec.dim)), **meta
+            )
         made = writer.finish(list(features))
         file = tmp_path / name / json.loads((tmp_path / name / MANIFEST).read_text())["array"]
         manifest = json.loads((tmp_path / name / MANIFEST).read_text())

@@ -38,7 +38,7 @@ def test_rows_and_blocks_are_those_of_the_whole_video(
     folders: list[Path], normalise: Normalise, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = FusedFeatures.open(folders[:count], normalise)
-    monkeypatch.setattr(module, "BLOCK_BYTES", 7 * 4 * source.places * source.dim)
+    monkeypatch.setattr(module, "BLOCK_BYTES", 7 * 4 * source.crops_or_cells * source.dim)
     whole = source.read("long")
     rows = np.array([0, 5, 5, 60])
     np.testing.assert_array_equal(source.read("long", rows), whole[rows])
@@ -54,7 +54,7 @@ def test_means_do_not_depend_on_the_blocks(
     folders: list[Path], rows_a_block: int, segments: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = FusedFeatures.open(folders)
-    monkeypatch.setattr(module, "BLOCK_BYTES", rows_a_block * 4 * source.places * source.dim)
+    monkeypatch.setattr(module, "BLOCK_BYTES", rows_a_block * 4 * source.crops_or_cells * source.dim)
     for name in LENGTHS:
         expected = segment_means(source.read(name), segments)
         np.testing.assert_allclose(video_means(source, name, segments), expected, rtol=1e-5, atol=1e-6)

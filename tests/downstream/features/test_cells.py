@@ -219,4 +219,4 @@ def test_cells_are_of_one_crop(small: Backbone) -> None:
     with pytest.raises(UserError, match="crops is 5, and grid asks for cells: these are of the whole picture"):
         encoder.spec(SnippetSettings(crops=5))
     spec = encoder.spec(SnippetSettings())
-    assert (spec.grid, spec.stage, spec.places, spec.crops) == ((4, 6), None, 24, ("centre",))
+    assert (spec.grid, spec.stage, spec.crops_or_cells, spec.crops) == ((4, 6), None, 24, ("centre",))

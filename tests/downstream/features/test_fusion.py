@@ -31,7 +31,7 @@ def make(
     rng = np.random.default_rng(seed)
     writer = FeatureWriter(folder, spec, "float32")
     for name, length in lengths.items():
-        writer.add(name, rng.normal(3, 2, (length, spec.places, spec.dim)), size=size, seen=seen)
+        writer.add(name, rng.normal(3, 2, (length, spec.crops_or_cells, spec.dim)), size=size, seen=seen)
     return writer.finish(list(lengths))
 
 
@@ -108,7 +108,7 @@ def test_a_set_of_the_whole_picture_serves_all_cells(tmp_path: Path) -> None:
     cells = make(tmp_path / "cells", CELLS, {"y": 6, "x": 5})
     for fused in (FusedFeatures([whole, cells]), FusedFeatures([cells, whole])):
         at = 3 if fused.sets[0] is whole else 0
-        assert (fused.dim, fused.places, fused.grid) == (6, 6, (2, 3))
+        assert (fused.dim, fused.crops_or_cells, fused.grid) == (6, 6, (2, 3))
         read = fused.read("y")
         assert read.shape == (6, 6, 6)
         assert np.array_equal(read[..., at : at + 3], cells.read("y"))
@@ -135,7 +135,7 @@ def test_grids_that_differ_are_refused_naming_both_wherever_they_stand(tmp_path:
         FusedFeatures([whole, two, three])
     with pytest.raises(UserError, match=r"cells of .*: none, but crops, of .*: 2x3"):
         FusedFeatures([two, five])
-    assert FusedFeatures([whole, two, whole]).places == 6
+    assert FusedFeatures([whole, two, whole]).crops_or_cells == 6
 
 
 def test_cells_of_another_part_of_the_picture_are_refused(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_cells_of_another_part_of_the_picture_are_refused(tmp_path: Path) -> Non
 def test_cells_are_pooled_by_their_maximum_after_normalising(tmp_path: Path) -> None:
     cells = make(tmp_path / "cells", replace(ONE, grid=(4, 6)), {"x": 5, "y": 3})
     source = FusedFeatures([cells], "place", (2, 3))
-    assert (source.grid, source.places) == ((2, 3), 6)
+    assert (source.grid, source.crops_or_cells) == ((2, 3), 6)
     for name in ("x", "y"):
         features = cells.read(name).astype(np.float32)
         maps = (features - features.mean(axis=0)).reshape(-1, 4, 6, features.shape[2])
