@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from downstream.detection import detect as detection
-from downstream.detection.writers import WRITERS, writers_for
+from downstream.detection.writers import WRITERS, listed, writers_for
 from downstream.events.finder import find_events
 from downstream.events.rule import AlarmRule
 from downstream.scores.score_file import read_scores
@@ -98,7 +98,7 @@ def test_a_file_a_folder_and_frames_at_once_as_json(
     assert call(video, *flags) == 0  # the files of this call, in words
     assert {path.name for path in (tmp_path / "out").iterdir()} == {*writers_for(is_live=False), "scored"}
     shown = capsys.readouterr()
-    assert "written      events.json, scores.csv in" in shown.out
+    assert f"written      {', '.join(listed(writers_for(is_live=False)))} in" in shown.out
     assert "an event: a score of at least" in shown.out
 
 
@@ -109,10 +109,10 @@ def test_a_new_format_is_its_writer_and_its_line(
     monkeypatch.setitem(WRITERS, "events.txt", EventsText)
     out, watched = tmp_path / "out", tmp_path / "watched"
     assert call(video, *flags, "--threshold", EVENT, "--merge-seconds", "0") == 0
-    assert f"written      events.json, scores.csv, events.txt in {out}" in capsys.readouterr().out
+    assert f"written      {', '.join(listed(writers_for(is_live=False)))} in {out}" in capsys.readouterr().out
     assert call(video, *flags, "--threshold", EVENT, "--merge-seconds", "0", "--out", watched, "--live.play") == 0
     said = capsys.readouterr().out
-    assert f"written      events.json, events.jsonl, scores.csv, events.txt in {watched}" in said
+    assert f"written      {', '.join(listed(writers_for(is_live=True)))} in {watched}" in said
     text = (out / "events.txt").read_text(encoding="utf-8")
     assert text == (watched / "events.txt").read_text(encoding="utf-8")
     lines = [f"{event['number']}: {event['start_seconds']} to {event['end_seconds']}" for event in events(out)]
