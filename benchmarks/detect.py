@@ -139,7 +139,7 @@ def make_detector(root: Path, options: DetectBenchmarkConfig) -> Path:
         bags=BagsConfig(segments=8),
         detector=DetectorConfig(temporal="multi_scale"),
         optim=DetectorOptimConfig(steps=2, batch_size=4, warmup_steps=1),
-        held_out_fraction=0.5,
+        validation_fraction=0.5,
         score_test=False,
         plots=False,
     )

@@ -113,7 +113,7 @@ def plain(path: str, encoder: Encoder, settings: SnippetSettings, device: torch.
     for frames in stream.frames[:, 0]:
         pictures = torch.from_numpy(video.get_batch(frames.tolist()).asnumpy())
         pictures = pictures[:, region.y : region.y + region.height, region.x : region.x + region.width]
-        clips = cut_crops(pictures[None], settings.crops, encoder.height, encoder.width)[0]
+        clips = cut_crops(pictures[None], settings.crops, encoder.clip.height, encoder.clip.width)[0]
         rows.append([encoder.features(clip[None].to(device))[0].cpu().numpy() for clip in clips])
     return np.asarray(rows)
 
@@ -154,7 +154,7 @@ def model_alone(
         for start in range(0, clips, batch_clips):
             count = min(batch_clips, clips - start)
             repeated = chunk.expand(-(-count // settings.crops), *chunk.shape[1:])
-            batch = cut_crops(repeated, settings.crops, encoder.height, encoder.width).flatten(0, 2)
+            batch = cut_crops(repeated, settings.crops, encoder.clip.height, encoder.clip.width).flatten(0, 2)
             encoder.features(batch[:count]).cpu()
 
     return encode

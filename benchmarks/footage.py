@@ -12,8 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from pretrain.data.video import IndexCache
-from pretrain.data.video.stream import stream_frames
+from pretrain.data.video import probe, stream_frames
 from pretrain.files import replacing
 
 HEIGHT, WIDTH, FPS, GOP = 240, 320, 30, 250
@@ -50,10 +49,9 @@ def encode(path: Path, pictures: Iterator[np.ndarray]) -> None:
 def real_pictures(source: Path, length: int) -> Iterator[np.ndarray]:
     """`length` pictures of the source at 320x240, forth and back again so that no loop jumps."""
     held: list[np.ndarray] = []
-    for picture in stream_frames(str(source), (HEIGHT, WIDTH), IndexCache(None)):
+    frames = range(min(length, probe(source).num_frames))
+    for _, picture in stream_frames(source, frames, size=(HEIGHT, WIDTH)):
         held.append(picture.copy())
-        if len(held) == length:
-            break
     order = cycle([*range(len(held)), *range(len(held) - 2, 0, -1)])
     return (held[index] for _, index in zip(range(length), order, strict=False))
 

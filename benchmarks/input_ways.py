@@ -12,8 +12,7 @@ import av
 import numpy as np
 
 from pretext_tasks import ClipGeometry, PretextTasks
-from pretrain.data.video import IndexCache, probe
-from pretrain.data.video.packet_index import PacketIndex
+from pretrain.data.video import IndexCache, PacketIndex, probe
 from pretrain.data.video.pyav_reader import plan_runs
 from pretrain.data.windows import Source, WindowReader
 

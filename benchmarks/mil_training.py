@@ -36,7 +36,7 @@ from benchmarks.mil_ways import (
 )
 from downstream.detector.objective import DetectorTraining, build_detector
 from downstream.features.fusion import FusedFeatures
-from downstream.features.normalising import release
+from downstream.features.scratch import drop_pages
 from downstream.training.bag_dataset import BagDataset, BagsConfig
 from downstream.training.config import FinetuneConfig
 from downstream.training.loop import make_optimizer
@@ -167,7 +167,7 @@ class Bench:
             return None
         for bags in self.bags.values():
             assert bags.cache is not None
-            release(bags.cache.array)  # pages that are mapped would stay
+            drop_pages(bags.cache.array)  # pages that are mapped would stay
         for file in [*self.files, *(self.work / "segments").glob("*.npy")]:
             with open(file, "rb") as opened:
                 os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from downstream.detector.objective import DetectorTraining
-from downstream.features.feature_spec import FeatureKind, VideoEntry
+from downstream.features.feature_spec import FeatureSpec, VideoEntry
 from downstream.features.store import FORMAT, MANIFEST, FeatureWriter
 from downstream.training.bag_dataset import BagDataset
 from downstream.training.config import FinetuneConfig
@@ -44,9 +44,9 @@ def make_videos(lengths: Sequence[int] | NDArray[np.int64]) -> list[Video]:
     return [Video(name=f"video{number:04d}", path="", label=number % 2) for number in range(len(lengths))]
 
 
-def feature_kind(dim: int) -> FeatureKind:
+def feature_spec(dim: int) -> FeatureSpec:
     """What the simulated features say of themselves."""
-    return FeatureKind(encoder="simulated", weights_sha256=None, dim=dim, crops=TEN_CROPS)
+    return FeatureSpec(encoder="simulated", weights_sha256=None, dim=dim, crops=TEN_CROPS)
 
 
 def write_features(
@@ -56,7 +56,7 @@ def write_features(
 
     float32 is what public ten-crop files hold.
     """
-    writer = FeatureWriter(folder / "features", feature_kind(dim))
+    writer = FeatureWriter(folder / "features", feature_spec(dim))
     noise = rng.standard_normal((256, len(TEN_CROPS), dim)).astype(np.float16)
     (folder / "plain").mkdir()
     files = []
@@ -104,7 +104,7 @@ def write_sparse_features(
     ]
     manifest = {
         "format": FORMAT,
-        "kind": feature_kind(dim).as_json(),
+        "spec": feature_spec(dim).as_json(),
         "dtype": "float16",
         "array": "features.npy",
         "array_sha256": "simulated",

@@ -81,7 +81,7 @@ def main() -> None:
     """Run what is not there yet, and print the table."""
     options = parse_options(sys.argv[1:])
     if options.quick:
-        short = (*options.pretrain, "--optim.steps", "10", "--optim.warmup-steps", "1", "--held-out-windows", "1")
+        short = (*options.pretrain, "--optim.steps", "10", "--optim.warmup-steps", "1", "--validation-windows", "1")
         options = replace(options, arms=("all",), seeds=(0,), detectors=1, pretrain=short)
         options = replace(options, finetune=(*options.finetune, "--optim.steps", "50"))
     pretraining = parse(PretrainConfig, [str(options.configs[0])], "pretraining_value")

@@ -69,7 +69,7 @@ def measure(name: str, options: TrainingStepConfig, device: torch.device, rate: 
     spec = model.backbone.spec
     optimizer = make_optimizer(model, PretrainConfig())
     count = options.windows * tasks.clips_per_window
-    clips = torch.randn(count, 3, spec.clip_frames, spec.height, spec.width, device=device)
+    clips = torch.randn(count, 3, spec.clip.frames, spec.clip.height, spec.clip.width, device=device)
     clips = clips.contiguous(memory_format=torch.channels_last_3d)
     labels = torch.zeros(options.windows, tasks.clips_per_window, dtype=torch.long, device=device)
     valid = torch.ones(options.windows, device=device)

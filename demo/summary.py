@@ -76,7 +76,7 @@ def localisation_figures(document: dict[str, Any]) -> dict[str, Any]:
 
 def pretext_text(run: dict[str, Any]) -> str:
     """How well the pretext tasks are solved."""
-    return f"\nPretext tasks on held-out cameras, after {run['steps']} steps:\n{validation_table(run['pretext'])}"
+    return f"\nPretext tasks on validation cameras, after {run['steps']} steps:\n{validation_table(run['pretext'])}"
 
 
 def detection_text(figures: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Literal
 from pretext_tasks import PretextTasks
 from pretrain.backbones import BackboneConfig
 from pretrain.data.catalogue import CatalogueConfig
+from pretrain.data.geometry import DECODE_MARGIN, NO_BORDER, BorderCrop
 from pretrain.data.transforms import AugmentConfig
 from pretrain.data.windows import Control
 from pretrain.errors import UserError
@@ -20,15 +21,15 @@ class DataConfig:
 
     window_frames: int | None = None
     """Frames of the window that all tasks draw from; default: what the tasks need, and an eighth more."""
-    border_crop: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    border_crop: BorderCrop = NO_BORDER
     """Shares of the frame cut off at top, bottom, left, right: cut burnt-in clocks away, they tell the time."""
-    decode_margin: float = 1.15
+    decode_margin: float = DECODE_MARGIN
     """Frames are decoded this much larger than the backbone's input, for the random crop to choose from."""
     short_videos: Literal["skip", "hold"] = "skip"
     """Videos shorter than the window: left out and counted, or their last frame held."""
-    held_out_fraction: float = 0.2
+    validation_fraction: float = 0.2
     """Share of the training videos kept for validation."""
-    held_out_by: Literal["auto", "group", "video"] = "auto"
+    validation_by: Literal["auto", "group", "video"] = "auto"
     """Hold out whole groups (cameras, scenes), single videos, or groups where the catalogue knows them."""
     motion_floor: float = 0.25
     """Windows are drawn by motion; this share of them evenly, so that nothing is never seen. 1 switches it off."""
@@ -54,11 +55,11 @@ class DataConfig:
             raise UserError(f"data.border_crop is {self.border_crop}; every share must lie in [0, 0.5)")
         if self.decode_margin < 1:
             raise UserError(f"data.decode_margin is {self.decode_margin}; it must be at least 1")
-        for name in ("held_out_fraction", "motion_floor", "max_bad_fraction"):
+        for name in ("validation_fraction", "motion_floor", "max_bad_fraction"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"data.{name} is {getattr(self, name)}; it must lie in [0, 1]")
-        if not 0 < self.held_out_fraction < 1:
-            raise UserError(f"data.held_out_fraction is {self.held_out_fraction}; it must lie in (0, 1)")
+        if not 0 < self.validation_fraction < 1:
+            raise UserError(f"data.validation_fraction is {self.validation_fraction}; it must lie in (0, 1)")
         if self.workers < 0:
             raise UserError(f"data.workers is {self.workers}; it must be 0 or more")
 
@@ -117,8 +118,8 @@ class PretrainConfig:
     """Steps between two training states; there is always one at the end and one when the run is stopped."""
     keep_states: int = 2
     """Newest training states kept."""
-    held_out_windows: int = 8
-    """Windows per held-out video in a validation."""
+    validation_windows: int = 8
+    """Windows per validation video in a validation."""
 
     catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
     data: DataConfig = field(default_factory=DataConfig)
@@ -128,8 +129,13 @@ class PretrainConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
 
     def __post_init__(self) -> None:
-        for name in ("log_every", "validate_every", "save_every", "keep_states", "held_out_windows"):
+        for name in ("log_every", "validate_every", "save_every", "keep_states", "validation_windows"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.seed < 0:
             raise UserError(f"seed is {self.seed}; it must be 0 or more")
+
+
+# what may differ between a run and the run that goes on from it, because it changes no weight
+FREE_TO_CHANGE = {"output", "resume", "log_every", "validate_every", "save_every", "keep_states", "validation_windows"}
+FREE_TO_CHANGE |= {"data.workers", "data.cache"}

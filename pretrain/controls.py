@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,25 +15,26 @@ from accelerate import Accelerator
 
 from pretrain.backbones import build_backbone
 from pretrain.checkpoint import load_weights, newest_state
+from pretrain.cli import flags_of, parse
+from pretrain.config import PretrainConfig
 from pretrain.data.transforms import ClipTransform
 from pretrain.data.video import probe, read_frames
-from pretrain.data.windows import Control, HeldOutWindows, Source
+from pretrain.data.windows import Control, Source, ValidationWindows
 from pretrain.errors import UserError
 from pretrain.intervals import Accuracy
 from pretrain.model import PretextModel
 from pretrain.prepare import prepare_videos, window_reader
-from pretrain.run_folder import read_config
-from pretrain.validate import held_out_accuracy
+from pretrain.validate import validation_accuracy
 
 
 def control_accuracies(
     run: Path, accelerator: Accelerator, windows_per_video: int, workers: int, codec: bool = False
 ) -> dict[str, dict[str, Accuracy]]:
-    """Accuracy of a run's tasks on its held-out videos, as they are and under each control, by control and task.
+    """Accuracy of a run's tasks on its validation videos, as they are and under each control, by control and task.
 
     Frames are augmented as in training, noise and jitter of each frame included: what is left in a control is all that
-    could give a label away, except the signal. With `codec` two more: `encoded` (the held-out videos encoded once more)
-    and `reversed` (their frames reversed, then encoded). Compression has a direction in time of its own; a task that
+    could give a label away, except the signal. With `codec` two more: `encoded` (validation videos encoded again) and
+    `reversed` (their frames reversed, then encoded). Compression has a direction in time of its own; a task that
     reads it still calls a reversed film forward, one that reads motion calls it backward.
     UserError where the run has no training state.
     """
@@ -46,21 +48,21 @@ def control_accuracies(
     spec = model.backbone.spec
     reader = window_reader(config, spec)
     videos = prepare_videos(config, reader.geometry.window_frames, 0, 1, accelerator.wait_for_everyone)
-    transform = ClipTransform(spec.height, spec.width, spec.mean, spec.std).to(accelerator.device)
+    transform = ClipTransform(spec.clip).to(accelerator.device)
     torch.manual_seed(config.seed)
     found: dict[str, dict[str, Accuracy]] = {}
     for control in get_args(Control):
-        windows = HeldOutWindows(
-            videos.held_out, replace(reader, control=control), windows_per_video, config.seed, config.augment
+        windows = ValidationWindows(
+            videos.validation, replace(reader, control=control), windows_per_video, config.seed, config.augment
         )
-        found[control] = held_out_accuracy(model, transform, windows, accelerator, workers)
+        found[control] = validation_accuracy(model, transform, windows, accelerator, workers)
     if codec:
         with TemporaryDirectory() as folder:
             for name, backward in (("encoded", False), ("reversed", True)):
-                again = [encode_again(source, Path(folder) / name, backward) for source in videos.held_out]
+                again = [encode_again(source, Path(folder) / name, backward) for source in videos.validation]
                 plain = replace(reader, control="none", index_cache=None, reader="pyav")
-                windows = HeldOutWindows(again, plain, windows_per_video, config.seed)
-                found[name] = held_out_accuracy(model, transform, windows, accelerator, workers)
+                windows = ValidationWindows(again, plain, windows_per_video, config.seed)
+                found[name] = validation_accuracy(model, transform, windows, accelerator, workers)
     return found
 
 
@@ -79,3 +81,12 @@ def encode_again(source: Source, folder: Path, backward: bool) -> Source:
         container.mux(stream.encode())
     motion = source.motion[::-1].copy() if backward else source.motion
     return replace(source, path=str(target), info=probe(target), motion=motion)
+
+
+def read_config(run: Path) -> PretrainConfig:
+    """The configuration that a run saved. UserError where `run` is no run folder."""
+    file = run / "config.json"
+    if not file.exists():
+        raise UserError(f"{run} is not a run folder: it has no config.json; give the --output folder of pretrain.py")
+    saved = json.loads(file.read_text(encoding="utf-8"))
+    return parse(PretrainConfig, flags_of(saved), "config.json")

@@ -17,7 +17,7 @@ from pretrain.tracking import validation_table
 
 @dataclass(frozen=True, kw_only=True)
 class ControlsConfig:
-    """Accuracy of a run's tasks on its held-out videos, as they are and with their signal taken away.
+    """Accuracy of a run's tasks on its validation videos, as they are and with their signal taken away.
 
     none: the tasks as trained. no_signal: segments put in order, one stride for all, motion there and back, splices
     mended; labels stay. still: every clip repeats one frame. Both controls must lie at chance: an interval above it
@@ -29,10 +29,10 @@ class ControlsConfig:
     run: Annotated[Path, tyro.conf.Positional]
     """Folder of a pretraining run."""
     codec: bool = False
-    """Also encode the held-out videos again, as they are and last frame first. A reversed film must be called backward:
+    """Also encode validation videos again, as they are and last frame first. A reversed film must be called backward:
     arrow of time is then wrong about as often as it was right."""
     windows_per_video: int = 16
-    """Windows of each held-out video."""
+    """Windows of each validation video."""
     workers: int = 2
     """Reading processes."""
     out: Path | None = None

@@ -118,14 +118,14 @@ def _check(what: str, module: nn.Module, backbone: Backbone, run: Run) -> float:
 
 
 def _metadata(spec: BackboneSpec) -> dict[str, str]:
-    values = {"architecture": spec.name, "mean": spec.mean, "std": spec.std, "clip_stride": spec.clip_stride}
+    values = {"architecture": spec.name, "mean": spec.clip.mean, "std": spec.clip.std, "clip_stride": spec.clip.stride}
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
 
 
 def _random_clips(backbone: Backbone, batch: int) -> torch.Tensor:
     spec = backbone.spec
     generator = torch.Generator().manual_seed(batch)
-    return torch.randn(batch, 3, spec.clip_frames, spec.height, spec.width, generator=generator)
+    return torch.randn(batch, 3, spec.clip.frames, spec.clip.height, spec.clip.width, generator=generator)
 
 
 def _run_onnx(path: Path, clips: list[torch.Tensor]) -> list[torch.Tensor]:

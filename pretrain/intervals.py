@@ -13,7 +13,7 @@ Z95 = 1.959963984540054
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
-    """An accuracy on held-out videos with its 95 % interval and its chance level."""
+    """An accuracy on validation videos with its 95 % interval and its chance level."""
 
     accuracy: float
     ci_low: float

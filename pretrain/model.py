@@ -19,7 +19,7 @@ class PretextModel(nn.Module):
         self.tasks = tasks
         spec = backbone.spec
         self.heads = nn.ModuleDict(
-            {name: task.head(spec.feature_dim, spec.clip_frames) for name, task in tasks.enabled().items()}
+            {name: task.head(spec.feature_dim, spec.clip.frames) for name, task in tasks.enabled().items()}
         )
 
     def forward(self, clips: Tensor) -> dict[str, Tensor]:

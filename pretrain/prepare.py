@@ -17,9 +17,9 @@ from pretrain.config import PretrainConfig
 from pretrain.data.catalogue import Catalogue, Video
 from pretrain.data.catalogues import open_training_catalogue
 from pretrain.data.check import read_quarantine
-from pretrain.data.held_out import split_held_out
 from pretrain.data.motion import cached_motion_profile
 from pretrain.data.proxy import ProxyCache
+from pretrain.data.validation_split import split_validation
 from pretrain.data.video import IndexCache, VideoError, probe
 from pretrain.data.windows import Source, WindowReader
 from pretrain.errors import UserError, problem_list
@@ -30,7 +30,7 @@ class Videos:
     """The videos of a run, sorted into what they are for."""
 
     train: list[Source]
-    held_out: list[Source]
+    validation: list[Source]
     skipped_short: list[str]
     unreadable: dict[str, str]
     quarantined: int
@@ -42,32 +42,34 @@ def cache_folder(config: PretrainConfig) -> Path:
 
 
 Split = tuple[Catalogue, Catalogue, int]
-"""Training videos, held-out videos, and how many a quarantine list took away."""
+"""Training videos, validation videos, and how many a quarantine list took away."""
 
 
 def split_catalogue(config: PretrainConfig) -> Split:
-    """Training and held-out videos of the catalogue's training split, and how many the quarantine list took away."""
+    """Training and validation videos of the catalogue's training split, and how many the quarantine list took away."""
     catalogue = open_training_catalogue(config.catalogue)
     bad = set(read_quarantine(config.data.quarantine)) if config.data.quarantine else set()
     kept = catalogue.without(bad)
-    train, held_out = split_held_out(kept, config.data.held_out_fraction, config.seed, by=config.data.held_out_by)
-    return train, held_out, len(catalogue) - len(kept)
+    train, validation = split_validation(
+        kept, config.data.validation_fraction, config.seed, by=config.data.validation_by
+    )
+    return train, validation, len(catalogue) - len(kept)
 
 
 def clip_geometry(config: PretrainConfig, spec: BackboneSpec) -> ClipGeometry:
     """Window and clip lengths; UserError where a task does not fit."""
     try:
-        needed = config.tasks.min_window(spec.clip_frames, spec.clip_stride)
+        needed = config.tasks.min_window(spec.clip.frames, spec.clip.stride)
     except ValueError as error:
         raise UserError(str(error)) from None
     window = config.data.window_frames or needed + needed // 8
     if window < needed:
         raise UserError(
-            f"data.window_frames is {window}, but the tasks need {needed} frames with clips of {spec.clip_frames} "
-            f"frames at stride {spec.clip_stride}: raise it, or lower tasks.speed.strides, backbone.clip_frames or "
+            f"data.window_frames is {window}, but the tasks need {needed} frames with clips of {spec.clip.frames} "
+            f"frames at stride {spec.clip.stride}: raise it, or lower tasks.speed.strides, backbone.clip_frames or "
             "backbone.clip_stride"
         )
-    return ClipGeometry(window_frames=window, clip_frames=spec.clip_frames, stride_frames=spec.clip_stride)
+    return ClipGeometry(window_frames=window, clip_frames=spec.clip.frames, stride_frames=spec.clip.stride)
 
 
 def window_reader(config: PretrainConfig, spec: BackboneSpec) -> WindowReader:
@@ -75,8 +77,8 @@ def window_reader(config: PretrainConfig, spec: BackboneSpec) -> WindowReader:
     return WindowReader(
         tasks=config.tasks,
         geometry=clip_geometry(config, spec),
-        height=round(spec.height * config.data.decode_margin),
-        width=round(spec.width * config.data.decode_margin),
+        height=round(spec.clip.height * config.data.decode_margin),
+        width=round(spec.clip.width * config.data.decode_margin),
         border_crop=config.data.border_crop,
         motion_floor=config.data.motion_floor,
         reader=config.data.reader,
@@ -99,8 +101,8 @@ def prepare_videos(
     Raises UserError naming every unreadable video when they are more than `data.max_bad_fraction`, and when no video
     is long enough.
     """
-    train, held_out, quarantined = split_catalogue(config) if split is None else split
-    videos = [*train, *held_out]
+    train, validation, quarantined = split_catalogue(config) if split is None else split
+    videos = [*train, *validation]
     paths = proxy_paths(config, videos)
     _open_all(config, videos[rank::world_size], paths, show=rank == 0)
     wait()
@@ -109,8 +111,8 @@ def prepare_videos(
     short = [s.name for s in sources.values() if s.info.num_frames < window_frames]
     if config.data.short_videos == "skip":
         sources = {name: s for name, s in sources.items() if s.info.num_frames >= window_frames}
-    parts = [[sources[v.name] for v in part if v.name in sources] for part in (train, held_out)]
-    for what, part, whole in zip(("training", "held-out"), parts, (train, held_out), strict=True):
+    parts = [[sources[v.name] for v in part if v.name in sources] for part in (train, validation)]
+    for what, part, whole in zip(("training", "validation"), parts, (train, validation), strict=True):
         if not part:
             raise UserError(
                 f"none of the {len(whole)} {what} videos of {config.catalogue.root} holds a window of {window_frames} "
@@ -118,7 +120,7 @@ def prepare_videos(
             )
     skipped = short if config.data.short_videos == "skip" else []
     return Videos(
-        train=parts[0], held_out=parts[1], skipped_short=skipped, unreadable=unreadable, quarantined=quarantined
+        train=parts[0], validation=parts[1], skipped_short=skipped, unreadable=unreadable, quarantined=quarantined
     )
 
 

@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
-from pretrain.accelerator import check_device
 from pretrain.checkpoint import newest_state, read_meta, whole_states
-from pretrain.cli import flags_of, parse
-from pretrain.config import PretrainConfig
 from pretrain.errors import UserError, problem_list
-
-# what may differ between a run and the run that goes on from it, because it changes no weight
-FREE_TO_CHANGE = {"output", "resume", "log_every", "validate_every", "save_every", "keep_states", "held_out_windows"}
-FREE_TO_CHANGE |= {"data.workers", "data.cache"}
-
-
-def check_before_start(config: PretrainConfig) -> Path | None:
-    """The state to go on from, if any; UserError for a run folder that does not fit."""
-    check_device(config.device)
-    return state_to_resume(config, config.output, config.resume, FREE_TO_CHANGE)
 
 
 def state_to_resume(config: Any, output: Path, resume: bool, free_to_change: set[str]) -> Path | None:
@@ -78,12 +64,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
-
-
-def read_config(run: Path) -> PretrainConfig:
-    """The configuration that a run saved. UserError where `run` is no run folder."""
-    file = run / "config.json"
-    if not file.exists():
-        raise UserError(f"{run} is not a run folder: it has no config.json; give the --output folder of pretrain.py")
-    saved = json.loads(file.read_text(encoding="utf-8"))
-    return parse(PretrainConfig, flags_of(saved), "config.json")

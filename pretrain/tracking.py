@@ -78,7 +78,7 @@ def progress_line(values: dict[str, float], tasks: list[str], step: int, total: 
 
 
 def validation_table(accuracies: dict[str, dict[str, float]]) -> str:
-    """Each task's held-out accuracy, interval and chance level."""
+    """Each task's validation accuracy, interval and chance level."""
     lines = [f"{'task':<16}{'accuracy':>9}   {'95 % interval':<17}{'chance':>7}{'clips':>8}{'videos':>8}"]
     for name, entry in accuracies.items():
         interval = f"{entry['ci_low']:.3f} to {entry['ci_high']:.3f}"
@@ -90,7 +90,7 @@ def validation_table(accuracies: dict[str, dict[str, float]]) -> str:
 
 
 def plot_curves(log: Path, target: Path, tasks: dict[str, float]) -> None:
-    """Loss and accuracy of each task over the steps, training and held-out, as a PNG. `tasks` maps name to chance."""
+    """Loss and accuracy of each task over the steps, training and validation, as a PNG. `tasks` maps name to chance."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -103,8 +103,8 @@ def plot_curves(log: Path, target: Path, tasks: dict[str, float]) -> None:
         for axis, kind in ((upper, "loss"), (lower, "accuracy")):
             steps, values = _series(entries, f"train/{name}/{kind}")
             axis.plot(steps, values, color="#4c78a8", linewidth=1, alpha=0.7, label="training")
-        steps, values = _series(entries, f"held_out/{name}/accuracy")
-        lows, highs = (_series(entries, f"held_out/{name}/{end}")[1] for end in ("ci_low", "ci_high"))
+        steps, values = _series(entries, f"validation/{name}/accuracy")
+        lows, highs = (_series(entries, f"validation/{name}/{end}")[1] for end in ("ci_low", "ci_high"))
         lower.fill_between(steps, lows, highs, color="#f58518", alpha=0.2)
         lower.plot(steps, values, color="#f58518", marker="o", markersize=3, label="held out, 95 % interval")
         lower.axhline(chance, color="#888888", linestyle="--", linewidth=1, label="chance")

@@ -11,15 +11,16 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedType, gather_object
 from torch import Tensor
 
-from pretrain.accelerator import check_batch_size, make_accelerator
+from pretrain.accelerator import check_batch_size, check_device, make_accelerator
 from pretrain.backbones import build_backbone, save_backbone
 from pretrain.checkpoint import load_state, read_meta, save_state
 from pretrain.cli import run_script
-from pretrain.config import PretrainConfig
+from pretrain.config import FREE_TO_CHANGE, PretrainConfig
 from pretrain.cpu import keep_freed_memory
 from pretrain.data.bad_videos import BadVideos
+from pretrain.data.loading import load_batches
 from pretrain.data.transforms import ClipTransform
-from pretrain.data.windows import Batch, HeldOutWindows, Share, TrainWindows, load_batches
+from pretrain.data.windows import Batch, Share, TrainWindows, ValidationWindows
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json, write_text
 from pretrain.guards import find_not_finite, save_together
@@ -27,12 +28,12 @@ from pretrain.intervals import Accuracy, as_dicts
 from pretrain.meter import Meter
 from pretrain.model import PretextModel, objective
 from pretrain.prepare import Split, clip_geometry, enlarged, prepare_videos, split_catalogue, window_reader
-from pretrain.run_folder import as_json, check_before_start
+from pretrain.run_folder import as_json, state_to_resume
 from pretrain.schedule import lr_at
 from pretrain.seeding import seed_step
 from pretrain.stopping import StopRequest
 from pretrain.tracking import JsonLinesTracker, clock, plot_curves, progress_line, validation_table
-from pretrain.validate import device_clips, held_out_accuracy
+from pretrain.validate import device_clips, validation_accuracy
 
 CLIP_NORM = 1.0
 """Greatest norm of the gradient."""
@@ -46,7 +47,8 @@ def main() -> None:
 def pretrain(config: PretrainConfig) -> int:
     """Run (or go on with) a pretraining run. Returns the exit status: 0 done, 128 + signal when stopped by one."""
     keep_freed_memory()
-    state = check_before_start(config)
+    check_device(config.device)
+    state = state_to_resume(config, config.output, config.resume, FREE_TO_CHANGE)
     torch.manual_seed(config.seed)
     backbone = build_backbone(config.backbone)
     clip_geometry(config, backbone.spec)
@@ -80,8 +82,8 @@ class Run:
             world_size=accelerator.num_processes,
         )
         self.windows = TrainWindows(self.videos.train, reader, config.augment, share, config.seed)
-        self.held_out = HeldOutWindows(self.videos.held_out, reader, config.held_out_windows, config.seed)
-        self.transform = ClipTransform(spec.height, spec.width, spec.mean, spec.std).to(accelerator.device)
+        self.validation = ValidationWindows(self.videos.validation, reader, config.validation_windows, config.seed)
+        self.transform = ClipTransform(spec.clip).to(accelerator.device)
         model = model.to(accelerator.device)
         for parameter in model.parameters():
             if parameter.ndim == 5:  # 3D convolutions are faster so, on CPU and GPU; 2D ones refuse the format
@@ -222,7 +224,7 @@ class Run:
                 run / "videos.json",
                 {
                     "train": [source.name for source in videos.train],
-                    "held_out": [source.name for source in videos.held_out],
+                    "validation": [source.name for source in videos.validation],
                     "skipped_short": videos.skipped_short,
                     "unreadable": videos.unreadable,
                 },
@@ -231,10 +233,10 @@ class Run:
         spec = self.plain.backbone.spec
         self.say(
             f"{spec.name}: {sum(p.numel() for p in self.plain.backbone.parameters()):,} weights, clips of "
-            f"{spec.clip_frames} frames at stride {spec.clip_stride}, {spec.height}x{spec.width} pixels, "
+            f"{spec.clip.frames} frames at stride {spec.clip.stride}, {spec.clip.height}x{spec.clip.width} pixels, "
             f"windows of {geometry.window_frames} frames; tasks: {', '.join(self.tasks.enabled())}\n"
-            f"{len(videos.train)} training and {len(videos.held_out)} held-out videos; {len(videos.skipped_short)} too "
-            f"short, {len(videos.unreadable)} unreadable, {videos.quarantined} quarantined (all named in "
+            f"{len(videos.train)} training and {len(videos.validation)} validation videos; {len(videos.skipped_short)} "
+            f"too short, {len(videos.unreadable)} unreadable, {videos.quarantined} quarantined (all named in "
             f"{run / 'videos.json'})\n"
             f"{enlarged(self.config, self.windows.reader, videos.train)}"
             f"{self.accelerator.num_processes} process(es) on {self.accelerator.device.type}, precision "
@@ -242,22 +244,22 @@ class Run:
         )
 
     def _validate(self, step: int) -> dict[str, Accuracy]:
-        accuracies = held_out_accuracy(
+        accuracies = validation_accuracy(
             self.plain,
             self.transform,
-            self.held_out,
+            self.validation,
             self.accelerator,
             self.config.data.workers,
             self._note_bad,
         )
         flat = {
-            f"held_out/{task}/{key}": value
+            f"validation/{task}/{key}": value
             for task, entry in accuracies.items()
             for key, value in entry.as_dict().items()
             if key in ("accuracy", "ci_low", "ci_high")
         }
         self.accelerator.log(flat, step=step)
-        self.say(f"held-out accuracy after step {step}\n{validation_table(as_dicts(accuracies))}", flush=True)
+        self.say(f"validation accuracy after step {step}\n{validation_table(as_dicts(accuracies))}", flush=True)
         return accuracies
 
     def _save(self, step: int, accuracies: dict[str, Accuracy]) -> None:
@@ -282,12 +284,12 @@ class Run:
             "data": {
                 "catalogue": self.config.catalogue.kind,
                 "training_videos": len(self.videos.train),
-                "held_out_videos": len(self.videos.held_out),
+                "validation_videos": len(self.videos.validation),
                 "window_frames": self.windows.reader.geometry.window_frames,
                 "border_crop": list(self.config.data.border_crop),
             },
             "steps": step,
-            "held_out_accuracy": as_dicts(accuracies),
+            "validation_accuracy": as_dicts(accuracies),
         }
 
     def _save_bad_videos(self) -> None:

@@ -1,4 +1,4 @@
-"""Held-out accuracy of every task, on fixed windows, shared out over the processes."""
+"""Validation accuracy of every task, on fixed windows, shared out over the processes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from einops import repeat
 from torch import Tensor
 
 from pretext_tasks import PretextTasks
+from pretrain.data.loading import load_batches
 from pretrain.data.transforms import ClipTransform
-from pretrain.data.windows import Batch, HeldOutWindows, load_batches
+from pretrain.data.windows import Batch, ValidationWindows
 from pretrain.errors import UserError
 from pretrain.intervals import Accuracy, clustered_accuracy
 from pretrain.model import PretextModel
 
 
 @torch.no_grad()
-def held_out_accuracy(
+def validation_accuracy(
     model: PretextModel,
     transform: ClipTransform,
-    windows: HeldOutWindows,
+    windows: ValidationWindows,
     accelerator: Accelerator,
     workers: int,
     note_bad: Callable[[Batch], None] = lambda batch: None,
@@ -44,7 +45,7 @@ def held_out_accuracy(
     right_by_video, clips_by_video = accelerator.reduce(counts, "sum").cpu().numpy().astype(np.int64)
     if not clips_by_video.any():
         raise UserError(
-            "none of the held-out videos can be read any more: check them with scripts/check_videos.py and start again"
+            "no validation video can be read any more: check them with scripts/check_videos.py and start again"
         )
     return {
         name: clustered_accuracy(right_by_video[index], clips_by_video[index], 1 / tasks.enabled()[name].num_labels)

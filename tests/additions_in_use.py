@@ -40,7 +40,7 @@ def test_use_stutter(tmp_path: Path) -> None:
     """Drawn, trained and validated beside the four that are on by default."""
     flags = [
         *("--catalogue.root", str(encode_folder(tmp_path / "clips"))),
-        *("--output", str(tmp_path / "run"), "--device", "cpu", "--data.workers", "0", "--held-out-windows", "2"),
+        *("--output", str(tmp_path / "run"), "--device", "cpu", "--data.workers", "0", "--validation-windows", "2"),
         *("--backbone.height", "32", "--backbone.width", "48", "--tasks.stutter.weight", "0.5"),
         *("--optim.steps", "3", "--optim.batch-size", "4", "--optim.warmup-steps", "1", "--log-every", "1"),
     ]

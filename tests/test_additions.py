@@ -81,6 +81,8 @@ ALWAYS = {
     "tests/downstream/detection/writers/test_writers.py": "files_and_streams",
     "tests/downstream/detection/test_output_files.py": "this_call_alone",
     "tests/pretrain/test_controls.py": "without_signal",
+    "tests/test_readme.py": "stands_in_the_tree",
+    "tests/test_mirror.py": "every_module_has_its_test",
 }
 """Tests of what all additions together have changed -> part of their names."""
 

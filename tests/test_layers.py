@@ -79,3 +79,29 @@ def test_the_test_notices_an_upward_import(tmp_path: Path) -> None:
     file = tmp_path / "x.py"
     file.write_text("def f():\n    from scripts.detect import main\n")
     assert imported(file) == {"scripts.detect"}
+
+
+VIDEO = "pretrain.data.video"
+INSIDE_VIDEO = {"benchmarks/input_ways.py": "compares ways of reading: it plans the default reader's runs by hand"}
+"""Files that import inner modules of the video package all the same, and why. Its own tests may."""
+
+
+def test_nobody_imports_the_insides_of_the_video_package() -> None:
+    own = (ROOT / "pretrain/data/video", ROOT / "tests/pretrain/data/video")
+    reaching = set()
+    for path in sorted(file for top in (*LAYERS, "benchmarks", "tests") for file in (ROOT / top).rglob("*.py")):
+        if not any(path.is_relative_to(folder) for folder in own) and any(
+            name.startswith(f"{VIDEO}.") for name in imported(path)
+        ):
+            reaching.add(path.relative_to(ROOT).as_posix())
+    assert reaching == set(INSIDE_VIDEO)
+
+
+USES_FEATURES = ["downstream.features.extract", "downstream.detector.inference", "downstream.detection.detect"]
+
+
+@pytest.mark.parametrize("module", [*USES_FEATURES, "scripts.detect"])
+def test_making_and_using_features_loads_no_pretext_task(module: str) -> None:
+    code = f"import sys, {module}; print(*sorted(name for name in sys.modules if name.startswith('pretext_tasks')))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -58,11 +58,11 @@ def make_plan(seed: int, num_cameras: int, videos_per_camera: int) -> list[Plann
                 f"{name} is {value}; it must lie between {low} and {high}: train and test differ by camera and by video"
             )
     rng = np.random.default_rng([seed, 5])
-    held_out = test_cameras(num_cameras)
+    test_only = test_cameras(num_cameras)
     counts = {split: dict.fromkeys(ANOMALIES, 0) for split in ("train", "test")}
     videos = []
-    by_kind = sorted(range(num_cameras), key=lambda c: (c in held_out, c % len(KINDS), c))
-    slots = {c: _slots(rank, videos_per_camera, c in held_out, rng) for rank, c in enumerate(by_kind)}
+    by_kind = sorted(range(num_cameras), key=lambda c: (c in test_only, c % len(KINDS), c))
+    slots = {c: _slots(rank, videos_per_camera, c in test_only, rng) for rank, c in enumerate(by_kind)}
     shown = {camera: dict.fromkeys(ANOMALIES, 0) for camera in slots}
     share = {
         split: sum(slot == (split, True) for part in slots.values() for slot in part) / len(ANOMALIES)
@@ -82,13 +82,13 @@ def make_plan(seed: int, num_cameras: int, videos_per_camera: int) -> list[Plann
     return sorted(videos, key=lambda video: (video.camera, video.number))
 
 
-def _slots(rank: int, videos: int, held_out: bool, rng: np.random.Generator) -> list[tuple[str, bool]]:
+def _slots(rank: int, videos: int, test_only: bool, rng: np.random.Generator) -> list[tuple[str, bool]]:
     """(split, abnormal) of a camera's videos, shuffled: about one in six of a training camera's videos is for testing.
 
     Which label comes first alternates with the camera's rank among those of its kind, so that in neither split the
     kind of scene tells the label.
     """
-    tests = videos if held_out else max(1, videos // 6)
+    tests = videos if test_only else max(1, videos // 6)
     slots = [("test" if number < tests else "train", (number + rank) % 2 == 0) for number in range(videos)]
     return [slots[index] for index in rng.permutation(videos)]
 

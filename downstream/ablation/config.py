@@ -42,7 +42,7 @@ class AblationConfig:
     """Fine-tune every combination of feature sets, bases and terms, with several seeds each; compare them in one table.
 
     Every setting of scripts/finetune.py is a flag here too and holds for all cells. Run the same command again to go on
-    after a stop: what is done stays. Test videos are scored by detectors that held-out training videos selected.
+    after a stop: what is done stays. Test videos are scored by detectors that validation videos selected.
 
         python scripts/ablate.py configs/ucf_crime_ablation.yaml
         python scripts/ablate.py configs/ucf_crime_ablation.yaml --bases topk_bce --terms base all --seeds 0 1 2

@@ -26,8 +26,8 @@ class Row:
     """One cell's metrics."""
 
     cell: Cell
-    held_out: MetricValue
-    """Video-level AUC on the held-out training videos, of the selected detectors; no interval."""
+    validation: MetricValue
+    """Video-level AUC on the validation videos, of the selected detectors; no interval."""
     evaluation: TemporalEvaluation | None
     """On the test videos; None where they have no ground truth."""
     where: SpatialEvaluation | None = None
@@ -53,7 +53,7 @@ class Row:
             "variant": self.cell.variant,
             "metrics": metrics,
             "where": self.where.as_json()["metrics"] if self.where else None,
-            "held_out_video_auc": self.held_out.as_json(),
+            "validation_video_auc": self.validation.as_json(),
             "less_base": less,
         }
 
@@ -93,11 +93,11 @@ class Ablation:
                 )
             lines += notes_of_where([row.where for row in self.rows if row.where], self.not_located)
         else:
-            lines.append("The test videos have no ground truth of frames: held-out training videos alone are scored.")
-        how = "that told held-out training videos apart best" if plain.select == "best" else "of the last step"
+            lines.append("The test videos have no ground truth of frames: validation videos alone are scored.")
+        how = "that told validation videos apart best" if plain.select == "best" else "of the last step"
         lines.append(
-            f"Every figure is of the detector {how}, scored once on the test videos; held-out video AUC is of the "
-            f"{100 * plain.held_out_fraction:g} % of training videos that were held out."
+            f"Every figure is of the detector {how}, scored once on the test videos; validation video AUC is of the "
+            f"{100 * plain.validation_fraction:g} % of training videos that were held out."
         )
         return lines
 
@@ -133,9 +133,9 @@ def evaluate_cell(cell: Cell, test: Catalogue | None) -> TemporalEvaluation | No
     return evaluation
 
 
-def held_out_auc(cell: Cell, seeds: Sequence[int]) -> MetricValue:
-    """Video-level AUC on the held-out videos, over seeds."""
-    values = np.array([cell.run.seed(seed).read_summary()["held_out"]["video_auc"] for seed in seeds])
+def validation_auc(cell: Cell, seeds: Sequence[int]) -> MetricValue:
+    """Video-level AUC on the validation videos, over seeds."""
+    values = np.array([cell.run.seed(seed).read_summary()["validation"]["video_auc"] for seed in seeds])
     deviation = float(values.std(ddof=1)) if len(values) > 1 else None
     return MetricValue(float(values.mean()), deviation, None, tuple(values.tolist()))
 
@@ -162,7 +162,7 @@ def make_rows(
         rows.append(
             Row(
                 cell=cell,
-                held_out=held_out_auc(cell, seeds),
+                validation=validation_auc(cell, seeds),
                 evaluation=second,
                 where=located.get(cell.name),
                 differences=differences or None,

@@ -92,7 +92,7 @@ def prepare_cells(cells: Sequence[Cell], failures: list[Failure]) -> tuple[list[
 
 def _key(config: FinetuneConfig) -> str:
     """Equal for cells that have videos, features and segments in common."""
-    parts = ("catalogue.", "features.", "bags.", "held_out", "split_seed", "score_test")
+    parts = ("catalogue.", "features.", "bags.", "validation", "split_seed", "score_test")
     return json.dumps({key: value for key, value in as_json(config).items() if key.startswith(parts)})
 
 

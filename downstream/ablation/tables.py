@@ -74,7 +74,7 @@ def as_csv(ablation: Ablation) -> str:
     for metric in columns:
         names += [metric, f"{metric}_std", f"{metric}_low", f"{metric}_high"]
         names += [f"{metric}_diff", f"{metric}_diff_low", f"{metric}_diff_high"]
-    writer.writerow([*names, "held_out_video_auc", "held_out_video_auc_std"])
+    writer.writerow([*names, "validation_video_auc", "validation_video_auc_std"])
     for row in ablation.rows:
         cell = row.cell
         values: list[float | None] = []
@@ -83,9 +83,11 @@ def as_csv(ablation: Ablation) -> str:
             values += [None, None, None, None] if value is None else _numbers(value.value, value.interval, value)
             difference = row.differences.get(metric) if row.differences else None
             values += [None, None, None] if difference is None else _numbers(difference.value, difference.interval)
-        values += [row.held_out.value, row.held_out.deviation]
+        values += [row.validation.value, row.validation.deviation]
         plain = ["" if value is None or math.isnan(value) else f"{value:.6g}" for value in values]
-        writer.writerow([cell.features, cell.base, cell.terms, cell.variant or "", len(row.held_out.per_seed), *plain])
+        writer.writerow(
+            [cell.features, cell.base, cell.terms, cell.variant or "", len(row.validation.per_seed), *plain]
+        )
     return text.getvalue()
 
 
@@ -115,7 +117,7 @@ def header(ablation: Ablation) -> list[str]:
     if any(row.evaluation for row in ablation.rows):
         titles += [_title(name) for name in shown(ablation)]
         titles += [f"Δ {_title(name)}" for name in compared(ablation)]
-    return [*titles, "held-out video AUC"]
+    return [*titles, "validation video AUC"]
 
 
 def _title(name: str) -> str:
@@ -134,7 +136,7 @@ def cells(ablation: Ablation, emphasise: Emphasise) -> list[list[str]]:
             ]
             differences = row.differences or {}
             texts += [differing(differences.get(metric), emphasise) for metric in compared(ablation)]
-        table.append([*texts, measured(row.held_out, with_interval=False)])
+        table.append([*texts, measured(row.validation, with_interval=False)])
     return table
 
 

@@ -1,6 +1,6 @@
 """From the score maps of a fine-tuning run to boxes, tubes, figures and pictures.
 
-    RUN/seed-0/validation_maps.safetensors  ->  the threshold: held-out normal videos alone say how high it is
+    RUN/seed-0/validation_maps.safetensors  ->  the threshold: normal validation videos alone say how high it is
     RUN/seed-0/test_maps.safetensors        ->  OUT/seed-0/boxes.json: boxes of every snippet, linked to tubes
     the catalogue's boxes                   ->  OUT/localisation.json, table.md: figures with intervals
     the videos                              ->  OUT/strips/*.png, OUT/films/*.mp4: what was found, beside the truth
@@ -57,7 +57,7 @@ class LocaliseConfig:
     """Take the detectors of all seeds as one, as scripts/detect.py does: the mean of their log odds. Default: each by
     itself, figures averaged."""
     alarm_share: float = 0.05
-    """At most this share of the frames of held-out normal videos shows a box: the threshold follows from it."""
+    """At most this share of the frames of normal validation videos shows a box: the threshold follows from it."""
     boxes: Annotated[BoxSettings, tyro.conf.arg(name="")] = field(default_factory=BoxSettings)
     settings: Annotated[LocalisationSettings, tyro.conf.arg(name="")] = field(default_factory=LocalisationSettings)
     unseen_groups: bool = False
@@ -97,13 +97,13 @@ def localise(config: LocaliseConfig) -> None:
     trained_with = run.catalogue()
     files = run.score_maps()
     if config.ensemble:
-        held_out, test = (ensemble(list(part)) for part in zip(*files.values(), strict=True))
-        files = {"ensemble": (held_out, test)}
+        validation, test = (ensemble(list(part)) for part in zip(*files.values(), strict=True))
+        files = {"ensemble": (validation, test)}
     whole = {} if config.whole_frame is None else scores_by_seed(config.whole_frame)
     videos = chosen_videos(config, [test for _, test in files.values()], list(whole.values()))
     labels = {video.name: video.label for video in open_listed(trained_with)}
     found = {
-        seed: find(held_out.videos, test.videos, labels, videos, config) for seed, (held_out, test) in files.items()
+        seed: find(validation.videos, test.videos, labels, videos, config) for seed, (validation, test) in files.items()
     }
     # before anything is written: boxes and runs that do not fit are found here
     evaluations = measured(config, found, whole, videos) if any(video.boxes for video in videos) else []
@@ -113,7 +113,7 @@ def localise(config: LocaliseConfig) -> None:
         name = seed if config.ensemble else f"seed-{seed}"
         write_boxes(out.boxes(name), one.tubes, one.videos, meta)
         print(f"{name.replace('-', ' ')}: {describe_found(one, videos)}")
-    print(f"thresholds: at most {100 * config.alarm_share:g} % of the frames of held-out normal videos show a box\n")
+    print(f"thresholds: at most {100 * config.alarm_share:g} % of the frames of normal validation videos show a box\n")
     if evaluations:
         write_localisation(out, evaluations, videos.source, {seed: one.threshold for seed, one in found.items()})
         show(evaluations, str(config.whole_frame) if config.whole_frame else "")
@@ -170,7 +170,7 @@ def find(
     videos: Catalogue,
     config: LocaliseConfig,
 ) -> FoundBoxes:
-    """The threshold from held-out videos alone, and the boxes of the videos to be looked at."""
+    """The threshold from validation videos alone, and the boxes of the videos to be looked at."""
     known = {name: label for name, label in labels.items() if label is not None}
     threshold = box_threshold(validation, known, config.alarm_share)
     names = {video.name for video in videos}

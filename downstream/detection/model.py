@@ -25,7 +25,7 @@ from downstream.events.rule import AlarmRule
 from downstream.features.encoders import Encoder
 from downstream.features.feature_spec import Grid
 from downstream.features.fusion import FusedFeatures
-from downstream.features.in_memory_set import fresh_set
+from downstream.features.in_memory_set import in_memory_set
 from downstream.features.normalising import Normalise
 from downstream.features.pipeline import Encoded, encode_videos
 from downstream.features.snippets import SnippetSettings
@@ -49,7 +49,7 @@ class EncoderSource:
 
     def set_of(self, encoded: Encoded) -> FeatureSet:
         """The features of one video as a set; VideoError where they are not finite."""
-        return fresh_set(encoded, self.encoder, self.settings, self.dtype)
+        return in_memory_set(encoded, self.encoder, self.settings, self.dtype)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

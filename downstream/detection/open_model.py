@@ -16,10 +16,10 @@ import torch
 
 from downstream.detection.model import DetectorGroup, EncoderSource, Model
 from downstream.detector.model import Detector
-from downstream.detector.storage import CARD_FILE, kinds_of, load_detector
+from downstream.detector.storage import CARD_FILE, load_detector, specs_of
 from downstream.events.default_rule import default_rule
 from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
-from downstream.features.feature_spec import FeatureKind
+from downstream.features.feature_spec import FeatureSpec
 from downstream.features.snippets import SnippetSettings
 from downstream.runs.run_folder import RunFolder
 from pretrain.errors import UserError, problem_list
@@ -118,26 +118,26 @@ def _moved(config: EncoderConfig, folder: Path) -> EncoderConfig:
 def encoders_of(folder: Path, card: Mapping[str, Any], backbones: Sequence[Path] = ()) -> list[EncoderConfig]:
     """How the features were made that a detector takes, one encoder for each fused set.
 
-    UserError: features that were imported, or made by a version that did not write down how.
+    UserError: features that were imported, or whose maker did not write down with which encoder.
     """
-    kinds = kinds_of(card)
-    if backbones and len(backbones) != len(kinds):
-        raise UserError(f"{len(backbones)} --backbone for a detector on {len(kinds)} fused set(s); give one for each")
-    known = card["features"].get("made_with") or [None] * len(kinds)
+    specs = specs_of(card)
+    if backbones and len(backbones) != len(specs):
+        raise UserError(f"{len(backbones)} --backbone for a detector on {len(specs)} fused set(s); give one for each")
+    known = card["features"]["made_with"]
     configs, problems = [], []
-    for number, (kind, values) in enumerate(zip(kinds, known, strict=True)):
+    for number, (spec, values) in enumerate(zip(specs, known, strict=True)):
         given = str(backbones[number]) if backbones else None
-        if kind.weights_sha256 is None:
+        if spec.weights_sha256 is None:
             problems.append(
-                f"set {number + 1} ('{kind.encoder}', {kind.dim} numbers) was imported: nobody knows the network that "
+                f"set {number + 1} ('{spec.encoder}', {spec.dim} numbers) was imported: nobody knows the network that "
                 "made it. Import features of the new videos too, and score them with scripts/finetune.py"
             )
         elif values is None and given is None:
             problems.append(
-                f"set {number + 1} ('{kind.encoder}') does not say where its backbone lies: give --backbone"
+                f"set {number + 1} ('{spec.encoder}') does not say where its backbone lies: give --backbone"
             )
         else:
-            config = _from_kind(kind) if values is None else EncoderConfig.from_json(values)
+            config = _from_spec(spec) if values is None else EncoderConfig.from_json(values)
             own = str(folder / card["backbone"]) if card.get("backbone") else config.backbone
             configs.append(dataclasses.replace(config, backbone=given or own))
     if problems:
@@ -145,23 +145,27 @@ def encoders_of(folder: Path, card: Mapping[str, Any], backbones: Sequence[Path]
     return configs
 
 
-def _from_kind(kind: FeatureKind) -> EncoderConfig:
-    """What the kind of features itself tells; whether that is all is seen when the two kinds are compared."""
-    pool: Any = "mean_max" if "pooled by mean_max" in (kind.preprocessing or "") else "mean"
-    return EncoderConfig(clip_stride=kind.clip_stride, pool=pool, grid=kind.grid, stage=kind.stage)
+def _from_spec(spec: FeatureSpec) -> EncoderConfig:
+    """What the features themselves say of it; whether that is all is seen when the two specs are compared."""
+    return EncoderConfig(
+        clip_stride=spec.clip_stride,
+        border_crop=spec.border_crop,
+        pool=spec.pool or "mean",
+        grid=spec.grid,
+        stage=spec.stage,
+    )
 
 
 def _detector_group(trained: Sequence[Trained], opened: dict[str, Encoder], device: torch.device) -> DetectorGroup:
     card = trained[0].card
-    features, kinds = card["features"], kinds_of(card)
-    dtypes = features.get("dtypes") or ["float16"] * len(kinds)
+    features, specs = card["features"], specs_of(card)
     sources = []
-    for config, kind, dtype in zip(trained[0].encoders, kinds, dtypes, strict=True):
+    for config, spec, dtype in zip(trained[0].encoders, specs, features["dtypes"], strict=True):
         key = json.dumps(config.as_json())
         if key not in opened:
             opened[key] = open_encoder(config).to(device)
-        settings = _settings(kind)
-        if different := opened[key].kind(settings).differences(kind):
+        settings = _settings(spec)
+        if different := opened[key].spec(settings).differences(spec):
             raise UserError(
                 f"{trained[0].folder} is a detector for other features than {config.backbone} makes (made, wanted):\n"
                 f"{problem_list(different)}\nGive the backbone that it was trained with: --backbone"
@@ -177,10 +181,9 @@ def _detector_group(trained: Sequence[Trained], opened: dict[str, Encoder], devi
     )
 
 
-def _settings(kind: FeatureKind) -> SnippetSettings:
-    tail: Any = kind.tail or "drop"
-    crops: Any = len(kind.crops)
-    return SnippetSettings(snippet_frames=kind.snippet_frames or 16, crops=crops, tail=tail)
+def _settings(spec: FeatureSpec) -> SnippetSettings:
+    crops: Any = len(spec.crops)
+    return SnippetSettings(snippet_frames=spec.snippet_frames or 16, crops=crops, tail=spec.tail or "drop")
 
 
 def _refuse_mixture(path: Path, groups: Sequence[DetectorGroup]) -> None:

@@ -145,7 +145,7 @@ def _copy_encoder(config: EncoderConfig, folder: Path, number: int) -> EncoderCo
 def _forget_places(file: Path) -> None:
     """Take paths of this machine off a detector's card; which encoders it takes stands in package.json."""
     content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    content["features"] = content["features"] | {"made_with": [None] * len(content["features"]["kinds"])}
+    content["features"] = content["features"] | {"made_with": [None] * len(content["features"]["specs"])}
     content.pop("backbone", None)
     content.pop("left_out", None)
     write_json(file, content)
@@ -161,13 +161,13 @@ def card(title: str, trained: Sequence[Trained], model: Model) -> str:
         if name.endswith(".weight") and value
     ]
     selected = [detector.card["selected"] for detector in trained if detector.card.get("selected")]
-    held_out = [figures["video_auc"] for figures in selected]
-    means = f"{sum(held_out) / len(held_out):.3f}" if held_out else "not known"
+    validation = [figures["video_auc"] for figures in selected]
+    means = f"{sum(validation) / len(validation):.3f}" if validation else "not known"
     where = "whole pictures" if model.grid is None else f"{model.grid[0]}x{model.grid[1]} cells of the picture"
     rule = model.rule
     backbones = dict.fromkeys(
-        f"{source.encoder.name}, input {source.encoder.height}x{source.encoder.width}, {source.encoder.dim} numbers; "
-        f"SHA-256 of its weights {source.encoder.weights_sha256}"
+        f"{source.encoder.name}, input {source.encoder.clip.height}x{source.encoder.clip.width}, "
+        f"{source.encoder.dim} numbers; SHA-256 of its weights {source.encoder.weights_sha256}"
         for source in model.sources
     )
     return (
@@ -181,7 +181,7 @@ def card(title: str, trained: Sequence[Trained], model: Model) -> str:
         + f"- features: normalised by `{first['features']['normalise']}`\n"
         f"- trained with: {objective.get('base', 'not known')}{''.join(f', {term}' for term in terms)}, on "
         f"{len(first.get('trained_on', []))} videos\n"
-        f"- video AUC on held-out training videos: {means} (mean over detectors; no test video was looked at)\n"
+        f"- video AUC on validation videos: {means} (mean over detectors; no test video was looked at)\n"
         f"- threshold: {rule.threshold:.6g}, events go on down to {rule.release:.6g} ({model.rule_from})\n\n"
         "Scores are no probabilities: how high a score is depends on the camera. Calibrate with normal footage of your "
         "own cameras (`scripts/calibrate.py`) before anybody relies on alarms, and do not rely on them alone.\n"

@@ -28,8 +28,8 @@ class ScoreCache:
     """The scores in one folder, of one model."""
 
     def __init__(self, folder: Path, model: Model) -> None:
-        kinds = [source.encoder.kind(source.settings).as_json() for source in model.sources]
-        content = [model.names, kinds, [source.dtype for source in model.sources]]
+        specs = [source.encoder.spec(source.settings).as_json() for source in model.sources]
+        content = [model.names, specs, [source.dtype for source in model.sources]]
         self._model = hashlib.sha256(json.dumps(content).encode()).hexdigest()
         self._folder, self._cells = folder, model.grid is not None
 

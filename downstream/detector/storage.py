@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from downstream.detector.model import Detector, DetectorConfig
-from downstream.features.feature_spec import FeatureKind, Grid
+from downstream.features.feature_spec import FeatureSpec, Grid
 from downstream.features.fusion import FusedFeatures
 from pretrain.errors import UserError, problem_list
 from pretrain.files import replacing, sha256_of, write_json
@@ -25,7 +25,7 @@ WEIGHTS_FILE, CARD_FILE = "detector.safetensors", "detector.json"
 def save_detector(
     detector: Detector,
     folder: Path,
-    kinds: Sequence[FeatureKind],
+    specs: Sequence[FeatureSpec],
     normalise: str,
     details: Mapping[str, Any],
     pool_cells: Grid | None = None,
@@ -33,7 +33,7 @@ def save_detector(
 ) -> None:
     """Write `detector.safetensors` and its card `detector.json`, atomically, the card last.
 
-    `kinds`, `normalise` and `pool_cells` are those of the features it was trained on; `encoders`, for each kind: the
+    `specs`, `normalise` and `pool_cells` are those of the features it was trained on; `encoders`, for each spec: the
     settings of the encoder (None where nobody knows) and the type that features were stored as; `details` are JSON
     values for the card.
     """
@@ -50,11 +50,11 @@ def save_detector(
                 "guidance": detector.guidance,
                 "cluster_temperature": detector.cluster_temperature,
                 "features": {
-                    "kinds": [kind.as_json() for kind in kinds],
+                    "specs": [spec.as_json() for spec in specs],
                     "normalise": normalise,
                     "pool_cells": pool_cells,
-                    "made_with": [settings for settings, _ in encoders or [(None, "float32")] * len(kinds)],
-                    "dtypes": [dtype for _, dtype in encoders or [(None, "float32")] * len(kinds)],
+                    "made_with": [settings for settings, _ in encoders or [(None, "float32")] * len(specs)],
+                    "dtypes": [dtype for _, dtype in encoders or [(None, "float32")] * len(specs)],
                 },
                 **details,
                 "sha256": sha256_of(weights),
@@ -94,28 +94,28 @@ def read_card(folder: Path) -> dict[str, Any]:
     return read_versioned_json(file, "the card", FORMAT, "train the detector again")
 
 
-def kinds_of(card: Mapping[str, Any]) -> list[FeatureKind]:
-    """The kinds of features a detector was trained on."""
-    return [FeatureKind.from_json(values) for values in card["features"]["kinds"]]
+def specs_of(card: Mapping[str, Any]) -> list[FeatureSpec]:
+    """What the features are that a detector was trained on, one for each fused set."""
+    return [FeatureSpec.from_json(values) for values in card["features"]["specs"]]
 
 
 def grid_of(card: Mapping[str, Any]) -> Grid | None:
     """Rows and columns of the cells a detector scores; None where it scores whole snippets."""
     pooled = card["features"].get("pool_cells")
-    return tuple(pooled) if pooled else next((kind.grid for kind in kinds_of(card) if kind.grid is not None), None)
+    return tuple(pooled) if pooled else next((spec.grid for spec in specs_of(card) if spec.grid is not None), None)
 
 
 def refuse_other_features(card: Mapping[str, Any], source: FusedFeatures) -> None:
     """UserError saying what differs where `source` is not what the detector was trained on.
 
-    Crops, their margin and the tail rule may differ (`FeatureKind.encoding_differences`): crops are averaged, and what
+    Crops, their margin and the tail rule may differ (`FeatureSpec.encoding_differences`): crops are averaged, and what
     is one snippet more is one score more.
     """
-    trained = kinds_of(card)
+    trained = specs_of(card)
     problems = []
-    if len(trained) != len(source.kinds):
-        problems.append(f"it was trained on {len(trained)} fused set(s), {len(source.kinds)} were given")
-    for number, (mine, theirs) in enumerate(zip(trained, source.kinds, strict=False), start=1):
+    if len(trained) != len(source.specs):
+        problems.append(f"it was trained on {len(trained)} fused set(s), {len(source.specs)} were given")
+    for number, (mine, theirs) in enumerate(zip(trained, source.specs, strict=False), start=1):
         problems += [f"set {number}, {text} (detector, features)" for text in mine.encoding_differences(theirs)]
     if card["features"]["normalise"] != source.normalise:
         problems.append(f"normalise: {card['features']['normalise']!r}, {source.normalise!r} (detector, features)")

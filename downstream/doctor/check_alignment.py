@@ -13,7 +13,7 @@ from downstream.doctor.contents import content_findings
 from downstream.doctor.finding import KINDS, Finding
 from downstream.doctor.names import Suggestions, bare_name
 from downstream.evaluation.ground_truth import length_verdict
-from downstream.features.feature_spec import FeatureKind, VideoEntry
+from downstream.features.feature_spec import FeatureSpec, VideoEntry
 from downstream.features.fusion import MAX_LENGTH_DIFFERENCE, cells_apart
 from downstream.features.store import FeatureSet
 from pretrain.data.catalogue import Catalogue, Video
@@ -38,11 +38,11 @@ def examine(sets: Sequence[FeatureSet], catalogue: Catalogue, split: str = "all"
         listed = [video for video in videos if video.name in part.videos]
         for video in listed:
             found += _grid_findings(video, part.videos[video.name], top_k, where)
-            if part.kind.grid is not None:
+            if part.spec.grid is not None:
                 found += _place_findings(part.videos[video.name], where)
         found += content_findings(part, listed, where)
     # as in fusion: a set of one place fits every other, so it can vouch for none
-    first = next((part for part in sets if part.kind.places > 1), sets[0])
+    first = next((part for part in sets if part.spec.places > 1), sets[0])
     for other in (part for part in sets if part is not first):
         found += _pair_findings(first, other, videos)
     # stable: within a kind the order of the list stays
@@ -151,33 +151,33 @@ def _pair_findings(first: FeatureSet, other: FeatureSet, videos: Sequence[Video]
     """Whether two sets can be fused; the limits are fusion's own."""
     pair = f"{first.folder} and {other.folder}"
     yield from _places_findings(first, other, pair)
-    if first.kind.encoder == other.kind.encoder:
-        differences = first.kind.differences(other.kind)
+    if first.spec.encoder == other.spec.encoder:
+        differences = first.spec.differences(other.spec)
         text = f"differ in {'; '.join(differences)}" if differences else "are of one kind: fusing adds nothing"
         yield Finding("note", "sets do not match", None, f"{pair}: the same encoder, they {text}")
-    if first.kind.snippet_frames != other.kind.snippet_frames:
-        text = f"snippets of {first.kind.snippet_frames} frames against {other.kind.snippet_frames}"
+    if first.spec.snippet_frames != other.spec.snippet_frames:
+        text = f"snippets of {first.spec.snippet_frames} frames against {other.spec.snippet_frames}"
         yield Finding("wrong", "sets do not match", None, f"{pair}: {text}")
         return
     for video in videos:
         if video.name in first.videos and video.name in other.videos:
             mine, theirs = first.videos[video.name], other.videos[video.name]
             yield from _twin_findings(mine, theirs, pair)
-            if first.kind.grid == other.kind.grid and (apart := cells_apart(mine, theirs, first.kind.grid)):
+            if first.spec.grid == other.spec.grid and (apart := cells_apart(mine, theirs, first.spec.grid)):
                 yield Finding("wrong", "sets do not match", mine.name, f"'{mine.name}': {apart} ({pair})")
 
 
 def _places_findings(first: FeatureSet, other: FeatureSet, pair: str) -> Iterator[Finding]:
     """Crops in another number or order, cells of another grid, cells against crops; one place serves all."""
-    mine, theirs = first.kind, other.kind
+    mine, theirs = first.spec, other.spec
     if 1 in (mine.places, theirs.places) and mine.places != theirs.places:
         return
     if (mine.grid, mine.crops) != (theirs.grid, theirs.crops):
         yield Finding("wrong", "sets do not match", None, f"{pair}: {_places(mine)} against {_places(theirs)}")
 
 
-def _places(kind: FeatureKind) -> str:
-    return f"crops {kind.crops}" if kind.grid is None else f"cells {kind.grid[0]}x{kind.grid[1]}"
+def _places(spec: FeatureSpec) -> str:
+    return f"crops {spec.crops}" if spec.grid is None else f"cells {spec.grid[0]}x{spec.grid[1]}"
 
 
 def _twin_findings(mine: VideoEntry, theirs: VideoEntry, pair: str) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ def content_findings(part: FeatureSet, videos: Sequence[Video], where: str) -> l
     same_crops: list[str] = []
     first_of: dict[bytes, Video] = {}
     moving = _MovingColumns()
-    alive, places = 0, "crops" if part.kind.grid is None else "cells"
+    alive, places = 0, "crops" if part.spec.grid is None else "cells"
     for video in tqdm(videos, desc=f"reading {part.folder.name}", unit="video", disable=None):
         values, name = part.read(video.name), video.name
         if not len(values):
@@ -45,7 +45,7 @@ def content_findings(part: FeatureSet, videos: Sequence[Video], where: str) -> l
             text = f"'{name}': the same {len(bits)} snippets, bit for bit, as '{twin.name}'{leak}{where}"
             found.append(Finding("wrong", "same features twice", name, text))
     if alive and len(same_crops) == alive:
-        text = f"{part.folder}: all {part.kind.places} {places} are identical in every video"
+        text = f"{part.folder}: all {part.spec.places} {places} are identical in every video"
         found.append(Finding("wrong", "identical crops", None, text))
     else:
         found += [
@@ -92,5 +92,5 @@ class _MovingColumns:
         """A note where some never did; one vector alone shows nothing."""
         if self._still is None or not len(self._still) or self._rows < 2:
             return []
-        text = f"{part.folder}: {len(self._still)} of {part.kind.dim} numbers are the same in every snippet"
+        text = f"{part.folder}: {len(self._still)} of {part.spec.dim} numbers are the same in every snippet"
         return [Finding("note", "constant features", None, f"{text} (the first is number {self._still[0]})")]

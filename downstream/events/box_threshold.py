@@ -1,4 +1,4 @@
-"""From which score on a cell is called anomalous: chosen on held-out normal videos, never on test."""
+"""From which score on a cell is called anomalous: chosen on normal validation videos, never on test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pretrain.errors import UserError, problem_list
 
 
 def box_threshold(validation: Sequence[VideoScores], labels: Mapping[str, int], alarm_share: float) -> float:
-    """The smallest threshold at which at most `alarm_share` of the frames of normal held-out videos show a box.
+    """The smallest threshold at which at most `alarm_share` of the frames of normal validation videos show a box.
 
     A frame shows a box where its snippet's highest cell (`VideoScores.scores`) is at least the threshold. Smallest
     among float64 numbers: the one after the highest score that would alarm too often. It is finite also for a share of
@@ -25,7 +25,9 @@ def box_threshold(validation: Sequence[VideoScores], labels: Mapping[str, int], 
     if not 0 <= alarm_share < 1:
         problems.append(f"alarm_share is {alarm_share}; it must lie in [0, 1)")
     if not normal:
-        problems.append(f"none of the {len(validation)} held-out video(s) is normal; hold more videos out of training")
+        problems.append(
+            f"none of the {len(validation)} validation video(s) is normal; hold more videos out of training"
+        )
     if problems:
         raise UserError(f"no threshold for boxes can be chosen:\n{problem_list(problems)}")
     scores, place = np.unique(np.concatenate([video.scores for video in normal]), return_inverse=True)

@@ -15,7 +15,7 @@ from pretrain.errors import UserError
 
 def default_rule(file: Path | None, thresholds: Sequence[float], names: Sequence[str]) -> tuple[AlarmRule, str]:
     """The rule and where it comes from: the calibration in `file`, else the detectors' thresholds, their mean in log
-    odds as the scores are: those of held-out training videos.
+    odds as the scores are: those of validation videos.
 
     `names`: SHA-256 of the detectors. UserError: a calibration that is damaged, or of other detectors.
     """
@@ -23,11 +23,11 @@ def default_rule(file: Path | None, thresholds: Sequence[float], names: Sequence
         calibration = read_calibration(file)
         if list(calibration.detector.get("sha256", names)) != list(names):
             raise UserError(
-                f"{file} is of other detectors than those in {file.parent}: calibrate again with scripts/calibrate.py, or "
-                "delete it"
+                f"{file} is of other detectors than those in {file.parent}: calibrate again with scripts/calibrate.py, "
+                "or delete it"
             )
         words = f"{calibration.events} event(s) in {calibration.hours:.3g} hours of normal footage"
         return calibration.rule, f"calibrated: {words}, at most {calibration.wanted_per_hour:g} an hour were wanted"
     threshold = float(mean_scores([np.array([value]) for value in thresholds])[0])
-    words = "not calibrated: parts the held-out training videos best; scripts/calibrate.py finds one for your cameras"
+    words = "not calibrated: parts the validation videos best; scripts/calibrate.py finds one for your cameras"
     return rule_with_margin(threshold, MARGIN, MIN_SECONDS, MERGE_SECONDS), words

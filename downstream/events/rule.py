@@ -83,8 +83,7 @@ class RuleChanges:
     """What is to be another than in the detector's own rule; None: nothing."""
 
     threshold: float | None = None
-    """An event begins at a score of at least this. Default: the calibration's, else one from held-out training
-    videos."""
+    """An event begins at a score of at least this. Default: the calibration's, else one from validation videos."""
     release: float | None = None
     """An event goes on while scores are at least this. Default: as far below the threshold, in log odds, as in the
     detector's own rule."""

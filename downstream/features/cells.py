@@ -9,8 +9,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from downstream.features.feature_spec import Grid
-from downstream.features.image_tower import Pool
+from downstream.features.feature_spec import Grid, Pool
 from pretrain.backbones import Backbone, BackboneSpec
 from pretrain.errors import UserError, nearest
 
@@ -66,7 +65,7 @@ class CellNetwork(nn.Module):
             return torch.Size((1, spec.feature_dim, *spec.map_size))
         device = next(self.backbone.parameters()).device
         was_training = self.backbone.training
-        shape = self._map_shape(torch.zeros(1, 3, spec.clip_frames, spec.height, spec.width, device=device))
+        shape = self._map_shape(torch.zeros(1, 3, spec.clip.frames, spec.clip.height, spec.clip.width, device=device))
         self.backbone.train(was_training)
         return shape
 
@@ -83,7 +82,7 @@ class CellNetwork(nn.Module):
         if not _is_map(shape, spec) or getattr(self.backbone.net, "output_fmt", "NCHW") == "NHWC":
             raise UserError(
                 f"stage '{self.stage}' of {spec.name} gives {tuple(shape)}, no map (B, D, T', H', W') of a picture of "
-                f"{spec.height}x{spec.width}: choose another stage, or leave it out for the network's own map"
+                f"{spec.clip.height}x{spec.clip.width}: choose another stage, or leave it out for the network's own map"
             )
         return shape
 
@@ -92,10 +91,10 @@ def _is_map(shape: torch.Size, spec: BackboneSpec) -> bool:
     """Whether a stage's output can be (B, D, T', H', W'), with more than one cell, and is no map with channels last."""
     if len(shape) != 5 or max(shape[3:]) == 1 or min(shape[3:]) < 1:
         return False
-    if shape[2] > spec.clip_frames or shape[3] > spec.height or shape[4] > spec.width:
+    if shape[2] > spec.clip.frames or shape[3] > spec.clip.height or shape[4] > spec.clip.width:
         return False
     # height and width shrink alike, but for rounding
-    down, across = spec.height / shape[3], spec.width / shape[4]
+    down, across = spec.clip.height / shape[3], spec.clip.width / shape[4]
     return abs(down - across) <= max(1, 0.3 * down)
 
 

@@ -10,13 +10,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pretrain.data.geometry import DECODE_MARGIN, BorderCrop, covering
 from pretrain.data.video import VideoInfo
-from pretrain.data.windows import covering
 from pretrain.errors import UserError
-
-BorderCrop = tuple[float, float, float, float]
-"""Shares of the frame cut off at top, bottom, left, right."""
-NO_BORDER: BorderCrop = (0.0, 0.0, 0.0, 0.0)
 
 _PLACES = ("centre", "top_left", "top_right", "bottom_left", "bottom_right")
 CROPS: dict[int, tuple[str, ...]] = {
@@ -26,9 +22,8 @@ CROPS: dict[int, tuple[str, ...]] = {
 }
 """Names of the crops in stored order. `top_left_mirrored` is the top left corner of the mirrored frame."""
 
-MARGIN = {1: 1.0, 5: 1.15, 10: 1.15}
-"""Frames are this much larger than a crop: a single crop takes all it can, corners need room to differ. The same as
-pretraining's default `data.decode_margin`."""
+MARGIN = {1: 1.0, 5: DECODE_MARGIN, 10: DECODE_MARGIN}
+"""Frames are this much larger than a crop: a single crop takes all it can, corners need room to differ."""
 
 
 class Region(NamedTuple):
@@ -56,6 +51,13 @@ def decode_region(info: VideoInfo, crops: int, out_height: int, out_width: int, 
     margin = MARGIN[crops]
     scaled, cover, (y, x) = covering(info, round(out_height * margin), round(out_width * margin), border_crop)
     return Region(*scaled, min(y, scaled[0] - cover[0]), min(x, scaled[1] - cover[1]), *cover)
+
+
+def centre_region(info: VideoInfo, height: int, width: int, border_crop: BorderCrop) -> Region:
+    """The region of the one centre crop itself: exactly `height` x `width` pixels."""
+    region = decode_region(info, 1, height, width, border_crop)
+    box = crop_boxes(1, region.height, region.width, height, width)[0]
+    return region._replace(y=region.y + box.y, x=region.x + box.x, height=height, width=width)
 
 
 def crop_boxes(crops: int, height: int, width: int, out_height: int, out_width: int) -> list[CropBox]:

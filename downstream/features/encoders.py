@@ -14,23 +14,22 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from downstream.features.cells import CellNetwork
-from downstream.features.crops import (
-    CROPS,
-    MARGIN,
-    NO_BORDER,
-    BorderCrop,
-    check_border,
-    check_crops,
-    crop_boxes,
-    decode_region,
+from downstream.features.crops import CROPS, MARGIN, centre_region, check_border, check_crops
+from downstream.features.feature_spec import FeatureSpec, Grid, Output, Pool
+from downstream.features.image_tower import ImageTower, build_tower, load_tower, tower_dim, tower_facts
+from downstream.features.snippets import ClipView, SnippetSettings
+from pretrain.backbones import (
+    BACKBONES,
+    Backbone,
+    BackboneConfig,
+    BackboneSpec,
+    Clip,
+    build_backbone,
+    load_backbone,
 )
-from downstream.features.feature_spec import FeatureKind, Grid
-from downstream.features.image_tower import ImageTower, Pool, build_tower, load_tower, tower_dim, tower_facts
-from downstream.features.snippets import SnippetSettings, View
-from pretrain.backbones import BACKBONES, Backbone, BackboneConfig, BackboneSpec, build_backbone, load_backbone
-from pretrain.backbones.assembly import Clip
 from pretrain.backbones.timm_frames import PREFIX, download_timm
 from pretrain.backbones.weights import read_weights
+from pretrain.data.geometry import NO_BORDER, BorderCrop
 from pretrain.data.video import VideoInfo
 from pretrain.errors import UserError, nearest
 
@@ -125,14 +124,12 @@ class Encoder:
         spec: BackboneSpec,
         network: nn.Module,
         sha256: str,
-        made_of: str,
+        output: Output,
         border: BorderCrop,
     ) -> None:
         self.name, self.weights_sha256, self.pool, self.precision = spec.name, sha256, config.pool, config.precision
-        self.clip_frames = spec.clip_frames
-        self.clip_stride: int | None = spec.clip_stride or None
-        """None: the frames of a clip spread over the snippet, however long that is."""
-        self.height, self.width, self.mean, self.std = spec.height, spec.width, spec.mean, spec.std
+        self.clip = spec.clip
+        """What the network reads; `stride` 0: its frames spread over the snippet, however long that is."""
         self.border_crop = border
         self.grid: Grid | None = network.grid if isinstance(network, CellNetwork) else None
         self.stage = config.stage
@@ -142,7 +139,7 @@ class Encoder:
             if isinstance(network, CellNetwork)
             else spec.feature_dim * (2 if config.pool == "mean_max" else 1)
         )
-        self._made_of = made_of
+        self.output: Output = output
         self.network = network.eval().requires_grad_(False)
         for parameter in self.network.parameters():
             if parameter.ndim == 5:  # 3D convolutions are faster so; 2D ones refuse the format
@@ -153,32 +150,34 @@ class Encoder:
         self.network.to(device)
         return self
 
-    def view(self, snippet_frames: int) -> View:
+    def view(self, snippet_frames: int) -> ClipView:
         """What it looks at in snippets of that many frames."""
-        return View(
-            clip_frames=self.clip_frames,
-            clip_stride=self.clip_stride or max(1, snippet_frames // self.clip_frames),
-            height=self.height,
-            width=self.width,
-            border_crop=self.border_crop,
-        )
+        stride = self.clip.stride or max(1, snippet_frames // self.clip.frames)
+        return ClipView(clip=replace(self.clip, stride=stride), border_crop=self.border_crop)
 
-    def kind(self, settings: SnippetSettings) -> FeatureKind:
-        """The kind of features it makes of snippets so taken. UserError for cells of more than one crop."""
+    def spec(self, settings: SnippetSettings) -> FeatureSpec:
+        """What the features are that it makes of snippets so taken. UserError for cells of more than one crop."""
         check_crops(settings.crops)
         if self.grid is not None and settings.crops != 1:
             raise UserError(
                 f"crops is {settings.crops}, and grid asks for cells: these are of the whole picture, so take one crop"
             )
-        return FeatureKind(
+        clip = self.view(settings.snippet_frames).clip
+        return FeatureSpec(
             encoder=self.name,
             weights_sha256=self.weights_sha256,
             dim=self.dim,
             crops=CROPS[settings.crops],
             snippet_frames=settings.snippet_frames,
-            clip_frames=self.clip_frames,
-            clip_stride=self.view(settings.snippet_frames).clip_stride,
-            preprocessing=self._preprocessing(),
+            clip_frames=clip.frames,
+            clip_stride=clip.stride,
+            border_crop=self.border_crop,
+            crop_height=clip.height,
+            crop_width=clip.width,
+            mean=clip.mean,
+            std=clip.std,
+            output=self.output,
+            pool=self.pool,
             crop_margin=MARGIN[settings.crops],
             tail=settings.tail,
             grid=self.grid,
@@ -187,30 +186,21 @@ class Encoder:
 
     def seen(self, info: VideoInfo) -> tuple[float, float, float, float]:
         """x1, y1, x2, y2: the part of a video's picture, in its pixels, that one crop shows."""
-        region = decode_region(info, 1, self.height, self.width, self.border_crop)
-        box = crop_boxes(1, region.height, region.width, self.height, self.width)[0]
+        region = centre_region(info, self.clip.height, self.clip.width, self.border_crop)
         down, across = info.height / region.decode_height, info.width / region.decode_width
-        y, x = region.y + box.y, region.x + box.x
-        return x * across, y * down, (x + self.width) * across, (y + self.height) * down
+        y, x = region.y, region.x
+        return x * across, y * down, (x + region.width) * across, (y + region.height) * down
 
     @torch.inference_mode()
     def features(self, clips: Tensor) -> Tensor:
         """uint8 clips (B, T, H, W, 3) on the encoder's device -> float32 (B, D), or (B, cells, D)."""
-        mean, std = (torch.tensor(values, device=clips.device) for values in (self.mean, self.std))
+        mean, std = (torch.tensor(values, device=clips.device) for values in (self.clip.mean, self.clip.std))
         pixels = clips.float().mul_(1 / (255 * std)).sub_(mean / std)  # in place: half the time of the plain formula
         # the permuted view of frames in colour-last order already is what channels_last_3d means
         pixels = rearrange(pixels, "b t h w c -> b c t h w")
         with torch.autocast(clips.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             features: Tensor = self.network(pixels)
         return features.float()
-
-    def _preprocessing(self) -> str:
-        top, bottom, left, right = (f"{share:g}" for share in self.border_crop)
-        return (
-            f"RGB; border cut top {top}, bottom {bottom}, left {left}, right {right} of the frame; scaled to cover "
-            f"{self.height}x{self.width}; crops of {self.height}x{self.width}; "
-            f"(pixels / 255 - {_numbers(self.mean)}) / {_numbers(self.std)}; {self._made_of}, pooled by {self.pool}"
-        )
 
 
 def open_encoder(config: EncoderConfig) -> Encoder:
@@ -269,17 +259,17 @@ def encoder_of(config: EncoderConfig, backbone: Backbone, border: BorderCrop) ->
     """The encoder that a backbone at hand is: freezes it. `config` says stride, pooling and precision."""
     spec = backbone.spec
     mixed = backbone.mixing is not None and config.stage is None  # an earlier stage comes before the mixing
-    made_of = "feature map after temporal mixing" if mixed else "feature map"
+    output: Output = "mixed_map" if mixed else "map"
     off_path = {f"net.{key}" for key in backbone.off_path}
     used = ((key, value) for key, value in backbone.state_dict().items() if key not in off_path)
     if config.clip_stride:
-        spec = replace(spec, clip_stride=config.clip_stride)
+        spec = replace(spec, clip=replace(spec.clip, stride=config.clip_stride))
     network = (
         VideoNetwork(backbone, config.pool)
         if config.grid is None
         else CellNetwork(backbone, config.grid, config.pool, config.stage)
     )
-    return Encoder(config, spec, network, state_sha256(used), made_of, border)
+    return Encoder(config, spec, network, state_sha256(used), output, border)
 
 
 def _image_tower(config: EncoderConfig) -> Encoder:
@@ -310,17 +300,12 @@ def _image_tower(config: EncoderConfig) -> Encoder:
     spec = BackboneSpec(
         name=config.backbone,
         feature_dim=tower_dim(net, clip),
-        clip_frames=clip.frames,
-        clip_stride=clip.stride,
-        height=clip.height,
-        width=clip.width,
-        mean=clip.mean,
-        std=clip.std,
+        clip=clip,
         map_size=(clip.frames, 1, 1),
     )
     border = config.border_crop or NO_BORDER
     sha256 = state_sha256(net.state_dict().items())
-    return Encoder(config, spec, ImageTower(net, config.pool), sha256, "the image model's own pooled output", border)
+    return Encoder(config, spec, ImageTower(net, config.pool), sha256, "image_output", border)
 
 
 def state_sha256(state: Iterable[tuple[str, Tensor]]) -> str:
@@ -336,7 +321,3 @@ def state_sha256(state: Iterable[tuple[str, Tensor]]) -> str:
         digest.update(f"{key} {plain.dtype} {tuple(plain.shape)}\n".encode())
         digest.update(plain.view(torch.uint8).numpy().tobytes() if plain.ndim else plain.numpy().tobytes())
     return digest.hexdigest()
-
-
-def _numbers(values: tuple[float, ...]) -> str:
-    return "(" + ", ".join(f"{value:g}" for value in values) + ")"

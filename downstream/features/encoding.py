@@ -17,7 +17,7 @@ def crop_clips(pixels: NDArray[np.uint8], encoder: Encoder, crops: int, device: 
     uint8 (snippets * crops * clips, frames, out_height, out_width, 3) on `device`.
     """
     frames = torch.from_numpy(pixels).to(device)
-    return cut_crops(frames, crops, encoder.height, encoder.width).flatten(0, 2)
+    return cut_crops(frames, crops, encoder.clip.height, encoder.clip.width).flatten(0, 2)
 
 
 def add_means(sums: NDArray[np.float32], first: int, features: Tensor, clips_each: int) -> None:

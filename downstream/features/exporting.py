@@ -65,7 +65,7 @@ def export_features(
 
 
 def _crops_to_write(features: FeatureSet, layout: str, crop: str | None) -> list[int]:
-    crops, grid = features.kind.crops, features.kind.grid
+    crops, grid = features.spec.crops, features.spec.grid
     if grid is not None:
         raise UserError(
             f"{features.folder} holds features of {grid[0]}x{grid[1]} cells; the layouts of other code bases hold "

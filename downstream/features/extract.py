@@ -91,7 +91,7 @@ def extract(config: ExtractConfig) -> int:
     keep_freed_memory()
     videos = choose_videos(config)
     encoder = open_encoder(config.encoder)
-    writer = FeatureWriter(config.out, encoder.kind(config.snippets), config.dtype, config.encoder.as_json())
+    writer = FeatureWriter(config.out, encoder.spec(config.snippets), config.dtype, config.encoder.as_json())
     accelerator = Accelerator(
         cpu=config.device == "cpu",
         mixed_precision="no",
@@ -217,7 +217,7 @@ def summary(
     """What there is now, what failed, and what to do about it."""
     features = FeatureSet.open(config.out)
     entries = [features.videos[video.name] for video in videos if video.name in features.videos]
-    kind = features.kind
+    spec = features.spec
     size = sum(path.stat().st_size for path in config.out.glob("features-*.npy"))
     lines = []
     if failed:
@@ -232,7 +232,7 @@ def summary(
         )
     before = f" ({len(videos) - len(pending)} done before)" if len(pending) < len(videos) else ""
     lines.append(
-        f"done: {len(entries)} videos{before}, {sum(entry.snippets for entry in entries)} snippets x {kind.places} "
-        f"{'crop(s)' if kind.grid is None else 'cells'} x {kind.dim}; {speed}; {size / 1e6:.1f} MB in {config.out}"
+        f"done: {len(entries)} videos{before}, {sum(entry.snippets for entry in entries)} snippets x {spec.places} "
+        f"{'crop(s)' if spec.grid is None else 'cells'} x {spec.dim}; {speed}; {size / 1e6:.1f} MB in {config.out}"
     )
     return "\n".join(lines)

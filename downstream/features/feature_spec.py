@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pretrain.data.geometry import BorderCrop
+
 Grid = tuple[int, int]
 """Rows and columns of cells."""
+Pool = Literal["mean", "mean_max"]
+"""Over what a network gives of a clip: the mean, or the mean and the maximum side by side."""
+Tail = Literal["drop", "pad"]
+Output = Literal["map", "mixed_map", "image_output"]
+OUTPUT_WORDS: dict[Output, str] = {
+    "map": "feature map",
+    "mixed_map": "feature map after temporal mixing",
+    "image_output": "the image model's own pooled output",
+}
+"""What of a network is pooled."""
 WHERE_FROM = ("crops", "crop_margin", "tail")
 """Fields that say which parts of frame and video the vectors are of, not how a vector is made."""
+OF_CELLS = ("grid", "stage")
+"""Fields that only sets of cells have; their manifests alone hold them."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeatureKind:
+class FeatureSpec:
     """What the vectors of a set are. Two sets of one kind can be mixed.
 
     A detector averages over crops and scores any snippet: it takes features that differ from those it was trained on in
@@ -36,11 +49,21 @@ class FeatureKind:
     clip_frames: int | None = None
     """Frames the encoder sees of a snippet; None for imported features."""
     clip_stride: int | None = None
-    preprocessing: str | None = None
-    """Border, size and normalisation of the pixels and pooling, in words; None for imported features."""
+    border_crop: BorderCrop | None = None
+    """Shares of the frame cut off at top, bottom, left, right; None for imported features, as all down to `tail`."""
+    crop_height: int | None = None
+    """Pixels of each crop, which is what the encoder sees."""
+    crop_width: int | None = None
+    mean: tuple[float, ...] | None = None
+    """Per channel (RGB): the encoder sees `(pixels / 255 - mean) / std`."""
+    std: tuple[float, ...] | None = None
+    output: Output | None = None
+    """What of the encoder is pooled."""
+    pool: Pool | None = None
+    """How it is pooled."""
     crop_margin: float | None = None
-    """Frames were scaled to cover so many times a crop's height and width; None for imported features."""
-    tail: str | None = None
+    """Frames were scaled to cover so many times a crop's height and width."""
+    tail: Tail | None = None
     """What became of frames after the last whole snippet, see `SnippetSettings.tail`; None for imported features."""
     grid: Grid | None = None
     """Rows and columns: a snippet has a vector for each cell of the picture, rows first, instead of one a crop."""
@@ -54,43 +77,52 @@ class FeatureKind:
 
     def as_json(self) -> dict[str, Any]:
         """For manifests and cards; what cells alone have is left out where there are none."""
-        values = dataclasses.asdict(self) | {"crops": list(self.crops)}
-        return {key: value for key, value in values.items() if value is not None or key not in ("grid", "stage")}
+        values = {
+            key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()
+        }
+        return {key: value for key, value in values.items() if value is not None or key not in OF_CELLS}
 
     @staticmethod
-    def from_json(values: dict[str, Any]) -> FeatureKind:
+    def from_json(values: dict[str, Any]) -> FeatureSpec:
         """The inverse of `as_json`; TypeError for unknown or missing keys."""
-        grid = values.get("grid")
-        values = {**values, "crops": tuple(values["crops"]), "grid": None if grid is None else tuple(grid)}
-        if "crop_margin" not in values:
-            values |= _out_of_words(values.get("preprocessing") or "")
-        return FeatureKind(**values)
+        names = {field.name for field in dataclasses.fields(FeatureSpec)}
+        if missing := sorted(names - values.keys() - set(OF_CELLS)):
+            raise TypeError(f"missing: {', '.join(missing)}")
+        return FeatureSpec(**_with_tuples(values))
 
-    def differences(self, other: FeatureKind) -> list[str]:
+    def describe_preprocessing(self) -> str:
+        """Border, size and normalisation of the pixels, and pooling, in words; `unknown` for imported features."""
+        if self.border_crop is None or self.mean is None or self.std is None or self.output is None:
+            return "unknown"
+        top, bottom, left, right = (f"{share:g}" for share in self.border_crop)
+        size = f"{self.crop_height}x{self.crop_width}"
+        return (
+            f"RGB; border cut top {top}, bottom {bottom}, left {left}, right {right} of the frame; scaled to cover "
+            f"{size}; crops of {size}; (pixels / 255 - {_numbers(self.mean)}) / {_numbers(self.std)}; "
+            f"{OUTPUT_WORDS[self.output]}, pooled by {self.pool}"
+        )
+
+    def differences(self, other: FeatureSpec) -> list[str]:
         """`field: mine, other's` of every field in which the two differ."""
         return self._compare(other, ())
 
-    def encoding_differences(self, other: FeatureKind) -> list[str]:
+    def encoding_differences(self, other: FeatureSpec) -> list[str]:
         """As `differences`, of what makes a vector alone: all fields but `WHERE_FROM`."""
         return self._compare(other, WHERE_FROM)
 
-    def _compare(self, other: FeatureKind, besides: tuple[str, ...]) -> list[str]:
+    def _compare(self, other: FeatureSpec, besides: tuple[str, ...]) -> list[str]:
         names = [field.name for field in dataclasses.fields(self) if field.name not in besides]
         pairs = ((name, getattr(self, name), getattr(other, name)) for name in names)
         return [f"{name}: {mine!r}, {theirs!r}" for name, mine, theirs in pairs if mine != theirs]
 
 
-def _out_of_words(preprocessing: str) -> dict[str, Any]:
-    """The fields that the first manifests had within the words of `preprocessing`; none for imported features."""
-    found = re.fullmatch(r"(.*) times ([\d.]+); (.*); tail shorter than a snippet: (.*)", preprocessing)
-    if found is None:
-        return {}
-    before, margin, after, tail = found.groups()
-    return {
-        "preprocessing": f"{before}; {after}",
-        "crop_margin": float(margin),
-        "tail": "drop" if tail == "left out" else "pad",
-    }
+def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON values with tuples for lists, as frozen dataclasses hold them."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return "(" + ", ".join(f"{value:g}" for value in values) + ")"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,10 +153,7 @@ class VideoEntry:
     @staticmethod
     def from_json(values: dict[str, Any]) -> VideoEntry:
         """The inverse of `as_json`; TypeError for unknown or missing keys."""
-        plain: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
-        }
-        return VideoEntry(**plain)
+        return VideoEntry(**_with_tuples(values))
 
     def as_json(self) -> dict[str, Any]:
         """For manifests; what cells alone have is left out where there are none."""

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from downstream.features.feature_spec import FeatureKind, Grid, VideoEntry
-from downstream.features.normalising import OF_VIDEO, Normalise, Statistics, normalised, release, video_statistics
+from downstream.features.feature_spec import FeatureSpec, Grid, VideoEntry
+from downstream.features.normalising import OF_VIDEO, Normalise, Statistics, normalised, video_statistics
+from downstream.features.scratch import drop_pages
 from downstream.features.store import FeatureSet
 from pretrain.errors import UserError, problem_list
 
@@ -43,10 +44,10 @@ class FusedFeatures:
         if not sets:
             raise UserError("no feature set was given: set features.sets to one folder or more")
         self.sets, self.normalise, self.pool_cells = tuple(sets), normalise, pool_cells
-        self.kinds: tuple[FeatureKind, ...] = tuple(part.kind for part in sets)
-        self.dim = sum(kind.dim for kind in self.kinds)
-        self.stored_places = max(kind.places for kind in self.kinds)
-        own = next((kind.grid for kind in self.kinds if kind.grid is not None), None)
+        self.specs: tuple[FeatureSpec, ...] = tuple(part.spec for part in sets)
+        self.dim = sum(spec.dim for spec in self.specs)
+        self.stored_places = max(spec.places for spec in self.specs)
+        own = next((spec.grid for spec in self.specs if spec.grid is not None), None)
         _check_pooling(pool_cells, own)
         self.grid = pool_cells or own
         """Rows and columns of cells; None: the places are crops."""
@@ -61,7 +62,7 @@ class FusedFeatures:
 
     def _placed(self) -> FeatureSet:
         """The set that says where cells lie; any where there are none."""
-        return next((part for part in self.sets if part.kind.grid is not None), self.sets[0])
+        return next((part for part in self.sets if part.spec.grid is not None), self.sets[0])
 
     @staticmethod
     def open(folders: Sequence[Path], normalise: Normalise = "none", pool_cells: Grid | None = None) -> FusedFeatures:
@@ -71,7 +72,7 @@ class FusedFeatures:
     def read(self, name: str, rows: slice | NDArray[np.int64] | None = None) -> NDArray[np.float32]:
         """float32 (rows, places, dim): a video's snippets, or some. `normalise` may want all of them, once.
 
-        What was read is no memory of this process afterwards (`release`).
+        What was read is no memory of this process afterwards (`drop_pages`).
         """
         whole = slice(self.videos[name].snippets)
         parts = []
@@ -79,10 +80,10 @@ class FusedFeatures:
             stored = part.read(name)[whole]
             statistics = self._statistics(part, name) if self.normalise in OF_VIDEO else None
             features = normalised(stored if rows is None else stored[rows], self.normalise, statistics)
-            if self.pool_cells is not None and part.kind.grid is not None:
-                features = pooled(features, part.kind.grid, self.pool_cells)
+            if self.pool_cells is not None and part.spec.grid is not None:
+                features = pooled(features, part.spec.grid, self.pool_cells)
             parts.append(np.broadcast_to(features, (len(features), self.places, features.shape[2])))
-            release(stored)
+            drop_pages(stored)
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
 
     def _statistics(self, part: FeatureSet, name: str) -> Statistics:
@@ -90,7 +91,7 @@ class FusedFeatures:
         key = str(part.folder), name
         if key not in self._kept:
             stored = part.read(name)[: self.videos[name].snippets]
-            if len(self._kept) >= max(1, KEPT_BYTES // (4 * part.kind.places * part.kind.dim)):
+            if len(self._kept) >= max(1, KEPT_BYTES // (4 * part.spec.places * part.spec.dim)):
                 self._kept.pop(next(iter(self._kept)))
             self._kept[key] = video_statistics(stored, self.normalise)
         return self._kept[key]
@@ -135,11 +136,11 @@ def _check_pooling(wanted: Grid | None, own: Grid | None) -> None:
 
 def _refuse_mismatch(sets: Sequence[FeatureSet]) -> None:
     # a set of one place fits every other, so it can vouch for none
-    first = next((part for part in sets if part.kind.places > 1), sets[0])
+    first = next((part for part in sets if part.spec.places > 1), sets[0])
     problems: list[str] = []
     for other in (part for part in sets if part is not first):
-        mine, theirs = first.kind.places, other.kind.places
-        grids = [kind.grid for kind in (first.kind, other.kind) if kind.places > 1]
+        mine, theirs = first.spec.places, other.spec.places
+        grids = [spec.grid for spec in (first.spec, other.spec) if spec.places > 1]
         grids_differ = len(grids) == 2 and grids[0] != grids[1]
         if grids_differ:
             problems.append(
@@ -147,17 +148,17 @@ def _refuse_mismatch(sets: Sequence[FeatureSet]) -> None:
             )
         elif mine != theirs and 1 not in (mine, theirs):
             problems.append(f"{other.folder} has {theirs} crops, {first.folder} has {mine}")
-        elif first.kind.snippet_frames != other.kind.snippet_frames:
-            a, b = first.kind.snippet_frames, other.kind.snippet_frames
+        elif first.spec.snippet_frames != other.spec.snippet_frames:
+            a, b = first.spec.snippet_frames, other.spec.snippet_frames
             problems.append(f"snippets of {a} frames in {first.folder} against {b} in {other.folder}")
-        elif mine == theirs and first.kind.crops != other.kind.crops:
-            problems.append(f"the crops of {other.folder} come in another order: {other.kind.crops}")
+        elif mine == theirs and first.spec.crops != other.spec.crops:
+            problems.append(f"the crops of {other.folder} come in another order: {other.spec.crops}")
         problems += [f"'{name}' is not in {other.folder}" for name in first.videos if name not in other.videos]
         problems += [f"'{name}' is not in {first.folder}" for name in other.videos if name not in first.videos]
         for name, entry in first.videos.items():
             if (twin := other.videos.get(name)) is not None:
                 problems += _grid_problems(name, entry, twin)
-                if not grids_differ and (apart := cells_apart(entry, twin, first.kind.grid)):
+                if not grids_differ and (apart := cells_apart(entry, twin, first.spec.grid)):
                     problems.append(f"'{name}': {apart}")
     if problems:
         raise UserError(

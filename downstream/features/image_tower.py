@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import timm
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from pretrain.backbones.assembly import Clip
+from downstream.features.feature_spec import Pool
+from pretrain.backbones import Clip
 from pretrain.backbones.timm_frames import check_name, constructor_arguments, resized
 from pretrain.errors import UserError
-
-Pool = Literal["mean", "mean_max"]
 
 
 class ImageTower(nn.Module):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from downstream.features.checking import odd_shape, wrong_files, wrong_values
 from downstream.features.crops import CROPS
-from downstream.features.feature_spec import FeatureKind
+from downstream.features.feature_spec import FeatureSpec
 from downstream.features.layouts import (
     FeatureFile,
     SetShape,
@@ -67,7 +67,7 @@ class VideoSource(NamedTuple):
 class ImportPlan:
     """A set of files that passed every check."""
 
-    kind: FeatureKind
+    spec: FeatureSpec
     dtype: str
     shape: SetShape
     videos: tuple[VideoSource, ...]
@@ -110,7 +110,7 @@ def plan_import(
         problems += wrong_values(video.paths, shape, options.dtype)
     if problems:
         raise _refusal(problems, len(paths))
-    kind = FeatureKind(
+    spec = FeatureSpec(
         encoder=options.encoder, weights_sha256=None, dim=shape.dim, crops=crops, snippet_frames=snippet_frames
     )
     notes = [
@@ -120,7 +120,7 @@ def plan_import(
         *([] if grid is None else _unmatched(by_name, grid, "grid lines")),
         *([] if known is None else _unmatched(by_name, known, "catalogue's videos")),
     ]
-    return ImportPlan(kind, options.dtype, shape, tuple(videos), tuple(notes))
+    return ImportPlan(spec, options.dtype, shape, tuple(videos), tuple(notes))
 
 
 class _Decided(NamedTuple):
@@ -165,7 +165,7 @@ def _check_flags(options: ImportOptions, has_grid: bool) -> None:
 
 def import_features(plan: ImportPlan, out: Path, progress: Progress = lambda videos, _: videos) -> FeatureSet:
     """Write the videos of a plan into the set at `out` (new, or of the same kind: then they are added or replaced)."""
-    writer = FeatureWriter(out, plan.kind, plan.dtype)
+    writer = FeatureWriter(out, plan.spec, plan.dtype)
     for video in progress(plan.videos, "importing"):
         timing = video.timing
         writer.add(
@@ -222,7 +222,7 @@ def _group(files: Sequence[FeatureFile]) -> dict[str, list[FeatureFile]]:
 
 
 def _snippet_frames(options: ImportOptions, has_grid: bool, lengths: Counter[int]) -> tuple[int | None, str]:
-    """Frames a snippet of the kind stands for, and how that was decided."""
+    """Frames a snippet of the set stands for, and how that was decided."""
     if options.snippet_frames is not None:
         return options.snippet_frames, f"{options.snippet_frames} frames each (--snippet-frames)"
     if options.segments:

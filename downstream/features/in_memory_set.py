@@ -10,13 +10,13 @@ import numpy as np
 from downstream.features.encoders import Encoder
 from downstream.features.feature_spec import VideoEntry
 from downstream.features.pipeline import Encoded
-from downstream.features.scratch import scratch_array, settle
+from downstream.features.scratch import drop_pages, scratch_array
 from downstream.features.snippets import SnippetSettings
 from downstream.features.store import FeatureSet, block_rows, not_finite
 from pretrain.data.video import VideoError
 
 
-def fresh_set(encoded: Encoded, encoder: Encoder, settings: SnippetSettings, dtype: str = "float32") -> FeatureSet:
+def in_memory_set(encoded: Encoded, encoder: Encoder, settings: SnippetSettings, dtype: str = "float32") -> FeatureSet:
     """A set of the one video that was encoded, with numbers of the type that a stored set would have.
 
     VideoError: features that are not finite in that type.
@@ -30,9 +30,9 @@ def fresh_set(encoded: Encoded, encoder: Encoder, settings: SnippetSettings, dty
         with np.errstate(over="ignore"):
             for start in range(0, len(features), block):
                 features[start : start + block] = encoded.features[start : start + block]
-                settle(encoded.features)  # a block in memory at a time, read or written
-                settle(features)
-    features.flags.writeable = False  # what is read of it is given back to the system (`normalising.release`)
+                drop_pages(encoded.features)  # a block in memory at a time, read or written
+                drop_pages(features)
+    features.flags.writeable = False  # a stored set's are not, either
     if wrong := not_finite(encoded.name, features):
         raise VideoError(f"features that are no finite {dtype} numbers in {wrong}; the video or the weights are broken")
     entry = VideoEntry(
@@ -45,4 +45,4 @@ def fresh_set(encoded: Encoded, encoder: Encoder, settings: SnippetSettings, dty
         size=(encoded.info.width, encoded.info.height),
         seen=encoder.seen(encoded.info),
     )
-    return FeatureSet(Path(encoder.name), encoder.kind(settings), [entry], features)
+    return FeatureSet(Path(encoder.name), encoder.spec(settings), [entry], features)

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from downstream.features.scratch import settle
+from downstream.features.scratch import drop_pages
 
 Normalise = Literal["none", "l2", "layer", "video", "place"]
 OF_VIDEO = ("video", "place")
@@ -54,7 +54,7 @@ def video_statistics(features: NDArray[Any], how: Normalise) -> Statistics:
         block = features[start : start + length].astype(np.float64)
         total += block.sum(axis=0)
         squares += (block**2).sum(axis=(0, 1))
-        release(features)
+        drop_pages(features)
     return statistics_of(total, squares, snippets, how)
 
 
@@ -70,12 +70,3 @@ def statistics_of(
     # a number that never changes carries nothing: it becomes 0, not noise blown up
     scale = np.maximum(deviation, 1e-3 * np.abs(mean) + 1e-6)
     return Statistics(mean[None].astype(np.float32), scale[None].astype(np.float32))
-
-
-def release(array: NDArray[Any]) -> None:
-    """Unmap the pages of a read-only memory-mapped array: the system keeps them, but they are no memory of ours.
-
-    Read again, they come back. Other arrays are left alone.
-    """
-    if not array.flags.writeable:
-        settle(array)

@@ -22,11 +22,12 @@ from torch import Tensor
 
 from downstream.features.encoders import Encoder
 from downstream.features.encoding import add_means, crop_clips
-from downstream.features.scratch import scratch_array, settle
+from downstream.features.scratch import drop_pages, scratch_array
 from downstream.features.snippets import SnippetSettings, SnippetStream
 from pretrain.data.video import IndexCache, VideoError, VideoInfo
 
-SETTLE_BYTES = 16 << 20
+DROP_BYTES = 16 << 20
+"""Features of a video that are written before their memory is given back."""
 
 
 class Encoded(NamedTuple):
@@ -52,8 +53,8 @@ class _Job:
     """(snippets * crops, dim), or (snippets, cells, dim); a `scratch_array`."""
     snippet_frames: int
     filled: int = 0
-    unsettled: int = 0
-    """Bytes written since the last `settle`."""
+    undropped: int = 0
+    """Bytes written since the last `drop_pages`."""
     snippets_seen: int = 0
     frames_seen: int = 0
     failed: bool = False
@@ -62,10 +63,10 @@ class _Job:
         """Take the next clips' features; whether these were the last. Clips come by snippet, crop, clip."""
         add_means(self.sums, self.filled, features, self.clips_each)
         self.filled += len(features)
-        self.unsettled += features.nbytes
-        if self.unsettled > SETTLE_BYTES:
-            settle(self.sums)
-            self.unsettled = 0
+        self.undropped += features.nbytes
+        if self.undropped > DROP_BYTES:
+            drop_pages(self.sums)
+            self.undropped = 0
         return self.filled == len(self.sums) * self.clips_each
 
     def frames_of(self, snippets: int) -> tuple[int, int]:
@@ -155,7 +156,7 @@ def encode_videos(
 
 def _result(job: _Job, settings: SnippetSettings) -> Encoded:
     places = settings.crops if job.sums.ndim == 2 else job.sums.shape[1]
-    settle(job.sums)
+    drop_pages(job.sums)
     return Encoded(job.name, job.sums.reshape(-1, places, job.sums.shape[-1]), job.info, None)
 
 

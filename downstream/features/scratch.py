@@ -2,7 +2,7 @@
 
 rows = scratch_array((snippets, cells, dim), np.float32)
 rows[:100] = ...
-settle(rows)       # what was written is in the file now and no memory of this process; it reads back as ever
+drop_pages(rows)   # what was written is in the file now and no memory of this process; it reads back as ever
 """
 
 from __future__ import annotations
@@ -47,13 +47,16 @@ def scratch_array(shape: tuple[int, ...], dtype: DTypeLike, limit: int = IN_MEMO
         os.unlink(name)
 
 
-def settle(array: NDArray[Any]) -> None:
-    """Give the memory of a scratch array back to the system, which writes it to the file when it likes. Never a loss.
+def drop_pages(array: NDArray[Any]) -> None:
+    """Give the memory of an array that lies in a file back to the system, which writes it there when it likes.
 
-    Arrays in plain memory are left alone.
+    Never a loss: read again, it comes back. Arrays in plain memory and copies on write, whose changes are in no file,
+    are left alone.
     """
     base: Any = array
     while isinstance(base, np.ndarray):
+        if isinstance(base, np.memmap) and base.mode == "c":
+            return
         base = base.base
     if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         base.madvise(mmap.MADV_DONTNEED)  # a shared mapping: changed pages stay in the system's cache of the file

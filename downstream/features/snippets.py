@@ -12,7 +12,6 @@ Frames before the first and past the last one of the video show the first and th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -20,16 +19,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from downstream.features.crops import BorderCrop, check_crops, decode_region
-from pretrain.data.video import IndexCache, VideoError, probe, read_frames
-from pretrain.data.video.container import open_stream
-from pretrain.data.video.decode import StreamDamaged, decode_frames
-from pretrain.data.video.jpeg_pack import SUFFIX as JPEG_PACK_SUFFIX
-from pretrain.data.video.pyav_reader import Picture
+from downstream.features.crops import check_crops, decode_region
+from downstream.features.feature_spec import Tail
+from pretrain.backbones import Clip
+from pretrain.data.geometry import BorderCrop
+from pretrain.data.video import IndexCache, VideoError, probe, stream_frames
 from pretrain.errors import UserError
 
-BLOCK_FRAMES = 64
-"""Frames read at a time from what is no stream: a folder of images, a JPEG pack."""
 MAX_CHUNK_BYTES = 8 << 20
 
 
@@ -41,7 +37,7 @@ class SnippetSettings:
     """Video frames a snippet stands for; snippets do not overlap."""
     crops: Literal[1, 5, 10] = 1
     """1: the centre. 5: also the four corners. 10: also the five of the mirrored frame."""
-    tail: Literal["drop", "pad"] = "drop"
+    tail: Tail = "drop"
     """Frames left after the last whole snippet: no snippet of theirs (a video shorter than a snippet has one all the
     same), or one more snippet that holds the last frame."""
 
@@ -57,13 +53,10 @@ class SnippetSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class View:
-    """What an encoder looks at: the clip's frames and the crop's pixels."""
+class ClipView:
+    """What an encoder looks at: the clip, and where in the frame its pixels are from."""
 
-    clip_frames: int
-    clip_stride: int
-    height: int
-    width: int
+    clip: Clip
     border_crop: BorderCrop
 
 
@@ -78,9 +71,9 @@ def clip_offsets(snippet_frames: int, clip_frames: int, clip_stride: int) -> NDA
     return starts[:, None].astype(np.int64) + np.arange(clip_frames, dtype=np.int64) * clip_stride
 
 
-def snippet_clips(num_frames: int, settings: SnippetSettings, view: View) -> NDArray[np.int64]:
+def snippet_clips(num_frames: int, settings: SnippetSettings, view: ClipView) -> NDArray[np.int64]:
     """int64 (snippets, clips, clip_frames): frame numbers, held at both ends of the video."""
-    offsets = clip_offsets(settings.snippet_frames, view.clip_frames, view.clip_stride)
+    offsets = clip_offsets(settings.snippet_frames, view.clip.frames, view.clip.stride)
     starts = np.arange(settings.count(num_frames), dtype=np.int64) * settings.snippet_frames
     return np.clip(starts[:, None, None] + offsets, 0, num_frames - 1)
 
@@ -88,14 +81,14 @@ def snippet_clips(num_frames: int, settings: SnippetSettings, view: View) -> NDA
 class SnippetStream:
     """One video's snippets, decoded in order, never held all at once. VideoError where it cannot be opened."""
 
-    def __init__(self, path: str, settings: SnippetSettings, view: View, cache: IndexCache) -> None:
+    def __init__(self, path: str, settings: SnippetSettings, view: ClipView, cache: IndexCache) -> None:
         self.path = path
         self.info = probe(path, cache=cache)
         if self.info.num_frames < 1:
             raise VideoError(f"{path}: no frame decodes; leave it out")
         self.frames = snippet_clips(self.info.num_frames, settings, view)
         """int64 (snippets, clips, clip_frames)."""
-        self.region = decode_region(self.info, settings.crops, view.height, view.width, view.border_crop)
+        self.region = decode_region(self.info, settings.crops, view.clip.height, view.clip.width, view.border_crop)
         self._cache = cache
 
     def chunks(self, max_bytes: int = MAX_CHUNK_BYTES) -> Generator[NDArray[np.uint8], None, None]:
@@ -122,40 +115,5 @@ class SnippetStream:
     def _pictures(self, frames: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         y, x, height, width = self.region[2:]
         size = (self.region.decode_height, self.region.decode_width)
-        for number, picture in stream_chosen(self.path, frames, size, self._cache):
+        for number, picture in stream_frames(self.path, frames, size=size, cache=self._cache):
             yield number, picture[y : y + height, x : x + width].copy()
-
-
-def stream_chosen(
-    path: str, frames: NDArray[np.int64], size: tuple[int, int], cache: IndexCache
-) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """What `read_frames` gives for these frames (increasing), one by one with their numbers, read by PyAV from the
-    beginning on: uint8 (height, width, 3), valid until the next. VideoError, perhaps after some pictures.
-    """
-    if os.path.isdir(path) or path.endswith(JPEG_PACK_SUFFIX):
-        for start in range(0, len(frames), BLOCK_FRAMES):
-            block = frames[start : start + BLOCK_FRAMES]
-            yield from zip(block.tolist(), read_frames(path, block, size=size, cache=cache), strict=True)
-        return
-    index = cache.get(path)
-    picture, done = Picture(index, size), 0
-    try:
-        with open_stream(path) as (container, stream):
-            for number, frame in decode_frames(container, stream, index, 0, frames):
-                if number != frames[done]:
-                    raise VideoError(f"{path}: frame {frames[done]} does not decode (damaged); leave it out")
-                yield number, picture.rgb(frame)
-                done += 1
-    except StreamDamaged:
-        pass
-    if done == len(frames):
-        return
-    if index.facts.is_counted:
-        raise VideoError(f"{path}: frame {frames[done]} does not decode (damaged); leave it out")
-    # the index was made without decoding; if all its frames do decode, damage and all, they are what they are
-    counted = cache.get(path, count=True)
-    if counted.num_frames != index.num_frames:
-        raise VideoError(
-            f"{path}: damaged: its packets promise {index.num_frames} frames, {counted.num_frames} decode; leave it out"
-        )
-    yield from stream_chosen(path, frames[done:], size, cache)

@@ -1,6 +1,6 @@
 """A feature set on disk: one memory-mappable array of all snippets, and a manifest that says what they are.
 
-    FOLDER/manifest.json            format, kind, the encoder's settings, name of the array file, one entry a video
+    FOLDER/manifest.json            format, spec, the encoder's settings, name of the array file, one entry a video
     FOLDER/features-3f2a90....npy   (total snippets, crops or cells, dim), float16 or float32
 
 The manifest is renamed into place last and names the array by its own hash: a kill at any moment leaves the old set or
@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from downstream.features.feature_spec import FeatureKind, VideoEntry
-from downstream.features.normalising import BLOCK_BYTES, release
-from downstream.features.scratch import settle
+from downstream.features.feature_spec import FeatureSpec, VideoEntry
+from downstream.features.normalising import BLOCK_BYTES
+from downstream.features.scratch import drop_pages
 from pretrain.errors import UserError, nearest, problem_list
 from pretrain.files import replacing, reserve, write_json
 from pretrain.versioned_json import read_versioned_json
@@ -42,12 +42,12 @@ class FeatureSet:
     def __init__(
         self,
         folder: Path,
-        kind: FeatureKind,
+        spec: FeatureSpec,
         videos: Sequence[VideoEntry],
         array: NDArray[Any],
         made_with: Mapping[str, Any] | None = None,
     ) -> None:
-        self.folder, self.kind = folder, kind
+        self.folder, self.spec = folder, spec
         self.made_with = made_with
         """The settings of the encoder (`EncoderConfig.as_json`); None for imported features and old sets."""
         self.dtype: str = array.dtype.name
@@ -60,7 +60,7 @@ class FeatureSet:
         """Open a set; UserError where it is none, not whole, or of another format. Reads the manifest only."""
         manifest = read_manifest(folder)
         try:
-            kind = FeatureKind.from_json(manifest["kind"])
+            spec = FeatureSpec.from_json(manifest["spec"])
             videos = [VideoEntry.from_json(entry) for entry in manifest["videos"]]
             file = folder / str(manifest["array"])
             array = np.load(file, mmap_mode="r", allow_pickle=False)
@@ -68,13 +68,13 @@ class FeatureSet:
             raise UserError(f"{folder} is no whole feature set ({error!r}); make it again") from error
         total = sum(video.snippets for video in videos)
         _refuse_overlap(folder, videos)
-        if array.shape != (total, kind.places, kind.dim) or array.dtype.name not in DTYPES:
+        if array.shape != (total, spec.places, spec.dim) or array.dtype.name not in DTYPES:
             raise UserError(
                 f"{file} holds {array.dtype} {array.shape}, but {folder / MANIFEST} promises {total} snippets x "
-                f"{kind.places} {'crops' if kind.grid is None else 'cells'} x {kind.dim}: the two are not of one set; "
+                f"{spec.places} {'crops' if spec.grid is None else 'cells'} x {spec.dim}: the two are not of one set; "
                 "make it again"
             )
-        return FeatureSet(folder, kind, videos, array, manifest.get("made_with"))
+        return FeatureSet(folder, spec, videos, array, manifest.get("made_with"))
 
     def read(self, name: str) -> NDArray[Any]:
         """(snippets, crops or cells, dim) in the stored type, a view of the file: only pages that are used are read."""
@@ -106,7 +106,7 @@ def not_finite(name: str, features: NDArray[Any]) -> str:
     for start in range(0, len(features), block):
         part = features[start : start + block]
         finite.append(np.isfinite(part).reshape(len(part), -1).all(axis=1))
-        release(features)
+        drop_pages(features)
     rows = np.flatnonzero(~np.concatenate(finite))
     return f"'{name}': {len(rows)} of {len(features)} snippets, the first is {rows[0]}" if len(rows) else ""
 
@@ -173,21 +173,21 @@ class FeatureWriter:
     """Makes a feature set video by video, and goes on with one that was begun.
 
     `add` may be called by many processes for different videos; `finish` by one, when all have added. Parts of another
-    kind or type in the folder are refused: a folder holds one set.
+    spec or type in the folder are refused: a folder holds one set.
     """
 
     def __init__(
-        self, folder: Path, kind: FeatureKind, dtype: str = "float16", made_with: Mapping[str, Any] | None = None
+        self, folder: Path, spec: FeatureSpec, dtype: str = "float16", made_with: Mapping[str, Any] | None = None
     ) -> None:
         """`made_with`: the settings of the encoder as JSON values, so that others can make such features again."""
         if dtype not in DTYPES:
             raise UserError(f"dtype '{dtype}'{nearest(dtype, DTYPES)}; features are stored as {' or '.join(DTYPES)}")
-        self.folder, self.kind, self.dtype, self.made_with = folder, kind, dtype, made_with
+        self.folder, self.spec, self.dtype, self.made_with = folder, spec, dtype, made_with
         self._parts = folder / "parts"
         self._before = FeatureSet.open(folder) if (folder / MANIFEST).exists() else None
-        self._refuse_other_kind()
+        self._refuse_other_spec()
         self._parts.mkdir(parents=True, exist_ok=True)
-        write_json(self._parts / "kind.json", kind.as_json() | {"dtype": dtype})
+        write_json(self._parts / "spec.json", spec.as_json() | {"dtype": dtype})
 
     def has(self, name: str) -> bool:
         """Whether that video is done: a part of its own, or in the finished set."""
@@ -210,12 +210,12 @@ class FeatureWriter:
     ) -> None:
         """Store one video's features (snippets, crops or cells, dim), atomically.
 
-        `snippet_frames` defaults to the kind's; `size` and `seen` say where cells lie, see `VideoEntry`.
+        `snippet_frames` defaults to the spec's; `size` and `seen` say where cells lie, see `VideoEntry`.
         UserError, with nothing stored: wrong shape, no snippet, or values that are not finite in the stored type.
         """
-        expected = (self.kind.places, self.kind.dim)
+        expected = (self.spec.places, self.spec.dim)
         if features.ndim != 3 or features.shape[1:] != expected or not len(features):
-            places = "crop(s)" if self.kind.grid is None else "cells"
+            places = "crop(s)" if self.spec.grid is None else "cells"
             raise UserError(
                 f"'{name}': features of shape {features.shape}; expected (snippets >= 1, {expected[0]} {places}, "
                 f"{expected[1]} numbers)"
@@ -225,9 +225,9 @@ class FeatureWriter:
         entry: dict[str, Any] = {
             "frames": frames,
             "fps": fps,
-            "snippet_frames": snippet_frames or self.kind.snippet_frames,
+            "snippet_frames": snippet_frames or self.spec.snippet_frames,
         }
-        entry |= {} if self.kind.grid is None else {"size": size, "seen": seen}
+        entry |= {} if self.spec.grid is None else {"size": size, "seen": seen}
         meta = {"name": name, "entry": json.dumps(entry)}
         with replacing(self._part(name)) as temporary:
             _write_part(temporary, features, self.dtype, meta)
@@ -251,9 +251,9 @@ class FeatureWriter:
         temporary = self.folder / ".features.tmp.npy"
         digest = hashlib.sha256()
         rows = sum(self._snippets(name, parts) for name in order)
-        size = block_rows(self.kind.places * self.kind.dim * np.dtype(self.dtype).itemsize)
+        size = block_rows(self.spec.places * self.spec.dim * np.dtype(self.dtype).itemsize)
         target = np.lib.format.open_memmap(
-            temporary, mode="w+", dtype=self.dtype, shape=(rows, self.kind.places, self.kind.dim)
+            temporary, mode="w+", dtype=self.dtype, shape=(rows, self.spec.places, self.spec.dim)
         )
         try:
             reserve(temporary)
@@ -268,7 +268,7 @@ class FeatureWriter:
                     rows_of = features[start : min(start + size, snippets)]
                     target[offset + start : offset + start + len(rows_of)] = rows_of
                     digest.update(rows_of.tobytes())
-                settle(target)
+                drop_pages(target)
             entries.append(VideoEntry.from_json(values | {"name": name, "offset": offset, "snippets": snippets}))
             offset += snippets
         target.flush()
@@ -277,7 +277,7 @@ class FeatureWriter:
         temporary.replace(array)
         manifest = {
             "format": FORMAT,
-            "kind": self.kind.as_json(),
+            "spec": self.spec.as_json(),
             "dtype": self.dtype,
             "made_with": None if self.made_with is None else dict(self.made_with),
             "array": array.name,
@@ -324,16 +324,16 @@ class FeatureWriter:
         assert self._before is not None
         return self._before.videos[name].snippets
 
-    def _refuse_other_kind(self) -> None:
-        file = self._parts / "kind.json"
+    def _refuse_other_spec(self) -> None:
+        file = self._parts / "spec.json"
         if self._before is not None:
-            differences = self._before.kind.differences(self.kind)
+            differences = self._before.spec.differences(self.spec)
             if read_manifest(self.folder)["dtype"] != self.dtype:
                 differences.append(f"dtype: {read_manifest(self.folder)['dtype']!r}, {self.dtype!r}")
         elif file.exists() and any(self._parts.glob("*.safetensors")):  # begun, with something in it
             values = json.loads(file.read_text(encoding="utf-8"))
             dtype = values.pop("dtype")
-            differences = FeatureKind.from_json(values).differences(self.kind)
+            differences = FeatureSpec.from_json(values).differences(self.spec)
             differences += [] if dtype == self.dtype else [f"dtype: {dtype!r}, {self.dtype!r}"]
         else:
             differences = []

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from downstream.events.finder import find_events
 from downstream.events.rule import FALLBACK_FPS, AlarmRule, RuleChanges
 from downstream.report.content import Report, ReportVideo, Thumbnail, relative_link
-from downstream.report.run_folder import RunScores, read_run, run_facts, run_metrics, run_rule
+from downstream.report.run_contents import RunScores, read_run, run_facts, run_metrics, run_rule
 from downstream.report.thumbnails import peak_thumbnails
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.video_scores import VideoScores

@@ -30,7 +30,7 @@ from downstream.scores.score_file import ScoreFile, read_scores, write_scores
 from downstream.scores.video_scores import VideoScores
 from pretrain.cli import flags_of, parse
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
-from pretrain.data.held_out import refuse_overlap_names
+from pretrain.data.validation_split import refuse_overlap_names
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json
 from pretrain.run_folder import as_json
@@ -312,7 +312,7 @@ class RunFolder:
     def refuse_seen_in_training(self, videos: Catalogue) -> None:
         """UserError naming the videos that its detectors were trained on or selected by, before they are scored.
 
-        Names are compared as in `pretrain.data.held_out.refuse_overlap_names`. Folders without detectors pass.
+        Names are compared as in `pretrain.data.validation_split.refuse_overlap_names`. Folders without detectors pass.
         """
         seen: set[str] = set()
         for seed in self.seeds():

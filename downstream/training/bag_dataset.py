@@ -15,7 +15,7 @@ from torch import Tensor
 
 from downstream.features.blocks import blocks
 from downstream.features.fusion import FusedFeatures
-from downstream.features.normalising import release
+from downstream.features.scratch import drop_pages
 from downstream.training.balanced_sampler import DRAW, BalancedSampler, share_of
 from downstream.training.segment_cache import SegmentCache, segment_edges
 from downstream.training.source import Batch
@@ -96,7 +96,7 @@ class BagDataset:
             yield from (block for _, block in blocks(self.source, name))
         else:
             yield self.cache.array[row, :, : self.cache.lengths[row]]
-            release(self.cache.array)
+            drop_pages(self.cache.array)
 
     def draw(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Video numbers and crops (bags,) of a step; of cells, which are one crop, always the first."""

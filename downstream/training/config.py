@@ -125,7 +125,7 @@ class DetectorOptimConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig:
-    """Train a detector on video labels; select it on held-out training videos; score the test videos once."""
+    """Train a detector on video labels; select it on validation videos; score the test videos once."""
 
     output: Path = Path("runs/finetune")
     """Folder of the run: a folder for each seed, the evaluation, a summary."""
@@ -139,12 +139,12 @@ class FinetuneConfig:
     """auto takes a GPU where there is one."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Precision of the network's forward pass; losses and weights are float32."""
-    held_out_fraction: float = 0.2
+    validation_fraction: float = 0.2
     """Share of the training videos, of each class, that selects the checkpoint."""
-    held_out_by: Literal["auto", "group", "video"] = "auto"
+    validation_by: Literal["auto", "group", "video"] = "auto"
     """Hold out whole groups (cameras, scenes), single videos, or groups where the catalogue knows them."""
     select: Literal["best", "last"] = "best"
-    """best: the detector that tells held-out videos apart best (video-level AUC); last: the one after the last step."""
+    """best: the detector that tells validation videos apart best (video-level AUC); last: that of the last step."""
     score_test: bool = True
     """Score the test videos once at the end, and evaluate where the catalogue has ground truth."""
     plots: bool = True
@@ -152,7 +152,7 @@ class FinetuneConfig:
     log_every: int = 50
     """Steps between two lines of the log."""
     validate_every: int = 100
-    """Steps between two looks at the held-out videos."""
+    """Steps between two looks at the validation videos."""
     save_every: int = 500
     """Steps between two training states."""
     keep_states: int = 1
@@ -171,8 +171,8 @@ class FinetuneConfig:
         for name in ("log_every", "validate_every", "save_every", "keep_states"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if not 0 < self.held_out_fraction < 1:
-            raise UserError(f"held_out_fraction is {self.held_out_fraction}; it must lie in (0, 1)")
+        if not 0 < self.validation_fraction < 1:
+            raise UserError(f"validation_fraction is {self.validation_fraction}; it must lie in (0, 1)")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or not all(0 <= s <= MAX_SEED for s in self.seeds):
             raise UserError(f"seeds are {list(self.seeds)}; give one or more different numbers, 0 to {MAX_SEED}")
         if not 0 <= self.split_seed <= MAX_SEED:

@@ -56,10 +56,10 @@ class FeatureSource:
         if config.features.allow_missing:
             catalogue = catalogue.without(set(missing))
         train, validation = split_training(
-            catalogue.subset("train"), config.held_out_fraction, config.split_seed, config.held_out_by
+            catalogue.subset("train"), config.validation_fraction, config.split_seed, config.validation_by
         )
         test = catalogue.subset("test")
-        for what, part in (("training", train), ("held-out", validation), ("test", test)):
+        for what, part in (("training", train), ("validation", validation), ("test", test)):
             features.require([video.name for video in part], what)
         check_bags(config.bags, features)
         check_values(features, config.bags, train, [*validation, *(test if config.score_test else ())])
@@ -79,7 +79,7 @@ class FeatureSource:
         """Encoders, numbers, crops or cells."""
         grid = self.features.grid
         places = f"{self.features.places} crop(s)" if grid is None else f"{grid[0]}x{grid[1]} cells"
-        encoders = " + ".join(kind.encoder for kind in self.features.kinds)
+        encoders = " + ".join(spec.encoder for spec in self.features.specs)
         return f"features of {encoders}, {self.features.dim} numbers, {places}"
 
     def describe_bags(self) -> str:
@@ -145,7 +145,7 @@ class FeatureTraining:
         features = self._features
         encoders = [(part.made_with, part.dtype) for part in features.sets]
         save_detector(
-            *(self.model.detector, folder, features.kinds, features.normalise, details, features.pool_cells, encoders)
+            *(self.model.detector, folder, features.specs, features.normalise, details, features.pool_cells, encoders)
         )
 
     def score_saved(self, folder: Path, videos: Catalogue) -> list[VideoScores]:

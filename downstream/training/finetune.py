@@ -92,7 +92,7 @@ def describe(config: FinetuneConfig, source: TrainingSource, accelerator: Accele
 
 def describe_videos(videos: TrainingVideos) -> str:
     """How many are for what."""
-    parts = (("training", videos.train), ("held-out", videos.validation), ("test", videos.test))
+    parts = (("training", videos.train), ("validation", videos.validation), ("test", videos.test))
     counts = ", ".join(
         f"{len(part)} {name} ({sum(video.label == 1 for video in part)} abnormal)" for name, part in parts
     )

@@ -130,10 +130,10 @@ class SeedRun:
         )
 
     def _validate(self, step: int) -> None:
-        """Score the held-out videos; keep the detector that tells them apart best."""
+        """Score the validation videos; keep the detector that tells them apart best."""
         videos = self.source.videos.validation
         now = validate(self.training.score(videos), videos, step)
-        self.accelerator.log({f"held_out/{name}": value for name, value in now.metrics().items()}, step=step)
+        self.accelerator.log({f"validation/{name}": value for name, value in now.metrics().items()}, step=step)
         if self.best is None or now.is_better_than(self.best) or self.config.select == "last":
             self.best = now
             if self.accelerator.is_main_process:
@@ -175,15 +175,15 @@ class SeedRun:
         values = means | {"speed/steps_per_second": count / seconds}
         self.accelerator.log(values, step=step)
         steps, rate = self.config.optim.steps, count / seconds
-        held_out = f"  held-out video AUC {self.best.video_auc:.3f} (step {self.best.step})" if self.best else ""
+        validation = f"  validation video AUC {self.best.video_auc:.3f} (step {self.best.step})" if self.best else ""
         self.accelerator.print(
-            f"seed {self.seed}  step {step:>{len(str(steps))}}/{steps}  loss {means['train/loss']:.4f}{held_out}  "
+            f"seed {self.seed}  step {step:>{len(str(steps))}}/{steps}  loss {means['train/loss']:.4f}{validation}  "
             f"{rate:{'.0f' if rate >= 10 else '.2g'}} steps/s  left {clock((steps - step) * seconds / count)}",
             flush=True,
         )
 
     def _finish(self) -> None:
-        """Score with the selected detector: the held-out videos and, once, the test videos."""
+        """Score with the selected detector: the validation videos and, once, the test videos."""
         self.accelerator.wait_for_everyone()
         assert self.best is not None
         videos = self.source.videos
@@ -197,7 +197,7 @@ class SeedRun:
             {
                 "seed": self.seed,
                 "steps": self.config.optim.steps,
-                "held_out": self.best.as_json(),
+                "validation": self.best.as_json(),
                 "detector": str(self.folder.detector),
                 "without_features": list(videos.left_out),
                 "unscored": unscored,

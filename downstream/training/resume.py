@@ -59,7 +59,7 @@ def refuse_other_inputs(folder: SeedFolder, source: TrainingSource) -> None:
 def inputs_of(source: TrainingSource) -> dict[str, str]:
     """What a seed is trained on, to be noted in its folder: the source's own hashes, videos with their labels."""
     inputs = dict(source.fingerprint())
-    for what, videos in (("training", source.videos.train), ("held-out", source.videos.validation)):
+    for what, videos in (("training", source.videos.train), ("validation", source.videos.validation)):
         text = json.dumps([[video.name, video.label] for video in videos])
         inputs[f"{what} videos"] = f"{len(videos)} ({hashlib.sha256(text.encode()).hexdigest()[:8]}, names and labels)"
     return inputs

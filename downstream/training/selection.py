@@ -1,4 +1,4 @@
-"""Which detector of a run is kept: judged by the labels that held-out training videos have, those of whole videos."""
+"""Which detector of a run is kept: judged by the labels that validation videos have, those of whole videos."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pretrain.data.catalogue import Catalogue
 
 @dataclass(frozen=True)
 class Validation:
-    """How a detector tells held-out videos apart."""
+    """How a detector tells validation videos apart."""
 
     video_auc: float
     """Of the videos' scores against their labels."""

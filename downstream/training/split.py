@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from pretrain.data.catalogue import Catalogue
-from pretrain.data.held_out import split_held_out
+from pretrain.data.validation_split import split_validation
 from pretrain.errors import UserError, problem_list
 
 
@@ -20,12 +20,12 @@ def split_training(
                 f"one of the {len(training)} training videos is {what}; each class needs at least two, one to train on "
                 "and one held out to select the detector: add some"
             )
-    train, validation = split_held_out(training, fraction, seed, by=by)
+    train, validation = split_validation(training, fraction, seed, by=by)
     for what, part in (("left for training", train), ("held out", validation)):
         if len({video.label for video in part}) < 2:
             raise UserError(
-                f"the {len(part)} videos {what} are all of one class: change held_out_fraction or split_seed, or set "
-                "held_out_by to video"
+                f"the {len(part)} videos {what} are all of one class: change validation_fraction or split_seed, or set "
+                "validation_by to video"
             )
     return train, validation
 

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from downstream.events.boxes import ScoredBox
-from downstream.features.snippets import stream_chosen
 from downstream.scores.cell_geometry import PixelBox
 from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.film_audio import Sound, added, find_sound
@@ -30,8 +29,7 @@ from downstream.visualisation.pictures import check_fits, draw_frame, snippet_of
 from downstream.visualisation.score_bar import BAR_HEIGHT, ScoreBar
 from downstream.visualisation.strip import frames_of
 from pretrain.data.catalogue import Box, merge_spans
-from pretrain.data.video import IndexCache, VideoInfo, frame_times, probe
-from pretrain.data.video.container import FFMPEG_ERRORS
+from pretrain.data.video import FFMPEG_ERRORS, IndexCache, VideoInfo, frame_times, probe, stream_frames
 from pretrain.errors import UserError
 from pretrain.files import replacing
 
@@ -128,7 +126,7 @@ def _drawn(
     is_on = np.zeros(info.num_frames, bool)
     for start, end in events:
         is_on[start:end] = True
-    for number, frame in stream_chosen(video_path, np.arange(info.num_frames), (size[1], size[0]), cache):
+    for number, frame in stream_frames(video_path, range(info.num_frames), size=(size[1], size[0]), cache=cache):
         snippet = snippet_of(scores, number)
         glow = None if heat is None or scores.map is None else to_heat(scores.map.scores[snippet], *heat)
         seen = None if scores.map is None else scores.map.seen

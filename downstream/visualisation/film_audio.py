@@ -16,10 +16,7 @@ import av
 from av.audio.frame import AudioFrame
 from av.filter import Graph
 
-from pretrain.data.video import IndexCache
-from pretrain.data.video.container import FFMPEG_ERRORS, open_stream
-from pretrain.data.video.decode import packets_of
-from pretrain.data.video.jpeg_pack import SUFFIX as JPEG_PACK_SUFFIX
+from pretrain.data.video import FFMPEG_ERRORS, IndexCache, is_media_file, open_stream, packets_of
 
 PLAYED_AAC = ("LC", "HE-AAC", "HE-AACv2", None)
 """Profiles of AAC that browsers play; None: it does not say. Beside AAC they play MP3 out of an MP4."""
@@ -52,7 +49,7 @@ def find_sound(path: str, seconds: float, cache: IndexCache) -> tuple[Sound | No
     Decodes all of it (a small part of what encoding the film takes): a film cannot lose its sound half way. No sound,
     and nothing to tell: a folder, a pack, a file without.
     """
-    if os.path.isdir(path) or path.endswith(JPEG_PACK_SUFFIX):
+    if not is_media_file(path):
         return None, ""
     with _opened(path) as (container, stream):
         if stream is None:

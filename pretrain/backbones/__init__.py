@@ -7,7 +7,7 @@ save_backbone(backbone, Path("export"), {"steps": 1000})
 backbone, card = load_backbone(Path("export"))
 """
 
-from pretrain.backbones.base import Backbone, BackboneConfig, BackboneSpec
+from pretrain.backbones.base import Backbone, BackboneConfig, BackboneSpec, Clip
 from pretrain.backbones.build import BACKBONES, build_backbone, list_backbones
 from pretrain.backbones.storage import load_backbone, read_card, save_backbone
 
@@ -16,6 +16,7 @@ __all__ = [
     "Backbone",
     "BackboneConfig",
     "BackboneSpec",
+    "Clip",
     "build_backbone",
     "list_backbones",
     "load_backbone",

@@ -3,39 +3,15 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from pretrain.backbones.activation_checkpointing import checkpoint_blocks
-from pretrain.backbones.base import Backbone, BackboneConfig, BackboneSpec, ToMap
+from pretrain.backbones.base import Backbone, BackboneConfig, BackboneSpec, Clip, ToMap
 from pretrain.backbones.temporal_mixing import TemporalMixing
 from pretrain.errors import UserError
-
-
-@dataclass(frozen=True, kw_only=True)
-class Clip:
-    """The clip an architecture expects unless told otherwise, and its normalisation."""
-
-    frames: int
-    stride: int
-    height: int
-    width: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-
-    def of(self, config: BackboneConfig) -> Clip:
-        """This clip with what the configuration sets."""
-        return Clip(
-            frames=config.clip_frames or self.frames,
-            stride=config.clip_stride or self.stride,
-            height=config.height or self.height,
-            width=config.width or self.width,
-            mean=self.mean,
-            std=self.std,
-        )
 
 
 def assemble(config: BackboneConfig, net: nn.Module, to_map: ToMap, clip: Clip, *, per_frame: bool = False) -> Backbone:
@@ -50,12 +26,7 @@ def assemble(config: BackboneConfig, net: nn.Module, to_map: ToMap, clip: Clip, 
     spec = BackboneSpec(
         name=config.name,
         feature_dim=map_shape[1],
-        clip_frames=clip.frames,
-        clip_stride=clip.stride,
-        height=clip.height,
-        width=clip.width,
-        mean=clip.mean,
-        std=clip.std,
+        clip=clip,
         map_size=(map_shape[2], map_shape[3], map_shape[4]),
     )
     mixing = TemporalMixing(spec.feature_dim) if per_frame else None

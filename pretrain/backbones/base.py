@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -47,21 +47,38 @@ class BackboneConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BackboneSpec:
-    """What travels with a backbone: the input it expects and the size of what it gives."""
+class Clip:
+    """The clip a network reads: its frames, their size, and how its pixels are normalised."""
 
-    name: str
-    feature_dim: int
-    clip_frames: int
-    clip_stride: int
+    frames: int
+    stride: int
     """Video frames from one frame of a clip to the next."""
     height: int
     width: int
     mean: tuple[float, float, float]
     """Per channel (RGB), of pixels scaled to [0, 1]: the input is `(pixels / 255 - mean) / std`."""
     std: tuple[float, float, float]
+
+    def configured(self, config: BackboneConfig) -> Clip:
+        """This clip with what the configuration sets."""
+        return replace(
+            self,
+            frames=config.clip_frames or self.frames,
+            stride=config.clip_stride or self.stride,
+            height=config.height or self.height,
+            width=config.width or self.width,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneSpec:
+    """What travels with a backbone: the input it expects and the size of what it gives."""
+
+    name: str
+    feature_dim: int
+    clip: Clip
     map_size: tuple[int, int, int]
-    """Frames, height and width of the feature map of one clip of this geometry."""
+    """Frames, height and width of the feature map of one such clip."""
 
 
 class Backbone(nn.Module):

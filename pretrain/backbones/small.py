@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pretrain.backbones.assembly import Clip, assemble, map_of_net
-from pretrain.backbones.base import Backbone, BackboneConfig
+from pretrain.backbones.assembly import assemble, map_of_net
+from pretrain.backbones.base import Backbone, BackboneConfig, Clip
 
 SMALL3D_CLIP = Clip(frames=8, stride=2, height=64, width=96, mean=(0.45, 0.45, 0.45), std=(0.225, 0.225, 0.225))
 """What a CPU can pretrain on, 3:2 as a CCTV frame is once its clock is cut away."""
@@ -24,7 +24,7 @@ class Small3D(nn.Module):
     """Four 3D convolutions, 0.3 million weights: `(B, 3, T, H, W)` -> `(B, 128, ceil(T/2), ceil(H/8), ceil(W/8))`.
 
     Ours; no published weights exist. What made it learn from minutes of surveillance footage (arrow of time on the
-    demo's videos, accuracy on held-out cameras after 3,200 to 4,800 clips; docs/results.md):
+    demo's videos, accuracy on validation cameras after 3,200 to 4,800 clips; docs/results.md):
     - the first layer spans time: 0.84, against 0.54 with a first layer in space alone and three residual stages;
     - the last map stays fine (an eighth of the frame): with one more halving and a residual block 0.51 to 0.55;
     - the stem sees how each frame differs from the clip's mean, which under a static camera is what moves without its
@@ -52,4 +52,4 @@ class Small3D(nn.Module):
 
 def build_small3d(config: BackboneConfig) -> Backbone:
     """Our own small network with random weights."""
-    return assemble(config, Small3D(), map_of_net, SMALL3D_CLIP.of(config))
+    return assemble(config, Small3D(), map_of_net, SMALL3D_CLIP.configured(config))

@@ -17,7 +17,6 @@ import torchvision
 from safetensors.torch import save_file
 
 from pretrain.backbones import timm_frames, torchvision_nets
-from pretrain.backbones.assembly import Clip
 from pretrain.backbones.base import Backbone, BackboneConfig, BackboneSpec
 from pretrain.backbones.build import build_backbone
 from pretrain.backbones.weights import CARD_FILE, MIXING_FILE, WEIGHTS_FILE, export_folder
@@ -105,14 +104,14 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 def card_of(backbone: Backbone, hashes: Mapping[str, str], details: Mapping[str, Any]) -> dict[str, Any]:
     """The card as JSON values."""
-    spec = backbone.spec
+    spec, clip = backbone.spec, backbone.spec.clip
     return {
         "format": FORMAT,
         "architecture": spec.name,
         "feature_dim": spec.feature_dim,
         "map_size": {"frames": spec.map_size[0], "height": spec.map_size[1], "width": spec.map_size[2]},
-        "clip": {"frames": spec.clip_frames, "stride": spec.clip_stride, "height": spec.height, "width": spec.width},
-        "normalisation": {"input": "(RGB / 255 - mean) / std", "mean": list(spec.mean), "std": list(spec.std)},
+        "clip": {"frames": clip.frames, "stride": clip.stride, "height": clip.height, "width": clip.width},
+        "normalisation": {"input": "(RGB / 255 - mean) / std", "mean": list(clip.mean), "std": list(clip.std)},
         "initialisation": backbone.initialisation,
         "not_trained": list(backbone.off_path),
         "how_to_load": how_to_load(spec),
@@ -126,17 +125,9 @@ def card_of(backbone: Backbone, hashes: Mapping[str, str], details: Mapping[str,
 
 def how_to_load(spec: BackboneSpec) -> list[str]:
     """The lines of Python that load the file, without our code where the network is not ours."""
-    clip = Clip(
-        frames=spec.clip_frames,
-        stride=spec.clip_stride,
-        height=spec.height,
-        width=spec.width,
-        mean=spec.mean,
-        std=spec.std,
-    )
     if spec.name.startswith(timm_frames.PREFIX):
         model = spec.name.removeprefix(timm_frames.PREFIX)
-        arguments = "".join(f", {k}={v!r}" for k, v in timm_frames.constructor_arguments(model, clip).items())
+        arguments = "".join(f", {k}={v!r}" for k, v in timm_frames.constructor_arguments(model, spec.clip).items())
         network = f"import timm; net = timm.create_model({model!r}{arguments})"
     elif spec.name in torchvision_nets.FAMILIES:
         network = f"import torchvision; net = torchvision.models.video.{spec.name}()"

@@ -11,8 +11,8 @@ import torch
 from einops import rearrange
 from torch import nn
 
-from pretrain.backbones.assembly import Clip, assemble
-from pretrain.backbones.base import Backbone, BackboneConfig
+from pretrain.backbones.assembly import assemble
+from pretrain.backbones.base import Backbone, BackboneConfig, Clip
 from pretrain.errors import UserError, nearest
 
 PREFIX = "timm/"
@@ -29,7 +29,7 @@ def build_timm(config: BackboneConfig) -> Backbone:
     default = Clip(
         frames=FRAMES, stride=STRIDE, height=height, width=width, mean=tuple(data["mean"]), std=tuple(data["std"])
     )
-    clip = default.of(config)
+    clip = default.configured(config)
     try:
         net = timm.create_model(model, **constructor_arguments(model, clip))
     except (AssertionError, ValueError, RuntimeError, ZeroDivisionError) as error:

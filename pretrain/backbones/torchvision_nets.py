@@ -11,8 +11,8 @@ import torchvision.models.video as video
 from torch import nn
 from torchvision.models import get_model_weights
 
-from pretrain.backbones.assembly import Clip, assemble
-from pretrain.backbones.base import Backbone, BackboneConfig, ToMap
+from pretrain.backbones.assembly import assemble
+from pretrain.backbones.base import Backbone, BackboneConfig, Clip, ToMap
 from pretrain.errors import UserError
 
 
@@ -78,7 +78,7 @@ FAMILIES: dict[str, _Family] = {
 def build_torchvision(config: BackboneConfig) -> Backbone:
     """The torchvision network of that name with random weights, as torchvision initialises it."""
     family = FAMILIES[config.name]
-    clip = _default_clip(config.name).of(config)
+    clip = _default_clip(config.name).configured(config)
     _check_clip(config.name, family, clip)
     constructor: Callable[[], nn.Module] = getattr(video, config.name)
     return assemble(config, constructor(), family.to_map, clip)

@@ -133,7 +133,7 @@ def start_from(backbone: Backbone, stored: StoredWeights) -> None:
     The head may differ (another number of classes): ours then keeps its random one, which is logged. Anything else that
     differs is a UserError that names the file's architecture, or the first keys that differ.
     """
-    state, name = stored.state, backbone.spec.name
+    state, name, clip = stored.state, backbone.spec.name, backbone.spec.clip
     if stored.architecture is not None and stored.architecture.split(".")[0] != name.split(".")[0]:
         raise UserError(
             f"{stored.source} holds a '{stored.architecture}', and backbone.name is '{name}'; set backbone.name to "
@@ -144,8 +144,8 @@ def start_from(backbone: Backbone, stored: StoredWeights) -> None:
     body, head = _differences(backbone, state)
     if body:
         raise UserError(
-            f"{stored.source} does not fit backbone '{name}' at {backbone.spec.clip_frames} frames of "
-            f"{backbone.spec.height}x{backbone.spec.width} ({body.text()}). Give weights of this architecture, "
+            f"{stored.source} does not fit backbone '{name}' at {clip.frames} frames of "
+            f"{clip.height}x{clip.width} ({body.text()}). Give weights of this architecture, "
             f"set backbone.name to the file's, or, where only "
             f"position tables differ, the clip size that the file was trained at"
         )

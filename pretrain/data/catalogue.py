@@ -40,7 +40,7 @@ class Video:
     """`train` or `test`."""
     class_name: str | None = None
     group: str | None = None
-    """The camera, scene or source it comes from, where known. Held-out parts are carved by group."""
+    """The camera, scene or source it comes from, where known. Validation parts are carved by group."""
     spans: tuple[tuple[int, int], ...] = ()
     """Anomalous frames as half-open spans `[start, end)`, counted from 0; sorted and disjoint."""
     boxes: tuple[Box, ...] = ()

@@ -15,8 +15,16 @@ from pathlib import Path
 import numpy as np
 
 from pretrain.data.catalogue import Video
-from pretrain.data.video import IndexCache, VideoError, VideoInfo, probe, read_frames
-from pretrain.data.video.packet_index import CORRUPT, DISCARD, PacketIndex
+from pretrain.data.video import (
+    CORRUPT,
+    DISCARD,
+    IndexCache,
+    PacketIndex,
+    VideoError,
+    VideoInfo,
+    probe,
+    read_frames,
+)
 from pretrain.data.worker_pool import map_unordered
 from pretrain.errors import UserError
 from pretrain.files import write_text

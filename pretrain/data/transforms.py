@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from pretrain.backbones import Clip
 from pretrain.errors import UserError
 
 NOISE_TILES = 64
@@ -94,14 +95,14 @@ class ClipTransform(nn.Module):
     std: Tensor
     tiles: Tensor
 
-    def __init__(self, height: int, width: int, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    def __init__(self, clip: Clip) -> None:
         super().__init__()
-        self.height, self.width = height, width
-        self.register_buffer("mean", torch.tensor(mean).view(1, 1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, 1, 3, 1, 1), persistent=False)
+        self.height, self.width = clip.height, clip.width
+        self.register_buffer("mean", torch.tensor(clip.mean).view(1, 1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(clip.std).view(1, 1, 3, 1, 1), persistent=False)
         # noise is a bank of fixed tiles, picked per frame: normal numbers for every pixel of every step would cost
         # as much as decoding, and could not be the same for one process and for several
-        bank = torch.randn(NOISE_TILES, 1, height, width, generator=torch.Generator().manual_seed(0))
+        bank = torch.randn(NOISE_TILES, 1, clip.height, clip.width, generator=torch.Generator().manual_seed(0))
         self.register_buffer("tiles", bank, persistent=False)
 
     @torch.no_grad()

@@ -6,28 +6,25 @@ nothing about order has to be saved, and one process or four see the same items 
 
 from __future__ import annotations
 
-import atexit
-import math
-import multiprocessing
-import signal
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from pretext_tasks import ClipGeometry, PretextTasks
+from pretrain.data.geometry import BorderCrop, covering
 from pretrain.data.motion import draw_window_start
 from pretrain.data.transforms import Augmentation, AugmentConfig, draw_augmentation, neutral_augmentation
-from pretrain.data.video import IndexCache, VideoError, VideoInfo, cover_size, read_frames
+from pretrain.data.video import IndexCache, VideoError, VideoInfo, read_frames
 
 Control = Literal["none", "no_signal", "still"]
 # the second entry of a generator's seed: what it is for
-ORDER, TRAIN, HELD_OUT = 1, 2, 3
+ORDER, TRAIN, VALIDATION = 1, 2, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +48,7 @@ class WindowReader:
     height: int
     """Height of decoded frames after the border is cut away; somewhat more than the backbone's input."""
     width: int
-    border_crop: tuple[float, float, float, float]
-    """Shares cut off at top, bottom, left, right."""
+    border_crop: BorderCrop
     motion_floor: float
     reader: str
     index_cache: IndexCache | None
@@ -94,26 +90,6 @@ class WindowReader:
         y, x = min(y, scaled[0] - self.height), min(x, scaled[1] - self.width)
         cropped = decoded[:, y : y + self.height, x : x + self.width]
         return cropped[position.reshape(frames.shape)]
-
-
-def covering(
-    info: VideoInfo, height: int, width: int, border_crop: tuple[float, float, float, float]
-) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-    """How to decode frames of which `height` x `width` pixels are covered once the border is cut away.
-
-    `border_crop` are the shares cut off at top, bottom, left, right. Returns (height, width) to decode at, (height,
-    width) of what the border leaves, and (y, x) where that begins.
-    """
-    top, bottom, left, right = border_crop
-    inner = replace(info, height=round(info.height * (1 - top - bottom)), width=round(info.width * (1 - left - right)))
-    cover = cover_size(inner, height, width)
-    scaled = (even(cover[0] / (1 - top - bottom)), even(cover[1] / (1 - left - right)))
-    return scaled, cover, (round(top * scaled[0]), round(left * scaled[1]))
-
-
-def even(length: float) -> int:
-    """The next even number of pixels: odd widths are a third slower to scale (measured)."""
-    return 2 * math.ceil(length / 2)
 
 
 class Batch(NamedTuple):
@@ -223,8 +199,8 @@ class TrainWindows(Dataset[Batch]):
         return [(step, part) for step in range(first_step, last_step) for part in range(self.share.accumulate)]
 
 
-class HeldOutWindows(Dataset[Batch]):
-    """Fixed, unaugmented windows of held-out videos: every task, every class of it, from the same windows.
+class ValidationWindows(Dataset[Batch]):
+    """Fixed, unaugmented windows of validation videos: every task, every class of it, from the same windows.
 
     Each window is drawn from as often as the task with the most classes has classes; classes take turns, so that chance
     is one in the number of classes. One batch holds one window of a video, once for each turn.
@@ -248,7 +224,7 @@ class HeldOutWindows(Dataset[Batch]):
     def draw(self, number: int) -> list[Item]:
         """The items of window `number`."""
         source = self.sources[number // self.windows_per_video]
-        rng = np.random.default_rng([self.seed, HELD_OUT, number])
+        rng = np.random.default_rng([self.seed, VALIDATION, number])
         start = self.reader.draw_start(source, rng)
         tasks = self.reader.tasks.enabled()
         rounds = max(task.num_labels for task in tasks.values())
@@ -266,46 +242,3 @@ class HeldOutWindows(Dataset[Batch]):
 
     def __getitem__(self, number: int) -> Batch:
         return read_batch(self.reader, self.draw(number))
-
-
-def _start_worker(_worker: int) -> None:
-    """A reading process uses one thread, and leaves when the training process does, not by a signal of its own.
-
-    Clusters and terminals signal the whole process group: a worker that died of it would turn an orderly stop into an
-    error of the loader.
-    """
-    torch.set_num_threads(1)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
-
-
-@lru_cache(maxsize=1)
-def _end_workers_at_exit() -> None:
-    """Reading processes that still wait when the interpreter ends would wait for ever.
-
-    multiprocessing ends them by SIGTERM, which they ignore, and then waits for them. It happens when the loader's
-    iterator is part of a reference cycle that nobody collected. This runs before multiprocessing's own exit function,
-    because it is registered after it.
-    """
-
-    def end() -> None:
-        for child in multiprocessing.active_children():
-            if child.daemon:
-                child.kill()
-
-    atexit.register(end)
-
-
-def load_batches(dataset: Dataset[Batch], keys: Sequence[Any], workers: int, pin_memory: bool) -> Iterator[Batch]:
-    """Batches by key, in the keys' order, read ahead by `workers` processes (0: in this one)."""
-    _end_workers_at_exit()
-    loader: DataLoader[Batch] = DataLoader(
-        dataset,
-        sampler=keys,
-        batch_size=None,
-        num_workers=workers,
-        pin_memory=pin_memory,
-        prefetch_factor=3 if workers else None,
-        worker_init_fn=_start_worker,
-    )
-    return iter(loader)

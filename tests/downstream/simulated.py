@@ -8,43 +8,43 @@ from pathlib import Path
 
 import numpy as np
 
-from downstream.features.feature_spec import FeatureKind
+from downstream.features.feature_spec import FeatureSpec
 from downstream.features.store import FeatureWriter
 from downstream.training.segment_cache import segment_edges
 
-KIND = FeatureKind(encoder="simulated", weights_sha256=None, dim=8, crops=("centre", "centre_mirrored"))
+SPEC = FeatureSpec(encoder="simulated", weights_sha256=None, dim=8, crops=("centre", "centre_mirrored"))
 
-CELLS_KIND = FeatureKind(encoder="simulated", weights_sha256=None, dim=8, grid=(2, 3))
+CELLS_SPEC = FeatureSpec(encoder="simulated", weights_sha256=None, dim=8, grid=(2, 3))
 SIZE, SEEN = (320, 240), (10.0, 0.0, 310.0, 240.0)
 """Of every video with cells: 2 rows of 120 and 3 columns of 100 pixels."""
 
 
 def make_features(
-    folder: Path, *, train: int = 24, test: int = 12, kind: FeatureKind = KIND, seed: int = 0, shift: float = 5.0
+    folder: Path, *, train: int = 24, test: int = 12, spec: FeatureSpec = SPEC, seed: int = 0, shift: float = 5.0
 ) -> Path:
     """`folder/features` and `folder/annotations/ground_truth.json`: half of the videos hold a burst of anomaly.
 
     With a grid it is in one cell of each of them, and the test videos have boxes of that cell.
     """
     rng = np.random.default_rng(seed)
-    writer = FeatureWriter(folder / "features", kind, "float32")
+    writer = FeatureWriter(folder / "features", spec, "float32")
     videos = {}
     for number in range(train + test):
         name, label, snippets = f"v{number:03d}", number % 2, int(rng.integers(3, 40))
-        features = rng.normal(size=(snippets, kind.places, kind.dim))
+        features = rng.normal(size=(snippets, spec.places, spec.dim))
         spans, boxes = [], []
         if label:
             length = max(1, snippets // 4)
             start = int(rng.integers(0, snippets - length + 1))
             spans = [[16 * start, 16 * (start + length)]]
-            if kind.grid is None:
+            if spec.grid is None:
                 features[start : start + length, :, 0] += shift
             else:
-                cell = int(rng.integers(kind.places))
+                cell = int(rng.integers(spec.places))
                 features[start : start + length, cell, 0] += shift
-                boxes = [[frame, *box_of(cell, kind.grid), 0] for frame in range(*spans[0])]
+                boxes = [[frame, *box_of(cell, spec.grid), 0] for frame in range(*spans[0])]
         frames = 16 * snippets + int(rng.integers(0, 16))
-        placed = {} if kind.grid is None else {"size": SIZE, "seen": SEEN}
+        placed = {} if spec.grid is None else {"size": SIZE, "seen": SEEN}
         writer.add(name, features, frames=frames, fps=30.0, **placed)  # type: ignore[arg-type]
         split = "train" if number < train else "test"
         truth = {"spans": spans} | ({"boxes": boxes} if boxes else {}) if split == "test" else {}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from downstream.features.feature_spec import FeatureKind
+from downstream.features.feature_spec import FeatureSpec
 from downstream.features.store import FeatureWriter
 
 SNIPPETS, DIM = 8, 6
@@ -19,8 +19,8 @@ def make_toy_videos(folder: Path) -> list[str]:
     Leaves a feature set in `folder/toy` and a catalogue in `folder/truth.json`; gives the flags that open the latter.
     """
     rng = np.random.default_rng(0)
-    kind = FeatureKind(encoder="toy", weights_sha256=None, dim=DIM, snippet_frames=16)
-    writer = FeatureWriter(folder / "toy", kind)
+    spec = FeatureSpec(encoder="toy", weights_sha256=None, dim=DIM, snippet_frames=16)
+    writer = FeatureWriter(folder / "toy", spec)
     videos = {}
     for number in range(36):
         label = number % 2

@@ -27,7 +27,7 @@ def tiny_config(clips_folder: Path, tmp_path: Path) -> PretrainConfig:
         log_every=1,
         validate_every=100,
         save_every=3,
-        held_out_windows=1,
+        validation_windows=1,
         catalogue=CatalogueConfig(root=clips_folder),
         data=DataConfig(workers=0, cache=clips_folder.parent / "cache"),
         backbone=BackboneConfig(height=32, width=48),

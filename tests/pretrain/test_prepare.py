@@ -17,9 +17,9 @@ from tests.pretrain.conftest import changed
 def test_a_quarantine_list_takes_videos_away(tiny_config: PretrainConfig, tmp_path: Path) -> None:
     listed = tmp_path / "quarantine.txt"
     listed.write_text("# from check_videos\nclip1\tunreadable\nclip3\ttruncated\n")
-    train, held_out, count = split_catalogue(changed(tiny_config, data__quarantine=listed))
+    train, validation, count = split_catalogue(changed(tiny_config, data__quarantine=listed))
     assert count == 2
-    assert not {"clip1", "clip3"} & {video.name for video in (*train, *held_out)}
+    assert not {"clip1", "clip3"} & {video.name for video in (*train, *validation)}
 
 
 def test_an_unreadable_video_past_the_limit_stops_the_run_and_is_named(

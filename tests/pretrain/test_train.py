@@ -89,7 +89,7 @@ def test_a_run_writes_everything_and_its_backbone_loads(tiny_config: PretrainCon
     steps = [entry["step"] for entry in read_log(run / "log.jsonl") if "train/loss" in entry]
     assert steps == [1, 2, 3, 4, 5, 6]
     videos = json.loads((run / "videos.json").read_text())
-    assert not set(videos["train"]) & set(videos["held_out"])
+    assert not set(videos["train"]) & set(videos["validation"])
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tiny_config: PretrainConfig) -> None:

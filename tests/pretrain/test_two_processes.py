@@ -45,7 +45,7 @@ def gradients(config: PretrainConfig, rank: int, world_size: int, wrap: bool) ->
     share = Share(batch_size=4, accumulate=1, rank=rank, world_size=world_size)
     batch = TrainWindows(videos.train, reader, config.augment, share, config.seed)[0, 0]
     network = DistributedDataParallel(model) if wrap else model
-    transform = ClipTransform(spec.height, spec.width, spec.mean, spec.std)
+    transform = ClipTransform(spec.clip)
     outputs = network(device_clips(batch, transform, torch.device("cpu")))
     objective(config.tasks, outputs, batch.labels, batch.valid)[0].backward()
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}

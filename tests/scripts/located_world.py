@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from downstream.detector.model import DetectorConfig
-from downstream.features.feature_spec import FeatureKind
+from downstream.features.feature_spec import FeatureSpec
 from downstream.features.store import FeatureWriter
 from downstream.scores.score_file import write_scores
 from downstream.scores.video_scores import VideoScores
@@ -52,7 +52,7 @@ def build_world(root: Path) -> None:
     """`videos`: lists and real test videos; `features`: their cells; `run`: two seeds trained on these; `frames`."""
     rng = np.random.default_rng(0)
     writer = FeatureWriter(
-        root / "features", FeatureKind(encoder="simulated", weights_sha256=None, dim=8, grid=GRID), "float32"
+        root / "features", FeatureSpec(encoder="simulated", weights_sha256=None, dim=8, grid=GRID), "float32"
     )
     entries: Entries = {}
     for number in range(TRAIN + TEST):
@@ -87,8 +87,8 @@ def build_world(root: Path) -> None:
         bags=BagsConfig(segments=SNIPPETS, cache=root / "segments"),
         detector=DetectorConfig(width=16, hidden=8),
         optim=DetectorOptimConfig(steps=60, batch_size=8, warmup_steps=2, lr=1e-2),
-        held_out_fraction=0.4,
-        held_out_by="video",
+        validation_fraction=0.4,
+        validation_by="video",
     )
     assert finetune(config) == 0
     frames_run(root, "frames", list(entries)[TRAIN:])

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from downstream.features.feature_spec import FeatureKind
+from downstream.features.feature_spec import FeatureSpec
 from downstream.features.store import FeatureWriter
 from scripts.doctor import main
 
@@ -18,7 +18,7 @@ def folder(tmp_path: Path) -> Path:
         "path,label,split,num_frames,spans\n"
         "a.mp4,0,train,64,\nb.mp4,1,train,64,\nc.mp4,1,test,70,3:9 20:40\nd.mp4,0,test,64,\n"
     )
-    writer = FeatureWriter(tmp_path / "features", FeatureKind(encoder="i3d", weights_sha256=None, dim=8))
+    writer = FeatureWriter(tmp_path / "features", FeatureSpec(encoder="i3d", weights_sha256=None, dim=8))
     rng = np.random.default_rng(0)
     for name in "abc":
         writer.add(name, rng.standard_normal((4, 1, 8)))

@@ -44,7 +44,7 @@ def test_out(run: Path, tmp_path: Path) -> None:
         export_backbone.main([str(run), "--out", str(tmp_path / "elsewhere")])
     assert left.value.code == 0
     assert not (run / "export").exists()
-    assert load_backbone(tmp_path / "elsewhere")[0].spec.clip_frames == 4
+    assert load_backbone(tmp_path / "elsewhere")[0].spec.clip.frames == 4
 
 
 def test_help_teaches_how_to_load(capsys: pytest.CaptureFixture[str]) -> None:

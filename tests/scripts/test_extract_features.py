@@ -34,7 +34,7 @@ def run(*arguments: str) -> int:
 
 def assert_same(one: Path, other: Path) -> None:
     first, second = FeatureSet.open(one), FeatureSet.open(other)
-    assert first.kind == second.kind
+    assert first.spec == second.spec
     assert list(first.videos.values()) == list(second.videos.values())
     for name in first.videos:
         np.testing.assert_allclose(second.read(name), first.read(name), rtol=1e-5, atol=1e-5)
@@ -127,7 +127,7 @@ def test_cells_are_stored_with_their_place_and_a_second_run_adds_to_them(
     assert run(*cell_flags(videos, out, "--grid", "4", "6")) == 0  # the map's own cells, said in numbers
     assert "done: 2 videos (1 done before), 7 snippets x 24 cells x 128;" in capfd.readouterr().out
     done = FeatureSet.open(out)
-    assert (done.kind.grid, done.kind.stage) == ((4, 6), None)
+    assert (done.spec.grid, done.spec.stage) == ((4, 6), None)
     np.testing.assert_array_equal(done.read("clip0"), first)
     assert [(entry.size, entry.seen) for entry in done.videos.values()] == [
         ((72, 48), (0, 0, 72, 48)),
@@ -146,7 +146,7 @@ def test_a_stage_of_an_earlier_finer_map(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("grid: [3, 5]\nstage: layers.1\n")
     assert run(str(tmp_path / "c.yaml"), *cell_flags(videos, tmp_path / "out")) == 0
     done = FeatureSet.open(tmp_path / "out")
-    assert (done.kind.grid, done.kind.stage, done.read("clip0").shape) == ((3, 5), "layers.1", (5, 15, 32))
+    assert (done.spec.grid, done.spec.stage, done.read("clip0").shape) == ((3, 5), "layers.1", (5, 15, 32))
 
 
 def test_wrong_grids_and_the_help(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

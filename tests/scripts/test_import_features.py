@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from downstream.features.feature_spec import FeatureKind
+from downstream.features.feature_spec import FeatureSpec
 from downstream.features.store import FeatureSet, FeatureWriter
 from scripts.import_features import main
 
@@ -109,8 +109,8 @@ def test_names_that_end_like_crops_are_asked_about(tmp_path: Path, capsys: pytes
 def test_cells_are_described_and_not_exported_nor_mixed_with_files(
     files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kind = FeatureKind(encoder="small3d", weights_sha256=None, dim=6, grid=(2, 5), stage="layers.2")
-    writer = FeatureWriter(tmp_path / "cells", kind)
+    spec = FeatureSpec(encoder="small3d", weights_sha256=None, dim=6, grid=(2, 5), stage="layers.2")
+    writer = FeatureWriter(tmp_path / "cells", spec)
     for name, size in (("a", (320, 240)), ("b", (320, 240)), ("c", (640, 480))):
         writer.add(name, np.ones((3, 10, 6)), size=size, seen=(0.0, 13.4, size[0], size[1] - 13.4))
     writer.finish()

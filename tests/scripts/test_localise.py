@@ -77,10 +77,10 @@ def test_all_seeds_as_one_detector(world: Path, tmp_path: Path, capsys: pytest.C
     assert "ensemble: boxes from a score of" in capsys.readouterr().out
     document = json.loads((out / "localisation.json").read_text())
     files = [read_maps(world / "run" / f"seed-{seed}" / "test_maps.safetensors") for seed in (0, 1)]
-    held_out = [read_maps(world / "run" / f"seed-{seed}" / "validation_maps.safetensors") for seed in (0, 1)]
+    validation = [read_maps(world / "run" / f"seed-{seed}" / "validation_maps.safetensors") for seed in (0, 1)]
     labels = {name: int(entry["label"]) for name, entry in entries_of(world).items()}
     assert document["methods"][0]["seeds"] == ["ensemble"]
-    assert document["thresholds"] == {"ensemble": box_threshold(ensemble(held_out).videos, labels, 0.05)}
+    assert document["thresholds"] == {"ensemble": box_threshold(ensemble(validation).videos, labels, 0.05)}
     boxes = read_boxes(out / "ensemble" / "boxes.json")
     assert list(boxes.videos) == [video.name for video in ensemble(files).videos]
     assert document["methods"][0]["metrics"]["pointing"]["value"] > 0.9
@@ -127,7 +127,7 @@ def test_boxes_of_the_catalogue_change_figures_and_nothing_that_was_found(
     assert "holds no boxes: what was found is written, not evaluated" in capsys.readouterr().out
 
 
-def test_the_threshold_is_that_of_held_out_normal_videos(world: Path, tmp_path: Path) -> None:
+def test_the_threshold_is_that_of_validation_normal_videos(world: Path, tmp_path: Path) -> None:
     run = copied(world, tmp_path / "run")
     rng = np.random.default_rng(3)
 
@@ -150,10 +150,10 @@ def test_the_threshold_is_that_of_held_out_normal_videos(world: Path, tmp_path: 
         return value
 
     labels = {name: entry["label"] for name, entry in entries_of(world).items()}
-    held_out = read_maps(run / "seed-0" / "validation_maps.safetensors").videos
+    validation = read_maps(run / "seed-0" / "validation_maps.safetensors").videos
     first = threshold()
-    assert first == box_threshold(held_out, labels, 0.05)
-    assert threshold("--alarm-share", "0.3") == box_threshold(held_out, labels, 0.3) < first
+    assert first == box_threshold(validation, labels, 0.05)
+    assert threshold("--alarm-share", "0.3") == box_threshold(validation, labels, 0.3) < first
     boxes = (tmp_path / "out" / "seed-0" / "boxes.json").read_bytes()
     change("test", 0)
     change("validation", 1)

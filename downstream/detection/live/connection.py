@@ -14,8 +14,7 @@ import av.stream
 from av.stream import Disposition
 
 from downstream.detection.live.address import Address
-from pretrain.data.video import VideoError
-from pretrain.data.video.container import FFMPEG_ERRORS, open_stream
+from pretrain.data.video import FFMPEG_ERRORS, VideoError, open_stream
 
 RATES = (0.1, 240.0)
 """Frame rates outside are none: some cameras announce the ticks of their clock (90 000) instead."""

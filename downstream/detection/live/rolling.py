@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from downstream.features.snippets import SnippetSettings, View, clip_offsets, snippet_clips
+from downstream.features.snippets import ClipView, SnippetSettings, clip_offsets, snippet_clips
 
 
 class Snippet(NamedTuple):
@@ -30,9 +30,9 @@ class RollingSnippets:
     Memory holds the frames of about one snippet and one clip, however long the run.
     """
 
-    def __init__(self, settings: SnippetSettings, view: View) -> None:
+    def __init__(self, settings: SnippetSettings, view: ClipView) -> None:
         self.settings, self.view = settings, view
-        self._offsets = clip_offsets(settings.snippet_frames, view.clip_frames, view.clip_stride)
+        self._offsets = clip_offsets(settings.snippet_frames, view.clip.frames, view.clip.stride)
         self._waits = max(int(self._offsets.max()), settings.snippet_frames - 1)
         self._held: dict[int, NDArray[np.uint8]] = {}
         self._first, self._count, self._done = 0, 0, 0

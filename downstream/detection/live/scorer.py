@@ -47,8 +47,9 @@ def region_for(model: Model) -> Callable[[VideoInfo], Region]:
     UserError where they look at several: a stream is decoded once.
     """
     looks = {
-        (MARGIN[source.settings.crops], source.encoder.height, source.encoder.width, source.encoder.border_crop)
+        (MARGIN[source.settings.crops], clip.height, clip.width, source.encoder.border_crop)
         for source in model.sources
+        for clip in [source.encoder.clip]
     }
     if len(looks) > 1:
         raise UserError(
@@ -57,13 +58,13 @@ def region_for(model: Model) -> Callable[[VideoInfo], Region]:
             "Record the stream and score the files, or give a detector on one feature set"
         )
     encoder, crops = model.sources[0].encoder, model.sources[0].settings.crops
-    return lambda info: decode_region(info, crops, encoder.height, encoder.width, encoder.border_crop)
+    return lambda info: decode_region(info, crops, encoder.clip.height, encoder.clip.width, encoder.border_crop)
 
 
 def _look(source: EncoderSource) -> str:
-    encoder = source.encoder
+    encoder, clip = source.encoder, source.encoder.clip
     border = ", ".join(f"{share:g}" for share in encoder.border_crop)
-    return f"{encoder.name}: {source.settings.crops} crop(s) of {encoder.height}x{encoder.width}, borders {border}"
+    return f"{encoder.name}: {source.settings.crops} crop(s) of {clip.height}x{clip.width}, borders {border}"
 
 
 class LiveScorer:

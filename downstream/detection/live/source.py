@@ -18,8 +18,7 @@ from downstream.detection.live.connection import Connection, StreamBroken, conne
 from downstream.detection.live.frame_queue import Frame, FrameQueue, Gap, Item, Lost, Opened
 from downstream.detection.live.settings import SourceSettings
 from downstream.features.crops import Region
-from pretrain.data.video import VideoError, VideoInfo
-from pretrain.data.video.pyav_reader import Picture, StoredPicture
+from pretrain.data.video import Picture, StoredPicture, VideoError, VideoInfo
 
 
 class FrameSource:

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 
 from downstream.features.cells import CellNetwork
-from downstream.features.crops import NO_BORDER, BorderCrop
 from downstream.features.encoders import exported_backbone
 from downstream.features.feature_spec import Grid
 from downstream.training.config import VideosConfig
 from downstream.training.end_to_end.stages import unfreeze
 from pretrain.backbones import BACKBONES, Backbone, BackboneConfig, build_backbone
 from pretrain.backbones.timm_frames import PREFIX
+from pretrain.data.geometry import NO_BORDER, BorderCrop
 from pretrain.errors import UserError, nearest
 
 

@@ -14,7 +14,7 @@ from downstream.detector.model import Detector
 from downstream.features.encoders import Encoder
 from downstream.features.extract import default_decoders, length_of, share
 from downstream.features.fusion import FusedFeatures
-from downstream.features.in_memory_set import fresh_set
+from downstream.features.in_memory_set import in_memory_set
 from downstream.features.pipeline import encode_videos
 from downstream.features.snippets import SnippetSettings
 from downstream.scores.video_scores import VideoScores
@@ -54,7 +54,7 @@ def score_whole(
             if result.problem is not None:
                 problems[result.name] = str(result.problem)
                 continue
-            features = FusedFeatures([fresh_set(result, encoder, settings)])
+            features = FusedFeatures([in_memory_set(result, encoder, settings)])
             scored[result.name] = score_videos(detector, features, [result.name], accelerator.device)[0]
     gathered = gather_object([(scored, problems)])
     everything = {name: item for part, _ in gathered for name, item in part.items()}

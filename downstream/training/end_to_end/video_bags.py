@@ -16,17 +16,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from downstream.features.crops import crop_boxes, decode_region
-from downstream.features.snippets import SnippetSettings, View, snippet_clips
+from downstream.features.crops import centre_region
+from downstream.features.snippets import ClipView, SnippetSettings, snippet_clips
 from downstream.training.balanced_sampler import DRAW, BalancedSampler, share_of
 from downstream.training.segment_cache import segment_edges
+from pretrain.data.geometry import DECODE_MARGIN
 from pretrain.data.transforms import AugmentConfig, draw_augmentation, neutral_augmentation
 from pretrain.data.video import IndexCache, VideoError, VideoInfo, read_frames
 
 FLIP_CROP = AugmentConfig(min_crop_area=0.5, brightness=0, contrast=0, colour_cast=0, frame_jitter=0, noise=0)
 """Pretraining's own crop and flip; its colours and noise hide shortcuts of the pretext tasks, of no use here."""
-MARGIN = 1.15
-"""Frames are read this much larger for the random crop to choose from: pretraining's default `data.decode_margin`."""
 
 
 class TrainingVideo(NamedTuple):
@@ -60,7 +59,7 @@ class SnippetReader:
     """Reads snippets of a video at random, with the frames and the geometry of extraction; picklable for workers."""
 
     settings: SnippetSettings
-    view: View
+    view: ClipView
     augment: AugmentConfig | None
     """None: clips are exactly those that extraction encodes."""
     index_cache: IndexCache | None
@@ -69,16 +68,15 @@ class SnippetReader:
     def size(self) -> tuple[int, int]:
         """Height and width of the frames read: the view's own, or with a margin for a random crop."""
         if self.augment is None:
-            return self.view.height, self.view.width
-        return round(self.view.height * MARGIN), round(self.view.width * MARGIN)
+            return self.view.clip.height, self.view.clip.width
+        return round(self.view.clip.height * DECODE_MARGIN), round(self.view.clip.width * DECODE_MARGIN)
 
     def read(self, video: TrainingVideo, snippets: NDArray[np.int64]) -> NDArray[np.uint8]:
         """uint8 (snippets, clips, frames, height, width, 3); every frame is decoded once. VideoError."""
         height, width = self.size
         frames = snippet_clips(video.info.num_frames, self.settings, self.view)[snippets]
-        region = decode_region(video.info, 1, height, width, self.view.border_crop)
-        box = crop_boxes(1, region.height, region.width, height, width)[0]
-        y, x = region.y + box.y, region.x + box.x
+        region = centre_region(video.info, height, width, self.view.border_crop)
+        y, x = region.y, region.x
         size = (region.decode_height, region.decode_width)
         needed, places = np.unique(frames, return_inverse=True)
         decoded = read_frames(video.path, needed, size=size, cache=self.index_cache)
@@ -123,8 +121,8 @@ class VideoBags(Dataset[ClipBatch]):
             augmentation += [drawn] * len(snippets)
         if not parts:  # networks want at least one clip; nothing is made of it
             clips = len(snippet_clips(1, self.reader.settings, self.reader.view)[0])
-            parts = [np.zeros((1, clips, self.reader.view.clip_frames, *self.reader.size, 3), np.uint8)]
-            augmentation = [neutral_augmentation(self.reader.view.clip_frames)]
+            parts = [np.zeros((1, clips, self.reader.view.clip.frames, *self.reader.size, 3), np.uint8)]
+            augmentation = [neutral_augmentation(self.reader.view.clip.frames)]
         mine = [self.videos[chosen[number]] for number in numbers]
         return ClipBatch(
             torch.from_numpy(np.concatenate(parts)),
@@ -136,7 +134,7 @@ class VideoBags(Dataset[ClipBatch]):
         )
 
     def _draw_augmentation(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], ...]:
-        frames = self.reader.view.clip_frames
+        frames = self.reader.view.clip.frames
         return (
             neutral_augmentation(frames)
             if self.reader.augment is None

@@ -56,7 +56,9 @@ class VideoSource:
         bad = BadVideos(len(catalogue), config.videos.max_bad_fraction, "videos")
         bad.note(unreadable)
         readable = catalogue.without(set(unreadable)).subset("train")
-        train, validation = split_training(readable, config.held_out_fraction, config.split_seed, config.held_out_by)
+        train, validation = split_training(
+            readable, config.validation_fraction, config.split_seed, config.validation_by
+        )
         test = catalogue.subset("test")
         if config.score_test and has_ground_truth(test):
             there = [video for video in test if video.name in infos]

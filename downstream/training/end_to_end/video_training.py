@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from downstream.detector.model import Detector, DetectorConfig
 from downstream.detector.objective import DetectorTraining, build_detector
-from downstream.detector.storage import kinds_of, load_detector, save_detector
+from downstream.detector.storage import load_detector, save_detector, specs_of
 from downstream.detector.terms import ObjectiveConfig
 from downstream.features.cells import CellNetwork
 from downstream.features.encoders import Encoder, EncoderConfig, VideoNetwork, encoder_of, open_encoder
-from downstream.features.snippets import SnippetSettings, View
+from downstream.features.snippets import ClipView, SnippetSettings
 from downstream.scores.video_scores import VideoScores
 from downstream.training.balanced_sampler import BalancedSampler
 from downstream.training.config import VideosConfig
@@ -34,14 +34,14 @@ from downstream.training.source import Batch
 from pretrain.backbones import Backbone, BackboneSpec, save_backbone
 from pretrain.data.bad_videos import BadVideos
 from pretrain.data.catalogue import Catalogue
+from pretrain.data.loading import load_batches
 from pretrain.data.transforms import ClipTransform
 from pretrain.data.video import IndexCache
-from pretrain.data.windows import load_batches
 from pretrain.errors import UserError
 
 STANDARDISE_SNIPPETS = 256
 """Snippets of the first bags, at least, that the detector's input normalisation is taken from."""
-KEPT_OF_CARD = ("tasks", "data", "steps", "held_out_accuracy")
+KEPT_OF_CARD = ("tasks", "data", "steps", "validation_accuracy")
 """What pretraining wrote on a backbone's card and fine-tuning hands on."""
 
 
@@ -88,7 +88,7 @@ class VideoTraining:
             rank=accelerator.process_index,
             world_size=accelerator.num_processes,
         )
-        self.transform = ClipTransform(spec.height, spec.width, spec.mean, spec.std).to(accelerator.device)
+        self.transform = ClipTransform(spec.clip).to(accelerator.device)
         self._ahead: Iterator[ClipBatch] = iter(())
         self._next = -1
         grid = plan.settings.grid
@@ -136,17 +136,17 @@ class VideoTraining:
         card["data"] = {**card.get("data", {}), "border_crop": list(self.border)}
         card["fine_tuned"] = {"from": self.plan.settings.backbone, "stages": list(self.stages), "seed": self.seed}
         save_backbone(backbone, folder / "backbone", card)
-        kind = self._encoder(backbone).kind(self.snippets)
+        spec = self._encoder(backbone).spec(self.snippets)
         more = {"backbone": "backbone", "left_out": self.plan.bad.reasons}
         made_with = self._wanted("backbone").as_json()
         encoders = [(made_with, "float32")]
-        save_detector(self.model.detection.detector, folder, [kind], "none", {**details, **more}, encoders=encoders)
+        save_detector(self.model.detection.detector, folder, [spec], "none", {**details, **more}, encoders=encoders)
 
     def score_saved(self, folder: Path, videos: Catalogue) -> list[VideoScores]:
         """Scores of whole videos by the backbone and the detector that were saved in `folder`; on all processes."""
         detector, card = load_detector(folder)
         encoder = open_encoder(self._wanted(str(folder / "backbone")))
-        differences = kinds_of(card)[0].differences(encoder.kind(self.snippets))
+        differences = specs_of(card)[0].differences(encoder.spec(self.snippets))
         if differences:
             raise UserError(
                 f"the detector in {folder} and the backbone beside it are not of one moment ({'; '.join(differences)}):"
@@ -160,13 +160,7 @@ class VideoTraining:
     def _reader(self, spec: BackboneSpec) -> SnippetReader:
         return SnippetReader(
             settings=self.snippets,
-            view=View(
-                clip_frames=spec.clip_frames,
-                clip_stride=spec.clip_stride,
-                height=spec.height,
-                width=spec.width,
-                border_crop=self.border,
-            ),
+            view=ClipView(clip=spec.clip, border_crop=self.border),
             augment=FLIP_CROP if self.plan.settings.augment == "flip_crop" else None,
             index_cache=IndexCache(self.plan.index),
         )

@@ -14,7 +14,8 @@ A file that counts from 0 and begins at its second frame is read one frame early
 Boxes are in the 320x240 pixels of UCF-Crime's videos (assumption), xmax and ymax exclusive. Frame counts are known
 where `test_num_frames.json` lies beside the lists (`ucf_crime_boxes`).
 
-Its abnormal test videos are in UCF-Crime's TRAINING list: `pretrain.data.held_out.refuse_overlap_names` finds that.
+Its abnormal test videos are in UCF-Crime's TRAINING list:
+`pretrain.data.validation_split.refuse_overlap_names` finds that.
 """
 
 from __future__ import annotations

@@ -10,9 +10,16 @@ import av
 import numpy as np
 
 from pretrain.data.proxy.settings import ProxySettings
-from pretrain.data.video import IndexCache, VideoError, VideoInfo, frame_times, probe, read_frames
-from pretrain.data.video.jpeg_pack import JpegPackWriter
-from pretrain.data.video.stream import stream_frames
+from pretrain.data.video import (
+    IndexCache,
+    JpegPackWriter,
+    VideoError,
+    VideoInfo,
+    frame_times,
+    probe,
+    read_frames,
+    stream_frames,
+)
 
 TICKS_PER_SECOND = 90_000
 """Time base of H.264 proxies: a whole number of ticks for 24, 25, 30, 50, 60 and 29.97 fps."""
@@ -45,14 +52,13 @@ def render(source: str, target: Path, settings: ProxySettings) -> Rendered:
     size = settings.picture_size(info.height, info.width)
     checked = np.unique(np.linspace(0, info.num_frames - 1, CHECKED_FRAMES).round().astype(int))
     thumbnails: list[np.ndarray] = []
-    count = 0
     with _writer(target, settings, size, info, times) as writer:
-        for count, picture in enumerate(stream_frames(source, size, indexes), start=1):
+        for number, picture in stream_frames(source, range(info.num_frames), size=size, cache=indexes):
             writer.add(picture)
-            if count - 1 in checked:
+            if number in checked:
                 thumbnails.append(_thumbnail(picture))
     _verify(source, target, times, checked, np.stack(thumbnails))
-    return Rendered(num_frames=count, duration_seconds=info.duration_seconds, height=size[0], width=size[1])
+    return Rendered(num_frames=info.num_frames, duration_seconds=info.duration_seconds, height=size[0], width=size[1])
 
 
 class H264Writer:

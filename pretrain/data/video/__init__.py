@@ -1,32 +1,66 @@
-"""Reading video behind one seam: `probe`, `read_frames`, `frame_times`.
+"""Reading video behind one seam: `probe`, `read_frames`, `stream_frames`, `frame_times`.
 
     info = probe("street.mp4")
     frames = read_frames("street.mp4", [0, 30, 30, 15], size=(72, 96))   # uint8 (4, 72, 96, 3)
+    for number, picture in stream_frames("street.mp4", range(info.num_frames)):
+        ...                                                              # one at a time, decoded in order
 
 Frame `i` is the i-th frame in presentation order that a decode of the whole file gives, with either reader and however
 it was reached. `cache` keeps the packet indexes of the default reader between runs and processes; without one they are
 kept in memory. A folder of images is a video too, whichever reader is named.
+
+What is imported from here is all that the rest of the project needs of this package (`tests/test_layers.py`). Live
+input, which has no index, decodes by itself: `open_stream`, `packets_of`, `StoredPicture` and `Picture` are for that.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from pretrain.data.video.container import FFMPEG_ERRORS, open_stream
+from pretrain.data.video.decode import packets_of
 from pretrain.data.video.decord_reader import DecordReader
-from pretrain.data.video.frame_folder import FrameFolderReader
+from pretrain.data.video.frame_folder import IMAGE_SUFFIXES, FrameFolderReader
 from pretrain.data.video.index_cache import IndexCache
 from pretrain.data.video.info import VideoError, VideoInfo, cover_size
 from pretrain.data.video.jpeg_pack import SUFFIX as JPEG_PACK_SUFFIX
-from pretrain.data.video.jpeg_pack import JpegPackReader
-from pretrain.data.video.pyav_reader import PyAVReader
+from pretrain.data.video.jpeg_pack import JpegPackReader, JpegPackWriter
+from pretrain.data.video.packet_index import CORRUPT, DISCARD, PacketIndex
+from pretrain.data.video.pyav_reader import SHARED_INDEXES, Picture, PyAVReader, StoredPicture
+from pretrain.data.video.stream import stream_file
 from pretrain.errors import UserError, nearest
 
-__all__ = ["READERS", "IndexCache", "VideoError", "VideoInfo", "cover_size", "frame_times", "probe", "read_frames"]
+__all__ = [
+    "CORRUPT",
+    "DISCARD",
+    "FFMPEG_ERRORS",
+    "IMAGE_SUFFIXES",
+    "JPEG_PACK_SUFFIX",
+    "READERS",
+    "IndexCache",
+    "JpegPackWriter",
+    "PacketIndex",
+    "Picture",
+    "StoredPicture",
+    "VideoError",
+    "VideoInfo",
+    "cover_size",
+    "frame_times",
+    "is_media_file",
+    "open_stream",
+    "packets_of",
+    "probe",
+    "read_frames",
+    "stream_frames",
+]
+
+STREAM_BLOCK = 64
+"""Frames read at a time from what is no stream: a folder of images, a JPEG pack."""
 
 
 class Reader(Protocol):
@@ -72,15 +106,48 @@ def read_frames(
         raise UserError(f"size {size}: height and width must be at least 1 pixel")
     chosen = _reader_for(str(path), reader)
     frames, places = np.unique(asked, return_inverse=True)
-    num_frames = chosen.probe(str(path), cache).num_frames
-    if len(frames) and (frames[0] < 0 or frames[-1] >= num_frames):
-        wrong = frames[0] if frames[0] < 0 else frames[-1]
-        raise VideoError(f"{path}: no frame {wrong}: it has {num_frames} frames, numbered 0 to {num_frames - 1}")
+    info = chosen.probe(str(path), cache)
+    _refuse_beyond(str(path), frames, info.num_frames)
     if not len(frames):
-        info = chosen.probe(str(path), cache)
         return np.empty((0, *(size or (info.height, info.width)), 3), np.uint8)
     read = chosen.read(str(path), frames, size, cache)
     return read if len(frames) == len(asked) and np.all(np.diff(asked) > 0) else read[places.reshape(-1)]
+
+
+def stream_frames(
+    path: str | Path,
+    frames: Iterable[int] | np.ndarray,
+    *,
+    size: tuple[int, int] | None = None,
+    cache: IndexCache | None = None,
+) -> Iterator[tuple[int, np.ndarray]]:
+    """What `read_frames` gives for these frames (increasing), one by one with their numbers.
+
+    uint8 RGB (height, width, 3), valid until the next. A file is decoded once, by PyAV, from its beginning on. Raises
+    VideoError, perhaps after some pictures.
+    """
+    path = str(path)
+    wanted = np.fromiter(frames, np.int64)
+    if is_media_file(path):
+        indexes = cache or SHARED_INDEXES
+        _refuse_beyond(path, wanted, indexes.get(path).num_frames)
+        yield from stream_file(path, wanted, size, indexes)
+        return
+    for start in range(0, len(wanted), STREAM_BLOCK):
+        block = wanted[start : start + STREAM_BLOCK]
+        yield from zip(block.tolist(), read_frames(path, block, size=size, cache=cache), strict=True)
+
+
+def is_media_file(path: str) -> bool:
+    """Whether FFmpeg opens it (it may have sound): no folder of images, no JPEG pack."""
+    return not os.path.isdir(path) and not path.endswith(JPEG_PACK_SUFFIX)
+
+
+def _refuse_beyond(path: str, frames: np.ndarray, num_frames: int) -> None:
+    """VideoError unless all of `frames` (increasing) are frames of the video."""
+    if len(frames) and (frames[0] < 0 or frames[-1] >= num_frames):
+        wrong = frames[0] if frames[0] < 0 else frames[-1]
+        raise VideoError(f"{path}: no frame {wrong}: it has {num_frames} frames, numbered 0 to {num_frames - 1}")
 
 
 def _reader_for(path: str, reader: str) -> Reader:

@@ -15,7 +15,7 @@ from pretrain.data.video.info import VideoError, VideoInfo
 if TYPE_CHECKING:
     from pretrain.data.video.index_cache import IndexCache
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 FOLDER_FPS = 25.0
 """Images carry no rate; 25 is what the datasets that come as images (ShanghaiTech, UCSD, Avenue) are played at."""
 
@@ -44,13 +44,13 @@ def image_names(path: str) -> tuple[str, ...]:
     except OSError as error:
         raise VideoError(f"{path}: cannot list this folder ({error.strerror}); check its permissions") from error
     if not names:
-        raise VideoError(f"{path}: no image in this folder; a video of frames holds {', '.join(SUFFIXES)} files")
+        raise VideoError(f"{path}: no image in this folder; a video of frames holds {', '.join(IMAGE_SUFFIXES)} files")
     return names
 
 
 @lru_cache(maxsize=64)
 def _listing(path: str, mtime_ns: int) -> tuple[str, ...]:
-    names = [name for name in os.listdir(path) if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
+    names = [name for name in os.listdir(path) if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")]
     return tuple(sorted(names, key=natural_key))
 
 

@@ -18,21 +18,22 @@ from pretrain.data.video.packet_index import PacketIndex
 
 MIN_SEEK_PACKETS = 4
 """Fewer packets than this are decoded on rather than seeked over: a seek flushes the decoder. (Assumption.)"""
-_MEMORY = IndexCache(None)
+SHARED_INDEXES = IndexCache(None)
+"""Those of this process, for callers that keep none."""
 
 
 class PyAVReader:
     """Reads any file that FFmpeg reads."""
 
     def probe(self, path: str, cache: IndexCache | None) -> VideoInfo:
-        return (cache or _MEMORY).get(path).info
+        return (cache or SHARED_INDEXES).get(path).info
 
     def frame_times(self, path: str, cache: IndexCache | None) -> np.ndarray:
-        return (cache or _MEMORY).get(path).frame_times()
+        return (cache or SHARED_INDEXES).get(path).frame_times()
 
     def read(self, path: str, frames: np.ndarray, size: tuple[int, int] | None, cache: IndexCache | None) -> np.ndarray:
         """`frames`: increasing, within the video. Returns uint8 RGB (frames, height, width, 3)."""
-        indexes = cache or _MEMORY
+        indexes = cache or SHARED_INDEXES
         index = indexes.get(path)
         try:
             return _read_with(path, index, frames, size)

@@ -1,46 +1,44 @@
-"""Every picture of a video in order, without holding them all."""
+"""Chosen pictures of a video file in order, decoded once from its beginning, never all of them held."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import numpy as np
 
-from pretrain.data.video.decode import StreamDamaged
-from pretrain.data.video.frame_folder import FrameFolderReader
+from pretrain.data.video.container import open_stream
+from pretrain.data.video.decode import StreamDamaged, decode_frames
 from pretrain.data.video.index_cache import IndexCache
 from pretrain.data.video.info import VideoError
-from pretrain.data.video.pyav_reader import Picture, exact_frames
-
-FOLDER_BLOCK = 64
+from pretrain.data.video.pyav_reader import Picture
 
 
-def stream_frames(path: str, size: tuple[int, int] | None, cache: IndexCache) -> Iterator[np.ndarray]:
-    """Yield what `read_frames` gives for frames 0, 1, 2, ...: uint8 RGB (height, width, 3), read by PyAV.
+def stream_file(
+    path: str, frames: np.ndarray, size: tuple[int, int] | None, cache: IndexCache
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield each of `frames` (increasing, within the video) with its picture, uint8 RGB (height, width, 3).
 
-    Raises VideoError, perhaps after some pictures: not all frames that the index promises decode.
+    A picture is valid until the next one. Raises VideoError, perhaps after some pictures.
     """
-    if os.path.isdir(path):
-        yield from _stream_folder(path, size, cache)
-        return
     index = cache.get(path)
-    picture = Picture(index, size)
-    done = 0
+    picture, done = Picture(index, size), 0
     try:
-        for number, frame in exact_frames(path, index, np.arange(index.num_frames)):
-            if number != done:
-                raise VideoError(f"{path}: frame {done} does not decode (damaged); leave it out")
-            yield picture.rgb(frame)
-            done += 1
+        with open_stream(path) as (container, stream):
+            for number, frame in decode_frames(container, stream, index, 0, frames):
+                if number != frames[done]:
+                    raise VideoError(f"{path}: frame {frames[done]} does not decode (damaged); leave it out")
+                yield number, picture.rgb(frame)
+                done += 1
     except StreamDamaged:
-        raise VideoError(f"{path}: damaged at frame {done} or soon after; leave it out") from None
-    if done < index.num_frames:
-        raise VideoError(f"{path}: {done} of {index.num_frames} frames decode (damaged); leave it out")
-
-
-def _stream_folder(path: str, size: tuple[int, int] | None, cache: IndexCache) -> Iterator[np.ndarray]:
-    reader = FrameFolderReader()
-    count = reader.probe(path, cache).num_frames
-    for start in range(0, count, FOLDER_BLOCK):
-        yield from reader.read(path, np.arange(start, min(start + FOLDER_BLOCK, count)), size, cache)
+        pass
+    if done == len(frames):
+        return
+    if index.facts.is_counted:
+        raise VideoError(f"{path}: frame {frames[done]} does not decode (damaged); leave it out")
+    # the index was made without decoding; if all its frames do decode, damage and all, they are what they are
+    counted = cache.get(path, count=True)
+    if counted.num_frames != index.num_frames:
+        raise VideoError(
+            f"{path}: damaged: its packets promise {index.num_frames} frames, {counted.num_frames} decode; leave it out"
+        )
+    yield from stream_file(path, frames[done:], size, cache)

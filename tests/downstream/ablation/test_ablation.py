@@ -65,7 +65,7 @@ def test_the_table_is_complete_and_says_what_its_figures_are(run: Path) -> None:
         assert len(auc["per_seed"]) == 2
         assert auc["value"] == pytest.approx(np.mean(auc["per_seed"]))
         assert auc["ci_low"] <= auc["ci_high"]
-        assert len(row["held_out_video_auc"]["per_seed"]) == 2
+        assert len(row["validation_video_auc"]["per_seed"]) == 2
         if terms == "base":
             assert row["less_base"] is None
         else:
@@ -76,7 +76,7 @@ def test_the_table_is_complete_and_says_what_its_figures_are(run: Path) -> None:
     assert "2 seed(s)" in notes
     assert "12 videos (6 abnormal)" in notes
     assert "95 % bootstrap interval over test videos, 50 draws" in notes
-    assert "held-out training videos apart best" in notes
+    assert "validation videos apart best" in notes
 
 
 def test_the_same_figures_stand_in_every_form(run: Path) -> None:

@@ -15,21 +15,21 @@ from downstream.ablation.run import ablate, evaluate
 from downstream.ablation.tables import as_csv, header, markdown
 from downstream.evaluation.settings import LocalisationSettings
 from downstream.evaluation.spatial_evaluation import evaluate_localisation
-from downstream.features.feature_spec import FeatureKind
+from downstream.features.feature_spec import FeatureSpec
 from downstream.features.store import FeatureSet, FeatureWriter
 from downstream.scores.map_file import read_maps
 from pretrain.data.catalogue import Box, Catalogue, CatalogueConfig
 from pretrain.data.catalogues import open_catalogue
 from tests.downstream.sealed import seal
-from tests.downstream.simulated import CELLS_KIND, make_features
+from tests.downstream.simulated import CELLS_SPEC, make_features
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Features of cells and of whole pictures; the test videos have boxes."""
-    folder = make_features(tmp_path_factory.mktemp("cells"), kind=CELLS_KIND)
-    cells, kind = FeatureSet.open(folder / "features"), FeatureKind(encoder="whole", weights_sha256=None, dim=8)
-    writer = FeatureWriter(folder / "whole", kind)
+    folder = make_features(tmp_path_factory.mktemp("cells"), spec=CELLS_SPEC)
+    cells, spec = FeatureSet.open(folder / "features"), FeatureSpec(encoder="whole", weights_sha256=None, dim=8)
+    writer = FeatureWriter(folder / "whole", spec)
     for name, entry in cells.videos.items():
         writer.add(name, cells.read(name).mean(axis=1, keepdims=True), frames=entry.frames, fps=30.0)
     writer.finish()

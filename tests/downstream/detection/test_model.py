@@ -66,7 +66,7 @@ def test_in_scratch_files_and_in_parts_they_are_the_same(world: Path, monkeypatc
     model = open_model(world / "runs" / "cells")
     before = scored(model, files(world, "v9"))["v9"].scores
     monkeypatch.setattr(scratch.scratch_array, "__defaults__", (0,))
-    monkeypatch.setattr(pipeline, "SETTLE_BYTES", 1)
+    monkeypatch.setattr(pipeline, "DROP_BYTES", 1)
     monkeypatch.setattr("downstream.detector.inference.score_parts.__defaults__", (12,))
     after = scored(model, files(world, "v9"))["v9"].scores
     assert before is not None
@@ -169,18 +169,17 @@ def test_imported_features_cannot_be_made_again(world: Path, tmp_path: Path) -> 
     seed = tmp_path / "seed-0"
     shutil.copytree(world / "runs" / "whole" / "seed-0", seed)
     card = json.loads((seed / "detector" / "detector.json").read_text())
-    card["features"]["kinds"][0] |= {"encoder": "i3d_rgb", "weights_sha256": None}
+    card["features"]["specs"][0] |= {"encoder": "i3d_rgb", "weights_sha256": None}
     (seed / "detector" / "detector.json").write_text(json.dumps(card))
     with pytest.raises(UserError, match=r"'i3d_rgb'.* was imported: nobody knows the network"):
         open_model(seed)
 
 
-def test_a_detector_of_before_says_no_place_and_takes_one(world: Path, tmp_path: Path) -> None:
+def test_a_detector_that_does_not_say_where_its_backbone_lies_takes_one(world: Path, tmp_path: Path) -> None:
     seed = tmp_path / "seed-0"
     shutil.copytree(world / "runs" / "whole" / "seed-0", seed)
     card = json.loads((seed / "detector" / "detector.json").read_text())
-    for key in ("made_with", "dtypes"):
-        card["features"].pop(key)
+    card["features"]["made_with"] = [None]
     (seed / "detector" / "detector.json").write_text(json.dumps(card))
     with pytest.raises(UserError, match="give --backbone"):
         open_model(seed)

@@ -63,7 +63,7 @@ def train(root: Path, name: str, encoder: dict[str, Any], features: FeaturesConf
         detector=detector,
         optim=DetectorOptimConfig(steps=10, batch_size=4, warmup_steps=1, lr=1e-2),
         seeds=(0, 1),
-        held_out_fraction=0.5,
+        validation_fraction=0.5,
         plots=False,
         validate_every=5,
         log_every=10,

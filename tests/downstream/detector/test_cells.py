@@ -17,7 +17,7 @@ from downstream.detector.objective import build_detector
 from downstream.detector.spatial_smoothness import SpatialSmoothnessConfig
 from downstream.detector.storage import CARD_FILE, grid_of, load_detector, save_detector
 from downstream.detector.terms import ObjectiveConfig
-from downstream.features.feature_spec import FeatureKind
+from downstream.features.feature_spec import FeatureSpec
 from pretrain.errors import UserError
 
 GRID, DIM = (2, 3), 5
@@ -109,8 +109,8 @@ def test_what_does_not_go_together_is_refused() -> None:
 
 def test_saved_and_loaded_with_its_grid(tmp_path: Path) -> None:
     net = detector("multi_scale", "conv", "mean")
-    kind = FeatureKind(encoder="e", weights_sha256=None, dim=DIM, grid=GRID)
-    save_detector(net, tmp_path, [kind], "none", {})
+    spec = FeatureSpec(encoder="e", weights_sha256=None, dim=DIM, grid=GRID)
+    save_detector(net, tmp_path, [spec], "none", {})
     again, _ = load_detector(tmp_path)
     assert again.grid == GRID
     features = random_features(2, 3)

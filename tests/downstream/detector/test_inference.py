@@ -127,24 +127,24 @@ from pathlib import Path
 import numpy as np, psutil, torch
 from downstream.detector.model import Detector, DetectorConfig
 from downstream.features.fusion import FusedFeatures
-from downstream.features.feature_spec import FeatureKind, VideoEntry
+from downstream.features.feature_spec import FeatureSpec, VideoEntry
 from downstream.features.store import FeatureSet
 from downstream.detector.inference import score_videos
 
 torch.set_num_threads(1)
-kind = FeatureKind(encoder="e", weights_sha256=None, dim=512, grid=(7, 7))
+spec = FeatureSpec(encoder="e", weights_sha256=None, dim=512, grid=(7, 7))
 entries, files = [], []
-net = Detector(DetectorConfig(temporal="multi_scale", spatial="conv", width=16, hidden=8), kind.dim, grid=kind.grid)
+net = Detector(DetectorConfig(temporal="multi_scale", spatial="conv", width=16, hidden=8), spec.dim, grid=spec.grid)
 process = psutil.Process()
 
 def score(snippets):
     file = Path(sys.argv[1]) / f"{snippets}.npy"
-    made = np.lib.format.open_memmap(file, "w+", np.float16, (snippets, kind.places, kind.dim))
+    made = np.lib.format.open_memmap(file, "w+", np.float16, (snippets, spec.places, spec.dim))
     del made  # a sparse file: it holds zeros and takes no disk
     entry = VideoEntry(name="long", offset=0, snippets=snippets, frames=None, fps=25.0, snippet_frames=16,
                        size=(320, 240), seen=(0.0, 0.0, 320.0, 240.0))
     array = np.load(file, mmap_mode="r", allow_pickle=False)
-    source = FusedFeatures([FeatureSet(Path(sys.argv[1]), kind, [entry], array)])
+    source = FusedFeatures([FeatureSet(Path(sys.argv[1]), spec, [entry], array)])
     Path("/proc/self/clear_refs").write_text("5")  # the kernel's own peak begins anew
     (found,) = score_videos(net, source, ["long"], torch.device("cpu"))
     assert found.map.scores.shape == (snippets, 7, 7)

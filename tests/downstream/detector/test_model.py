@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from downstream.detector.model import Detector, DetectorConfig
 from downstream.detector.storage import load_detector, save_detector
 from downstream.detector.temporal import TEMPORAL_ENCODERS
-from downstream.features.feature_spec import FeatureKind
+from downstream.features.feature_spec import FeatureSpec
 from pretrain.errors import UserError
 
-KIND = FeatureKind(encoder="e", weights_sha256=None, dim=6)
+SPEC = FeatureSpec(encoder="e", weights_sha256=None, dim=6)
 
 
 def detector(temporal: str, guidance: str | None = None, score_smoothing: float = 0) -> Detector:
@@ -111,7 +111,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     net = detector("multi_scale", "product")
     assert net.branch is not None
     net.branch.centres.normal_()
-    save_detector(net, tmp_path, [KIND], "none", {"threshold": 0.5})
+    save_detector(net, tmp_path, [SPEC], "none", {"threshold": 0.5})
     again, card = load_detector(tmp_path)
     features = torch.randn(2, 3, 6)
     assert torch.equal(again(features).log_scores, net(features).log_scores)

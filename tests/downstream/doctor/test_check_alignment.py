@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from downstream.doctor.check_alignment import examine
 from downstream.doctor.finding import Finding
-from downstream.features.feature_spec import FeatureKind
+from downstream.features.feature_spec import FeatureSpec
 from downstream.features.store import MANIFEST, FeatureSet, FeatureWriter
 from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
 from pretrain.data.catalogues import open_catalogue
 from pretrain.errors import UserError
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "real" / "annotations"
-KIND = FeatureKind(encoder="i3d", weights_sha256=None, dim=3, crops=("centre", "left"))
+SPEC = FeatureSpec(encoder="i3d", weights_sha256=None, dim=3, crops=("centre", "left"))
 VIDEOS = (
     Video("calm", "calm.mp4", 0, "train", num_frames=80),
     Video("fall", "fall.mp4", 1, "train", num_frames=96),
@@ -32,9 +32,9 @@ Arrays = dict[str, NDArray[Any]]
 Make = Callable[..., FeatureSet]
 
 
-def arrays(videos: Catalogue | tuple[Video, ...] = VIDEOS, kind: FeatureKind = KIND) -> Arrays:
+def arrays(videos: Catalogue | tuple[Video, ...] = VIDEOS, spec: FeatureSpec = SPEC) -> Arrays:
     rng = np.random.default_rng(0)
-    shape = (kind.places, kind.dim)
+    shape = (spec.places, spec.dim)
     return {v.name: rng.standard_normal(((v.num_frames or 96) // 16, *shape)).astype(np.float16) for v in videos}
 
 
@@ -42,10 +42,10 @@ def arrays(videos: Catalogue | tuple[Video, ...] = VIDEOS, kind: FeatureKind = K
 def make(tmp_path: Path) -> Make:
     """`make(arrays)` -> a feature set of them, with what the writer would refuse written over what it took."""
 
-    def build(features: Arrays, name: str = "set", kind: FeatureKind = KIND, **meta: Any) -> FeatureSet:
-        writer = FeatureWriter(tmp_path / name, kind)
+    def build(features: Arrays, name: str = "set", spec: FeatureSpec = SPEC, **meta: Any) -> FeatureSet:
+        writer = FeatureWriter(tmp_path / name, spec)
         for video, values in features.items():
-            writer.add(video, np.nan_to_num(values) if len(values) else np.ones((1, kind.places, kind.dim)), **meta)
+            writer.add(video, np.nan_to_num(values) if len(values) else np.ones((1, spec.places, spec.dim)), **meta)
         made = writer.finish(list(features))
         file = tmp_path / name / json.loads((tmp_path / name / MANIFEST).read_text())["array"]
         manifest = json.loads((tmp_path / name / MANIFEST).read_text())
@@ -229,13 +229,13 @@ def test_set_wide_faults_are_said_once(make: Make) -> None:
 
 
 def test_two_sets_of_one_grid_are_clean_and_one_crop_serves_all(make: Make) -> None:
-    clip = replace(KIND, encoder="clip", crops=("centre",), dim=5)
-    assert examine([make(arrays()), make(arrays(kind=clip), "clip", clip)], catalogue()) == []
+    clip = replace(SPEC, encoder="clip", crops=("centre",), dim=5)
+    assert examine([make(arrays()), make(arrays(spec=clip), "clip", clip)], catalogue()) == []
 
 
 def test_two_sets_that_do_not_match(make: Make) -> None:
-    clip = replace(KIND, encoder="clip", crops=("left", "centre"))
-    features = arrays(kind=clip)
+    clip = replace(SPEC, encoder="clip", crops=("left", "centre"))
+    features = arrays(spec=clip)
     features["fall"] = features["fall"][:-1]
     features["calm"] = features["calm"][:-2]
     del features["street"]
@@ -250,24 +250,24 @@ def test_two_sets_that_do_not_match(make: Make) -> None:
     assert f"wrong: sets do not match: 'fall': made from a video of 96 frames and one of 95 ({pair})" in texts
 
 
-CELLS = replace(KIND, encoder="small3d", crops=("centre",), grid=(2, 3))
+CELLS = replace(SPEC, encoder="small3d", crops=("centre",), grid=(2, 3))
 PLACE = {"size": (320, 240), "seen": (0.0, 0.0, 320.0, 240.0)}
 
 
 def test_cells_are_clean_alone_and_beside_a_set_of_the_whole_picture(make: Make) -> None:
-    whole = replace(KIND, encoder="clip", crops=("centre",))
-    sets = [make(arrays(kind=whole), "whole", whole), make(arrays(kind=CELLS), "cells", CELLS, **PLACE)]
+    whole = replace(SPEC, encoder="clip", crops=("centre",))
+    sets = [make(arrays(spec=whole), "whole", whole), make(arrays(spec=CELLS), "cells", CELLS, **PLACE)]
     assert examine(sets, catalogue()) == []
 
 
 def test_cells_that_do_not_match(make: Make) -> None:
     other, clip = replace(CELLS, encoder="r3d_18", grid=(3, 2)), replace(CELLS, encoder="r3d_18")
-    whole = replace(KIND, encoder="clip", crops=("centre",))
-    first = make(arrays(kind=CELLS), "cells", CELLS, **PLACE)
-    sets = [make(arrays(kind=whole), "whole", whole), first, make(arrays(kind=other), "other", other, **PLACE)]
+    whole = replace(SPEC, encoder="clip", crops=("centre",))
+    first = make(arrays(spec=CELLS), "cells", CELLS, **PLACE)
+    sets = [make(arrays(spec=whole), "whole", whole), first, make(arrays(spec=other), "other", other, **PLACE)]
     pair = f"{first.folder} and {sets[2].folder}"
     assert said(examine(sets, catalogue())) == [f"wrong: sets do not match: {pair}: cells 2x3 against cells 3x2"]
-    square = make(arrays(kind=clip), "square", clip, **PLACE | {"seen": (40.0, 0.0, 280.0, 240.0)})
+    square = make(arrays(spec=clip), "square", clip, **PLACE | {"seen": (40.0, 0.0, 280.0, 240.0)})
     texts = said(examine([first, square], catalogue()))
     assert len(texts) == len(VIDEOS)
     assert texts[0] == (
@@ -277,7 +277,7 @@ def test_cells_that_do_not_match(make: Make) -> None:
 
 
 def test_cells_without_a_place_and_cells_that_are_all_one(make: Make) -> None:
-    features = {name: values[:, [0] * 6] for name, values in arrays(kind=CELLS).items()}
+    features = {name: values[:, [0] * 6] for name, values in arrays(spec=CELLS).items()}
     part = make(features, "cells", CELLS)
     texts = said(examine([part], catalogue()))
     assert texts[0] == "wrong: no place: 'calm': where in the picture its cells lie is not stored: extract it again"
@@ -286,7 +286,7 @@ def test_cells_without_a_place_and_cells_that_are_all_one(make: Make) -> None:
 
 def test_kinds_that_differ(make: Make) -> None:
     first = make(arrays())
-    again = make(arrays(), "again", replace(KIND, weights_sha256="ab", snippet_frames=8))
+    again = make(arrays(), "again", replace(SPEC, weights_sha256="ab", snippet_frames=8))
     texts = said(examine([first, again], catalogue()))
     pair = f"{first.folder} and {again.folder}"
     assert f"wrong: sets do not match: {pair}: snippets of 16 frames against 8" in texts
@@ -306,7 +306,7 @@ def test_frames_that_the_features_know(make: Make) -> None:
         f"wrong: length: '{name}': the video had 112 frames, 96 covered by features: 16 frames off: wrong"
         for name in ("Abuse028_x264", "street")
     ]
-    even = make(features, "even", replace(KIND, snippet_frames=None))
+    even = make(features, "even", replace(SPEC, snippet_frames=None))
     assert [finding.text for finding in examine([even], unmeasured, split="test")] == [
         f"'{name}': neither the length of the video nor of a snippet is known: it cannot be scored"
         for name in ("Abuse028_x264", "street")
@@ -339,8 +339,8 @@ def test_real_lists_with_features_of_their_lengths(kind: str, tmp_path: Path) ->
         pytest.skip("the real list files are not there (../shared/real/annotations beside the checkout)")
     listed = open_catalogue(CatalogueConfig(kind=kind, root=tmp_path, annotations=REAL / kind, check_files=False))
     lengths = json.loads((REAL / "ucf_crime" / "test_num_frames.json").read_text())
-    feature_kind = replace(KIND, crops=("centre",))
-    writer, rng, parts = FeatureWriter(tmp_path / "set", feature_kind), np.random.default_rng(1), []
+    feature_spec = replace(SPEC, crops=("centre",))
+    writer, rng, parts = FeatureWriter(tmp_path / "set", feature_spec), np.random.default_rng(1), []
     entries, offset = [], 0
     for video in listed:
         last = max((end for _, end in video.spans), default=64)

@@ -73,7 +73,7 @@ def test_scores_with_more_digits_than_float32_stay_below() -> None:
 @pytest.mark.parametrize(
     ("labels", "share", "words"),
     [
-        ({"n": 1}, 0.1, "none of the 1 held-out video(s) is normal; hold more videos out of training"),
+        ({"n": 1}, 0.1, "none of the 1 validation video(s) is normal; hold more videos out of training"),
         ({}, 0.1, "'n' has no label"),
         ({"n": 0}, 1.0, "alarm_share is 1.0; it must lie in [0, 1)"),
         ({"n": 0}, -0.1, "alarm_share is -0.1"),

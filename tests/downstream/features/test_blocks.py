@@ -7,9 +7,10 @@ import pytest
 
 from downstream.features import blocks as module
 from downstream.features.blocks import blocks
-from downstream.features.feature_spec import FeatureKind
+from downstream.features.feature_spec import FeatureSpec
 from downstream.features.fusion import FusedFeatures
-from downstream.features.normalising import Normalise, release
+from downstream.features.normalising import Normalise
+from downstream.features.scratch import drop_pages
 from downstream.features.store import FeatureWriter
 from downstream.training.segment_cache import video_means
 from tests.downstream.simulated import segment_means
@@ -24,7 +25,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     made = []
     for number, (dim, crops) in enumerate(((6, ("a", "b")), (3, ("a",)))):
         made.append(tmp_path_factory.mktemp("sets") / str(number))
-        writer = FeatureWriter(made[-1], FeatureKind(encoder="x", weights_sha256=None, dim=dim, crops=crops), "float32")
+        writer = FeatureWriter(made[-1], FeatureSpec(encoder="x", weights_sha256=None, dim=dim, crops=crops), "float32")
         for name, length in LENGTHS.items():
             writer.add(name, rng.normal(2, 3, (length, len(crops), dim)), frames=16 * length, fps=30.0)
         writer.finish()
@@ -59,14 +60,14 @@ def test_means_do_not_depend_on_the_blocks(
         np.testing.assert_allclose(video_means(source, name, segments), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_released_pages_leave_the_process_and_come_back(tmp_path: Path) -> None:
+def test_dropped_pages_leave_the_process_and_come_back(tmp_path: Path) -> None:
     values = np.arange(1 << 22, dtype=np.float32)
     np.save(tmp_path / "a.npy", values)
     mapped = np.load(tmp_path / "a.npy", mmap_mode="r", allow_pickle=False)
     before = _resident_file_bytes()
     assert mapped.sum() > 0
     grown = _resident_file_bytes() - before
-    release(mapped[10:20])
+    drop_pages(mapped[10:20])
     left = _resident_file_bytes() - before
     np.testing.assert_array_equal(mapped, values)
     if before:  # where the system tells
@@ -74,13 +75,13 @@ def test_released_pages_leave_the_process_and_come_back(tmp_path: Path) -> None:
         assert left < 0.1 * values.nbytes
 
 
-def test_release_keeps_what_was_written(tmp_path: Path) -> None:
+def test_dropping_pages_keeps_what_was_written(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros(4096))
     private = np.load(tmp_path / "a.npy", mmap_mode="c", allow_pickle=False)
     private[:] = 1
-    release(private)
+    drop_pages(private)
     assert private.all()
-    release(np.ones(3))
+    drop_pages(np.ones(3))
 
 
 def _resident_file_bytes() -> int:

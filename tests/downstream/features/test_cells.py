@@ -33,7 +33,7 @@ def resnet() -> Backbone:
 
 def clips(backbone: Backbone, count: int = 2) -> Tensor:
     spec = backbone.spec
-    shape = (count, 3, spec.clip_frames, spec.height, spec.width)
+    shape = (count, 3, spec.clip.frames, spec.clip.height, spec.clip.width)
     return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
@@ -110,13 +110,12 @@ def test_an_exported_image_model_has_cells_and_the_kind_tells_stages_apart(tmp_p
     save_backbone(backbone, tmp_path / "backbone", {})
     config = EncoderConfig(backbone=str(tmp_path), grid="map")
     own, earlier = (
-        open_encoder(dataclasses.replace(config, stage=stage)).kind(SnippetSettings()) for stage in (None, "layer2")
+        open_encoder(dataclasses.replace(config, stage=stage)).spec(SnippetSettings()) for stage in (None, "layer2")
     )
     assert (own.grid, own.stage, earlier.grid, earlier.stage) == ((2, 3), None, (8, 12), "layer2")
-    assert "after temporal mixing" in str(own.preprocessing)
-    assert "mixing" not in str(earlier.preprocessing)
+    assert (own.output, earlier.output) == ("mixed_map", "map")
     assert own.weights_sha256 == earlier.weights_sha256
-    assert {line.split(":")[0] for line in own.differences(earlier)} == {"dim", "preprocessing", "grid", "stage"}
+    assert {line.split(":")[0] for line in own.differences(earlier)} == {"dim", "output", "grid", "stage"}
 
 
 def test_gradients_reach_the_weights_before_the_stage_and_no_others(small: Backbone) -> None:
@@ -169,7 +168,8 @@ def test_channels_last_is_no_map(small: Backbone) -> None:
     swin = timm.models.SwinTransformer(
         img_size=64, patch_size=4, embed_dim=16, depths=(1, 1), num_heads=(1, 2), window_size=4
     )
-    spec = dataclasses.replace(small.spec, name="swin", height=64, width=64, clip_frames=2, map_size=(2, 8, 8))
+    clip = dataclasses.replace(small.spec.clip, height=64, width=64, frames=2)
+    spec = dataclasses.replace(small.spec, name="swin", clip=clip, map_size=(2, 8, 8))
     frames = Backbone(dataclasses.replace(spec, feature_dim=32), swin, frames_map)
     with pytest.raises(UserError, match=r"stage 'layers\.0' of swin gives \(1, 16, 2, 16, 16\), no map"):
         CellNetwork(frames, "map", stage="layers.0")
@@ -217,6 +217,6 @@ def test_configurations(config: dict[str, object], text: str) -> None:
 def test_cells_are_of_one_crop(small: Backbone) -> None:
     encoder = encoder_of(EncoderConfig(grid="map"), small, NO_BORDER)
     with pytest.raises(UserError, match="crops is 5, and grid asks for cells: these are of the whole picture"):
-        encoder.kind(SnippetSettings(crops=5))
-    kind = encoder.kind(SnippetSettings())
-    assert (kind.grid, kind.stage, kind.places, kind.crops) == ((4, 6), None, 24, ("centre",))
+        encoder.spec(SnippetSettings(crops=5))
+    spec = encoder.spec(SnippetSettings())
+    assert (spec.grid, spec.stage, spec.places, spec.crops) == ((4, 6), None, 24, ("centre",))

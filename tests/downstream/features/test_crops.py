@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from torchvision.transforms.functional import five_crop
 
 from downstream.features.crops import CROPS, MARGIN, crop_boxes, cut_crops, decode_region
-from downstream.features.snippets import SnippetSettings, SnippetStream, View
+from downstream.features.snippets import SnippetSettings, SnippetStream
 from pretext_tasks import ClipGeometry, PretextTasks
 from pretrain.data.video import IndexCache, VideoInfo, probe
 from pretrain.data.windows import Source, WindowReader
 from pretrain.errors import UserError
+from tests.downstream.features.views import view_of
 from tests.pretrain.encoding import encode_video
 
 sizes = st.integers(1, 40)
@@ -90,7 +91,7 @@ def test_the_single_crop_is_what_pretraining_reads(tmp_path: Path, border: tuple
         index_cache=None,
     )
     source = Source(name="a", path=path, info=probe(path), motion=np.zeros(1, np.float32))
-    view = View(clip_frames=8, clip_stride=2, height=32, width=48, border_crop=border)
+    view = view_of(frames=8, stride=2, height=32, width=48, border_crop=border)
     stream = SnippetStream(path, SnippetSettings(), view, IndexCache(None))
     (chunk,) = stream.chunks()
     found = cut_crops(torch.from_numpy(chunk), 1, 32, 48)[:, 0, 0].numpy()

@@ -17,13 +17,13 @@ TOWER = "timm/test_vit"
 
 
 def clips(encoder: Encoder, count: int = 2) -> torch.Tensor:
-    shape = (count, encoder.clip_frames, encoder.height, encoder.width, 3)
+    shape = (count, encoder.clip.frames, encoder.clip.height, encoder.clip.width, 3)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 def normalised(encoder: Encoder, given: torch.Tensor) -> torch.Tensor:
     pixels = given.permute(0, 4, 1, 2, 3).float() / 255
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1, 1) for values in (encoder.mean, encoder.std))
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1, 1) for values in (encoder.clip.mean, encoder.clip.std))
     return ((pixels - mean) / std).contiguous()
 
 
@@ -38,7 +38,7 @@ def test_an_exported_backbone_gives_its_pooled_map(exported: Path) -> None:
     from pretrain.backbones import load_backbone
 
     encoder = open_encoder(EncoderConfig(backbone=str(exported)))
-    assert (encoder.height, encoder.width, encoder.clip_frames, encoder.clip_stride) == (32, 48, 8, 2)
+    assert (encoder.clip.height, encoder.clip.width, encoder.clip.frames, encoder.clip.stride) == (32, 48, 8, 2)
     assert encoder.border_crop == (0.1, 0.0, 0.0, 0.2)
     given = clips(encoder)
     backbone = load_backbone(exported)[0]
@@ -51,22 +51,28 @@ def test_an_exported_backbone_gives_its_pooled_map(exported: Path) -> None:
     assert both.dim == 2 * encoder.dim == expected.shape[1]
 
 
-def test_the_kind_says_what_makes_features_comparable(exported: Path) -> None:
+def test_the_spec_says_what_makes_features_comparable(exported: Path) -> None:
     settings = SnippetSettings(crops=5, tail="pad")
-    kind = open_encoder(EncoderConfig(backbone=str(exported))).kind(settings)
-    assert (kind.encoder, kind.dim, kind.snippet_frames) == ("small3d", 128, 16)
-    assert (kind.clip_frames, kind.clip_stride, len(kind.crops)) == (8, 2, 5)
-    assert kind.preprocessing == (
+    spec = open_encoder(EncoderConfig(backbone=str(exported))).spec(settings)
+    assert (spec.encoder, spec.dim, spec.snippet_frames) == ("small3d", 128, 16)
+    assert (spec.clip_frames, spec.clip_stride, len(spec.crops)) == (8, 2, 5)
+    assert (spec.border_crop, spec.crop_height, spec.crop_width) == ((0.1, 0.0, 0.0, 0.2), 32, 48)
+    assert (spec.mean, spec.std) == ((0.45, 0.45, 0.45), (0.225, 0.225, 0.225))
+    assert (spec.output, spec.pool) == ("map", "mean")
+    assert spec.describe_preprocessing() == (
         "RGB; border cut top 0.1, bottom 0, left 0, right 0.2 of the frame; scaled to cover 32x48; "
         "crops of 32x48; (pixels / 255 - (0.45, 0.45, 0.45)) / (0.225, 0.225, 0.225); feature map, pooled by mean"
     )
-    assert (kind.crop_margin, kind.tail) == (1.15, "pad")
+    assert (spec.crop_margin, spec.tail) == (1.15, "pad")
     other = open_encoder(EncoderConfig(backbone=str(exported), pool="mean_max", border_crop=(0, 0, 0, 0)))
-    changed = {line.split(":")[0] for line in kind.differences(other.kind(settings))}
-    assert changed == {"dim", "preprocessing"}
-    one = open_encoder(EncoderConfig(backbone=str(exported))).kind(SnippetSettings())
-    assert {line.split(":")[0] for line in kind.differences(one)} == {"crops", "crop_margin", "tail"}
-    assert kind.encoding_differences(one) == []
+    changed = {line.split(":")[0] for line in spec.differences(other.spec(settings))}
+    assert changed == {"dim", "border_crop", "pool"}
+    one = open_encoder(EncoderConfig(backbone=str(exported))).spec(SnippetSettings())
+    assert {line.split(":")[0] for line in spec.differences(one)} == {"crops", "crop_margin", "tail"}
+    assert spec.encoding_differences(one) == []
+    larger = EncoderConfig(weights=exported / "backbone" / "backbone.safetensors", height=32, width=64)
+    changed = {line.split(":")[0] for line in spec.encoding_differences(open_encoder(larger).spec(settings))}
+    assert changed == {"border_crop", "crop_width"}
 
 
 def test_random_weights_follow_from_the_seed_and_from_nothing_else() -> None:
@@ -98,7 +104,7 @@ def test_an_image_tower_is_timms_own_output_averaged_over_frames(tmp_path: Path)
         frames = normalised(encoder, given).transpose(1, 2)
         expected = torch.stack([net(clip) for clip in frames])
     torch.testing.assert_close(encoder.features(given), expected.mean(dim=1), rtol=1e-5, atol=1e-5)
-    assert encoder.kind(SnippetSettings(snippet_frames=24)).clip_stride == 8
+    assert encoder.spec(SnippetSettings(snippet_frames=24)).clip_stride == 8
     both = open_encoder(
         EncoderConfig(backbone=TOWER, weights=tmp_path / "tower.safetensors", image_frames=3, pool="mean_max")
     )
@@ -133,7 +139,7 @@ def test_an_exported_timm_backbone_keeps_its_temporal_mixing(tmp_path: Path) -> 
         unmixed = backbone.pool(backbone._to_map(backbone.net, normalised(encoder, given)))
     torch.testing.assert_close(encoder.features(given), expected, rtol=1e-4, atol=1e-4)
     assert not torch.allclose(expected, unmixed, atol=1e-2)
-    assert "temporal mixing" in str(encoder.kind(SnippetSettings()).preprocessing)
+    assert encoder.spec(SnippetSettings()).output == "mixed_map"
 
 
 def test_bf16_is_near(exported: Path) -> None:

@@ -17,12 +17,13 @@ from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
 from downstream.features.extract import ExtractConfig, extract, share
 from downstream.features.pipeline import encode_videos, extract_video
 from downstream.features.progress import FrameProgress
-from downstream.features.snippets import SnippetSettings, SnippetStream, View, clip_offsets, snippet_clips
+from downstream.features.snippets import SnippetSettings, SnippetStream, clip_offsets, snippet_clips
 from downstream.features.store import FeatureSet
 from pretrain.data.catalogue import CatalogueConfig, Video
 from pretrain.data.check import read_quarantine
 from pretrain.data.video import IndexCache, VideoError, read_frames
 from pretrain.errors import UserError
+from tests.downstream.features.views import view_of
 from tests.pretrain.encoding import encode_video
 
 CPU = torch.device("cpu")
@@ -61,8 +62,8 @@ def one_by_one(path: Path, encoder: Encoder) -> np.ndarray:
     stream = SnippetStream(str(path), SnippetSettings(), encoder.view(16), IndexCache(None))
     region = stream.region
     frames = read_frames(path, range(stream.info.num_frames), size=(region.decode_height, region.decode_width))
-    y, x = region.y + (region.height - encoder.height) // 2, region.x + (region.width - encoder.width) // 2
-    frames = frames[:, y : y + encoder.height, x : x + encoder.width]
+    y, x = region.y + (region.height - encoder.clip.height) // 2, region.x + (region.width - encoder.clip.width) // 2
+    frames = frames[:, y : y + encoder.clip.height, x : x + encoder.clip.width]
     rows = []
     for start in range(0, max(16, len(frames) // 16 * 16), 16):
         chosen = [min(start + 2 * number, len(frames) - 1) for number in range(8)]
@@ -87,7 +88,7 @@ def test_frames_lie_in_the_video_and_cover_the_snippet(
     length: int, snippet: int, clip: tuple[int, int], tail: str
 ) -> None:
     settings = SnippetSettings(snippet_frames=snippet, tail=tail)  # type: ignore[arg-type]
-    view = View(clip_frames=clip[0], clip_stride=clip[1], height=8, width=8, border_crop=(0, 0, 0, 0))
+    view = view_of(frames=clip[0], stride=clip[1], height=8, width=8)
     frames = snippet_clips(length, settings, view)
     assert len(frames) == max(1, length // snippet if tail == "drop" else -(-length // snippet))
     assert frames.min() >= 0
@@ -205,15 +206,15 @@ def test_a_second_run_does_only_what_is_new(
 def test_damage_behind_some_snippets_fails_the_whole_video(
     folder: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = snippets.stream_chosen
+    good = snippets.stream_frames
 
-    def breaks(path: str, *rest: object) -> object:
-        for number, picture in good(path, *rest):  # type: ignore[arg-type]
+    def breaks(path: str, frames: object, **rest: object) -> object:
+        for number, picture in good(path, frames, **rest):  # type: ignore[arg-type]
             if "a.mp4" in path and number > 40:
                 raise VideoError(f"{path}: damaged")
             yield number, picture
 
-    monkeypatch.setattr(snippets, "stream_chosen", breaks)
+    monkeypatch.setattr(snippets, "stream_frames", breaks)
     videos = [(name, str(folder / f"{name}.mp4")) for name in "ab"]
     results = encode_videos(videos, encoder, SnippetSettings(), CPU, batch_clips=3, decoders=2)
     found = {result.name: result for result in results}
@@ -223,10 +224,10 @@ def test_damage_behind_some_snippets_fails_the_whole_video(
 
 
 def test_an_error_of_ours_is_no_bad_video(folder: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    def breaks(*_: object) -> object:
+    def breaks(*_: object, **__: object) -> object:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(snippets, "stream_chosen", breaks)
+    monkeypatch.setattr(snippets, "stream_frames", breaks)
     with pytest.raises(RuntimeError, match="out of memory"):
         extract_video(folder / "a.mp4", encoder, SnippetSettings(), CPU)
 

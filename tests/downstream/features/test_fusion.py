@@ -8,13 +8,13 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from downstream.features.feature_spec import FeatureKind
+from downstream.features.feature_spec import FeatureSpec
 from downstream.features.fusion import FusedFeatures
 from downstream.features.normalising import Normalise, normalised
 from downstream.features.store import FeatureSet, FeatureWriter
 from pretrain.errors import UserError
 
-ONE = FeatureKind(encoder="a", weights_sha256=None, dim=3)
+ONE = FeatureSpec(encoder="a", weights_sha256=None, dim=3)
 
 
 SEEN = (0.0, 13.5, 320.0, 226.5)
@@ -22,16 +22,16 @@ SEEN = (0.0, 13.5, 320.0, 226.5)
 
 def make(
     folder: Path,
-    kind: FeatureKind,
+    spec: FeatureSpec,
     lengths: dict[str, int],
     seed: int = 0,
     seen: tuple[float, float, float, float] = SEEN,
     size: tuple[int, int] = (320, 240),
 ) -> FeatureSet:
     rng = np.random.default_rng(seed)
-    writer = FeatureWriter(folder, kind, "float32")
+    writer = FeatureWriter(folder, spec, "float32")
     for name, length in lengths.items():
-        writer.add(name, rng.normal(3, 2, (length, kind.places, kind.dim)), size=size, seen=seen)
+        writer.add(name, rng.normal(3, 2, (length, spec.places, spec.dim)), size=size, seen=seen)
     return writer.finish(list(lengths))
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from downstream.features.crops import CROPS
 from downstream.features.exporting import LAYOUTS, ONE_CROP, export_features
-from downstream.features.feature_spec import FeatureKind
+from downstream.features.feature_spec import FeatureSpec
 from downstream.features.find_files import find_files
 from downstream.features.importing import ImportOptions, import_features, plan_import
 from downstream.features.store import FeatureSet, FeatureWriter
@@ -29,8 +29,8 @@ def made(seed: int, *shape: int) -> np.ndarray:
 
 
 def a_set(folder: Path, lengths: dict[str, int], crops: int, dim: int = 4) -> FeatureSet:
-    kind = FeatureKind(encoder="i3d_rgb", weights_sha256=None, dim=dim, crops=CROPS[crops])
-    writer = FeatureWriter(folder, kind, "float32")
+    spec = FeatureSpec(encoder="i3d_rgb", weights_sha256=None, dim=dim, crops=CROPS[crops])
+    writer = FeatureWriter(folder, spec, "float32")
     for seed, (name, length) in enumerate(lengths.items()):
         writer.add(name, made(seed, length, crops, dim))
     return writer.finish()
@@ -62,7 +62,7 @@ def test_every_layout_comes_back_as_it_was(layout: str, data: st.DataObject, tmp
     for number, source in enumerate((folder / "files", listed)):
         again = imported([source], folder / f"again{number}", axes=axes, snippet_frames=16)
         assert set(again.videos) == set(first.videos)
-        assert again.kind == first.kind
+        assert again.spec == first.spec
         for name in names:
             assert np.array_equal(again.read(name), first.read(name))
 
@@ -75,7 +75,7 @@ def test_xd_has_five_crop_files_and_ucf_ten_in_stored_order(tmp_path: Path) -> N
         for crop in range(crops):
             np.save(folder / f"Abuse001_x264__{crop}.npy", video[:, crop])
         done = imported([folder], tmp_path / f"set{crops}")
-        assert done.kind.crops == CROPS[crops]
+        assert done.spec.crops == CROPS[crops]
         assert np.array_equal(done.read("Abuse001_x264"), video)
 
 
@@ -159,7 +159,7 @@ def test_other_numbers_of_crops_must_be_named(tmp_path: Path) -> None:
         np.save(folder / f"a__{crop}.npy", made(crop, 6, 4))
     assert "2 crops: names are known for 1, 5, 10; name them with --crop-names" in refusal(folder)
     assert "--crop-names gives 1 name(s) (left) for 2 different crop(s)" in refusal(folder, crop_names=("left",))
-    assert imported([folder], tmp_path / "set", crop_names=("left", "right")).kind.crops == ("left", "right")
+    assert imported([folder], tmp_path / "set", crop_names=("left", "right")).spec.crops == ("left", "right")
 
 
 def test_32_rows_everywhere_are_asked_about(tmp_path: Path) -> None:
@@ -169,9 +169,9 @@ def test_32_rows_everywhere_are_asked_about(tmp_path: Path) -> None:
         np.savetxt(folder / f"{name}.txt", made(ord(name), 32, 6))
     assert "all 2 videos have exactly 32 rows" in refusal(folder)
     done = imported([folder], tmp_path / "set", segments=True)
-    assert done.kind.snippet_frames is None
+    assert done.spec.snippet_frames is None
     assert done.videos["a"].edges() is None
-    assert imported([folder], tmp_path / "other", snippet_frames=16).kind.snippet_frames == 16
+    assert imported([folder], tmp_path / "other", snippet_frames=16).spec.snippet_frames == 16
     assert "--segments and --snippet-frames contradict each other" in refusal(folder, segments=True, snippet_frames=16)
 
 
@@ -279,7 +279,7 @@ def test_real_features_with_their_own_grid(tmp_path: Path) -> None:
     )
     done = import_features(plan, tmp_path / "set")
     assert len(done.videos) == 137
-    assert (done.kind.dim, done.kind.crops) == (512, ("centre",))
+    assert (done.spec.dim, done.spec.crops) == (512, ("centre",))
     assert np.array_equal(done.read("d0001")[:, 0], np.load(REAL / "dev" / "d0001.npy"))
     for name, video in truth.items():
         edges = done.videos[name].edges()

@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 
 from downstream.features import scratch
-from downstream.features.scratch import scratch_array, settle
+from downstream.features.scratch import drop_pages, scratch_array
 from pretrain.errors import UserError
 
 
 @pytest.mark.parametrize("limit", [0, 1 << 20])
-def test_what_is_written_stays_also_when_it_is_settled(limit: int) -> None:
+def test_what_is_written_stays_when_its_pages_are_dropped(limit: int) -> None:
     array = scratch_array((50, 3, 4), np.float32, limit)
     assert array.shape == (50, 3, 4)
     assert not array.any()
     expected = np.random.default_rng(0).normal(size=(50, 3, 4)).astype(np.float32)
     for start in range(0, 50, 7):
         array[start : start + 7] = expected[start : start + 7]
-        settle(array)
+        drop_pages(array)
     assert np.array_equal(array, expected)
 
 
@@ -35,16 +35,16 @@ def test_a_large_one_leaves_no_file_behind(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_it_is_no_memory_of_the_process() -> None:
-    """512 MB are filled and settled; the process never holds a fifth of that."""
+    """512 MB are filled and dropped; the process never holds a fifth of that."""
     program = (
         "import numpy as np, psutil\n"
-        "from downstream.features.scratch import scratch_array, settle\n"
+        "from downstream.features.scratch import drop_pages, scratch_array\n"
         "rss = psutil.Process().memory_info\n"
         "before, most = rss().rss, 0\n"
         "array = scratch_array((512, 1 << 18), np.float32)\n"
         "for row in range(512):\n"
         "    array[row] = row\n"
-        "    if row % 16 == 15: most = max(most, rss().rss); settle(array)\n"
+        "    if row % 16 == 15: most = max(most, rss().rss); drop_pages(array)\n"
         "assert array[300, 7] == 300\n"
         "print((most - before) >> 20)\n"
     )

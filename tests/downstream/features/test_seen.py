@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import av
@@ -65,7 +66,8 @@ def test_the_part_seen_lies_in_the_picture_and_not_in_the_border(
     size: tuple[int, int], net: tuple[int, int], border: tuple[float, float, float, float]
 ) -> None:
     encoder = _ENCODER
-    encoder.height, encoder.width, encoder.border_crop = *net, border
+    encoder.clip = dataclasses.replace(encoder.clip, height=net[0], width=net[1])
+    encoder.border_crop = border
     (width, height), seen = size, encoder.seen(info(*size))
     ScoreMap(np.zeros((1, 2, 2), np.float32), size, seen)  # refuses a part outside of the picture
     x1, y1, x2, y2 = seen

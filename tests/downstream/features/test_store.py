@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from downstream.features.feature_spec import FeatureKind, VideoEntry
+from downstream.features.feature_spec import FeatureSpec, VideoEntry
 from downstream.features.store import MANIFEST, FeatureSet, FeatureWriter
 from pretrain.errors import UserError
 
 ROOT = Path(__file__).parents[3]
-KIND = FeatureKind(encoder="i3d", weights_sha256=None, dim=4, crops=("centre", "top_left"))
+SPEC = FeatureSpec(encoder="i3d", weights_sha256=None, dim=4, crops=("centre", "top_left"))
 ODD_NAMES = ("v=S-7r__#1_label_B4-0-0", "a/b c", "Amélie", "x" * 300)
 
 
@@ -23,8 +23,8 @@ def values(seed: int, length: int = 3) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(length, 2, 4)).astype(np.float16)
 
 
-def write(folder: Path, lengths: dict[str, int], kind: FeatureKind = KIND) -> FeatureSet:
-    writer = FeatureWriter(folder, kind)
+def write(folder: Path, lengths: dict[str, int], spec: FeatureSpec = SPEC) -> FeatureSet:
+    writer = FeatureWriter(folder, spec)
     for seed, (name, length) in enumerate(lengths.items()):
         writer.add(name, values(seed, length), frames=16 * length + 5, fps=25.0)
     return writer.finish()
@@ -34,7 +34,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     lengths = {name: seed + 1 for seed, name in enumerate(ODD_NAMES)}
     write(tmp_path, lengths)
     read = FeatureSet.open(tmp_path)
-    assert read.kind == KIND
+    assert read.spec == SPEC
     assert list(read.videos) == sorted(ODD_NAMES)
     for seed, (name, length) in enumerate(lengths.items()):
         assert np.array_equal(read.read(name), values(seed, length))
@@ -45,7 +45,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 def test_adding_to_a_set_keeps_its_order_and_replaces(tmp_path: Path) -> None:
     write(tmp_path, {"b": 2, "c": 3})
-    writer = FeatureWriter(tmp_path, KIND)
+    writer = FeatureWriter(tmp_path, SPEC)
     assert writer.has("b")
     assert not writer.has("a")
     writer.add("a", values(7))
@@ -55,7 +55,7 @@ def test_adding_to_a_set_keeps_its_order_and_replaces(tmp_path: Path) -> None:
     assert np.array_equal(done.read("c"), values(8, 5))
     assert np.array_equal(done.read("b"), values(0, 2))
     assert len(list(tmp_path.glob("features-*.npy"))) == 1
-    assert list(FeatureWriter(tmp_path, KIND).finish(["a", "b", "unknown"]).videos) == ["a", "b", "c"]
+    assert list(FeatureWriter(tmp_path, SPEC).finish(["a", "b", "unknown"]).videos) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_adding_to_a_set_keeps_its_order_and_replaces(tmp_path: Path) -> None:
     ],
 )
 def test_bad_features_are_refused_and_not_stored(features: np.ndarray, said: str, tmp_path: Path) -> None:
-    writer = FeatureWriter(tmp_path, KIND)
+    writer = FeatureWriter(tmp_path, SPEC)
     with pytest.raises(UserError, match=said):
         writer.add("v", features)
     assert not writer.has("v")
@@ -80,7 +80,7 @@ def test_bad_features_are_refused_and_not_stored(features: np.ndarray, said: str
 
 
 def test_float32_holds_what_float16_cannot(tmp_path: Path) -> None:
-    writer = FeatureWriter(tmp_path, KIND, "float32")
+    writer = FeatureWriter(tmp_path, SPEC, "float32")
     writer.add("v", np.full((1, 2, 4), 7e4, np.float32))
     assert writer.finish().read("v").max() == 7e4
 
@@ -97,42 +97,31 @@ def test_values_gone_bad_on_disk_are_found(tmp_path: Path) -> None:
 
 
 def test_a_folder_holds_one_kind(tmp_path: Path) -> None:
-    other = FeatureKind(encoder="clip", weights_sha256="ab", dim=4, crops=KIND.crops)
-    FeatureWriter(tmp_path, KIND).add("a", values(0))
+    other = FeatureSpec(encoder="clip", weights_sha256="ab", dim=4, crops=SPEC.crops)
+    FeatureWriter(tmp_path, SPEC).add("a", values(0))
     for _ in ("begun", "finished"):
         with pytest.raises(UserError) as error:
             FeatureWriter(tmp_path, other)
         assert "encoder: 'i3d', 'clip'" in str(error.value)
         assert "weights_sha256: None, 'ab'" in str(error.value)
         with pytest.raises(UserError, match="dtype: 'float16', 'float32'"):
-            FeatureWriter(tmp_path, KIND, "float32")
-        FeatureWriter(tmp_path, KIND).finish()
+            FeatureWriter(tmp_path, SPEC, "float32")
+        FeatureWriter(tmp_path, SPEC).finish()
 
 
 def test_a_writer_that_added_nothing_leaves_nothing_behind(tmp_path: Path) -> None:
-    other = FeatureKind(encoder="clip", weights_sha256="ab", dim=4, crops=KIND.crops)
+    other = FeatureSpec(encoder="clip", weights_sha256="ab", dim=4, crops=SPEC.crops)
     FeatureWriter(tmp_path, other)  # killed before its first video: whoever comes next may choose another kind
     write(tmp_path, {"a": 2})
     before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    assert list(FeatureWriter(tmp_path, KIND).finish(["a", "b"]).videos) == ["a"]
+    assert list(FeatureWriter(tmp_path, SPEC).finish(["a", "b"]).videos) == ["a"]
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
-
-
-def test_manifests_that_had_margin_and_tail_in_words_are_read(tmp_path: Path) -> None:
-    before, after = "RGB; scaled to cover 32x48", "crops of 32x48; feature map, pooled by mean"
-    kind = replace(KIND, preprocessing=f"{before}; {after}", crop_margin=1.15, tail="drop")
-    words = f"{before} times 1.15; {after}; tail shorter than a snippet: left out"
-    old = {key: value for key, value in kind.as_json().items() if key not in ("crop_margin", "tail")}
-    assert FeatureKind.from_json(old | {"preprocessing": words}) == kind
-    padded = words.replace("left out", "a snippet that holds the last frame")
-    assert FeatureKind.from_json(old | {"preprocessing": padded}) == replace(kind, tail="pad")
-    assert FeatureKind.from_json(old | {"preprocessing": None}) == replace(KIND, preprocessing=None)
 
 
 def test_no_set_half_a_set_and_a_damaged_one(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"there is no manifest\.json\. Make one with"):
         FeatureSet.open(tmp_path)
-    FeatureWriter(tmp_path, KIND).add("a", values(0))
+    FeatureWriter(tmp_path, SPEC).add("a", values(0))
     with pytest.raises(UserError, match="begun and not finished: run the same command again"):
         FeatureSet.open(tmp_path)
     array = write(tmp_path, {"a": 9}).folder / json.loads((tmp_path / MANIFEST).read_text())["array"]
@@ -148,13 +137,13 @@ def test_no_set_half_a_set_and_a_damaged_one(tmp_path: Path) -> None:
 
 
 def test_a_half_written_part_is_named_and_a_killed_ones_rest_ignored(tmp_path: Path) -> None:
-    writer = FeatureWriter(tmp_path, KIND)
+    writer = FeatureWriter(tmp_path, SPEC)
     writer.add("a", values(0))
     writer.add("b", values(1))
     part = sorted((tmp_path / "parts").glob("*.safetensors"))[0]
     (tmp_path / "parts" / ".abc.1.tmp.safetensors").write_bytes(part.read_bytes()[:50])
-    assert list(FeatureWriter(tmp_path, KIND).finish().videos) == ["a", "b"]
-    writer = FeatureWriter(tmp_path, KIND)
+    assert list(FeatureWriter(tmp_path, SPEC).finish().videos) == ["a", "b"]
+    writer = FeatureWriter(tmp_path, SPEC)
     writer.add("c", values(2))
     part = next((tmp_path / "parts").glob("*.safetensors"))
     part.write_bytes(part.read_bytes()[:50])
@@ -167,10 +156,10 @@ ADDER = """
 import sys
 from pathlib import Path
 import numpy as np
-from downstream.features.feature_spec import FeatureKind
+from downstream.features.feature_spec import FeatureSpec
 from downstream.features.store import FeatureWriter
-kind = FeatureKind(encoder="i3d", weights_sha256=None, dim=4, crops=("centre", "top_left"))
-writer = FeatureWriter(Path(sys.argv[1]), kind)
+spec = FeatureSpec(encoder="i3d", weights_sha256=None, dim=4, crops=("centre", "top_left"))
+writer = FeatureWriter(Path(sys.argv[1]), spec)
 sys.stdin.readline()
 for number in range(int(sys.argv[2]), 40, 2):
     writer.add(f"v{number:02}", np.full((number + 1, 2, 4), number, np.float16))
@@ -187,7 +176,7 @@ def test_two_processes_share_the_work(tmp_path: Path) -> None:
         process.stdin.write(b"\n")
         process.stdin.flush()
     assert [process.wait(60) for process in both] == [0, 0]
-    done = FeatureWriter(tmp_path, KIND).finish()
+    done = FeatureWriter(tmp_path, SPEC).finish()
     assert list(done.videos) == [f"v{number:02}" for number in range(40)]
     for number, name in enumerate(done.videos):
         assert np.array_equal(done.read(name), np.full((number + 1, 2, 4), number))
@@ -198,12 +187,12 @@ import os, shutil, signal, sys
 from pathlib import Path
 import numpy as np
 import downstream.features.store as store, pretrain.files as files
-from downstream.features.feature_spec import FeatureKind
-kind = FeatureKind(encoder="i3d", weights_sha256=None, dim=4, crops=("centre", "top_left"))
+from downstream.features.feature_spec import FeatureSpec
+spec = FeatureSpec(encoder="i3d", weights_sha256=None, dim=4, crops=("centre", "top_left"))
 traced = {store.__file__, files.__file__, shutil.__file__}
 work = Path(sys.argv[1])
 def make(folder):
-    writer = store.FeatureWriter(folder, kind)
+    writer = store.FeatureWriter(folder, spec)
     for number in (1, 2):
         if not writer.has(f"new{number}"):
             writer.add(f"new{number}", np.full((number, 2, 4), number, np.float16))
@@ -222,7 +211,7 @@ def run(folder, last):
     make(folder)
     sys.settrace(None)
     return lines
-old = store.FeatureWriter(work / "old", kind)
+old = store.FeatureWriter(work / "old", spec)
 old.add("old", np.zeros((3, 2, 4), np.float16))
 old.finish()
 def copy(name):
@@ -269,16 +258,18 @@ def test_edges_cover_snippets_by_length_or_evenly() -> None:
 
 
 def test_kind_goes_through_json_and_tells_what_differs() -> None:
-    again = FeatureKind.from_json(json.loads(json.dumps(KIND.as_json())))
-    assert again == KIND
-    assert again.differences(KIND) == []
-    other = FeatureKind(encoder="i3d", weights_sha256=None, dim=5, crops=("centre",))
-    assert KIND.differences(other) == ["dim: 4, 5", "crops: ('centre', 'top_left'), ('centre',)"]
-    with pytest.raises(TypeError):
-        FeatureKind.from_json(KIND.as_json() | {"more": 1})
+    again = FeatureSpec.from_json(json.loads(json.dumps(SPEC.as_json())))
+    assert again == SPEC
+    assert again.differences(SPEC) == []
+    other = FeatureSpec(encoder="i3d", weights_sha256=None, dim=5, crops=("centre",))
+    assert SPEC.differences(other) == ["dim: 4, 5", "crops: ('centre', 'top_left'), ('centre',)"]
+    with pytest.raises(TypeError, match="more"):
+        FeatureSpec.from_json(SPEC.as_json() | {"more": 1})
+    with pytest.raises(TypeError, match="missing: crops, pool"):
+        FeatureSpec.from_json({key: value for key, value in SPEC.as_json().items() if key not in ("crops", "pool")})
 
 
-CELLS = FeatureKind(encoder="small3d", weights_sha256=None, dim=4, grid=(2, 3), stage="layers.2")
+CELLS = FeatureSpec(encoder="small3d", weights_sha256=None, dim=4, grid=(2, 3), stage="layers.2")
 PLACE: dict[str, Any] = {"size": (320, 240), "seen": (0.0, 13.5, 320.0, 226.5)}
 
 
@@ -290,7 +281,7 @@ def test_a_set_of_cells_says_where_they_lie_and_keeps_it(tmp_path: Path) -> None
     writer = FeatureWriter(tmp_path, CELLS)
     writer.add("a", cells(0), **PLACE)
     stored = writer.finish()
-    assert stored.kind == CELLS
+    assert stored.spec == CELLS
     assert stored.read("a").shape == (3, 6, 4)
     again = FeatureWriter(tmp_path, CELLS)
     again.add("b", cells(1, 2), **PLACE | {"size": (640, 480)})
@@ -310,12 +301,12 @@ def test_a_set_of_cells_says_where_they_lie_and_keeps_it(tmp_path: Path) -> None
 
 
 def test_a_set_without_cells_has_the_manifest_it_always_had(tmp_path: Path) -> None:
-    writer = FeatureWriter(tmp_path, KIND)
+    writer = FeatureWriter(tmp_path, SPEC)
     writer.add("a", values(0), **PLACE)  # extraction knows the place of one crop too; nobody needs it
     writer.finish()
     manifest = json.loads((tmp_path / MANIFEST).read_text())
     assert set(manifest["videos"][0]) == {"name", "offset", "snippets", "frames", "fps", "snippet_frames"}
-    assert not {"grid", "stage"} & set(manifest["kind"])
+    assert not {"grid", "stage"} & set(manifest["spec"])
     assert FeatureSet.open(tmp_path).videos["a"].seen is None
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from downstream.events.calibration import calibrate, write_calibration
 from downstream.events.rule import RuleChanges
-from downstream.report.run_folder import read_run, run_metrics, run_rule
+from downstream.report.run_contents import read_run, run_metrics, run_rule
 from downstream.report.run_report import report_of_run
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.score_file import write_scores
@@ -33,7 +33,7 @@ def run(tmp_path: Path) -> Path:
             make_scores(name, 1 / (1 + np.exp(-odds)), [0, 25, 50, 75]) for name in ("quiet", "street/a", "extra")
         ]
         write_scores(folder / f"seed-{seed}" / "test_scores.json", videos, {"unscored": {"broken": "no frame"}})
-        save(folder / f"seed-{seed}" / "summary.json", {"held_out": {"threshold": threshold}})
+        save(folder / f"seed-{seed}" / "summary.json", {"validation": {"threshold": threshold}})
     return folder
 
 

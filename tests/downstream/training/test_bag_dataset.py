@@ -14,7 +14,7 @@ from downstream.features.store import FeatureWriter
 from downstream.training.bag_dataset import BagDataset, BagsConfig
 from downstream.training.segment_cache import segment_edges
 from pretrain.errors import UserError
-from tests.downstream.simulated import CELLS_KIND, KIND, make_features, segment_means
+from tests.downstream.simulated import CELLS_SPEC, SPEC, make_features, segment_means
 from tests.downstream.training.simulated_bags import CPU, bags, catalogue
 
 CELLS_GRID = (2, 3)
@@ -74,7 +74,7 @@ def test_all_crops_come_as_bags_of_their_own(simulated: Path, tmp_path: Path) ->
 
 def test_statistics_are_those_of_the_bags(simulated: Path, tmp_path: Path) -> None:
     made = bags(simulated, tmp_path)
-    values = [segment_means(made.source.read(name), 8).reshape(-1, KIND.dim) for name in made.names]
+    values = [segment_means(made.source.read(name), 8).reshape(-1, SPEC.dim) for name in made.names]
     mean, deviation = made.statistics()
     assert np.allclose(mean, np.mean([v.mean(axis=0) for v in values], axis=0), atol=1e-2)
     second = np.mean([(v**2).mean(axis=0) for v in values], axis=0)
@@ -85,8 +85,8 @@ def test_statistics_are_those_of_the_bags(simulated: Path, tmp_path: Path) -> No
 def numbered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Cells that say where they are: video, snippet, row and column, in features of four numbers."""
     folder = tmp_path_factory.mktemp("numbered")
-    kind = replace(CELLS_KIND, dim=4)
-    writer = FeatureWriter(folder / "features", kind, "float32")
+    spec = replace(CELLS_SPEC, dim=4)
+    writer = FeatureWriter(folder / "features", spec, "float32")
     videos = {}
     for number, snippets in enumerate((3, 8, 9, 30)):
         place = np.indices((1, snippets, *CELLS_GRID)).reshape(4, snippets, -1).transpose(1, 2, 0).astype(np.float32)

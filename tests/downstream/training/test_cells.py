@@ -25,7 +25,7 @@ from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
 from pretrain.data.catalogues import open_catalogue
 from pretrain.errors import UserError
 from tests.downstream.sealed import Opened, seal
-from tests.downstream.simulated import CELLS_KIND, SIZE, make_features
+from tests.downstream.simulated import CELLS_SPEC, SIZE, make_features
 from tests.downstream.training.test_loop import with_all_terms
 from tests.pretrain.conftest import changed
 
@@ -36,7 +36,7 @@ COMPARED += tuple(f"{part}_{what}" for part in ("validation", "test") for what i
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 training and 12 test videos of simulated cells; the test videos have boxes."""
-    return make_features(tmp_path_factory.mktemp("cells"), kind=CELLS_KIND)
+    return make_features(tmp_path_factory.mktemp("cells"), spec=CELLS_SPEC)
 
 
 @pytest.fixture
@@ -84,14 +84,14 @@ def test_it_learns_where_from_labels_of_videos(run: FinetuneConfig) -> None:
     """Chance is below 1/6: one cell of six, in a quarter of the snippets."""
     assert finetune(changed(run, detector__spatial="none", detector__temporal="none")) == 0
     folder = run.output / "seed-0"
-    assert load_detector(folder)[0].grid == CELLS_KIND.grid
+    assert load_detector(folder)[0].grid == CELLS_SPEC.grid
     for part in ("validation", "test"):
         maps, scores = read_maps(folder / f"{part}_maps.safetensors"), read_scores(folder / f"{part}_scores.json")
         assert maps.meta == scores.meta
         assert [item.name for item in maps.videos] == [item.name for item in scores.videos]
         for mine, other in zip(maps.videos, scores.videos, strict=True):
             assert mine.map is not None
-            assert (mine.map.grid, mine.map.size) == (CELLS_KIND.grid, SIZE)
+            assert (mine.map.grid, mine.map.size) == (CELLS_SPEC.grid, SIZE)
             np.testing.assert_allclose(mine.scores, other.scores, atol=1e-6)
             assert np.array_equal(mine.edges, other.edges)
     found = hits(run)

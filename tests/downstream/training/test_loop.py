@@ -29,7 +29,7 @@ from pretrain.data.catalogue import CatalogueConfig
 from pretrain.errors import UserError
 from pretrain.run_folder import as_json
 from pretrain.tracking import read_log
-from tests.downstream.simulated import KIND, make_features
+from tests.downstream.simulated import SPEC, make_features
 from tests.pretrain.conftest import changed
 
 ROOT = Path(__file__).parents[3]
@@ -58,8 +58,8 @@ def test_it_learns_selects_and_scores(small_run: FinetuneConfig) -> None:
     for seed in (0, 3):
         folder = small_run.output / f"seed-{seed}"
         summary = json.loads((folder / "summary.json").read_text())
-        assert summary["held_out"]["video_auc"] > 0.9
-        assert summary["held_out"]["step"] in (20, 40, 60)
+        assert summary["validation"]["video_auc"] > 0.9
+        assert summary["validation"]["step"] in (20, 40, 60)
         test = read_scores(folder / "test_scores.json").videos
         assert len(test) == 12
         last = read_log(folder / "log.jsonl")[-1]
@@ -164,16 +164,16 @@ def test_other_features_are_refused_by_the_detector(small_run: FinetuneConfig, t
     finetune(small_run)
     _, card = load_detector(small_run.output / "seed-0")
     refuse_other_features(card, FusedFeatures.open(small_run.features.sets))
-    other = make_features(tmp_path / "other", kind=dataclasses.replace(KIND, encoder="i3d", dim=9))
+    other = make_features(tmp_path / "other", spec=dataclasses.replace(SPEC, encoder="i3d", dim=9))
     with pytest.raises(UserError, match=r"(?s)encoder: 'simulated', 'i3d'.*dim: 8, 9"):
         refuse_other_features(card, FusedFeatures.open([other / "features"]))
     with pytest.raises(UserError, match="normalise: 'none', 'l2'"):
         refuse_other_features(card, FusedFeatures.open(small_run.features.sets, "l2"))
-    one_crop = dataclasses.replace(KIND, crops=("centre",), crop_margin=1.0, tail="pad")
-    fewer = make_features(tmp_path / "crops", kind=one_crop)
+    one_crop = dataclasses.replace(SPEC, crops=("centre",), crop_margin=1.0, tail="pad")
+    fewer = make_features(tmp_path / "crops", spec=one_crop)
     refuse_other_features(card, FusedFeatures.open([fewer / "features"]))
-    other_pixels = make_features(tmp_path / "pixels", kind=dataclasses.replace(KIND, preprocessing="BGR"))
-    with pytest.raises(UserError, match="preprocessing: None, 'BGR'"):
+    other_pixels = make_features(tmp_path / "pixels", spec=dataclasses.replace(SPEC, crop_height=64))
+    with pytest.raises(UserError, match="crop_height: None, 64"):
         refuse_other_features(card, FusedFeatures.open([other_pixels / "features"]))
 
 
@@ -188,7 +188,7 @@ def test_what_is_wrong_is_said_before_training(small_run: FinetuneConfig, tmp_pa
         return CatalogueConfig(kind="json", root=tmp_path, annotations=file)
 
     unknown = {"path": "a.mp4", "label": 0}
-    with pytest.raises(UserError, match=r"1 of \d+ training videos have no features .*\n  - nobody|held-out"):
+    with pytest.raises(UserError, match=r"1 of \d+ training videos have no features .*\n  - nobody|validation"):
         FeatureSource.open(changed(small_run, catalogue=catalogue(nobody=unknown)))
     allowed = changed(small_run, catalogue=catalogue(nobody=unknown), features__allow_missing=True)
     assert FeatureSource.open(allowed).videos.left_out == ("nobody",)

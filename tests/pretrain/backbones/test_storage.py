@@ -43,7 +43,7 @@ def test_card(backbone: Backbone, tmp_path: Path) -> None:
     assert card["architecture"] == "small3d"
     assert card["clip"] == {"frames": 4, "stride": 3, "height": 32, "width": 48}
     assert list(card["map_size"].values()) == list(backbone(torch.zeros(1, 3, 4, 32, 48)).shape[2:])
-    assert card["normalisation"]["mean"] == list(backbone.spec.mean)
+    assert card["normalisation"]["mean"] == list(backbone.spec.clip.mean)
     assert card["sha256"] == {"backbone.safetensors": sha256_of(tmp_path / "backbone.safetensors")}
     assert card["libraries"]["torch"] == torch.__version__
     assert card["initialisation"] == "random weights"

@@ -71,8 +71,8 @@ def test_a_place_of_the_map_is_that_place_of_the_frame() -> None:
 
 def test_normalisation_and_size_come_from_timm() -> None:
     spec = build_backbone(BackboneConfig(name="timm/vit_tiny_patch16_224")).spec
-    assert (spec.mean, spec.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    assert (spec.clip_frames, spec.height, spec.width, spec.map_size) == (16, 224, 224, (16, 14, 14))
+    assert (spec.clip.mean, spec.clip.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    assert (spec.clip.frames, spec.clip.height, spec.clip.width, spec.map_size) == (16, 224, 224, (16, 14, 14))
 
 
 def test_mixing_survives_saving(tmp_path: Path) -> None:

@@ -73,8 +73,8 @@ def test_map_and_file_in_bare_torchvision(
 def test_defaults_are_those_of_torchvisions_weights() -> None:
     spec = build_backbone(BackboneConfig(name="r3d_18")).spec
     transforms = video.R3D_18_Weights.DEFAULT.transforms()
-    assert (spec.clip_frames, spec.clip_stride, spec.height, spec.width) == (16, 2, 112, 112)
-    assert (list(spec.mean), list(spec.std)) == (transforms.mean, transforms.std)
+    assert (spec.clip.frames, spec.clip.stride, spec.clip.height, spec.clip.width) == (16, 2, 112, 112)
+    assert (list(spec.clip.mean), list(spec.clip.std)) == (transforms.mean, transforms.std)
 
 
 def test_mvit_refuses_other_clips() -> None:

@@ -18,7 +18,7 @@ from pretrain.data.check import (
     readers_differ,
     write_quarantine,
 )
-from pretrain.data.video import IndexCache
+from pretrain.data.video import READERS, IndexCache
 from pretrain.errors import UserError
 
 REAL = Path(__file__).resolve().parents[3].parent / "shared" / "real"
@@ -99,14 +99,12 @@ def test_readers_agree_on_a_plain_file(tmp_path: Path) -> None:
 
 def test_readers_that_disagree_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("decord")
-    from pretrain.data.video.decord_reader import DecordReader
 
     path = str(write_video(tmp_path / "a.mp4"))
-    right = DecordReader.read
+    decord = READERS["decord"]
+    right = decord.read
     # a reader that is one frame late, as decord is on some files
-    monkeypatch.setattr(
-        DecordReader, "read", lambda self, path, frames, size, cache: right(self, path, (frames + 1) % 40, size, cache)
-    )
+    monkeypatch.setattr(decord, "read", lambda path, frames, size, cache: right(path, (frames + 1) % 40, size, cache))
     text = readers_differ(path, np.random.default_rng(0), IndexCache(None))
     assert text is not None
     assert text.startswith("readers disagree: decord gives another picture for ")

@@ -25,8 +25,7 @@ from pretrain.data.catalogue import Video
 from pretrain.data.proxy import ProxyCache, ProxySettings, build_proxies
 from pretrain.data.proxy.manifest import SourceState
 from pretrain.data.proxy.render import H264Writer, _verify, render
-from pretrain.data.video import IndexCache, VideoError, VideoInfo, frame_times, probe, read_frames
-from pretrain.data.video.jpeg_pack import JpegPackWriter
+from pretrain.data.video import IndexCache, JpegPackWriter, VideoError, VideoInfo, frame_times, probe, read_frames
 from pretrain.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from downstream.detection.live.rolling import RollingSnippets
 from downstream.detection.live.rolling_scores import RollingScores, RollingStatistics
-from downstream.features.crops import NO_BORDER
 from downstream.features.normalising import normalised, video_statistics
-from downstream.features.snippets import SnippetSettings, View, snippet_clips
+from downstream.features.snippets import ClipView, SnippetSettings, snippet_clips
 from pretrain.errors import UserError
+from tests.downstream.features.views import view_of
 
 
-def view(clip_frames: int, clip_stride: int) -> View:
-    return View(clip_frames=clip_frames, clip_stride=clip_stride, height=1, width=1, border_crop=NO_BORDER)
+def view(clip_frames: int, clip_stride: int) -> ClipView:
+    return view_of(frames=clip_frames, stride=clip_stride, height=1, width=1)
 
 
 def frame(number: int) -> np.ndarray:

@@ -78,7 +78,7 @@ def config(filmed: Path, tmp_path: Path) -> FinetuneConfig:
         save_every=1,
         select="last",
         plots=False,
-        held_out_fraction=0.34,
+        validation_fraction=0.34,
         catalogue=CatalogueConfig(kind="json", root=filmed),
         videos=VideosConfig(
             backbone=str(filmed / "exported"),

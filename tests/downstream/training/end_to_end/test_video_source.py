@@ -76,7 +76,7 @@ def config(labelled: Path, tmp_path: Path) -> FinetuneConfig:
         save_every=2,
         select="last",
         plots=False,
-        held_out_fraction=0.3,
+        validation_fraction=0.3,
         catalogue=CatalogueConfig(kind="csv", root=labelled),
         videos=VideosConfig(
             backbone=str(labelled / "exported"), snippets=4, workers=0, cache=labelled / "cache", backbone_lr_share=0.5
@@ -119,7 +119,7 @@ def test_the_last_stage_moves_and_what_is_saved_gives_the_scores_of_the_run(
     source = FusedFeatures.open([out])
     tuned, card = load_detector(detector)
     refuse_other_features(card, source)
-    assert card["features"]["kinds"][0]["preprocessing"].startswith("RGB; border cut top 0.1")
+    assert card["features"]["specs"][0]["border_crop"] == [0.1, 0.0, 0.0, 0.0]
     for part in ("test", "validation"):
         written = read_scores(config.output / "seed-0" / f"{part}_scores.json").videos
         again = score_videos(tuned, source, [video.name for video in written], torch.device("cpu"))
@@ -200,15 +200,15 @@ def test_bfloat16_trains_and_a_backbone_of_another_moment_is_refused(config: Fin
     assert bool(torch.isfinite(loss))
     folder = config.output / "detector"
     training.save(folder, {})
-    held_out = VideoSource.open(config).videos.validation
-    expected = training.score(held_out)
-    for mine, theirs in zip(training.score_saved(folder, held_out), expected, strict=True):
+    validation = VideoSource.open(config).videos.validation
+    expected = training.score(validation)
+    for mine, theirs in zip(training.score_saved(folder, validation), expected, strict=True):
         np.testing.assert_allclose(mine.scores, theirs.scores, atol=1e-6)
     with torch.no_grad():
         next(iter(training.model.backbone.parameters())).add_(0.1)
     save_backbone(training.model.backbone, folder / "backbone", {"data": {"border_crop": [0.1, 0.0, 0.0, 0.0]}})
     with pytest.raises(UserError, match=r"not of one moment \(weights_sha256.*--resume"):
-        training.score_saved(folder, held_out)
+        training.score_saved(folder, validation)
 
 
 def test_without_unfreezing_the_backbone_stays_as_it_was(config: FinetuneConfig, labelled: Path) -> None:
@@ -218,7 +218,7 @@ def test_without_unfreezing_the_backbone_stays_as_it_was(config: FinetuneConfig,
     before, after = weights(labelled / "exported"), weights(tuned / "backbone")
     assert all(torch.equal(before[key], after[key]) for key in before)
     encoder = open_encoder(EncoderConfig(backbone=str(labelled / "exported")))
-    assert read_card(tuned)["features"]["kinds"][0]["weights_sha256"] == encoder.weights_sha256
+    assert read_card(tuned)["features"]["specs"][0]["weights_sha256"] == encoder.weights_sha256
 
 
 def test_the_clips_of_a_bag_are_those_of_extraction(config: FinetuneConfig, labelled: Path) -> None:

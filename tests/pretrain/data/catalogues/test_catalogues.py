@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from pretrain.data import video
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.data.catalogues import CATALOGUES, open_catalogue, open_training_catalogue
 from pretrain.data.catalogues.disk import IMAGE_SUFFIXES
-from pretrain.data.video.frame_folder import SUFFIXES
 from pretrain.errors import UserError
 
 Make = Callable[[str], Path]
@@ -175,4 +175,4 @@ def test_real_lists_alone_give_the_published_counts(
 
 
 def test_frame_folders_found_are_those_the_reader_opens() -> None:
-    assert set(SUFFIXES) == IMAGE_SUFFIXES
+    assert set(video.IMAGE_SUFFIXES) == IMAGE_SUFFIXES

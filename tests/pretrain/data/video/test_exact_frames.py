@@ -15,26 +15,7 @@ from pretrain.data.video.container import open_stream
 from pretrain.data.video.decode import feed_packets, packets_of
 from pretrain.data.video.packet_index import ENTRY, KEY
 from pretrain.data.video.pyav_reader import plan_runs
-
-X264 = "keyint=12:min-keyint=12:scenecut=0"
-STREAMS: dict[str, tuple[str, dict[str, str]]] = {
-    "closed.mp4": ("libx264", {"x264-params": X264}),
-    "pyramid.mkv": ("libx264", {"x264-params": f"{X264}:bframes=4:b-pyramid=normal"}),
-    "open_gop.mp4": ("libx264", {"x264-params": f"{X264}:open-gop=1:bframes=4"}),
-    "open_gop.ts": ("libx264", {"x264-params": f"{X264}:open-gop=1:bframes=4"}),
-    "refresh.ts": ("libx264", {"x264-params": f"{X264}:intra-refresh=1:bframes=2"}),
-    "interlaced.mp4": ("libx264", {"x264-params": f"{X264}:tff=1"}),
-    "zero_latency.flv": ("libx264", {"x264-params": X264, "tune": "zerolatency"}),
-    "raw.h264": ("libx264", {"x264-params": X264}),
-    "hevc.mp4": ("libx265", {"x265-params": "keyint=12:bframes=3:log-level=none"}),
-    "hevc_open.mkv": ("libx265", {"x265-params": "keyint=12:open-gop=1:bframes=3:log-level=none"}),
-    "mpeg4_b.avi": ("mpeg4", {"bf": "2", "g": "12"}),
-    "mpeg4_b.mp4": ("mpeg4", {"bf": "2", "g": "12"}),
-    "mpeg2_b.mpg": ("mpeg2video", {"bf": "2", "g": "12"}),
-    "vp8.webm": ("libvpx", {"g": "12", "deadline": "realtime", "auto-alt-ref": "1", "lag-in-frames": "8"}),
-    "vp9.webm": ("libvpx-vp9", {"g": "12", "deadline": "realtime", "cpu-used": "8", "lag-in-frames": "8"}),
-    "wmv2.asf": ("wmv2", {"g": "12"}),
-}
+from tests.pretrain.data.video.made_files import STREAMS, X264
 
 
 def differences(path: Path, frames: list[np.ndarray], rng: np.random.Generator, reads: int = 12) -> list[int]:

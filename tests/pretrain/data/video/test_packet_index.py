@@ -16,6 +16,7 @@ from pretrain.data.video import IndexCache, VideoError, read_frames
 from pretrain.data.video.build_index import build_index
 from pretrain.data.video.packet_index import ENTRY, KEY, PacketIndex, rate_of
 from pretrain.errors import UserError
+from tests.pretrain.data.video.made_files import damage
 
 CLOSED = {"x264-params": "keyint=12:min-keyint=12:scenecut=0:bframes=2"}
 
@@ -134,17 +135,6 @@ def test_reading_thousands_of_times_takes_no_more_memory(encode: Any) -> None:
     warm = read(200)
     # a container kept open would cost over 100 KB a call: 150 MB
     assert read(1500) - warm < 8_000_000
-
-
-def damage(path: Path, packets: range) -> None:
-    """Overwrite the pictures of some packets with noise, leaving their sizes: only decoding can tell."""
-    size = build_index(str(path)).size
-    data = bytearray(path.read_bytes())
-    start = data.index(b"mdat") + 4
-    for packet in packets:
-        first, last = start + int(size[:packet].sum()) + 12, start + int(size[: packet + 1].sum())
-        data[first:last] = np.random.default_rng(packet).bytes(last - first)
-    path.write_bytes(data)
 
 
 def test_damage_seen_while_reading_makes_it_count(encode: Any, decode_all: Any) -> None:

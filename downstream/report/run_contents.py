@@ -54,7 +54,7 @@ def run_rule(run: Path) -> tuple[AlarmRule, str]:
     folder = RunFolder(run)
     for seed in folder.seeds():
         summary = seed.read_summary() if seed.is_done else {}
-        value = (summary.get("held_out") or {}).get("threshold")
+        value = (summary.get("validation") or {}).get("threshold")
         if not isinstance(value, int | float):
             raise UserError(f"{run} says no threshold of seed {seed.seed}; train it again with scripts/finetune.py")
         thresholds.append(float(value))
@@ -88,11 +88,11 @@ def run_facts(run: Path, scores: RunScores) -> dict[str, str]:
     card = RunFolder(run).seeds()[0].read_card()
     facts = {"Run": run.resolve().name, "Seeds": ", ".join(scores.seeds)}
     features = card.get("features")
-    kinds = features.get("kinds") if isinstance(features, dict) else None
-    for kind in kinds if isinstance(kinds, Sequence) else ():
-        encoder, weights = kind.get("encoder"), str(kind.get("weights_sha256") or "")[:12]
+    specs = features.get("specs") if isinstance(features, dict) else None
+    for spec in specs if isinstance(specs, Sequence) else ():
+        encoder, weights = spec.get("encoder"), str(spec.get("weights_sha256") or "")[:12]
         facts["Features"] = f"{encoder}, weights {weights}" if weights else str(encoder)
-        facts["Snippets"] = f"{kind.get('snippet_frames')} frames"
+        facts["Snippets"] = f"{spec.get('snippet_frames')} frames"
     if "sha256" in card:
         facts["Detector"] = f"weights {str(card['sha256'])[:12]}"
     for name, key in (("Trained on", "trained_on"), ("Chosen on", "selected_on")):

@@ -1,4 +1,4 @@
-"""Carving a held-out part from training videos, and refusing to train on what will be scored."""
+"""Carving a validation part from training videos, and refusing to train on what will be scored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from pretrain.data.catalogues.disk import video_name
 from pretrain.errors import UserError, problem_list
 
 
-def split_held_out(catalogue: Catalogue, fraction: float, seed: int, by: str = "group") -> tuple[Catalogue, Catalogue]:
+def split_validation(
+    catalogue: Catalogue, fraction: float, seed: int, by: str = "group"
+) -> tuple[Catalogue, Catalogue]:
     """(train, held out): about `fraction` of the videos of each label, by whole groups or by single videos.
 
     by="group": no group is on both sides; a video without a group is one of its own. by="video": groups are ignored.
@@ -23,7 +25,7 @@ def split_held_out(catalogue: Catalogue, fraction: float, seed: int, by: str = "
     UserError: fraction outside (0, 1), no groups at all to go by, or everything in one group.
     """
     if not 0 < fraction < 1:
-        raise UserError(f"held-out fraction {fraction} is not between 0 and 1; 0.1 holds out a tenth")
+        raise UserError(f"validation fraction {fraction} is not between 0 and 1; 0.1 holds out a tenth")
     if by == "auto":
         by = "group" if len({video.group for video in catalogue if video.group}) > 1 else "video"
     units = _units(catalogue, by)
@@ -36,9 +38,9 @@ def split_held_out(catalogue: Catalogue, fraction: float, seed: int, by: str = "
     order = sorted(index_of, key=lambda unit: _shuffled(seed, unit))
     held = _choose(_counts(catalogue, unit_of), [index_of[unit] for unit in order], fraction)
     train = [video for video, unit in zip(catalogue, unit_of, strict=True) if unit not in held]
-    held_out = [video for video, unit in zip(catalogue, unit_of, strict=True) if unit in held]
+    validation = [video for video, unit in zip(catalogue, unit_of, strict=True) if unit in held]
     return Catalogue(train, f"{catalogue.source} (less held out)"), Catalogue(
-        held_out, f"{catalogue.source} (held out)"
+        validation, f"{catalogue.source} (held out)"
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 SCRIPT = """
 from torch.utils.data import Dataset
-from pretrain.data.windows import load_batches
+from pretrain.data.loading import load_batches
 
 class Numbers(Dataset):
     def __getitem__(self, key):

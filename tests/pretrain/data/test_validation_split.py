@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pretrain.data.catalogue import Catalogue, Video
 from pretrain.data.catalogues.ucf_crime2local import TEST_IDS
-from pretrain.data.held_out import refuse_overlap_names, split_held_out
+from pretrain.data.validation_split import refuse_overlap_names, split_validation
 from pretrain.errors import UserError
 
 
@@ -37,16 +37,16 @@ def test_groups_stay_whole_and_the_order_of_the_list_is_nothing(
     catalogue = catalogue_of(rows)
     units = {video.group or video.name for video in catalogue}
     assume(len(units) > 1 and any(video.group for video in catalogue))
-    train, held_out = split_held_out(catalogue, fraction, seed)
+    train, validation = split_validation(catalogue, fraction, seed)
     assert train
-    assert held_out
+    assert validation
     assert [v for v in catalogue if v in set(train)] == list(train)
-    assert sorted(v.name for v in (*train, *held_out)) == sorted(v.name for v in catalogue)
-    assert not {v.group for v in train if v.group} & {v.group for v in held_out if v.group}
+    assert sorted(v.name for v in (*train, *validation)) == sorted(v.name for v in catalogue)
+    assert not {v.group for v in train if v.group} & {v.group for v in validation if v.group}
     mixed = list(catalogue)
     shuffle.shuffle(mixed)
-    again, held_again = split_held_out(Catalogue(mixed, "mixed"), fraction, seed)
-    assert {v.name for v in held_again} == {v.name for v in held_out}
+    again, held_again = split_validation(Catalogue(mixed, "mixed"), fraction, seed)
+    assert {v.name for v in held_again} == {v.name for v in validation}
     assert {v.name for v in again} == {v.name for v in train}
 
 
@@ -54,8 +54,8 @@ def test_groups_stay_whole_and_the_order_of_the_list_is_nothing(
 def test_by_video_every_label_gets_its_share(counts: tuple[int, int, int], fraction: float, seed: int) -> None:
     assume(sum(counts) > 1)
     rows = [(label, 0) for label, count in zip((0, 1, None), counts, strict=True) for _ in range(count)]
-    train, held_out = split_held_out(catalogue_of(rows), fraction, seed, by="video")
-    held = Counter(video.label for video in held_out)
+    train, validation = split_validation(catalogue_of(rows), fraction, seed, by="video")
+    held = Counter(video.label for video in validation)
     left = Counter(video.label for video in train)
     for label, count in zip((0, 1, None), counts, strict=True):
         if count > 1:
@@ -66,7 +66,7 @@ def test_by_video_every_label_gets_its_share(counts: tuple[int, int, int], fract
 
 def test_the_seed_decides() -> None:
     catalogue = catalogue_of([(i % 2, i // 4) for i in range(80)])
-    held = [frozenset(v.group for v in split_held_out(catalogue, 0.25, seed)[1]) for seed in range(8)]
+    held = [frozenset(v.group for v in split_validation(catalogue, 0.25, seed)[1]) for seed in range(8)]
     assert len(set(held)) == 8
     assert {len(groups) for groups in held} == {5}
     # Written down once: another machine or version must not choose anew.
@@ -75,23 +75,23 @@ def test_the_seed_decides() -> None:
 
 def test_one_large_group_is_left_to_training() -> None:
     rows = [(0, 0)] * 90 + [(0, 1)] * 10
-    train, held_out = split_held_out(catalogue_of(rows), 0.03, seed=0)
-    assert (len(train), len(held_out)) == (90, 10)
+    train, validation = split_validation(catalogue_of(rows), 0.03, seed=0)
+    assert (len(train), len(validation)) == (90, 10)
 
 
-def test_what_cannot_be_held_out() -> None:
+def test_what_cannot_be_validation() -> None:
     grouped = catalogue_of([(0, 1), (1, 1)])
     for fraction in (0.0, 1.0, float("nan")):
-        with pytest.raises(UserError, match=f"held-out fraction {fraction} is not between 0 and 1"):
-            split_held_out(grouped, fraction, 0)
+        with pytest.raises(UserError, match=f"validation fraction {fraction} is not between 0 and 1"):
+            split_validation(grouped, fraction, 0)
     with pytest.raises(UserError, match=r"only 1 group\(s\), nothing can be held out; hold out by video instead"):
-        split_held_out(grouped, 0.5, 0)
+        split_validation(grouped, 0.5, 0)
     with pytest.raises(UserError, match=r"no video has a group to hold out by; hold out by video \(by='video'\)"):
-        split_held_out(catalogue_of([(0, None), (1, None)]), 0.5, 0)
+        split_validation(catalogue_of([(0, None), (1, None)]), 0.5, 0)
     with pytest.raises(UserError, match=r"only 1 video\(s\), nothing can be held out; add videos"):
-        split_held_out(catalogue_of([(0, 1)]), 0.5, 0, by="video")
+        split_validation(catalogue_of([(0, 1)]), 0.5, 0, by="video")
     with pytest.raises(UserError, match="held out by 'camera': it is 'group' or 'video'"):
-        split_held_out(grouped, 0.5, 0, by="camera")
+        split_validation(grouped, 0.5, 0, by="camera")
 
 
 def test_training_on_what_will_be_scored_is_refused() -> None:
