@@ -17,7 +17,6 @@ from downstream.detection.live.scorer import LiveScore
 from downstream.detection.output_files import write_output_files
 from downstream.detection.records import VideoRecord
 from downstream.features.encoders import EncoderConfig, open_encoder
-from downstream.features.snippets import SnippetSettings
 from downstream.training.config import FinetuneConfig
 from downstream.training.finetune import finetune
 from pretrain.backbones import build_backbone, load_backbone, save_backbone
@@ -107,5 +106,5 @@ def test_use_factored3d(tmp_path: Path) -> None:
     with torch.no_grad():
         assert torch.equal(loaded(clips), backbone.eval()(clips))
     for source in ("factored3d", str(tmp_path)):
-        kind = open_encoder(EncoderConfig(backbone=source)).kind(SnippetSettings())
-        assert (kind.encoder, kind.dim) == ("factored3d", backbone.spec.feature_dim)
+        encoder = open_encoder(EncoderConfig(backbone=source))
+        assert (encoder.name, encoder.dim) == ("factored3d", backbone.spec.feature_dim)
