@@ -1,6 +1,6 @@
 """The pretext tasks, one file each, and the dataclass that holds them: one typed field a task.
 
-To add a task: its file, one field here, its test.
+To add a task: its file, one field here, its test. It starts with weight 0: nobody's run changes by itself.
 """
 
 from __future__ import annotations
@@ -42,15 +42,17 @@ class PretextTasks:
     abrupt_change: AbruptChange = field(default_factory=AbruptChange)
 
     def __post_init__(self) -> None:
-        for task_field in fields(self):
-            weight = getattr(self, task_field.name).weight
-            require(weight >= 0, f"tasks.{task_field.name}.weight is {weight}; it must be 0 (off) or more")
+        for name, task in self.by_name().items():
+            require(task.weight >= 0, f"tasks.{name}.weight is {task.weight}; it must be 0 (off) or more")
         require(bool(self.enabled()), "every task's weight is 0: give at least one of them a weight above 0")
+
+    def by_name(self) -> dict[str, PretextTask]:
+        """All tasks, also those that are off, in the order of the fields."""
+        return {task_field.name: getattr(self, task_field.name) for task_field in fields(self)}
 
     def enabled(self) -> dict[str, PretextTask]:
         """The tasks with a weight above 0, by name, in the order of the fields."""
-        tasks = {task_field.name: getattr(self, task_field.name) for task_field in fields(self)}
-        return {name: task for name, task in tasks.items() if task.weight > 0}
+        return {name: task for name, task in self.by_name().items() if task.weight > 0}
 
     def min_window(self, clip_frames: int, stride_frames: int) -> int:
         """The shortest window, in frames, in which every enabled task can be posed."""

@@ -37,6 +37,12 @@ def assemble(config: BackboneConfig, net: nn.Module, to_map: ToMap, clip: Clip, 
     return Backbone(spec, net, to_map, mixing, off_path)
 
 
+def map_of_net(net: nn.Module, clips: torch.Tensor) -> torch.Tensor:
+    """The way to the map of a network of our own: its forward pass gives nothing else."""
+    feature_map: torch.Tensor = net(clips)
+    return feature_map
+
+
 def dry_pass(name: str, net: nn.Module, to_map: ToMap, clip: Clip) -> tuple[torch.Size, list[str]]:
     """The shape of the feature map of one clip, and the names of the parameters it does not depend on.
 

@@ -20,7 +20,7 @@ class BackboneConfig:
     """Which network, how it starts, and the clips it reads."""
 
     name: str = "small3d"
-    """small3d, a video network of torchvision (r3d_18, mvit_v2_s, swin3d_t, ...), or timm/<any timm image model>."""
+    """small3d, r3d_18, mvit_v2_s, swin3d_t, ... (a wrong name is told all), or timm/<any timm image model>."""
     weights: Path | None = None
     """Start from this file: an exported folder or file of ours, torchvision's or timm's own weights (safetensors, or
     .pth read with weights_only=True). Default: random weights."""

@@ -1,33 +1,18 @@
-"""The names a backbone can have, and building one from its configuration."""
+"""The names a backbone can have, and building one from its configuration.
+
+To add a network: its file with `build_NAME(config) -> Backbone`, a line in `BACKBONES`, its test.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
-from torch import nn
-
-from pretrain.backbones.assembly import assemble
-from pretrain.backbones.base import Backbone, BackboneConfig, Clip
-from pretrain.backbones.small import Small3D
+from pretrain.backbones.base import Backbone, BackboneConfig
+from pretrain.backbones.small import build_small3d
 from pretrain.backbones.timm_frames import PREFIX, build_timm, download_timm
 from pretrain.backbones.torchvision_nets import FAMILIES, build_torchvision, download_torchvision
 from pretrain.backbones.weights import StoredWeights, read_weights, start_from
 from pretrain.errors import UserError, nearest
-
-SMALL3D_CLIP = Clip(frames=8, stride=2, height=64, width=96, mean=(0.45, 0.45, 0.45), std=(0.225, 0.225, 0.225))
-"""What a CPU can pretrain on, 3:2 as a CCTV frame is once its clock is cut away."""
-
-
-def build_small3d(config: BackboneConfig) -> Backbone:
-    """Our own small network with random weights."""
-    return assemble(config, Small3D(), _own_map, SMALL3D_CLIP.configured(config))
-
-
-def _own_map(net: nn.Module, clips: torch.Tensor) -> torch.Tensor:
-    feature_map: torch.Tensor = net(clips)
-    return feature_map
-
 
 BACKBONES: dict[str, Callable[[BackboneConfig], Backbone]] = {
     "small3d": build_small3d,

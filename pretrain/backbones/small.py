@@ -5,6 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from pretrain.backbones.assembly import assemble, map_of_net
+from pretrain.backbones.base import Backbone, BackboneConfig, Clip
+
+SMALL3D_CLIP = Clip(frames=8, stride=2, height=64, width=96, mean=(0.45, 0.45, 0.45), std=(0.225, 0.225, 0.225))
+"""What a CPU can pretrain on, 3:2 as a CCTV frame is once its clock is cut away."""
+
 
 class ConvNormAct(nn.Sequential):
     """3D convolution, group normalisation, ReLU."""
@@ -42,3 +48,8 @@ class Small3D(nn.Module):
         # what moves deviates from the mean by about a tenth of the frame's own contrast
         features: Tensor = self.layers(torch.cat([2 * moving, clips / 4], dim=1))
         return features
+
+
+def build_small3d(config: BackboneConfig) -> Backbone:
+    """Our own small network with random weights."""
+    return assemble(config, Small3D(), map_of_net, SMALL3D_CLIP.configured(config))

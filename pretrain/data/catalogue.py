@@ -104,7 +104,7 @@ class CatalogueConfig:
     """Where the videos are and what is known of them."""
 
     kind: str = "folder"
-    """folder, csv, json, ucf_crime, xd_violence, shanghaitech or ucf_crime2local."""
+    """folder, csv, json, or a dataset by name: ucf_crime, xd_violence, shanghaitech, ... (a wrong name is told all)."""
     root: Path = Path("data")
     """The folder that holds the videos (for csv and json: paths in the file are relative to it)."""
     annotations: Path | None = None

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from pretext_tasks import ClipGeometry, PretextTasks
 
-TASKS = PretextTasks().enabled()
+TASKS = PretextTasks().by_name()
 
 
 @st.composite
 def geometries(draw: st.DrawFn) -> ClipGeometry:
     clip_frames = draw(st.integers(8, 20))
     stride = draw(st.integers(1, 4))
-    needed = PretextTasks().min_window(clip_frames, stride)
+    needed = max(task.min_window(clip_frames, stride) for task in TASKS.values())
     return ClipGeometry(window_frames=needed + draw(st.integers(0, 60)), clip_frames=clip_frames, stride_frames=stride)
 
 

@@ -20,10 +20,10 @@ from tests.pretrain.conftest import changed
 GEOMETRY = ClipGeometry(window_frames=64, clip_frames=8, stride_frames=2)
 
 
-@pytest.mark.parametrize("name", PretextTasks().enabled())
+@pytest.mark.parametrize("name", PretextTasks().by_name())
 def test_without_signal_clips_of_all_classes_look_alike(name: str) -> None:
     """Steps between frames, the only thing that told classes apart, are then the same for every label."""
-    task = PretextTasks().enabled()[name]
+    task = PretextTasks().by_name()[name]
     steps: dict[int, set[tuple[int, ...]]] = {}
     rng = np.random.default_rng(0)
     for _ in range(300):

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from downstream.detection import detect as detection
-from downstream.detection.writers import WRITERS
+from downstream.detection.writers import WRITERS, listed, writers_for
 from downstream.events.finder import find_events
 from downstream.events.rule import AlarmRule
 from downstream.scores.score_file import read_scores
@@ -96,9 +96,9 @@ def test_a_file_a_folder_and_frames_at_once_as_json(
     assert re.search(r"^v9 +0:00:08 +0\.\d+ ", shown.err, re.MULTILINE)
     assert "event(s) in 6 video(s); 0:00:15 of footage in 0:00:0" in shown.err
     assert call(video, *flags) == 0  # the files of this call, in words
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"events.json", "scores.csv", "scored"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*writers_for(is_live=False), "scored"}
     shown = capsys.readouterr()
-    assert "written      events.json, scores.csv in" in shown.out
+    assert f"written      {', '.join(listed(writers_for(is_live=False)))} in" in shown.out
     assert "an event: a score of at least" in shown.out
 
 
@@ -109,10 +109,10 @@ def test_a_new_format_is_its_writer_and_its_line(
     monkeypatch.setitem(WRITERS, "events.txt", EventsText)
     out, watched = tmp_path / "out", tmp_path / "watched"
     assert call(video, *flags, "--threshold", EVENT, "--merge-seconds", "0") == 0
-    assert f"written      events.json, scores.csv, events.txt in {out}" in capsys.readouterr().out
+    assert f"written      {', '.join(listed(writers_for(is_live=False)))} in {out}" in capsys.readouterr().out
     assert call(video, *flags, "--threshold", EVENT, "--merge-seconds", "0", "--out", watched, "--live.play") == 0
     said = capsys.readouterr().out
-    assert f"written      events.json, events.jsonl, scores.csv, events.txt in {watched}" in said
+    assert f"written      {', '.join(listed(writers_for(is_live=True)))} in {watched}" in said
     text = (out / "events.txt").read_text(encoding="utf-8")
     assert text == (watched / "events.txt").read_text(encoding="utf-8")
     lines = [f"{event['number']}: {event['start_seconds']} to {event['end_seconds']}" for event in events(out)]
@@ -172,7 +172,7 @@ def test_cells_have_boxes_films_and_a_report(
     assert f"report       {out / 'report.html'}" in capsys.readouterr().out
     assert call(*both, *flags, "--films", "1", "--no-report") == 0  # nothing of the earlier call is left
     assert [path.name for path in (out / "films").iterdir()] == [films[0]]
-    assert {path.name for path in out.iterdir()} == {"events.json", "scores.csv", "films", "scored"}
+    assert {path.name for path in out.iterdir()} == {*writers_for(is_live=False), "films", "scored"}
 
 
 def test_two_processes_give_the_files_of_one(trained_world: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from downstream.detection.output_files import write_output_files
 from downstream.detection.records import FailedVideo
-from downstream.detection.writers import EVENTS, FRAME_SCORES, SCORES
+from downstream.detection.writers import EVENTS, FRAME_SCORES, SCORES, writers_for
 from downstream.detection.writers.events_json import document
 from tests.downstream.detection.made import FACTS, detection
 
@@ -18,10 +18,13 @@ FAILED = [FailedVideo(name="bad", path="b.mp4", problem="no video")]
 
 def test_files_are_those_of_this_call_alone(tmp_path: Path) -> None:
     videos = [detection("x", [0.1, 0.7], 40)]
-    assert write_output_files(tmp_path, FACTS, videos, FAILED, [FRAME_SCORES]) == [EVENTS, SCORES, FRAME_SCORES]
-    assert {path.name for path in tmp_path.iterdir()} == {EVENTS, SCORES, FRAME_SCORES}
-    assert write_output_files(tmp_path, FACTS, videos, FAILED) == [EVENTS, SCORES]
-    assert {path.name for path in tmp_path.iterdir()} == {EVENTS, SCORES}
+    always = {*writers_for(is_live=False)}
+    names = write_output_files(tmp_path, FACTS, videos, FAILED, [FRAME_SCORES])
+    assert names[:3] == [EVENTS, SCORES, FRAME_SCORES]
+    assert {path.name for path in tmp_path.iterdir()} == {*names} == {*always, FRAME_SCORES}
+    names = write_output_files(tmp_path, FACTS, videos, FAILED)
+    assert names[:2] == [EVENTS, SCORES]
+    assert {path.name for path in tmp_path.iterdir()} == {*names} == always
     content = document(FACTS, [videos[0].record], FAILED)
     assert json.loads((tmp_path / EVENTS).read_text(encoding="utf-8")) == content
 
