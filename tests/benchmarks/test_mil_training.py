@@ -50,7 +50,7 @@ def test_both_ways_make_the_same_bags(
     assert ours.mask.all()
     assert torch.equal(ours.labels, plain.labels)
     assert len(ours.labels) == (4 if crops == "one" else 40)
-    torch.testing.assert_close(ours.features, plain.features, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(ours.inputs, plain.inputs, rtol=1e-3, atol=1e-3)
 
 
 def test_the_plain_average_against_its_definition() -> None:

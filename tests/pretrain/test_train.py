@@ -225,10 +225,10 @@ def test_a_video_that_fails_while_training_is_named_and_counts_in_no_loss(
         return real(path, *arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(windows, "read_frames", failing)
-    with pytest.raises(UserError, match=r"1 videos cannot be read, more than data.max_bad_fraction = 0.01"):
+    with pytest.raises(UserError, match=r"1 of 5 videos cannot be read, more than data.max_bad_fraction = 0.01"):
         pretrain(tiny_config)
     assert pretrain(changed(tiny_config, output=tiny_config.output / "2", data__max_bad_fraction=0.5)) == 0
-    assert "left out of the loss from here on" in capfd.readouterr().err
+    assert "left out from here on" in capfd.readouterr().err
     assert "damaged in the middle" in (tiny_config.output / "2" / "quarantine.txt").read_text()
 
 

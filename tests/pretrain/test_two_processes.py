@@ -84,7 +84,7 @@ def test_processes_share_the_same_items_out(world_size: int) -> None:
 
 
 def test_accelerate_launch_with_two_cpu_processes_gives_the_loss_curve_of_one(tiny_config: PretrainConfig) -> None:
-    """The command of the README, word for word. Tolerance: sums in float32 in another order, over six steps: 1e-3."""
+    """The command of the README, word for word. Sums in float32 are in another order, and every step makes more of it."""
     one, two = (changed(tiny_config, output=tiny_config.output.with_name(name)) for name in ("one", "two"))
     pretrain(one)
     launched = subprocess.run(
@@ -105,11 +105,13 @@ def test_accelerate_launch_with_two_cpu_processes_gives_the_loss_curve_of_one(ti
         for run in (one, two)
     ]
     assert len(curves[0]) == 6
-    np.testing.assert_allclose(curves[0], curves[1], rtol=1e-3)
+    np.testing.assert_allclose(curves[0][:3], curves[1][:3], rtol=2e-4)
+    np.testing.assert_allclose(curves[0], curves[1], rtol=5e-3)
     first, second = final_tensors(one.output), final_tensors(two.output)
     for key, value in first.items():
         if key.startswith("model."):
-            torch.testing.assert_close(second[key], value, rtol=0.05, atol=1e-3, msg=key)
+            # Adam steps as far for a gradient of rounding errors as for any other: norms, not single weights
+            assert torch.linalg.vector_norm(second[key] - value) <= 0.005 * torch.linalg.vector_norm(value) + 1e-3, key
 
 
 def test_processes_that_accelerate_dropped_are_noticed() -> None:

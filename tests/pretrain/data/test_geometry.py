@@ -25,4 +25,5 @@ def test_what_the_border_leaves_covers_what_is_wanted(
 def test_the_next_even_number() -> None:
     assert [even(length) for length in (4.0, 4.1, 5, 6)] == [4, 6, 6, 6]
     info = VideoInfo(100, 25.0, 320, 240, 4.0, "h264", 0, True)
-    assert covering(info, 64, 96, (0.1, 0.0, 0.0, 0.0)) == ((80, 96), (72, 96), (8, 0))
+    # 216 rows are left of 240, of which 0.3 are 64.8: 66; a whole frame is then 66 / 0.9 rows
+    assert covering(info, 64, 96, (0.1, 0.0, 0.0, 0.0)) == ((74, 96), (66, 96), (7, 0))
