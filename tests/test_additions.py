@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.paths import ROOT
+
 PATCHES = ROOT / "tests" / "patches"
 COPIED = ("pretext_tasks", "pretrain", "downstream", "demo", "scripts", "benchmarks", "tests", "configs", "docs")
 COPIED += ("pretrain.py", "pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md")

@@ -10,8 +10,9 @@ from downstream.ablation.config import AblationConfig, read_config
 from downstream.training.config import FinetuneConfig
 from pretrain.cli import parse, yaml_flags
 from pretrain.config import PretrainConfig
+from tests.paths import ROOT
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = ROOT / "configs"
 PRESETS = ("cells", "end_to_end", "features", "mil_ranking")
 FILES = sorted(CONFIGS.glob("*.yaml"))
 THE_USERS_OWN = ("--catalogue", "--features.sets", "--videos.backbone", "--output", "--device")

@@ -14,9 +14,9 @@ from unittest import mock
 import tyro
 
 from pretrain.flags import flag_names
+from tests.paths import ROOT
 
 FILE = Path(__file__).parent / "flags.txt"
-ROOT = Path(__file__).parents[1]
 
 
 class Parsed(BaseException):

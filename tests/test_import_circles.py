@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_layers import LAYERS, ROOT
+from tests.paths import ROOT
+from tests.test_layers import LAYERS
 
 
 def needed(path: Path) -> set[str]:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.paths import ROOT
+
 LAYERS = ["pretext_tasks", "pretrain", "downstream", "demo", "scripts"]
 # downstream stands on what pretraining shares, not on how it trains
 CLOSED_TO_DOWNSTREAM = {"pretrain.train", "pretrain.model"}

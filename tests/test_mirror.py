@@ -6,7 +6,8 @@ import ast
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests.paths import ROOT
+
 PACKAGES = ("pretext_tasks", "pretrain", "downstream", "demo", "scripts", "benchmarks")
 COMMAND = "a command: tested through its script"
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests.paths import ROOT
+
 SUMMED_UP = ("pretrain/backbones", "pretrain/data", "demo/world", "downstream/detection/writers", "benchmarks")
 """Folders of which the tree says in one line what is in them."""
 NAME = re.compile(r"[a-z_0-9]+(?:/|\.py)")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.paths import ROOT
+
 LIMIT_BYTES = 1_000_000
 BINARY = {
     *(".whl", ".so", ".pyd", ".dylib", ".zip", ".gz"),

@@ -16,7 +16,8 @@ import av
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.paths import ROOT
+
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 HEIGHT, WIDTH, FPS, FRAMES = 64, 96, 25, 240
 SPANS = {"yard_21": (96, 192), "yard_22": (64, 128), "yard_23": (128, 176)}

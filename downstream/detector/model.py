@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from downstream.detector.cross_batch_clustering import ClusterBranch, Guidance, guide
 from downstream.detector.spatial import spatial_encoder
-from downstream.detector.temporal import HEADS, Smoothing, temporal_encoder
+from downstream.detector.temporal import HEADS, Smoothing, TemporalEncoder, temporal_encoder
 from pretrain.errors import UserError
 
 
@@ -20,7 +20,7 @@ from pretrain.errors import UserError
 class DetectorConfig:
     """The network between features and scores."""
 
-    temporal: Literal["none", "multi_scale", "transformer"] = "none"
+    temporal: TemporalEncoder = "none"
     """How snippets see their neighbours; with cells, each cell the same one before and after."""
     spatial: Literal["none", "conv"] = "none"
     """With cells: how each sees the cells around it; conv is a 3x3 convolution."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -105,10 +106,10 @@ def positions(length: int, width: int, device: torch.device) -> Tensor:
     return 0.1 * torch.cat([angles.sin(), angles.cos()], dim=1)[:, :width]
 
 
-TEMPORAL_ENCODERS = ("none", "multi_scale", "transformer")
+TemporalEncoder = Literal["none", "multi_scale", "transformer"]
 
 
-def temporal_encoder(name: str, width: int, dropout: float) -> nn.Module:
+def temporal_encoder(name: TemporalEncoder, width: int, dropout: float) -> nn.Module:
     """The encoder of that name; every one maps features (B, T, D), mask (B, T) to (B, T, D)."""
     if name == "multi_scale":
         return MultiScale(width)

@@ -50,6 +50,11 @@ class Metric:
     digits: int = 3
     """After the point."""
 
+    @property
+    def explanation(self) -> str:
+        """What it is, and which direction is better where that is not up."""
+        return "; ".join(filter(None, (self.meaning, "lower is better" * self.lower_is_better)))
+
 
 _temporal, _spatial = partial(Metric, kind="temporal"), partial(Metric, kind="spatial")
 _TEMPORAL = (

@@ -86,7 +86,7 @@ def _without_chance(names: Sequence[str]) -> list[str]:
 
 def _meanings(names: Sequence[str]) -> list[str]:
     metrics = dict.fromkeys(metric_of(name).name for name in names)
-    return [f"{METRICS[name].title}: {METRICS[name].meaning}" for name in metrics]
+    return [f"{METRICS[name].title}: {METRICS[name].explanation}" for name in metrics]
 
 
 def _cell(name: str, evaluation: Evaluation) -> str:

@@ -79,7 +79,7 @@ def run_metrics(run: Path) -> tuple[Metric, ...]:
             continue
         at = f" (threshold {settings.get('threshold')})" if metric.at_threshold else ""
         place = ranked.index(metric.name) if metric.rank == "first" else len(ranked)
-        shown.append((place, _metric(title_of(name) + at, value, metric.meaning)))
+        shown.append((place, _metric(title_of(name) + at, value, metric.explanation)))
     return tuple(metric for _, metric in sorted(shown, key=itemgetter(0)))
 
 

@@ -46,7 +46,7 @@ function releaseFor(threshold) {
   return Math.min(threshold, fromAxis(odds(threshold) - (odds(rule.threshold) - odds(rule.release))));
 }
 
-// the rule of downstream/detection/events.py, snippet by snippet
+// the rule of downstream/events/finder.py, snippet by snippet
 function findEvents(video, limits) {
   const { scores, edges } = video;
   const minFrames = limits.min_seconds * video.fps;

@@ -31,12 +31,6 @@ def covered(boxes: ArrayLike, rows: Floats, columns: Floats) -> Floats:
     return height[:, :, None] * width[:, None, :]
 
 
-def cells_of(boxes: ArrayLike, rows: Floats, columns: Floats) -> NDArray[np.bool_]:
-    """bool (rows, columns): the cells that any of the boxes touches with more than a border."""
-    touched: NDArray[np.bool_] = np.any(covered(boxes, rows, columns) > 0, axis=0)
-    return touched
-
-
 def centres_in(boxes: ArrayLike, rows: Floats, columns: Floats) -> NDArray[np.bool_]:
     """bool (rows, columns): the cells whose centre lies in any of the boxes."""
     y, x = (rows[1:] + rows[:-1]) / 2, (columns[1:] + columns[:-1]) / 2

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 
 from benchmarks.pretraining_value import linear_probe, logistic_regression, paired_half_width
-from benchmarks.real_footage import ROOT, fight_streams, ucf_crime_features
+from benchmarks.real_footage import fight_streams, ucf_crime_features
 from downstream.evaluation.choose_videos import open_listed
 from downstream.features.store import FeatureSet
 from pretrain.data.catalogue import CatalogueConfig
 from tests.downstream.simulated import make_features
-
-REAL = ROOT.parent / "shared" / "real"
+from tests.paths import REAL
 
 
 def test_the_regression_finds_the_direction_that_matters() -> None:

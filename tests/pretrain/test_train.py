@@ -23,9 +23,8 @@ from pretrain.prepare import split_catalogue
 from pretrain.run_folder import as_json
 from pretrain.tracking import read_log
 from pretrain.train import pretrain
+from tests.paths import ROOT
 from tests.pretrain.conftest import changed
-
-ROOT = Path(__file__).parents[2]
 
 
 def final_tensors(run: Path) -> dict[str, torch.Tensor]:

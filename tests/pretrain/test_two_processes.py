@@ -24,8 +24,9 @@ from pretrain.prepare import prepare_videos, window_reader
 from pretrain.tracking import read_log
 from pretrain.train import pretrain
 from pretrain.validate import device_clips
+from tests.paths import ROOT
 from tests.pretrain.conftest import changed
-from tests.pretrain.test_train import ROOT, final_tensors, flags
+from tests.pretrain.test_train import final_tensors, flags
 
 
 def free_port() -> int:
@@ -84,7 +85,7 @@ def test_processes_share_the_same_items_out(world_size: int) -> None:
 
 
 def test_accelerate_launch_with_two_cpu_processes_gives_the_loss_curve_of_one(tiny_config: PretrainConfig) -> None:
-    """The command of the README, word for word. Sums in float32 are in another order, and every step makes more of it."""
+    """The command of the README, word for word. Sums in float32 are in another order; steps add to that."""
     one, two = (changed(tiny_config, output=tiny_config.output.with_name(name)) for name in ("one", "two"))
     pretrain(one)
     launched = subprocess.run(

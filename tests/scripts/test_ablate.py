@@ -12,8 +12,9 @@ from downstream.training.config import FREE_TO_CHANGE, FinetuneConfig
 from pretrain.cli import parse
 from pretrain.run_folder import as_json
 from scripts.ablate import main
+from tests.paths import ROOT
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = ROOT / "configs"
 
 
 def test_the_example_configuration_is_whole() -> None:

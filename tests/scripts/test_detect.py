@@ -29,9 +29,9 @@ from pretrain.data.video import IndexCache, probe
 from scripts import evaluate
 from scripts.detect import main
 from tests.downstream.detection.made import EventsText
+from tests.paths import ROOT
 from tests.pretrain.encoding import encode_video
 
-ROOT = Path(__file__).parents[2]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 EVENT = "0.3"
 """A threshold that both test videos of the world reach."""

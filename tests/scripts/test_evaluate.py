@@ -12,8 +12,9 @@ from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import read_scores, write_scores
 from scripts.evaluate import main
 from tests.downstream.evaluation.reference import random_test_set
+from tests.paths import REAL
 
-UCF = Path(__file__).parents[3] / "shared" / "real" / "annotations" / "ucf_crime"
+UCF = REAL / "annotations" / "ucf_crime"
 
 
 @pytest.fixture

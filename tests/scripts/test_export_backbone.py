@@ -11,8 +11,7 @@ import torch
 
 from pretrain.backbones import BackboneConfig, build_backbone, load_backbone, save_backbone
 from scripts import export_backbone
-
-ROOT = Path(export_backbone.__file__).parents[1]
+from tests.paths import ROOT
 
 
 @pytest.fixture

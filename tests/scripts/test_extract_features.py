@@ -15,9 +15,9 @@ import pytest
 from downstream.features.store import FeatureSet
 from pretrain.data.check import read_quarantine
 from scripts.extract_features import main
+from tests.paths import ROOT
 from tests.pretrain.encoding import encode_folder, encode_video
 
-ROOT = Path(__file__).parents[2]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.paths import ROOT
 
 
 @pytest.mark.parametrize("way", [["-m", "scripts.make_demo_videos"], ["scripts/make_demo_videos.py"]])

@@ -11,8 +11,7 @@ from av.video.frame import PictureType
 
 from demo.world.cameras import FPS, HEIGHT, WIDTH
 from tests.demo.world.conftest import Truth
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.paths import ROOT
 
 
 def test_videos_are_encoded_as_recorders_do(small_set: Path, truth: Truth) -> None:

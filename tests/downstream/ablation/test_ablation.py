@@ -25,8 +25,7 @@ from downstream.training.config import FinetuneConfig
 from pretrain.errors import UserError
 from pretrain.run_folder import as_json
 from tests.downstream.toy_videos import make_toy_videos
-
-ROOT = Path(__file__).parents[3]
+from tests.paths import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,9 @@ import pytest
 from downstream.detection.config import DetectConfig
 from downstream.detection.live.settings import LiveSettings
 from pretrain.errors import UserError
+from tests.paths import ROOT
 
-PACKAGE = Path(__file__).parents[3] / "downstream" / "detection"
+PACKAGE = ROOT / "downstream" / "detection"
 LIVE = "downstream.detection.live"
 
 

@@ -19,8 +19,8 @@ from downstream.detector.inference import score_block, score_parts, score_videos
 from downstream.detector.model import Detector, DetectorConfig
 from downstream.features.feature_spec import VideoEntry
 from pretrain.errors import UserError
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 CPU = torch.device("cpu")
 DIM, GRID = 4, (2, 3)
 PLACES = {"crops": 2, "cells": 6}

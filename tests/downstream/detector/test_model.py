@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from downstream.detector.model import Detector, DetectorConfig
 from downstream.detector.storage import load_detector, save_detector
-from downstream.detector.temporal import TEMPORAL_ENCODERS
+from downstream.detector.temporal import TemporalEncoder
 from downstream.features.feature_spec import FeatureSpec
 from pretrain.errors import UserError
 
@@ -22,7 +23,7 @@ def detector(temporal: str, guidance: str | None = None, score_smoothing: float 
     return Detector(config, 6, guidance).eval()  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("temporal", TEMPORAL_ENCODERS)
+@pytest.mark.parametrize("temporal", get_args(TemporalEncoder))
 @pytest.mark.parametrize("guidance", [None, "product", "mean"])
 @settings(max_examples=15, deadline=None)
 @given(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
 
 import pytest
@@ -23,8 +22,8 @@ from downstream.detector.topk_bce import TopKBCEConfig
 from pretrain.errors import UserError
 from tests.downstream.detector import loss_checks
 from tests.downstream.detector.loss_checks import DIM, WHOLE, Grid, Loss, make_loss, objective_of, random_bags
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 GRID = (2, 3)
 LOSSES: dict[str, Any] = {**BASES, **TERMS}
 PLACED = {"smoothness", "spatial_smoothness", "entropy"}

@@ -18,8 +18,9 @@ from downstream.features.store import MANIFEST, FeatureSet, FeatureWriter
 from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
 from pretrain.data.catalogues import open_catalogue
 from pretrain.errors import UserError
+from tests.paths import REAL
 
-REAL = Path(__file__).resolve().parents[4] / "shared" / "real" / "annotations"
+LISTS = REAL / "annotations"
 SPEC = FeatureSpec(encoder="i3d", weights_sha256=None, dim=3, crops=("centre", "left"))
 VIDEOS = (
     Video("calm", "calm.mp4", 0, "train", num_frames=80),
@@ -337,10 +338,12 @@ def test_nothing_to_examine(make: Make) -> None:
 
 @pytest.mark.parametrize("kind", ["ucf_crime", "xd_violence", "shanghaitech"])
 def test_real_lists_with_features_of_their_lengths(kind: str, tmp_path: Path) -> None:
-    if not REAL.is_dir():
+    if not LISTS.is_dir():
         pytest.skip("the real list files are not there (../shared/real/annotations beside the checkout)")
-    listed = open_catalogue(CatalogueConfig(kind=kind, root=tmp_path, annotations=REAL / kind, check_files=False))
-    lengths = json.loads((REAL / "ucf_crime" / "test_num_frames.json").read_text())
+    listed = open_catalogue(
+        CatalogueConfig(kind=kind, root=tmp_path, annotations=LISTS / kind, check_files=False)
+    )
+    lengths = json.loads((LISTS / "ucf_crime" / "test_num_frames.json").read_text())
     feature_spec = replace(SPEC, crops=("centre",))
     writer, rng, parts = FeatureWriter(tmp_path / "set", feature_spec), np.random.default_rng(1), []
     entries, offset = [], 0

@@ -26,8 +26,9 @@ from tests.downstream.evaluation.reference import (
     slow_auc,
     slow_trapezoid,
 )
+from tests.paths import REAL
 
-CURVES = Path(__file__).parents[4] / "shared" / "real" / "annotations" / "roc_curves"
+CURVES = REAL / "annotations" / "roc_curves"
 
 
 def arrays(*rows: tuple[float, int, int]) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +11,9 @@ from pretrain.data.catalogue import Video
 from pretrain.data.catalogues.problems import Problems
 from pretrain.data.catalogues.ucf_crime import read_annotations
 from pretrain.errors import UserError
+from tests.paths import REAL
 
-UCF = Path(__file__).parents[4] / "shared" / "real" / "annotations" / "ucf_crime"
+UCF = REAL / "annotations" / "ucf_crime"
 
 
 def video(name: str, label: int | None, frames: int | None, *spans: tuple[int, int]) -> Video:

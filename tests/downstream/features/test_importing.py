@@ -19,8 +19,9 @@ from downstream.features.store import FeatureSet, FeatureWriter
 from downstream.features.timing import Timing, read_grid, timing_of, timings_of
 from pretrain.data.catalogue import Catalogue, Video
 from pretrain.errors import UserError
+from tests.paths import REAL
 
-REAL = Path(__file__).parents[4] / "shared" / "real" / "ucf_crime_features"
+PUBLISHED = REAL / "ucf_crime_features"
 NAMES = ("Abuse001_x264", "v=S-7rRLrxnVQ__#1_label_B4-0-0", "Bad.Boys II.1995__#00-26-51_label_A", "Amélie", "01_0015")
 
 
@@ -267,20 +268,20 @@ def test_export_refuses_what_could_not_be_read_back(tmp_path: Path) -> None:
         export_features(features, "crop_files", tmp_path / "out", names=["a"])
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="no ../shared/real/ucf_crime_features beside the checkout")
+@pytest.mark.skipif(not PUBLISHED.is_dir(), reason="no ../shared/real/ucf_crime_features beside the checkout")
 def test_real_features_with_their_own_grid(tmp_path: Path) -> None:
-    truth = json.loads((REAL / "dev_ground_truth.json").read_text())
+    truth = json.loads((PUBLISHED / "dev_ground_truth.json").read_text())
     with open(tmp_path / "grid.csv", "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("name", "snippet_frames", "frames"))
         writer.writerows((name, video["frames_per_segment"], video["num_frames"]) for name, video in truth.items())
     plan = plan_import(
-        find_files([REAL / "dev"]).paths, ImportOptions(encoder="x3d_l"), grid=read_grid(tmp_path / "grid.csv")
+        find_files([PUBLISHED / "dev"]).paths, ImportOptions(encoder="x3d_l"), grid=read_grid(tmp_path / "grid.csv")
     )
     done = import_features(plan, tmp_path / "set")
     assert len(done.videos) == 137
     assert (done.spec.dim, done.spec.crops) == (512, ("centre",))
-    assert np.array_equal(done.read("d0001")[:, 0], np.load(REAL / "dev" / "d0001.npy"))
+    assert np.array_equal(done.read("d0001")[:, 0], np.load(PUBLISHED / "dev" / "d0001.npy"))
     for name, video in truth.items():
         edges = done.videos[name].edges()
         assert edges is not None

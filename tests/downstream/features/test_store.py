@@ -13,8 +13,8 @@ import pytest
 from downstream.features.feature_spec import FeatureSpec, VideoEntry
 from downstream.features.store import MANIFEST, FeatureSet, FeatureWriter
 from pretrain.errors import UserError
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 SPEC = FeatureSpec(encoder="i3d", weights_sha256=None, dim=4, crops=("centre", "top_left"))
 ODD_NAMES = ("v=S-7r__#1_label_B4-0-0", "a/b c", "Amélie", "x" * 300)
 

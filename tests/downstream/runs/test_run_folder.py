@@ -16,8 +16,9 @@ from downstream.scores.score_map import ScoreMap
 from downstream.scores.video_scores import VideoScores, make_scores
 from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
 from pretrain.errors import UserError
+from tests.paths import ROOT
 
-DOWNSTREAM = Path(__file__).parents[3] / "downstream"
+DOWNSTREAM = ROOT / "downstream"
 
 
 def mapped(name: str, snippets: int = 2) -> VideoScores:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,9 +32,9 @@ from pretrain.errors import UserError
 from pretrain.run_folder import as_json
 from pretrain.tracking import read_log
 from tests.downstream.simulated import SPEC, make_features
+from tests.paths import ROOT
 from tests.pretrain.conftest import changed
 
-ROOT = Path(__file__).parents[3]
 ALL_TERMS = {
     "objective__hard_mining": {"weight": 0.1, "warmup_steps": 5},
     "objective__contrastive_clustering": {"weight": 0.1},
@@ -175,6 +177,18 @@ def test_other_features_are_refused_by_the_detector(small_run: FinetuneConfig, t
     other_pixels = make_features(tmp_path / "pixels", spec=dataclasses.replace(SPEC, crop_height=64))
     with pytest.raises(UserError, match="crop_height: None, 64"):
         refuse_other_features(card, FusedFeatures.open([other_pixels / "features"]))
+
+
+def test_the_python_of_the_documentation_runs(small_run: FinetuneConfig) -> None:
+    """docs/detectors.md, "From Python"; the scores are those that the run wrote."""
+    finetune(small_run)
+    (block,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "detectors.md").read_text(), re.M | re.S)
+    (features,) = small_run.features.sets
+    names: dict[str, Any] = {}
+    exec(block.replace("runs/detector", str(small_run.output)).replace("features/ours", str(features)), names)
+    scored = {video.name: video for video in names["videos"]}
+    for video in read_scores(small_run.output / "seed-0" / "test_scores.json").videos:
+        np.testing.assert_allclose(scored[video.name].scores, video.scores, atol=1e-6)
 
 
 def test_what_is_wrong_is_said_before_training(small_run: FinetuneConfig, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from downstream.training.run_lock import only_run_in
 from pretrain.errors import UserError
+from tests.paths import ROOT
 
 
 def test_one_run_at_a_time_in_a_folder(tmp_path: Path) -> None:
@@ -23,8 +24,7 @@ def test_a_killed_process_lets_go(tmp_path: Path) -> None:
     code = "import sys, pathlib; from downstream.training.run_lock import only_run_in as lock\n"
     code += "with lock(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", code, str(tmp_path)]
-    root = Path(__file__).parents[3]
-    with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         with pytest.raises(UserError, match="another process is at work"), only_run_in(tmp_path):

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from pretrain.data.catalogue import Catalogue, Video, merge_spans
 from pretrain.errors import UserError
-
-CHECKOUT = Path(__file__).resolve().parents[3]
+from tests.paths import ROOT
 
 
 def test_a_catalogue_is_an_immutable_list_with_unique_names() -> None:
@@ -79,7 +78,7 @@ def measure(root: Path, num_videos: int, checked: bool) -> dict[str, float]:
             split, kind = ("test" if i % 10 == 0 else "train"), ("Fighting" if i % 2 else "Normal")
             file.write(f"videos/part{i // 1000:04d}/video_{i:07d}_x264.mp4,{i % 2},{split},{kind},camera{i % 5000}\n")
     command = [sys.executable, "-c", MEASURE, str(root), "checked" if checked else "unchecked"]
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
 

@@ -20,8 +20,8 @@ from pretrain.data.check import (
 )
 from pretrain.data.video import READERS, IndexCache
 from pretrain.errors import UserError
+from tests.paths import REAL
 
-REAL = Path(__file__).resolve().parents[3].parent / "shared" / "real"
 PLAIN = CheckOptions()
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
+from tests.paths import ROOT
+
 SCRIPT = """
 from torch.utils.data import Dataset
 from pretrain.data.loading import load_batches

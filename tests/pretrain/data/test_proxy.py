@@ -27,9 +27,8 @@ from pretrain.data.proxy.manifest import SourceState
 from pretrain.data.proxy.render import H264Writer, _verify, render
 from pretrain.data.video import IndexCache, JpegPackWriter, VideoError, VideoInfo, frame_times, probe, read_frames
 from pretrain.errors import UserError
+from tests.paths import REAL, ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
-REAL = ROOT.parent / "shared" / "real"
 FORMATS = ("h264", "jpeg")
 
 

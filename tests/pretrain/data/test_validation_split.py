@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import assume, given
@@ -12,6 +11,7 @@ from pretrain.data.catalogue import Catalogue, Video
 from pretrain.data.catalogues.ucf_crime2local import TEST_IDS
 from pretrain.data.validation_split import refuse_overlap_names, split_validation
 from pretrain.errors import UserError
+from tests.paths import REAL
 
 
 def catalogue_of(rows: list[tuple[int | None, int | None]]) -> Catalogue:
@@ -116,7 +116,7 @@ def test_names_match_without_suffix_and_codec(trained: str, scored: str) -> None
 
 
 def test_the_abnormal_test_videos_of_crime2local_are_in_the_real_training_list() -> None:
-    path = Path(__file__).resolve().parents[4] / "shared" / "real" / "annotations" / "ucf_crime" / "Anomaly_Train.txt"
+    path = REAL / "annotations" / "ucf_crime" / "Anomaly_Train.txt"
     if not path.is_file():
         pytest.skip("the real list files are not there (../shared/real/annotations beside the checkout)")
     trained_on = [line.rpartition("/")[2] for line in path.read_text().split()]

@@ -29,9 +29,9 @@ from downstream.events.finder import find_events
 from downstream.events.rule import AlarmRule
 from scripts.detect import main
 from tests.downstream.detection.live.servers import HttpCamera, camera, mute
+from tests.paths import ROOT
 
 FPS, SECONDS, SNIPPET = 16, 10, 16
-ROOT = Path(__file__).parents[4]
 
 
 def render(path: Path) -> Path:

@@ -42,9 +42,9 @@ from pretrain.errors import UserError
 from pretrain.run_folder import as_json
 from pretrain.tracking import read_log
 from scripts.evaluate import main as evaluate_main
+from tests.paths import ROOT
 from tests.pretrain.encoding import encode_video
 
-ROOT = Path(__file__).parents[4]
 LENGTHS = (80, 70, 30, 64, 80, 48, 96, 80, 40, 64)
 """Frames; 30 and 40 give bags that are shorter than the others."""
 

@@ -9,15 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-REAL = Path(__file__).resolve().parents[5] / "shared" / "real" / "annotations"
+from tests.paths import REAL
+
+ANNOTATIONS = REAL / "annotations"
 
 
 @pytest.fixture
 def real() -> Path:
     """The folder of the real list files."""
-    if not REAL.is_dir():
+    if not ANNOTATIONS.is_dir():
         pytest.skip("the real list files are not there (../shared/real/annotations beside the checkout)")
-    return REAL
+    return ANNOTATIONS
 
 
 @pytest.fixture

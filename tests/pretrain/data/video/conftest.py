@@ -10,10 +10,10 @@ import av
 import numpy as np
 import pytest
 
+from tests.paths import REAL
+
 Encode = Callable[..., Path]
 Decode = Callable[[Path], list[np.ndarray]]
-
-REAL = Path(__file__).resolve().parents[4].parent / "shared" / "real"
 
 
 def pictures(count: int, height: int, width: int, seed: int = 0) -> Iterator[np.ndarray]:
