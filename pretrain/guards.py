@@ -13,12 +13,15 @@ from torch import Tensor
 from pretrain.errors import UserError
 
 
-def save_together(accelerator: Accelerator, save: Callable[[], object]) -> None:
-    """The main process saves. Where that fails with a UserError or OSError, every process raises its text."""
+def main_process_does(accelerator: Accelerator, action: Callable[[], object]) -> None:
+    """Do it on the main process. Where it fails with a UserError or OSError, every process raises its text.
+
+    To be called by all processes.
+    """
     problem = [""]
     if accelerator.is_main_process:
         try:
-            save()
+            action()
         except (UserError, OSError) as error:
             problem = [str(error)]
     if told := [text for text in gather_object(problem) if text]:

@@ -28,7 +28,7 @@ def state_to_resume(config: Any, output: Path, resume: bool, free_to_change: set
         listed = problem_list([f"{key}: {text}" for key, text in changed.items()])
         raise UserError(
             f"cannot go on with {output}: these settings differ from the run's own:\n{listed}\n"
-            "Set them back, or start a new run with another --output"
+            "Set them back, or start a new run with another --output (one begun under old names cannot go on)"
         )
     return state
 

@@ -23,7 +23,7 @@ from pretrain.data.transforms import ClipTransform
 from pretrain.data.windows import Batch, Share, TrainWindows, ValidationWindows
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json, write_text
-from pretrain.guards import find_not_finite, save_together
+from pretrain.guards import find_not_finite, main_process_does
 from pretrain.intervals import Accuracy, as_dicts
 from pretrain.meter import Meter
 from pretrain.model import PretextModel, objective
@@ -273,7 +273,7 @@ class Run:
             save_backbone(self.plain.backbone, self.config.output / "backbone", self._card(step, accuracies))
             self._save_bad_videos()
 
-        save_together(self.accelerator, save)
+        main_process_does(self.accelerator, save)
 
     def _card(self, step: int, accuracies: dict[str, Accuracy]) -> dict[str, Any]:
         return {

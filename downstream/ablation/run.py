@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from typing import NamedTuple
 
 from tqdm import tqdm
 
@@ -16,11 +17,14 @@ from downstream.ablation.results import Ablation, evaluate_cell, make_rows
 from downstream.ablation.spatial_results import evaluate_where
 from downstream.ablation.tables import as_csv, latex, markdown, terminal
 from downstream.ablation.workers import Job, Stopped, environments, last_lines, run_jobs, stopping_on_signals
+from downstream.detector.model import check_detector
+from downstream.detector.objective import check_objective
 from downstream.evaluation.choose_videos import has_ground_truth
 from downstream.evaluation.spatial_evaluation import SpatialEvaluation
 from downstream.evaluation.temporal_evaluation import TemporalEvaluation
+from downstream.features.feature_spec import Grid
 from downstream.training.config import FinetuneConfig
-from downstream.training.feature_source import FeatureSource
+from downstream.training.feature_source import FeatureSource, open_features
 from pretrain.accelerator import check_device
 from pretrain.data.catalogue import Catalogue
 from pretrain.errors import UserError
@@ -68,7 +72,7 @@ def prepare_cells(cells: Sequence[Cell], failures: list[Failure]) -> tuple[list[
     """
     fine: list[Cell] = []
     tests: Tests = {}
-    known: dict[str, Catalogue | UserError | None] = {}
+    known: dict[str, Prepared | UserError] = {}
     for cell in tqdm(cells, desc="preparing", unit="cell", disable=None):
         key = _key(cell.config)
         if key not in known:
@@ -76,17 +80,19 @@ def prepare_cells(cells: Sequence[Cell], failures: list[Failure]) -> tuple[list[
                 known[key] = _prepare(cell.config)
             except UserError as error:
                 known[key] = error
-        test_videos = known[key]
+        prepared = known[key]
         try:
-            if isinstance(test_videos, UserError):
-                raise test_videos
+            if isinstance(prepared, UserError):
+                raise prepared
+            check_objective(cell.config.objective, prepared.grid)
+            check_detector(cell.config.detector, prepared.grid)
             check_warmup(cell)
         except UserError as error:
             failures.append(Failure(cell.name, None, str(error)))
             report(failures[-1])
             continue
         fine.append(cell)
-        tests[cell.name] = test_videos
+        tests[cell.name] = prepared.test
     return fine, tests
 
 
@@ -96,10 +102,19 @@ def _key(config: FinetuneConfig) -> str:
     return json.dumps({key: value for key, value in as_json(config).items() if key.startswith(parts)})
 
 
-def _prepare(config: FinetuneConfig) -> Catalogue | None:
-    source = FeatureSource.open(config)
+class Prepared(NamedTuple):
+    """What cells of the same `_key` share."""
+
+    test: Catalogue | None
+    """Test videos, where they can be evaluated."""
+    grid: Grid | None
+
+
+def _prepare(config: FinetuneConfig) -> Prepared:
+    source = FeatureSource.of_features(open_features(config.features), config)
     source.build_segments()
-    return source.videos.test if config.score_test and has_ground_truth(source.videos.test) else None
+    test = source.videos.test
+    return Prepared(test if config.score_test and has_ground_truth(test) else None, source.features.grid)
 
 
 def train(cells: Sequence[Cell], config: AblationConfig, failures: list[Failure]) -> None:

@@ -11,7 +11,8 @@ import tyro
 
 from downstream.detection.open_model import open_model
 from downstream.detection.scoring import ScoringSettings, problems_of, score_all, videos_of
-from downstream.events.calibration import Calibration, calibrate, setting_problems, write_calibration
+from downstream.events.calibration import calibrate, setting_problems
+from downstream.events.calibration_file import Calibration, write_calibration
 from downstream.events.rule import MARGIN, MERGE_SECONDS
 from downstream.runs.run_folder import RunFolder
 from pretrain.accelerator import check_device, make_accelerator

@@ -14,7 +14,7 @@ from pretrain.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class EntropyConfig:
-    """An option of spatiotemporal detection."""
+    """For cells: pictures in which the score sits in few of them."""
 
     weight: float = 0.0
     """Weight of the term in the objective; 0 switches it off."""

@@ -46,7 +46,7 @@ def feature_magnitude(bags: Bags, config: FeatureMagnitudeConfig) -> tuple[Tenso
     instances. [paper] Robust Temporal Feature Magnitude Learning (Tian 2021): top 3 by magnitude, margin 100, weight
     1e-4, the squared form of the margin term. [ours] every abnormal/normal pair of the batch instead of one to one; no
     dropout on the choice of instances; its smoothness and sparsity are terms of their own here. Without an abnormal or
-    a normal bag the margin term is 0. LossParts: the two summands.
+    a normal bag the margin term is 0. Parts: the two summands.
     """
     lengths = torch.linalg.vector_norm(bags.features, dim=-1)
     chosen = top_mask(lengths, bags.mask, num_top(bags.mask, config.k))

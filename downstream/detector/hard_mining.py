@@ -81,7 +81,7 @@ def hard_mining(bags: Bags, config: HardMiningConfig) -> tuple[Tensor, LossParts
     cross-entropy of hard negatives to 0 and of hard positives to `bags.teacher_scores`. Without a teacher their own
     detached scores are the targets: that cross-entropy is their entropy and has no gradient.
     Whatever has no instances is 0, the triplets also where there is no normal bag. Time and memory of the triplets grow
-    with the product of the two sets. Call it outside autocast, which would round the cosines. LossParts: the three
+    with the product of the two sets. Call it outside autocast, which would round the cosines. Parts: the three
     summands, and how many hard positives were found.
     """
     chosen = select(bags, config)

@@ -13,7 +13,7 @@ from pretrain.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class SpatialSmoothnessConfig:
-    """An option of spatiotemporal detection."""
+    """For cells: neighbours that score alike."""
 
     weight: float = 0.0
     """Weight of the term in the objective; 0 switches it off."""

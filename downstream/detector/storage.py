@@ -18,7 +18,7 @@ from pretrain.errors import UserError, problem_list
 from pretrain.files import replacing, sha256_of, write_json
 from pretrain.versioned_json import read_versioned_json
 
-FORMAT = "anomaly-pretext/detector/1"
+FORMAT = "anomaly-pretext/detector/2"
 WEIGHTS_FILE, CARD_FILE = "detector.safetensors", "detector.json"
 
 

@@ -32,7 +32,7 @@ def topk_bce(bags: Bags, config: TopKBCEConfig) -> tuple[Tensor, LossParts]:
 
     No single paper: the base of most weakly supervised detectors since about 2020, in the cross-entropy form of
     Wu 2020 (XD-Violence). [ours] loss and gradient stay exact where scores are next to 0 or next to 1
-    (`bag_cross_entropy`). LossParts: what normal and abnormal bags add to the loss.
+    (`bag_cross_entropy`). Parts: what normal and abnormal bags add to the loss.
     """
     chosen = top_mask(bags.log_scores, bags.mask, num_top(bags.mask, config.k, config.divisor))
     entropy = bag_cross_entropy(bags, chosen)

@@ -41,6 +41,11 @@ class WeightedVideos:
         """(videos,)"""
         return np.array([video.label == 1 for video in self.videos])
 
+    @cached_property
+    def events(self) -> list[list[tuple[int, int]]]:
+        """Of each video, see `events_of`."""
+        return [events_of(video, self.settings) for video in self.videos]
+
     def auc(self, rows: Floats, columns: Floats) -> Floats:
         """Anomalous frames counted by `rows`, normal ones by `columns`, both (draws, videos)."""
         return weighted_auc(self.wins, self.videos, rows, columns)
@@ -89,25 +94,24 @@ def false_alarms(test: WeightedVideos) -> Values:
     """On normal videos: share of frames at or over the threshold; events per hour, where all frame rates are known."""
     settings, weights = test.settings, test.weights[:, ~test.abnormal]
     normal = [video for video in test.videos if video.label == 0]
+    counts = [len(events) for video, events in zip(test.videos, test.events, strict=True) if video.label == 0]
     frames = np.array([float(video.frames) for video in normal])
     over = np.array([float(video.negative[video.scores >= settings.threshold].sum()) for video in normal])
     values = {"false_alarm_rate": ratio(weights @ over, weights @ frames)}
     fps = [video.fps or settings.fps for video in normal]
     if normal and all(fps):
         hours = frames / np.array(fps, np.float64) / 3600
-        alarms = np.array([float(len(events_of(video, settings))) for video in normal])
-        values["false_alarms_per_hour"] = ratio(weights @ alarms, weights @ hours)
+        values["false_alarms_per_hour"] = ratio(weights @ np.array(counts, np.float64), weights @ hours)
     return values
 
 
 def event_matches(test: WeightedVideos) -> Values:
     """F1, precision and recall of events, counted over all videos, at each overlap of the settings."""
-    events = [events_of(video, test.settings) for video in test.videos]
-    predicted = test.weights @ np.array([float(len(spans)) for spans in events])
+    predicted = test.weights @ np.array([float(len(spans)) for spans in test.events])
     annotated = test.weights @ np.array([float(len(video.spans)) for video in test.videos])
     values = {}
     for iou in test.settings.iou:
-        matches = [float(count_matches(spans, v.spans, iou)) for spans, v in zip(events, test.videos, strict=True)]
+        matches = [float(count_matches(spans, v.spans, iou)) for spans, v in zip(test.events, test.videos, strict=True)]
         hits = test.weights @ np.array(matches)
         values[f"event_f1_iou_{iou:g}"] = ratio(2 * hits, predicted + annotated)
         values[f"event_precision_iou_{iou:g}"] = ratio(hits, predicted)
@@ -130,7 +134,10 @@ def classes_of(videos: Sequence[LabelledVideo]) -> list[str]:
 
 
 def events_of(video: LabelledVideo, settings: EvaluationSettings) -> list[tuple[int, int]]:
-    """The events that the settings make of a video's scores, half-open frames: the alarms an operator would get."""
+    """The events that the settings make of a video's scores, half-open frames: the alarms an operator would get.
+
+    But that a last snippet ends where the tail rule says, and that seconds are of the catalogue's frame rate.
+    """
     fps = video.fps or settings.fps or FALLBACK_FPS
     return [(event.start, event.end) for event in find_events(video, settings.rule(), fps)]
 

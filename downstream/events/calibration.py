@@ -18,10 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from downstream.events.calibration_file import Calibration as Calibration
-from downstream.events.calibration_file import LeftOut as LeftOut
-from downstream.events.calibration_file import read_calibration as read_calibration
-from downstream.events.calibration_file import write_calibration as write_calibration
+from downstream.events.calibration_file import Calibration, LeftOut
 from downstream.events.false_alarms import Footage, RuleAt, Turn
 from downstream.events.rule import AlarmRule, rule_with_margin
 from downstream.scores.video_scores import VideoScores

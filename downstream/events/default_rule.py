@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from downstream.events.calibration import read_calibration
+from downstream.events.calibration_file import read_calibration
 from downstream.events.rule import MARGIN, MERGE_SECONDS, MIN_SECONDS, AlarmRule, rule_with_margin
 from downstream.scores.ensemble import mean_scores
 from pretrain.errors import UserError

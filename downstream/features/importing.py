@@ -31,7 +31,7 @@ from pretrain.errors import UserError, problem_list
 SHOWN_PROBLEMS = 200
 C3D_SEGMENTS = 32
 SNIPPET_FRAMES = 16
-Progress = Callable[[Iterable["VideoSource"], str], Iterable["VideoSource"]]
+Progress = Callable[[Iterable["VideoFiles"], str], Iterable["VideoFiles"]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ class ImportOptions:
     """Each video was divided evenly into its rows, whatever its length."""
 
 
-class VideoSource(NamedTuple):
+class VideoFiles(NamedTuple):
     """One video to import: its files, one or one a crop in order."""
 
     name: str
@@ -70,7 +70,7 @@ class ImportPlan:
     spec: FeatureSpec
     dtype: str
     shape: SetShape
-    videos: tuple[VideoSource, ...]
+    videos: tuple[VideoFiles, ...]
     notes: tuple[str, ...]
     """What was decided and how, one line each, for the user to read."""
 
@@ -103,7 +103,7 @@ def plan_import(
     problems += [text for name, held in by_name.items() for text in wrong_files(name, held, numbers, shape)]
     problems += [f"'{name}': --grid has no line for it" for name in by_name if grid is not None and name not in grid]
     videos = [
-        VideoSource(name, tuple(file.path for file in held), timing_of(name, grid or {}, known or {}))
+        VideoFiles(name, tuple(file.path for file in held), timing_of(name, grid or {}, known or {}))
         for name, held in by_name.items()
     ]
     for video in progress(videos, "checking values"):

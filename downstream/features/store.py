@@ -31,7 +31,7 @@ from pretrain.errors import UserError, nearest, problem_list
 from pretrain.files import replacing, reserve, write_json
 from pretrain.versioned_json import read_versioned_json
 
-FORMAT = "anomaly-pretext/features/1"
+FORMAT = "anomaly-pretext/features/2"
 MANIFEST = "manifest.json"
 DTYPES = ("float16", "float32")
 

@@ -75,7 +75,7 @@ def report_of_run(
         videos=tuple(made),
         metrics=run_metrics(run),
         facts=run_facts(run, scores) | {"Written": f"{datetime.now():%Y-%m-%d %H:%M}"},
-        notes=_notes(scores, list(videos), view, origin if rule == own else "given by hand"),
+        notes=_notes(scores, list(videos), view, origin if rule == own else "given on the command line"),
     )
 
 

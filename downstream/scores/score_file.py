@@ -1,7 +1,7 @@
 """The file that scores of videos are kept in: JSON, or a table of another program.
 
- A video says which frames its snippets stand for by `snippet_frames` (equal snippets from frame 0
-on) or by `edges` (one more than it has scores):
+A video says which frames its snippets stand for by `snippet_frames` (equal snippets from frame 0 on) or by `edges` (one
+more than it has scores):
 
     {"format": "anomaly-pretext/scores/1", "meta": {...},
      "videos": [{"name": "Abuse028_x264", "snippet_frames": 16, "scores": [0.01, 0.73, ...]},

@@ -51,6 +51,11 @@ class FeatureSource:
         features = open_features(config.features)
         check_objective(config.objective, features.grid)
         check_detector(config.detector, features.grid)
+        return FeatureSource.of_features(features, config)
+
+    @staticmethod
+    def of_features(features: FusedFeatures, config: FinetuneConfig) -> FeatureSource:
+        """As `open`, but for the objective and the detector: whether these fit the features is not asked."""
         catalogue = open_listed(config.catalogue)
         missing = [video.name for video in catalogue if video.name not in features.videos]
         if config.features.allow_missing:

@@ -19,7 +19,7 @@ from downstream.training.source import Batch, SeedTraining, TrainingSource
 from pretrain.checkpoint import load_state, read_meta, save_state
 from pretrain.data.catalogue import Catalogue
 from pretrain.errors import UserError, problem_list
-from pretrain.guards import find_not_finite, save_together
+from pretrain.guards import find_not_finite, main_process_does
 from pretrain.run_folder import as_json
 from pretrain.schedule import lr_at
 from pretrain.seeding import seed_step
@@ -136,8 +136,7 @@ class SeedRun:
         self.accelerator.log({f"validation/{name}": value for name, value in now.metrics().items()}, step=step)
         if self.best is None or now.is_better_than(self.best) or self.config.select == "last":
             self.best = now
-            if self.accelerator.is_main_process:
-                self.training.save(self.folder.detector, self._card(now))
+            main_process_does(self.accelerator, lambda: self.training.save(self.folder.detector, self._card(now)))
 
     def _card(self, selected: Validation) -> dict[str, Any]:
         """What the detector's card says beside the features that it takes."""
@@ -161,14 +160,16 @@ class SeedRun:
         }
         inner = self.optimizer.optimizer  # Accelerate's wrapper holds the same optimiser
         states, keep = self.folder.checkpoints, self.config.keep_states
-        save_together(self.accelerator, lambda: save_state(states, step, self.plain, inner, extra, keep))
+        main_process_does(self.accelerator, lambda: save_state(states, step, self.plain, inner, extra, keep))
 
     def _start_log(self) -> None:
         self.folder.path.mkdir(parents=True, exist_ok=True)
         self.accelerator.trackers = [JsonLinesTracker(self.folder.log, self.first_step)]
-        if self.accelerator.is_main_process:
-            self.run.write_config(self.config)
-            self.folder.write_inputs(inputs_of(self.source))
+        main_process_does(self.accelerator, self._write_what_is_trained)
+
+    def _write_what_is_trained(self) -> None:
+        self.run.write_config(self.config)
+        self.folder.write_inputs(inputs_of(self.source))
 
     def _log(self, step: int, sums: dict[str, Tensor], count: int, seconds: float) -> None:
         means = {f"train/{key}": float(value) / count for key, value in sums.items()}

@@ -39,7 +39,7 @@ def _refuse_other_settings(config: FinetuneConfig, run: RunFolder, folder: SeedF
         listed = problem_list([f"{key}: {text}" for key, text in changed.items()])
         raise UserError(
             f"cannot go on with {folder.path}: these settings differ from those in {run.config_file}:\n{listed}\n"
-            "Set them back, or start a new run with another --output"
+            "Set them back, or start a new run with another --output (one begun under old names cannot go on)"
         )
 
 

@@ -8,9 +8,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from accelerate import Accelerator
-from accelerate.utils import gather_object
 
 from pretrain.errors import UserError
+from pretrain.guards import main_process_does
 
 try:
     import fcntl
@@ -42,12 +42,5 @@ def only_run_in(folder: Path) -> Iterator[None]:
 def alone_in(folder: Path, accelerator: Accelerator) -> Iterator[None]:
     """One run at a time in a folder: the main process holds its lock, and all stop where another run has it."""
     with ExitStack() as held:
-        problem = [""]
-        if accelerator.is_main_process:
-            try:
-                held.enter_context(only_run_in(folder))
-            except UserError as error:
-                problem = [str(error)]
-        if told := [text for text in gather_object(problem) if text]:
-            raise UserError(told[0])
+        main_process_does(accelerator, lambda: held.enter_context(only_run_in(folder)))
         yield

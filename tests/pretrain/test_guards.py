@@ -7,27 +7,27 @@ import torch
 from accelerate import Accelerator
 
 from pretrain.errors import UserError
-from pretrain.guards import NotFinite, find_not_finite, save_together
+from pretrain.guards import NotFinite, find_not_finite, main_process_does
 
 NAN, ONE = torch.tensor(float("nan")), torch.tensor(1.0)
 
 
 def test_a_save_that_fails_is_told_with_its_own_words() -> None:
     done: list[int] = []
-    save_together(Accelerator(cpu=True), lambda: done.append(1))
+    main_process_does(Accelerator(cpu=True), lambda: done.append(1))
     assert done == [1]
 
     def full() -> None:
         raise OSError(28, "No space left on device", "state.safetensors")
 
     with pytest.raises(UserError, match=r"No space left on device: 'state\.safetensors'"):
-        save_together(Accelerator(cpu=True), full)
+        main_process_does(Accelerator(cpu=True), full)
 
     def wrong() -> None:
         raise ZeroDivisionError  # a fault of ours: not dressed up as the user's
 
     with pytest.raises(ZeroDivisionError):
-        save_together(Accelerator(cpu=True), wrong)
+        main_process_does(Accelerator(cpu=True), wrong)
 
 
 def test_what_is_not_finite_is_named() -> None:

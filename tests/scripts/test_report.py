@@ -37,7 +37,7 @@ def test_a_given_threshold(world: Path, tmp_path: Path) -> None:
         main([str(world / "run"), "--out", str(out), "--threshold", "0.75", "--release", "0.75", "--thumbnails", "0"])
     text = out.read_text(encoding="utf-8")
     assert '"rule":{"threshold":0.75,"release":0.75,' in text
-    assert "given by hand" in text
+    assert "given on the command line" in text
     assert 'id="pictures-' not in text
 
 

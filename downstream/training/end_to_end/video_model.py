@@ -9,7 +9,7 @@ import torch
 from einops import reduce
 from torch import Tensor, nn
 
-from downstream.detector.bags import LossParts as Parts
+from downstream.detector.bags import LossParts
 from downstream.detector.objective import DetectorTraining
 from downstream.features.cells import CellNetwork
 from downstream.features.encoders import VideoNetwork
@@ -44,7 +44,7 @@ class VideoModel(nn.Module):
             features = self._network[0](clips.flatten(0, 1))
         return reduce(features, "(n k) ... -> n ...", "mean", k=clips.shape[1])
 
-    def forward(self, clips: Tensor, mask: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Parts]:
+    def forward(self, clips: Tensor, mask: Tensor, labels: Tensor, step: int) -> tuple[Tensor, LossParts]:
         """Clips (N, clips, 3, T, H, W) of the N snippets that `mask` (B, T) marks, labels (B,) -> loss and its parts.
 
         Bags with an empty mask take no part.
@@ -55,5 +55,5 @@ class VideoModel(nn.Module):
         features = encoded.new_zeros(*mask.shape, encoded.shape[-1])
         features = features.masked_scatter(mask.unsqueeze(2), encoded.flatten(0, -2))
         read = mask.any(dim=1)
-        loss: tuple[Tensor, Parts] = self.detection(features[read], mask[read], labels[read], step)
+        loss: tuple[Tensor, LossParts] = self.detection(features[read], mask[read], labels[read], step)
         return loss

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from downstream.ablation.config import AblationConfig, named_features, read_config, terms_of
-from downstream.ablation.grid import make_cells
-from downstream.ablation.run import ablate
+from downstream.ablation.grid import Failure, make_cells
+from downstream.ablation.run import ablate, prepare_cells
 from downstream.ablation.tables import escaped, math_minus
 from downstream.ablation.workers import Job, environments, run_jobs
 from downstream.detector.terms import TERMS
@@ -298,6 +298,18 @@ def test_a_variant_may_stand_on_one_base() -> None:
     ]
     with pytest.raises(UserError, match=r"'topk_bce:v' stands on topk_bce, and bases are mil_ranking; add it there"):
         AblationConfig(feature_sets=("a=x",), bases=("mil_ranking",), variants=("topk_bce:v=--optim.steps 7",))
+
+
+@pytest.mark.parametrize("terms", [("entropy", "base"), ("base", "entropy")])
+def test_a_term_that_wants_cells_fails_alone(world: Path, tmp_path: Path, terms: tuple[str, ...]) -> None:
+    """Whatever else stands on the same features, and in which order."""
+    given = [*flags(world, tmp_path / "out"), "--bases", "topk_bce", "--terms", *terms]
+    failures: list[Failure] = []
+    fine, tests = prepare_cells(make_cells(read_config(given, "ablate.py"))[0], failures)
+    assert [cell.terms for cell in fine] == ["base"]
+    assert len(tests) == 1
+    (failure,) = failures
+    assert "no cells" in failure.text
 
 
 def test_mining_that_never_begins_is_told(world: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

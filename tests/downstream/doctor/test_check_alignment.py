@@ -340,9 +340,7 @@ def test_nothing_to_examine(make: Make) -> None:
 def test_real_lists_with_features_of_their_lengths(kind: str, tmp_path: Path) -> None:
     if not LISTS.is_dir():
         pytest.skip("the real list files are not there (../shared/real/annotations beside the checkout)")
-    listed = open_catalogue(
-        CatalogueConfig(kind=kind, root=tmp_path, annotations=LISTS / kind, check_files=False)
-    )
+    listed = open_catalogue(CatalogueConfig(kind=kind, root=tmp_path, annotations=LISTS / kind, check_files=False))
     lengths = json.loads((LISTS / "ucf_crime" / "test_num_frames.json").read_text())
     feature_spec = replace(SPEC, crops=("centre",))
     writer, rng, parts = FeatureWriter(tmp_path / "set", feature_spec), np.random.default_rng(1), []

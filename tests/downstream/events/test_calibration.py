@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downstream.events.calibration import allowed_events, calibrate, read_calibration, write_calibration
+from downstream.events.calibration import allowed_events, calibrate
+from downstream.events.calibration_file import read_calibration, write_calibration
 from downstream.events.finder import find_events
 from downstream.events.rate_bound import upper_count, upper_rate
 from downstream.events.rule import rule_with_margin

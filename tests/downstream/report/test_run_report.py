@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from downstream.events.calibration import calibrate, write_calibration
+from downstream.events.calibration import calibrate
+from downstream.events.calibration_file import write_calibration
 from downstream.events.rule import RuleChanges
 from downstream.report.run_contents import read_run, run_metrics, run_rule
 from downstream.report.run_report import report_of_run
