@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from downstream.runs.run_folder import RunFolder
 from pretrain.files import write_json
 from pretrain.tracking import clock, validation_table
 
@@ -17,9 +18,10 @@ def summarise(root: Path, seconds: float) -> str:
     """Write `runs/demo/summary.json` below `root` from what the steps wrote there; returns what to print."""
     pretraining = read(root / DEMO / "pretrain" / "summary.json")
     detection = detection_figures(read(root / DEMO / "evaluation" / "evaluation.json"))
-    folder = root / DEMO / "cells" / "localisation"
-    localisation = localisation_figures(read(folder / "localisation.json"))
-    localisation["pictures"] = [str(path.relative_to(root)) for path in sorted(folder.glob("*/*.[pm][np][g4]"))]
+    folder = RunFolder(root / DEMO / "cells").localisation
+    localisation = localisation_figures(read(folder.document))
+    pictures = [*sorted(folder.films.glob("*.mp4")), *sorted(folder.strips.glob("*.png"))]
+    localisation["pictures"] = [str(path.relative_to(root)) for path in pictures]
     summary = {
         "seconds": round(seconds, 1),
         "pretext": pretraining["pretext"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +23,7 @@ from pretrain.errors import UserError
 from pretrain.intervals import Accuracy
 from pretrain.model import PretextModel
 from pretrain.prepare import prepare_videos, window_reader
+from pretrain.run_folder import CONFIG_FILE, as_json, is_of_kind, read_saved
 from pretrain.validate import validation_accuracy
 
 
@@ -85,8 +85,13 @@ def encode_again(source: Source, folder: Path, backward: bool) -> Source:
 
 def read_config(run: Path) -> PretrainConfig:
     """The configuration that a run saved. UserError where `run` is no run folder."""
-    file = run / "config.json"
+    file = run / CONFIG_FILE
     if not file.exists():
         raise UserError(f"{run} is not a run folder: it has no config.json; give the --output folder of pretrain.py")
-    saved = json.loads(file.read_text(encoding="utf-8"))
-    return parse(PretrainConfig, flags_of(saved), "config.json")
+    saved = read_saved(file)
+    if not is_of_kind(saved, PretrainConfig()):
+        raise UserError(f"{run} is a run of another command; give the --output folder of pretrain.py")
+    unknown = sorted(saved.keys() - as_json(PretrainConfig()).keys())
+    if unknown:
+        raise UserError(f"{file} is of another version: it has {', '.join(unknown)}; start the run anew")
+    return parse(PretrainConfig, flags_of(saved), CONFIG_FILE)

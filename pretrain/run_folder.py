@@ -3,11 +3,44 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pretrain.checkpoint import newest_state, read_meta, whole_states
 from pretrain.errors import UserError, problem_list
+
+CONFIG_FILE = "config.json"
+"""What every run writes first: its configuration, as `as_json`."""
+
+
+def read_saved(file: Path, mend: str = "start the run anew in another --output") -> dict[str, Any]:
+    """A JSON object that a run wrote; UserError with the mend where it is damaged."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{file} is damaged ({error}): {mend}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{file} is damaged (no JSON object): {mend}")
+    return content
+
+
+def is_of_kind(saved: Mapping[str, Any], config: Any) -> bool:
+    """Whether a saved configuration is one of this kind: all of its sections are sections of `config`."""
+    return sections(saved) <= sections(as_json(config))
+
+
+def sections(keys: Iterable[str]) -> set[str]:
+    """`data` of `data.workers`."""
+    return {key.partition(".")[0] for key in keys if "." in key}
+
+
+def refuse_run_of_another_kind(config: Any, output: Path) -> None:
+    """UserError where `output` holds a run of another command, which would be written over."""
+    file = output / CONFIG_FILE
+    if file.is_file() and not is_of_kind(read_saved(file), config):
+        raise UserError(f"{output} holds a run of another command; choose another --output")
 
 
 def state_to_resume(config: Any, output: Path, resume: bool, free_to_change: set[str]) -> Path | None:

@@ -28,7 +28,7 @@ from pretrain.intervals import Accuracy, as_dicts
 from pretrain.meter import Meter
 from pretrain.model import PretextModel, objective
 from pretrain.prepare import Split, clip_geometry, enlarged, prepare_videos, split_catalogue, window_reader
-from pretrain.run_folder import as_json, state_to_resume
+from pretrain.run_folder import as_json, refuse_run_of_another_kind, state_to_resume
 from pretrain.schedule import lr_at
 from pretrain.seeding import seed_step
 from pretrain.stopping import StopRequest
@@ -48,6 +48,7 @@ def pretrain(config: PretrainConfig) -> int:
     """Run (or go on with) a pretraining run. Returns the exit status: 0 done, 128 + signal when stopped by one."""
     keep_freed_memory()
     check_device(config.device)
+    refuse_run_of_another_kind(config, config.output)
     state = state_to_resume(config, config.output, config.resume, FREE_TO_CHANGE)
     torch.manual_seed(config.seed)
     backbone = build_backbone(config.backbone)

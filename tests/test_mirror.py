@@ -104,8 +104,8 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "what it refuses": "downstream/training/split downstream/evaluation/choose_videos",
     },
     "tests/downstream/training/test_loop.py": {
-        "whole runs": "downstream/training/finetune downstream/training/config downstream/training/source "
-        "downstream/detector/storage",
+        "whole runs": "downstream/training/finetune downstream/training/run_summary downstream/training/config "
+        "downstream/training/source downstream/detector/storage",
     },
     "tests/downstream/training/end_to_end/test_video_source.py": {
         "whole runs, end to end": "downstream/training/end_to_end/backbone "

@@ -12,10 +12,9 @@ from downstream.ablation.config import AblationConfig
 from downstream.ablation.grid import Cell, Failure
 from downstream.ablation.spatial_results import notes as notes_of_where
 from downstream.evaluation.evaluation import Difference, MetricValue, compare
-from downstream.evaluation.output import write_evaluation
 from downstream.evaluation.spatial_evaluation import SpatialEvaluation
-from downstream.evaluation.temporal_evaluation import TemporalEvaluation, evaluate_seeds
-from downstream.visualisation.plots import write_plots
+from downstream.evaluation.temporal_evaluation import TemporalEvaluation
+from downstream.training.run_summary import summarise_run
 from pretrain.data.catalogue import Catalogue
 
 FORMAT = "anomaly-pretext/ablation/1"
@@ -119,18 +118,7 @@ def evaluate_cell(cell: Cell, test: Catalogue | None) -> TemporalEvaluation | No
 
     Leaves `evaluation/` and `summary.json` in the cell's folder, as fine-tuning with all its seeds would.
     """
-    config = cell.config
-    summary: dict[str, Any] = {"seeds": {str(seed): cell.run.seed(seed).read_summary() for seed in config.seeds}}
-    evaluation = None
-    if test is not None:
-        scores = {str(seed): cell.run.seed(seed).read_scores("test").videos for seed in config.seeds}
-        evaluation = evaluate_seeds(scores, test, config.evaluation, cell.name)
-        write_evaluation(cell.run.evaluation, [evaluation], {}, test)
-        if config.plots:
-            write_plots([evaluation], cell.run.evaluation)
-        summary["test"] = evaluation.as_json()
-    cell.run.write_summary(summary)
-    return evaluation
+    return summarise_run(cell.run, cell.config, test, cell.name).evaluation
 
 
 def validation_auc(cell: Cell, seeds: Sequence[int]) -> MetricValue:

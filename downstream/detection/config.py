@@ -27,7 +27,7 @@ class DetectConfig:
         accelerate launch scripts/detect.py recordings/ --detector package/        # over all GPUs
         python scripts/detect.py rtsp://camera/stream --detector package/          # live, until Ctrl-C
 
-    Live, there are events.jsonl, events.json and scores.csv alone: no report, no films.
+    Live, there is no report, and there are no films.
 
     Events: a score of at least the threshold begins one, see --threshold. Without a calibration the threshold is a
     guess from training videos; scripts/calibrate.py finds one for your cameras.

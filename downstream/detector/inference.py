@@ -62,7 +62,7 @@ def score_videos(
     for group in _groups(source, names):
         for name, scores in zip(group, _score_group(detector, source, group, device), strict=True):
             entry = source.videos[name]
-            edges = snippet_edges(entry, (frames or {}).get(name), placed)
+            edges = entry.edges_with((frames or {}).get(name), placed)
             scored[name] = _video_scores(detector, entry, scores, edges)
     detector.train(was_training)
     return [scored[name] for name in names]
@@ -130,21 +130,6 @@ def _video_scores(
         raise UserError(f"'{entry.name}': its features do not say where in the picture its cells lie; extract it again")
     found = ScoreMap(scores.reshape(-1, *detector.grid), entry.size, entry.seen)
     return VideoScores(entry.name, found.frame_scores(), edges, found)
-
-
-def snippet_edges(entry: VideoEntry, frames: int | None, placed: bool = True) -> NDArray[np.int64]:
-    """int64 (snippets + 1,): the frames of a video's snippets; UserError where neither side knows its length."""
-    edges = entry.edges()
-    if edges is None and frames is not None:
-        return np.arange(entry.snippets + 1, dtype=np.int64) * frames // entry.snippets
-    if edges is None and not placed:
-        return np.arange(entry.snippets + 1, dtype=np.int64)
-    if edges is None:
-        raise UserError(
-            f"'{entry.name}': its {entry.snippets} snippets divide the video evenly, and nobody says how many frames "
-            "it has: give num_frames in the catalogue"
-        )
-    return edges
 
 
 def video_score(scores: NDArray[np.float64]) -> float:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from downstream.detector.inference import snippet_edges
 from downstream.evaluation.ground_truth import align
 from downstream.features.feature_spec import VideoEntry
 from downstream.scores.video_scores import make_scores
@@ -57,6 +56,6 @@ def rehearse_evaluation(snippets: Mapping[str, VideoEntry], test: Sequence[Video
     """Whether scores of these snippets could be evaluated; UserError as `align` where not."""
     blank = []
     for video in test:
-        edges = snippet_edges(snippets[video.name], video.num_frames)
+        edges = snippets[video.name].edges_with(video.num_frames)
         blank.append(make_scores(video.name, np.zeros(snippets[video.name].snippets), edges))
     align(blank, test, tail)

@@ -44,7 +44,7 @@ class Metric:
     rank: Literal["first", "later", "tables"] = "later"
     """Where a report shows it; `tables`: a first look does not need it, the run's own tables have it."""
     chance: str = ""
-    """The metric that says what chance reaches; shown beside this one, with no line of its own."""
+    """The metric that says what chance reaches; in the terminal it stands beside this one, with no line of its own."""
     is_compared: bool = True
     """Whether a comparison of two methods shows it unless asked for others."""
     digits: int = 3

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,39 @@ from pretrain.errors import UserError, nearest
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationSettings:
+class BootstrapSettings:
+    """How intervals are drawn, and what every evaluation counts by."""
+
+    tail: str = "hold"
+    """Frames past the last snippet: hold (they take its score) or drop (they do not count)."""
+    iou: tuple[float, ...] = (0.1, 0.3, 0.5)
+    """Overlaps from which on an event, or an annotated box, counts as found."""
+    resamples: int = 1000
+    """Bootstrap draws of videos; 0 leaves intervals out."""
+    confidence: float = 0.95
+    """Of the intervals."""
+    seed: int = 0
+    """Of the bootstrap."""
+
+    def __post_init__(self) -> None:
+        for name, (value, fine, limit) in self._limits().items():
+            if not fine:
+                hint = nearest(str(value), TAIL_RULES) if name == "tail" else ""
+                raise UserError(f"{name} is {value!r}; it must be {limit}{hint}")
+
+    def _limits(self) -> dict[str, tuple[Any, bool, str]]:
+        """Setting -> its value, is that fine, what it must be."""
+        return {
+            "tail": (self.tail, self.tail in TAIL_RULES, f"one of {', '.join(TAIL_RULES)}"),
+            "iou": (self.iou, all(0 < value <= 1 for value in self.iou), "overlaps above 0, at most 1"),
+            "resamples": (self.resamples, self.resamples >= 0, "0 or more"),
+            "confidence": (self.confidence, 0 < self.confidence < 1, "between 0 and 1"),
+            "seed": (self.seed, self.seed >= 0, "0 or more"),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSettings(BootstrapSettings):
     """Thresholds, rules and the bootstrap. One threshold serves false alarms and events."""
 
     threshold: float = 0.5
@@ -25,34 +56,21 @@ class EvaluationSettings:
     """Shorter events are none."""
     merge_seconds: float = MERGE_SECONDS
     """Events at most so far apart are one."""
-    tail: str = "hold"
-    """Frames past the last snippet: hold (they take its score) or drop (they do not count)."""
     max_fpr: tuple[float, ...] = (0.01, 0.1)
     """False-positive rates at which recall is given."""
-    iou: tuple[float, ...] = (0.1, 0.3, 0.5)
-    """Overlaps from which on an event counts as found."""
     fps: float | None = None
     """Frames per second where the catalogue says none (UCF-Crime: 30); without it no false alarms per hour, and the
     seconds of events are of 30 frames."""
-    resamples: int = 1000
-    """Bootstrap draws of videos; 0 leaves intervals out."""
-    confidence: float = 0.95
-    """Of the intervals."""
-    seed: int = 0
-    """Of the bootstrap."""
+
+    def _limits(self) -> dict[str, tuple[Any, bool, str]]:
+        return super()._limits() | {
+            "max_fpr": (self.max_fpr, all(0 < rate < 1 for rate in self.max_fpr), "rates between 0 and 1"),
+            "fps": (self.fps, self.fps is None or 0 < self.fps < math.inf, "a finite number above 0"),
+            "threshold": (self.threshold, math.isfinite(self.threshold), "a finite number"),
+        }
 
     def __post_init__(self) -> None:
-        limits = {
-            "tail": (self.tail, self.tail in TAIL_RULES, f"one of {', '.join(TAIL_RULES)}"),
-            "max_fpr": (self.max_fpr, all(0 < rate < 1 for rate in self.max_fpr), "rates between 0 and 1"),
-            "iou": (self.iou, all(0 < value <= 1 for value in self.iou), "overlaps above 0, at most 1"),
-            "fps": (self.fps, self.fps is None or 0 < self.fps < math.inf, "a finite number above 0"),
-            "resamples": (self.resamples, self.resamples >= 0, "0 or more"),
-            "threshold": (self.threshold, math.isfinite(self.threshold), "a finite number"),
-            "seed": (self.seed, self.seed >= 0, "0 or more"),
-            "confidence": (self.confidence, 0 < self.confidence < 1, "between 0 and 1"),
-        }
-        _refuse(limits)
+        super().__post_init__()
         self.rule()  # says what is wrong with one
 
     def rule(self) -> AlarmRule:
@@ -62,37 +80,11 @@ class EvaluationSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LocalisationSettings:
+class LocalisationSettings(BootstrapSettings):
     """Rules, overlaps and the bootstrap."""
 
-    tail: str = "hold"
-    """Frames past the last snippet: hold (they take its scores) or drop (they do not count)."""
-    iou: tuple[float, ...] = (0.1, 0.3, 0.5)
-    """Overlaps from which on an annotated box counts as found."""
     tiou_score: float = 0.5
     """TIoU counts frames whose highest cell scores at least this."""
-    resamples: int = 1000
-    """Bootstrap draws of videos; 0 leaves intervals out."""
-    confidence: float = 0.95
-    """Of the intervals."""
-    seed: int = 0
-    """Of the bootstrap."""
 
-    def __post_init__(self) -> None:
-        limits = {
-            "tail": (self.tail, self.tail in TAIL_RULES, f"one of {', '.join(TAIL_RULES)}"),
-            "iou": (self.iou, all(0 < value <= 1 for value in self.iou), "overlaps above 0, at most 1"),
-            "tiou_score": (self.tiou_score, math.isfinite(self.tiou_score), "a finite number"),
-            "resamples": (self.resamples, self.resamples >= 0, "0 or more"),
-            "confidence": (self.confidence, 0 < self.confidence < 1, "between 0 and 1"),
-            "seed": (self.seed, self.seed >= 0, "0 or more"),
-        }
-        _refuse(limits)
-
-
-def _refuse(limits: Mapping[str, tuple[Any, bool, str]]) -> None:
-    """UserError for the first setting that is wrong. `limits`: setting -> its value, is that fine, what it must be."""
-    for name, (value, fine, limit) in limits.items():
-        if not fine:
-            hint = nearest(str(value), TAIL_RULES) if name == "tail" else ""
-            raise UserError(f"{name} is {value!r}; it must be {limit}{hint}")
+    def _limits(self) -> dict[str, tuple[Any, bool, str]]:
+        return super()._limits() | {"tiou_score": (self.tiou_score, math.isfinite(self.tiou_score), "a finite number")}

@@ -92,6 +92,12 @@ class RuleChanges:
     merge_seconds: float | None = None
     """Events at most so far apart are one. Default: the calibration's, else 1."""
 
+    def __post_init__(self) -> None:
+        for name in ("threshold", "release"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise UserError(f"{name} is {value}; scores of detectors lie in 0 to 1")
+
     def applied_to(self, own: AlarmRule) -> AlarmRule:
         """The rule that is wanted; UserError where there can be none such."""
         changes = {name: value for name, value in vars(self).items() if value is not None}

@@ -217,7 +217,7 @@ def open_encoder(config: EncoderConfig) -> Encoder:
     if path.exists():
         return _exported(config, path)
     raise UserError(
-        f"backbone '{config.backbone}' is neither a folder nor a name{nearest(config.backbone, BACKBONES)} Give "
+        f"backbone '{config.backbone}' is neither a folder nor a name{nearest(config.backbone, BACKBONES) or '.'} Give "
         f"a run's folder, an exported one, timm/<model>, or one of {', '.join(sorted(BACKBONES))}"
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pretrain.data.geometry import BorderCrop
+from pretrain.errors import UserError
 
 Grid = tuple[int, int]
 """Rows and columns of cells."""
@@ -171,3 +172,20 @@ class VideoEntry:
         if self.frames is None:
             return None
         return np.arange(self.snippets + 1, dtype=np.int64) * self.frames // self.snippets
+
+    def edges_with(self, frames: int | None, placed: bool = True) -> NDArray[np.int64]:
+        """`edges`, with the length that a catalogue may know.
+
+        Where neither knows it: UserError, or with `placed` off snippets that count themselves.
+        """
+        edges = self.edges()
+        if edges is None and frames is not None:
+            return np.arange(self.snippets + 1, dtype=np.int64) * frames // self.snippets
+        if edges is None and not placed:
+            return np.arange(self.snippets + 1, dtype=np.int64)
+        if edges is None:
+            raise UserError(
+                f"'{self.name}': its {self.snippets} snippets divide the video evenly, and nobody says how many frames "
+                "it has: give num_frames in the catalogue"
+            )
+        return edges

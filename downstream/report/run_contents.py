@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
@@ -10,7 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from downstream.evaluation.metrics import METRICS, metric_of, title_of
+from downstream.evaluation.output import FORMAT as FORMAT_OF_WHEN
 from downstream.evaluation.output import evaluation_document
+from downstream.evaluation.spatial_report import FORMAT as FORMAT_OF_WHERE
 from downstream.events.default_rule import default_rule
 from downstream.events.rule import AlarmRule
 from downstream.report.content import Metric
@@ -18,6 +19,7 @@ from downstream.runs.run_folder import RunFolder
 from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import ScoreFile
 from pretrain.errors import UserError
+from pretrain.versioned_json import read_versioned_json
 
 
 class RunScores(NamedTuple):
@@ -69,8 +71,8 @@ def run_metrics(run: Path) -> tuple[Metric, ...]:
     metrics of another version.
     """
     folder = RunFolder(run)
-    when, settings = _values(evaluation_document(folder.evaluation))
-    where, _ = _values(folder.localisation.document)
+    when, settings = _values(evaluation_document(folder.evaluation), FORMAT_OF_WHEN, "run scripts/evaluate.py again")
+    where, _ = _values(folder.localisation.document, FORMAT_OF_WHERE, "run scripts/localise.py again")
     ranked = list(METRICS)
     shown = []
     for name, value in (when | where).items():
@@ -101,21 +103,12 @@ def run_facts(run: Path, scores: RunScores) -> dict[str, str]:
     return facts
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object; empty where the file is not there. UserError where it is damaged."""
+def _values(path: Path, form: str, mend: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Metrics and settings of the first method, the run itself; none where the file is not there."""
     if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path} ({error}); write it again, or remove it") from error
-    return content if isinstance(content, dict) else {}
-
-
-def _values(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Metrics and settings of the first method: the run itself."""
-    methods = read_json(path).get("methods") or [{}]
-    return methods[0].get("metrics") or {}, methods[0].get("settings") or {}
+        return {}, {}
+    (first, *_) = read_versioned_json(path, "the metrics", form, mend)["methods"]
+    return first["metrics"], first.get("settings") or {}
 
 
 def _metric(title: str, value: Mapping[str, Any], meaning: str) -> Metric:

@@ -17,7 +17,6 @@ RUN/report.html
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +32,7 @@ from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.data.validation_split import refuse_overlap_names
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json
-from pretrain.run_folder import as_json
+from pretrain.run_folder import CONFIG_FILE, as_json, read_saved
 
 Part = Literal["validation", "test"]
 CALIBRATION_FILE = "calibration.json"
@@ -98,7 +97,7 @@ class SeedFolder:
 
     def read_summary(self) -> dict[str, Any]:
         """What was written when it was done; UserError where that is damaged or not there."""
-        return read_saved(self._summary)
+        return _read(self._summary)
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """The last thing a seed writes."""
@@ -106,7 +105,7 @@ class SeedFolder:
 
     def read_inputs(self) -> dict[str, Any] | None:
         """What it is trained on, as `write_inputs` noted; None where nothing was."""
-        return read_saved(self._inputs) if self._inputs.exists() else None
+        return _read(self._inputs) if self._inputs.exists() else None
 
     def write_inputs(self, inputs: Mapping[str, str]) -> None:
         """Note what it is trained on."""
@@ -115,7 +114,7 @@ class SeedFolder:
     def read_card(self) -> dict[str, Any]:
         """The selected detector's card as it stands; empty where there is none."""
         file = self.detector / CARD_FILE
-        return read_saved(file) if file.is_file() else {}
+        return _read(file) if file.is_file() else {}
 
     def has_scores(self, part: Part) -> bool:
         """Whether videos of that part were scored."""
@@ -191,7 +190,7 @@ class RunFolder:
     @property
     def config_file(self) -> Path:
         """The settings."""
-        return self.path / "config.json"
+        return self.path / CONFIG_FILE
 
     @property
     def evaluation(self) -> Path:
@@ -237,7 +236,7 @@ class RunFolder:
 
     def read_config(self) -> dict[str, Any] | None:
         """The settings, flat; None where none were saved. UserError where they are damaged."""
-        return read_saved(self.config_file) if self.config_file.is_file() else None
+        return _read(self.config_file) if self.config_file.is_file() else None
 
     def write_config(self, config: Any) -> None:
         """`config`: nested dataclasses."""
@@ -256,6 +255,8 @@ class RunFolder:
     def catalogue(self) -> CatalogueConfig:
         """The catalogue that the run was trained with; UserError where the folder is none of a run."""
         if not self.config_file.is_file():
+            if self.seeds() and self.seeds()[0].path == self.path:
+                raise UserError(f"{self.path} is a part of a run; give the folder that holds seed-* and config.json")
             raise UserError(f"{self.path} holds no config.json: give a run folder of scripts/finetune.py")
         return parse(_Trained, self.catalogue_flags(), self.config_file.name).catalogue
 
@@ -302,9 +303,9 @@ class RunFolder:
         if (self.path / CARD_FILE).is_file():
             return [self.path]
         seeds = self.seeds()
-        if missing := [str(seed.detector) for seed in seeds if not seed.has_detector]:
+        if missing := [str(seed.path) for seed in seeds if not seed.has_detector or not seed.is_done]:
             raise UserError(
-                f"{self.path}: {len(missing)} of its seeds have no detector; finish them with the same command and "
+                f"{self.path}: {len(missing)} of its seeds are not finished; finish them with the same command and "
                 f"--resume, or remove them:\n{problem_list(missing)}"
             )
         return [seed.detector for seed in seeds]
@@ -326,12 +327,5 @@ def scores_by_seed(path: Path) -> dict[str, ScoreFile]:
     return {"0": read_scores(path)} if path.is_file() else RunFolder(path).test_scores()
 
 
-def read_saved(file: Path) -> dict[str, Any]:
-    """A JSON object that a run wrote; UserError where it is damaged."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{file} is damaged ({error}): delete it and run the same command with --resume") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{file} is damaged (no JSON object): delete it and run the same command with --resume")
-    return content
+def _read(file: Path) -> dict[str, Any]:
+    return read_saved(file, "delete it and run the same command with --resume")

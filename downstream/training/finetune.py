@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Any
 
 from accelerate import Accelerator
 
-from downstream.evaluation.choose_videos import has_ground_truth, missing_ground_truth
-from downstream.evaluation.output import write_evaluation
+from downstream.evaluation.choose_videos import missing_ground_truth
 from downstream.evaluation.tables import SUMMARY, evaluation_table
-from downstream.evaluation.temporal_evaluation import evaluate_seeds
 from downstream.runs.run_folder import RunFolder
-from downstream.scores.score_file import ScoreFile, unscored_in
 from downstream.training.config import FinetuneConfig
 from downstream.training.end_to_end.video_source import VideoSource
 from downstream.training.feature_source import FeatureSource
 from downstream.training.loop import SeedRun
 from downstream.training.resume import refuse_other_inputs, states_to_resume
 from downstream.training.run_lock import alone_in
+from downstream.training.run_summary import summarise_run
 from downstream.training.source import TrainingSource, TrainingVideos
-from downstream.visualisation.plots import write_plots
 from pretrain.accelerator import check_batch_size, check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory, one_thread
 from pretrain.data.catalogue import Catalogue
@@ -55,27 +51,15 @@ def finetune(config: FinetuneConfig) -> int:
 
 
 def summarise(config: FinetuneConfig, run: RunFolder, test: Catalogue) -> None:
-    """Evaluate the test scores of all seeds, write the summary, and say where everything lies."""
-    summary: dict[str, Any] = {"seeds": {str(seed): run.seed(seed).read_summary() for seed in config.seeds}}
-    files: dict[str, ScoreFile] = {}
-    if config.score_test and len(test):
-        files = {str(seed): run.seed(seed).read_scores("test") for seed in config.seeds}
-    unscored = unscored_in(files.values())
+    """Evaluate all seeds, write the summary, and say what came out and where everything lies."""
+    evaluation, unscored = summarise_run(run, config, test if config.score_test else None, run.path.name)
     if unscored:
-        summary["unscored"] = unscored
         reasons = problem_list(list(unscored.values()))
         print(f"{len(unscored)} test video(s) could not be read and have no scores:\n{reasons}")
-    if files and has_ground_truth(test.without(set(unscored))):
-        scores = {seed: file.videos for seed, file in files.items()}
-        evaluation = evaluate_seeds(scores, test, config.evaluation, run.path.name, unscored)
-        write_evaluation(run.evaluation, [evaluation], {}, test)
-        if config.plots:
-            write_plots([evaluation], run.evaluation)
-        summary["test"] = evaluation.as_json()
+    if evaluation:
         print(evaluation_table(evaluation, SUMMARY), f"all figures and plots: {run.evaluation}", sep="\n")
-    elif files:
+    elif config.score_test and len(test):
         print(f"the test videos are scored, not evaluated: {missing_ground_truth(test)}")
-    run.write_summary(summary)
 
 
 def describe(config: FinetuneConfig, source: TrainingSource, accelerator: Accelerator) -> str:

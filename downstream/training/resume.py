@@ -10,7 +10,7 @@ from downstream.runs.run_folder import RunFolder, SeedFolder
 from downstream.training.config import FREE_TO_CHANGE, FinetuneConfig
 from downstream.training.source import TrainingSource
 from pretrain.errors import UserError, problem_list
-from pretrain.run_folder import changed_settings, state_to_resume
+from pretrain.run_folder import changed_settings, refuse_run_of_another_kind, state_to_resume
 
 
 def states_to_resume(config: FinetuneConfig) -> dict[int, Path | None]:
@@ -18,6 +18,7 @@ def states_to_resume(config: FinetuneConfig) -> dict[int, Path | None]:
 
     UserError: a run is there and was not to be resumed, or its settings were others.
     """
+    refuse_run_of_another_kind(config, config.output)
     run = RunFolder(config.output)
     states: dict[int, Path | None] = {}
     for seed in config.seeds:

@@ -84,7 +84,7 @@ def export_folder(path: Path) -> Path:
             return folder
     raise UserError(
         f"{path} holds no {WEIGHTS_FILE} and no backbone/{WEIGHTS_FILE}; "
-        f"give a run's folder, or one that save_backbone wrote"
+        "give a run of pretrain.py, or what scripts/export_backbone.py wrote"
     )
 
 

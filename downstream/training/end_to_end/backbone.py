@@ -54,8 +54,8 @@ def open_backbone(config: VideosConfig) -> tuple[Backbone, BorderCrop, dict[str,
         return build_backbone(wanted), config.border_crop or NO_BORDER, {}
     if not Path(name).exists():
         raise UserError(
-            f"videos.backbone '{name}' is neither a folder nor a name{nearest(name, BACKBONES)} Give a run's folder, "
-            f"an exported one, timm/<model>, or one of {', '.join(sorted(BACKBONES))}"
+            f"videos.backbone '{name}' is neither a folder nor a name{nearest(name, BACKBONES) or '.'} Give a "
+            f"run's folder, an exported one, timm/<model>, or one of {', '.join(sorted(BACKBONES))}"
         )
     if config.weights is not None or config.download:
         raise UserError(

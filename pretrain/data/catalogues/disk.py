@@ -34,9 +34,9 @@ def _suffix(file_name: str) -> str:
 def require_root(root: Path) -> None:
     """UserError unless `root` is a folder."""
     if not root.exists():
-        raise UserError(f"the video folder '{root}' does not exist; set root to the folder that holds the videos")
+        raise UserError(f"the video folder '{root}' does not exist; give the folder of the videos (--catalogue.root)")
     if not root.is_dir():
-        raise UserError(f"root '{root}' is a file; set root to the folder that holds the videos")
+        raise UserError(f"'{root}' is a file; give the folder of the videos (--catalogue.root)")
 
 
 def walk_videos(root: Path) -> Iterator[str]:
@@ -147,7 +147,7 @@ def _parent(path: str) -> str:
 def no_videos(root: Path) -> UserError:
     """The error for a root without a single video."""
     kinds = " ".join(sorted(VIDEO_SUFFIXES))
-    return UserError(f"no videos under '{root}' (looked for {kinds} and folders of images); set root to their folder")
+    return UserError(f"no videos under '{root}' (looked for {kinds} and folders of images); give their folder")
 
 
 def check_listed(paths: list[str], where: Callable[[int], str], problems: Problems) -> list[bool]:

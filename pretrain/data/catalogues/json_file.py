@@ -54,7 +54,9 @@ def open_json(config: CatalogueConfig) -> Catalogue:
         videos = [video for video, there in zip(videos, exists, strict=True) if there]
     problems.stop_if_any()
     if not videos:
-        raise UserError(f"{path} lists no video that is there; set root to the folder that its paths are relative to")
+        raise UserError(
+            f"{path} lists no video that is there; give the folder that its paths start from (--catalogue.root)"
+        )
     return Catalogue(videos, str(path))
 
 

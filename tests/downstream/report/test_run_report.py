@@ -119,8 +119,14 @@ def test_figures_matter_most_first_and_say_their_threshold(run: Path) -> None:
     one = {"value": 0.5, "ci_low": 0.4, "ci_high": 0.6}
     figures = {"recall_at_fpr_0.1": one, "false_alarm_rate": one, "frame_auc": one, "class_auc/Fall": one}
     figures["video_auc"] = {"value": None, "ci_low": None, "ci_high": None}
-    save(run / "evaluation" / "evaluation.json", {"methods": [{"metrics": figures, "settings": {"threshold": 0.25}}]})
-    save(run / "localisation" / "localisation.json", {"methods": [{"metrics": {"recall_iou_0.3": one}}]})
+    save(
+        run / "evaluation" / "evaluation.json",
+        {"format": "anomaly-pretext/evaluation/1", "methods": [{"metrics": figures, "settings": {"threshold": 0.25}}]},
+    )
+    save(
+        run / "localisation" / "localisation.json",
+        {"format": "anomaly-pretext/localisation/1", "methods": [{"metrics": {"recall_iou_0.3": one}}]},
+    )
     metrics = run_metrics(run)
     assert [metric.name for metric in metrics] == [
         *("frame AUC", "video AUC", "recall at FPR 0.1", "false-alarm rate (threshold 0.25)", "box recall at IoU 0.3")
@@ -140,5 +146,5 @@ def test_what_cannot_be_reported_is_said(run: Path, tmp_path: Path) -> None:
         report_of_run(run, listed(tmp_path), out, thumbnails=-1)
     save(run / "evaluation" / "evaluation.json", {})
     (run / "evaluation" / "evaluation.json").write_text("{", encoding="utf-8")
-    with pytest.raises(UserError, match=r"cannot read .*evaluation.json .*; write it again, or remove it"):
+    with pytest.raises(UserError, match=r"cannot read the metrics .*evaluation.json .*; run scripts/evaluate.py again"):
         report_of_run(run, listed(tmp_path), out)

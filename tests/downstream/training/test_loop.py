@@ -27,8 +27,10 @@ from downstream.training.feature_source import FeatureSource
 from downstream.training.finetune import finetune
 from downstream.training.selection import validate
 from pretrain.cli import flags_of
+from pretrain.config import PretrainConfig
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.errors import UserError
+from pretrain.files import write_json
 from pretrain.run_folder import as_json
 from pretrain.tracking import read_log
 from tests.downstream.simulated import SPEC, make_features
@@ -177,6 +179,14 @@ def test_other_features_are_refused_by_the_detector(small_run: FinetuneConfig, t
     other_pixels = make_features(tmp_path / "pixels", spec=dataclasses.replace(SPEC, crop_height=64))
     with pytest.raises(UserError, match="crop_height: None, 64"):
         refuse_other_features(card, FusedFeatures.open([other_pixels / "features"]))
+
+
+def test_a_run_of_another_command_is_not_written_over(small_run: FinetuneConfig) -> None:
+    kept = as_json(PretrainConfig())
+    write_json(small_run.output / "config.json", kept)
+    with pytest.raises(UserError, match="holds a run of another command; choose another --output"):
+        finetune(small_run)
+    assert json.loads((small_run.output / "config.json").read_text()) == kept
 
 
 def test_the_python_of_the_documentation_runs(small_run: FinetuneConfig) -> None:

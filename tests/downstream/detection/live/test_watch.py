@@ -25,6 +25,7 @@ import pytest
 
 from downstream.detection.model import score_files
 from downstream.detection.open_model import open_model
+from downstream.detection.writers import listed, writers_for
 from downstream.events.finder import find_events
 from downstream.events.rule import AlarmRule
 from scripts.detect import main
@@ -193,7 +194,7 @@ def test_stdout_is_for_programs_and_stderr_for_people(happened: World) -> None:
     assert [record["kind"] for record in done.records] == ["begun", "ended"] * len(happened.expected)
     assert "times real time  0 frames dropped  0 reconnects" in done.err
     assert f"{len(done.records)} delivered, 0 not" in done.err
-    assert f"written      events.json, events.jsonl, scores.csv in {done.folder}" in done.err
+    assert f"written      {', '.join(listed(writers_for(is_live=True)))} in {done.folder}" in done.err
 
 
 def test_the_webhook_gets_what_is_written(happened: World) -> None:
@@ -220,7 +221,7 @@ def test_ctrl_c_leaves_finished_files(happened: World) -> None:
     assert done.records[-1]["kind"] == "ended"
     assert done.content["videos"][0]["events"][-1]["cut_short"]
     assert "stopped by Ctrl-C" in done.out
-    assert {path.name for path in done.folder.iterdir()} == {"events.json", "events.jsonl", "scores.csv"}
+    assert {path.name for path in done.folder.iterdir()} == {*writers_for(is_live=True)}
 
 
 def test_nobody_sees_the_password(happened: World) -> None:

@@ -48,7 +48,7 @@ def test_missing_root_is_one_clear_line(kind: str, tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         open_catalogue(CatalogueConfig(kind=kind, root=tmp_path / "nowhere"))
     assert str(tmp_path / "nowhere") in str(error.value)
-    assert "set root to" in str(error.value) or "set annotations to" in str(error.value)
+    assert "(--catalogue.root)" in str(error.value) or "set annotations to" in str(error.value)
     assert "\n" not in str(error.value)
 
 

@@ -69,7 +69,7 @@ def test_every_pair_of_one_name_is_listed(tmp_path: Path) -> None:
 
 def test_a_file_for_a_root(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").touch()
-    with pytest.raises(UserError, match=r"a\.mp4' is a file; set root to the folder"):
+    with pytest.raises(UserError, match=r"a\.mp4' is a file; give the folder of the videos"):
         open_folder(CatalogueConfig(root=tmp_path / "a.mp4"))
 
 

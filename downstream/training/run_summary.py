@@ -1,0 +1,46 @@
+"""What a finished run reached, in its folder: the evaluation of all seeds on the test videos, and the summary."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from downstream.evaluation.choose_videos import has_ground_truth
+from downstream.evaluation.output import write_evaluation
+from downstream.evaluation.temporal_evaluation import TemporalEvaluation, evaluate_seeds
+from downstream.runs.run_folder import RunFolder
+from downstream.scores.score_file import unscored_in
+from downstream.training.config import FinetuneConfig
+from downstream.visualisation.plots import write_plots
+from pretrain.data.catalogue import Catalogue
+
+
+class RunSummary(NamedTuple):
+    """What there is to tell of it."""
+
+    evaluation: TemporalEvaluation | None
+    """None where test videos were not scored, or have no ground truth."""
+    unscored: dict[str, str]
+    """Test videos that could not be read, and why."""
+
+
+def summarise_run(run: RunFolder, config: FinetuneConfig, test: Catalogue | None, name: str) -> RunSummary:
+    """Evaluate the scores of all seeds as the method `name`; write evaluation, plots, summary.
+
+    `test`: the test videos, where they were scored. UserError as `evaluate_seeds`.
+    """
+    summary: dict[str, Any] = {"seeds": {str(seed): run.seed(seed).read_summary() for seed in config.seeds}}
+    evaluation, unscored = None, {}
+    if test:
+        files = {str(seed): run.seed(seed).read_scores("test") for seed in config.seeds}
+        unscored = unscored_in(files.values())
+        if unscored:
+            summary["unscored"] = unscored
+        if has_ground_truth(test.without(set(unscored))):
+            scores = {seed: file.videos for seed, file in files.items()}
+            evaluation = evaluate_seeds(scores, test, config.evaluation, name, unscored)
+            write_evaluation(run.evaluation, [evaluation], {}, test)
+            if config.plots:
+                write_plots([evaluation], run.evaluation)
+            summary["test"] = evaluation.as_json()
+    run.write_summary(summary)
+    return RunSummary(evaluation, unscored)
