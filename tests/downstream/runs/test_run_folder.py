@@ -103,7 +103,7 @@ def test_what_is_no_run_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"seeds without test_scores\.json; finish them .*--resume(?s:.*)seed-2"):
         run.test_scores()
     (tmp_path / "run" / "seed-10" / "detector" / CARD_FILE).unlink()
-    with pytest.raises(UserError, match=r"1 of its seeds have no detector(?s:.*)seed-10"):
+    with pytest.raises(UserError, match=r"1 of its seeds are not finished(?s:.*)seed-10"):
         run.detectors()
     (tmp_path / "run" / "seed-0" / "summary.json").write_text("{")
     with pytest.raises(UserError, match=r"summary\.json is damaged .*delete it and run the same command with --resume"):
