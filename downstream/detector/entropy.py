@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from downstream.detector.bags import Bags, LossParts, mean_over_abnormal, score_maps
-from pretrain.errors import UserError
+from downstream.detector.bags import Bags, LossParts, check_weight, mean_over_abnormal, score_maps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +19,7 @@ class EntropyConfig:
     """Weight of the term in the objective; 0 switches it off."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.weight < math.inf:
-            raise UserError(f"entropy.weight is {self.weight}; it must be a finite number of 0 or more")
+        check_weight("entropy", self.weight)
 
 
 def entropy(bags: Bags, config: EntropyConfig) -> tuple[Tensor, LossParts]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from downstream.detector.bags import Bags, LossParts, mean_over_abnormal
-from pretrain.errors import UserError
+from downstream.detector.bags import Bags, LossParts, check_weight, mean_over_abnormal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,10 +17,7 @@ class SmoothnessConfig:
     """Weight of the term in the objective; 0 switches it off, 8e-5 as published."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.weight < math.inf:
-            raise UserError(
-                f"smoothness.weight is {self.weight}; it must be a finite number of 0 or more (8e-5 as published)"
-            )
+        check_weight("smoothness", self.weight, "8e-5")
 
 
 def smoothness(bags: Bags, config: SmoothnessConfig) -> tuple[Tensor, LossParts]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from downstream.detector.bags import Bags, LossParts, mean_over_abnormal, score_maps
-from pretrain.errors import UserError
+from downstream.detector.bags import Bags, LossParts, check_weight, mean_over_abnormal, score_maps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +17,7 @@ class SpatialSmoothnessConfig:
     """Weight of the term in the objective; 0 switches it off."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.weight < math.inf:
-            raise UserError(f"spatial_smoothness.weight is {self.weight}; it must be a finite number of 0 or more")
+        check_weight("spatial_smoothness", self.weight)
 
 
 def spatial_smoothness(bags: Bags, config: SpatialSmoothnessConfig) -> tuple[Tensor, LossParts]:

@@ -25,15 +25,13 @@ from downstream.features.pipeline import extract_video
 from downstream.features.snippets import SnippetSettings
 from downstream.scores.map_file import read_maps
 from downstream.scores.score_file import read_scores
-from downstream.training.config import DetectorOptimConfig, FinetuneConfig, VideosConfig
+from downstream.training.config import FinetuneConfig
 from downstream.training.end_to_end.video_source import VideoSource
 from downstream.training.end_to_end.video_training import VideoTraining
 from downstream.training.finetune import finetune
-from pretrain.backbones import BackboneConfig, build_backbone, save_backbone
-from pretrain.data.catalogue import CatalogueConfig
 from pretrain.errors import UserError
 from tests.downstream.sealed import seal
-from tests.pretrain.encoding import encode_video
+from tests.downstream.training.end_to_end.filmed import film, short_run
 
 CPU = torch.device("cpu")
 GRID = (4, 6)
@@ -58,41 +56,25 @@ def write_truth(file: Path, garbage: bool) -> None:
 def filmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight real videos, every second abnormal, and a backbone that reads 32x48 pixels and gives 4x6 cells."""
     folder = tmp_path_factory.mktemp("filmed")
-    for number, frames in enumerate(LENGTHS):
-        encode_video(folder / f"v{number}.mp4", number, num_frames=frames)
+    film(folder, LENGTHS)
     write_truth(folder / "annotations" / "ground_truth.json", garbage=False)
-    torch.manual_seed(3)
-    backbone = build_backbone(BackboneConfig(height=32, width=48))
-    save_backbone(backbone, folder / "exported", {"data": {"border_crop": [0.1, 0.0, 0.0, 0.0]}})
     return folder
 
 
 @pytest.fixture
 def config(filmed: Path, tmp_path: Path) -> FinetuneConfig:
     """Three steps of four bags of up to three snippets."""
-    return FinetuneConfig(
-        output=tmp_path / "run",
-        device="cpu",
-        log_every=1,
+    terms = ObjectiveConfig(entropy=EntropyConfig(weight=0.1), spatial_smoothness=SpatialSmoothnessConfig(weight=1e-3))
+    return short_run(
+        *(filmed, tmp_path / "run"),
+        kind="json",
+        steps=3,
+        videos={"grid": "map", "snippets": 3},
         validate_every=3,
         save_every=1,
-        select="last",
-        plots=False,
         validation_fraction=0.34,
-        catalogue=CatalogueConfig(kind="json", root=filmed),
-        videos=VideosConfig(
-            backbone=str(filmed / "exported"),
-            grid="map",
-            snippets=3,
-            workers=0,
-            cache=filmed / "cache",
-            backbone_lr_share=0.5,
-        ),
         detector=DetectorConfig(width=16, hidden=8, dropout=0.2, temporal="multi_scale", spatial="conv"),
-        objective=ObjectiveConfig(
-            entropy=EntropyConfig(weight=0.1), spatial_smoothness=SpatialSmoothnessConfig(weight=1e-3)
-        ),
-        optim=DetectorOptimConfig(steps=3, batch_size=4, warmup_steps=1, lr=1e-2),
+        objective=terms,
     )
 
 

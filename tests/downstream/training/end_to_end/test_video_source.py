@@ -20,7 +20,6 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from downstream.detector.inference import score_videos
-from downstream.detector.model import DetectorConfig
 from downstream.detector.storage import load_detector, read_card, refuse_other_features
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.features.encoders import EncoderConfig, open_encoder
@@ -29,7 +28,7 @@ from downstream.features.fusion import FusedFeatures
 from downstream.features.pipeline import extract_video
 from downstream.features.snippets import SnippetSettings
 from downstream.scores.score_file import read_scores
-from downstream.training.config import DetectorOptimConfig, FeaturesConfig, FinetuneConfig, VideosConfig
+from downstream.training.config import FeaturesConfig, FinetuneConfig
 from downstream.training.end_to_end.video_source import VideoSource
 from downstream.training.end_to_end.video_training import VideoTraining
 from downstream.training.finetune import finetune
@@ -42,8 +41,8 @@ from pretrain.errors import UserError
 from pretrain.run_folder import as_json
 from pretrain.tracking import read_log
 from scripts.evaluate import main as evaluate_main
+from tests.downstream.training.end_to_end.filmed import film, short_run
 from tests.paths import ROOT
-from tests.pretrain.encoding import encode_video
 
 LENGTHS = (80, 70, 30, 64, 80, 48, 96, 80, 40, 64)
 """Frames; 30 and 40 give bags that are shorter than the others."""
@@ -54,35 +53,25 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten real videos, every second abnormal, the last two for testing, and a backbone that read 32x48 pixels."""
     folder = tmp_path_factory.mktemp("labelled")
     rows = ["path,label,split,spans"]
-    for number, frames in enumerate(LENGTHS):
-        encode_video(folder / f"v{number}.mp4", number, num_frames=frames)
+    film(folder, LENGTHS)
+    for number in range(len(LENGTHS)):
         spans = "5:20" if number % 2 and number >= 8 else ""
         rows.append(f"v{number}.mp4,{number % 2},{'test' if number >= 8 else 'train'},{spans}")
     (folder / "videos.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    torch.manual_seed(3)
-    backbone = build_backbone(BackboneConfig(height=32, width=48))
-    save_backbone(backbone, folder / "exported", {"data": {"border_crop": [0.1, 0.0, 0.0, 0.0]}})
     return folder
 
 
 @pytest.fixture
 def config(labelled: Path, tmp_path: Path) -> FinetuneConfig:
     """Four steps of four bags of up to four snippets."""
-    return FinetuneConfig(
-        output=tmp_path / "run",
-        device="cpu",
-        log_every=1,
+    return short_run(
+        *(labelled, tmp_path / "run"),
+        kind="csv",
+        steps=4,
+        videos={"snippets": 4},
         validate_every=2,
         save_every=2,
-        select="last",
-        plots=False,
         validation_fraction=0.3,
-        catalogue=CatalogueConfig(kind="csv", root=labelled),
-        videos=VideosConfig(
-            backbone=str(labelled / "exported"), snippets=4, workers=0, cache=labelled / "cache", backbone_lr_share=0.5
-        ),
-        detector=DetectorConfig(width=16, hidden=8, dropout=0.2),
-        optim=DetectorOptimConfig(steps=4, batch_size=4, warmup_steps=1, lr=1e-2),
     )
 
 
