@@ -83,13 +83,15 @@ def run_calibration(config: CalibrateConfig) -> int:
         detector={"sha256": model.names},
         groups=folders if by_folder else None,
     )
-    target = config.out or RunFolder(config.detector).calibration
+    own = RunFolder(config.detector).calibration
+    target = config.out or own
     if accelerator.is_main_process:
         write_calibration(target, calibration)
         print(describe_calibration(calibration, "folder" if by_folder else "video"))
         if failed := [video for video in scored if video.scores is None]:
             print(f"{len(failed)} video(s) could not be scored and take no part:\n{problems_of(failed)}")
-        print(f"written to {target}; next: python scripts/detect.py VIDEO --detector {config.detector}")
+        place = "" if target.resolve() == own.resolve() else f" once it lies at {own}"
+        print(f"written to {target}; next{place}: python scripts/detect.py VIDEO --detector {config.detector}")
     accelerator.end_training()
     return int(len(footage) < len(scored))
 
@@ -98,7 +100,7 @@ def describe_calibration(calibration: Calibration, group: str) -> str:
     """What was found and how far to trust it."""
     rule = calibration.rule
     lines = [
-        f"threshold {rule.threshold:.9g}, an event goes on down to {rule.release:.9g}",
+        f"threshold {_spelled(rule.threshold, 9)}, an event goes on down to {_spelled(rule.release, 9)}",
         f"{calibration.events} event(s) in {calibration.hours:.3g} hours of {calibration.videos} normal video(s): "
         f"{calibration.per_hour:.3g} an hour, 95 % sure at most {calibration.upper_per_hour:.3g}; wanted: at most "
         f"{calibration.wanted_per_hour:g}",
@@ -107,6 +109,12 @@ def describe_calibration(calibration: Calibration, group: str) -> str:
         left = calibration.left_out
         lines.append(
             f"on a {group} that the threshold was not made of: {left.per_hour:.3g} an hour ({left.folds} turns, "
-            f"thresholds {left.lowest_threshold:.6g} to {left.highest_threshold:.6g})"
+            f"thresholds {_spelled(left.lowest_threshold, 6)} to {_spelled(left.highest_threshold, 6)})"
         )
     return "\n".join([*lines, *(f"note: {note}" for note in calibration.notes)])
+
+
+def _spelled(score: float, digits: int) -> str:
+    """So many digits; all of them where a score so close to 1 would read as 1."""
+    text = f"{score:.{digits}g}"
+    return repr(float(score)) if text == "1" and score < 1 else text

@@ -64,7 +64,9 @@ def test_what_was_found_is_kept_and_detection_takes_it(
     assert calibration(tmp_path / "out" / "events.json")["rule"]["min_seconds"] == 0.5
 
 
-def test_fewer_alarms_an_hour_need_a_threshold_that_is_no_lower(run: Path, cameras: Path, tmp_path: Path) -> None:
+def test_fewer_alarms_an_hour_need_a_threshold_that_is_no_lower(
+    run: Path, cameras: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     thresholds = []
     for wanted in ("3000", "900", "300", "1"):
         out = tmp_path / f"{wanted}.json"
@@ -74,6 +76,13 @@ def test_fewer_alarms_an_hour_need_a_threshold_that_is_no_lower(run: Path, camer
     assert thresholds == sorted(thresholds)
     assert thresholds[0] < thresholds[-1]
     assert not (run / "calibration.json").exists()
+    assert f"next once it lies at {run / 'calibration.json'}: python scripts/detect.py" in capsys.readouterr().out
+
+
+def test_a_threshold_just_below_1_is_not_told_as_1() -> None:
+    spelled = calibration_command._spelled
+    assert spelled(0.9999999999991306, 9) == "0.9999999999991306"
+    assert (spelled(0.123456789012, 9), spelled(1.0, 9), spelled(0.5, 6)) == ("0.123456789", "1", "0.5")
 
 
 def test_footage_that_cannot_be_read_takes_no_part_and_is_said(
