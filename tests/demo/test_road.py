@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import sys
 from pathlib import Path
 
@@ -32,3 +33,11 @@ def test_the_first_step_that_fails_ends_the_demo(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(UserError, match=r"step 2 \(make proxies to train from\) left with exit status 3"):
         road.demo()
     assert len(taken) == 2
+
+
+def test_it_takes_no_arguments(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["demo", "--help"])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_module("demo", run_name="__main__")
+    assert left.value.code == 2
+    assert "takes no arguments (--help)" in capsys.readouterr().err

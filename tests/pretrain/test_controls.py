@@ -10,7 +10,7 @@ from accelerate import Accelerator
 
 from pretext_tasks import ClipGeometry, PretextTasks
 from pretrain.config import PretrainConfig
-from pretrain.controls import control_accuracies, encode_again
+from pretrain.controls import control_accuracies, encode_again, read_config
 from pretrain.data.video import read_frames
 from pretrain.errors import UserError
 from pretrain.prepare import prepare_videos
@@ -65,3 +65,18 @@ def test_a_reversed_film_shows_the_last_frame_first(tiny_config: PretrainConfig,
     back = read_frames(backward.path, [79, 39, 0]).astype(int)
     assert np.abs(there - back).mean() < 12
     assert np.abs(there - back[::-1]).mean() > np.abs(there - back).mean()
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("{", r"config.json is damaged"),
+        ("[]", r"config.json is damaged \(no JSON object\)"),
+        ('{"objective.base": "topk_bce"}', "is a run of another command"),
+        ('{"data.held_out_by": "auto"}', "is of another version: it has data.held_out_by; start the run anew"),
+    ],
+)
+def test_a_configuration_that_is_none_is_told(tmp_path: Path, content: str, text: str) -> None:
+    (tmp_path / "config.json").write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match=text):
+        read_config(tmp_path)

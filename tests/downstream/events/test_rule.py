@@ -33,3 +33,9 @@ def test_changes_move_the_release_with_the_threshold_and_keep_the_rest() -> None
     assert moved.margin == pytest.approx(1.0)
     changed = RuleChanges(threshold=0.5, release=0.5, min_seconds=0.0).applied_to(own)
     assert changed == AlarmRule(threshold=0.5, release=0.5, min_seconds=0.0, merge_seconds=3.0)
+
+
+@pytest.mark.parametrize(("name", "value"), [("threshold", 2.0), ("release", -0.1), ("threshold", float("nan"))])
+def test_no_score_reaches_what_lies_outside_0_to_1(name: str, value: float) -> None:
+    with pytest.raises(UserError, match=f"^{name} is {value}; scores of detectors lie in 0 to 1"):
+        RuleChanges(**{name: value})
