@@ -37,13 +37,14 @@ CONSTANT = {
 
 def refuse_renamed(arguments: Sequence[str], config: type[Any]) -> None:
     """UserError for a flag under its old name. A name that the command has as it is, is none of that."""
+    flags = flag_names(config)
     for argument in arguments:
         if not argument.startswith("--"):
             continue
         flag = argument[2:].partition("=")[0].replace("_", "-")
         section, dot, last = flag.rpartition(".")
         for old in (flag, f"{section}{dot}{last.removeprefix('no-')}"):
-            if problem := _problem(old, flag_names(config)):
+            if problem := _problem(old, flags):
                 raise UserError(problem)
 
 

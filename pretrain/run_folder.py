@@ -56,14 +56,24 @@ def state_to_resume(config: Any, output: Path, resume: bool, free_to_change: set
     state = newest_state(folder)
     if state is None:
         return None
-    changed = changed_settings(read_meta(state)["config"], config, free_to_change)
+    refuse_changed_settings(read_meta(state)["config"], config, free_to_change, output, "the run's own")
+    return state
+
+
+def refuse_changed_settings(
+    before: dict[str, Any], config: Any, free_to_change: set[str], output: Path, whose: str
+) -> None:
+    """UserError naming the settings, but those free to change, in which `config` differs from a saved one.
+
+    `whose` the saved ones are, in words.
+    """
+    changed = changed_settings(before, config, free_to_change)
     if changed:
         listed = problem_list([f"{key}: {text}" for key, text in changed.items()])
         raise UserError(
-            f"cannot go on with {output}: these settings differ from the run's own:\n{listed}\n"
+            f"cannot go on with {output}: these settings differ from {whose}:\n{listed}\n"
             "Set them back, or start a new run with another --output (one begun under old names cannot go on)"
         )
-    return state
 
 
 def changed_settings(before: dict[str, Any], config: Any, free_to_change: set[str]) -> dict[str, str]:

@@ -255,8 +255,7 @@ class RunFolder:
     def catalogue(self) -> CatalogueConfig:
         """The catalogue that the run was trained with; UserError where the folder is none of a run."""
         if not self.config_file.is_file():
-            if self.seeds() and self.seeds()[0].path == self.path:
-                raise UserError(f"{self.path} is a part of a run; give the folder that holds seed-* and config.json")
+            self._refuse_one_seed()
             raise UserError(f"{self.path} holds no config.json: give a run folder of scripts/finetune.py")
         return parse(_Trained, self.catalogue_flags(), self.config_file.name).catalogue
 
@@ -282,8 +281,7 @@ class RunFolder:
         """Seed -> maps of the validation and of the test videos; UserError where the run has none."""
         self.test_scores()  # says what is wrong with a folder that is no finished run
         seeds = self.seeds()
-        if seeds[0].path == self.path:
-            raise UserError(f"{self.path} is a part of a run; give the folder that holds seed-* and config.json")
+        self._refuse_one_seed()
         bare = [seed.path.name for seed in seeds if not seed.has_maps("validation", "test")]
         if len(bare) == len(seeds):
             raise UserError(
@@ -298,8 +296,10 @@ class RunFolder:
         return {seed.seed: (seed.read_maps("validation"), seed.read_maps("test")) for seed in seeds}
 
     def detectors(self) -> list[Path]:
-        """Folders of the detectors, in the order of the seeds; a detector's own folder is one. UserError: none, or a
-        seed without."""
+        """Folders of the detectors, in the order of the seeds; a detector's own folder is one.
+
+        UserError where a seed is not finished.
+        """
         if (self.path / CARD_FILE).is_file():
             return [self.path]
         seeds = self.seeds()
@@ -309,6 +309,10 @@ class RunFolder:
                 f"--resume, or remove them:\n{problem_list(missing)}"
             )
         return [seed.detector for seed in seeds]
+
+    def _refuse_one_seed(self) -> None:
+        if any(seed.path == self.path for seed in self.seeds()):
+            raise UserError(f"{self.path} is a part of a run; give the folder that holds seed-* and config.json")
 
     def refuse_seen_in_training(self, videos: Catalogue) -> None:
         """UserError naming the videos that its detectors were trained on or selected by, before they are scored.

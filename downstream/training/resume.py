@@ -10,7 +10,7 @@ from downstream.runs.run_folder import RunFolder, SeedFolder
 from downstream.training.config import FREE_TO_CHANGE, FinetuneConfig
 from downstream.training.source import TrainingSource
 from pretrain.errors import UserError, problem_list
-from pretrain.run_folder import changed_settings, refuse_run_of_another_kind, state_to_resume
+from pretrain.run_folder import refuse_changed_settings, refuse_run_of_another_kind, state_to_resume
 
 
 def states_to_resume(config: FinetuneConfig) -> dict[int, Path | None]:
@@ -29,19 +29,10 @@ def states_to_resume(config: FinetuneConfig) -> dict[int, Path | None]:
             )
         states[seed] = state_to_resume(config, folder.path, config.resume, FREE_TO_CHANGE)
         if folder.is_done and states[seed] is None:  # its states were deleted, to save space
-            _refuse_other_settings(config, run, folder)
+            saved = run.read_config()
+            if saved is not None:
+                refuse_changed_settings(saved, config, FREE_TO_CHANGE, folder.path, f"those in {run.config_file}")
     return states
-
-
-def _refuse_other_settings(config: FinetuneConfig, run: RunFolder, folder: SeedFolder) -> None:
-    saved = run.read_config()
-    changed = {} if saved is None else changed_settings(saved, config, FREE_TO_CHANGE)
-    if changed:
-        listed = problem_list([f"{key}: {text}" for key, text in changed.items()])
-        raise UserError(
-            f"cannot go on with {folder.path}: these settings differ from those in {run.config_file}:\n{listed}\n"
-            "Set them back, or start a new run with another --output (one begun under old names cannot go on)"
-        )
 
 
 def refuse_other_inputs(folder: SeedFolder, source: TrainingSource) -> None:
