@@ -106,7 +106,7 @@ class Bench:
         self.config = FinetuneConfig(output=work / "run")
         torch.manual_seed(options.seed)
         detector = build_detector(self.config.detector, self.config.objective, options.dim)
-        detector.standardise(*self.bags["one"].statistics())
+        detector.standardise(self.bags["one"].statistics())
         self.module = DetectorTraining(detector, self.config.objective).to(device)
         self.optimizer = make_optimizer([(self.module, 1.0)], self.config.optim)
         print(f"{len(videos)} videos, {lengths.mean():.0f} snippets in the mean, 10 crops of {options.dim} numbers")

@@ -20,7 +20,7 @@ import torch
 
 from downstream.detection.records import DetectionFacts
 from downstream.detector.inference import score_videos
-from downstream.detector.model import Detector
+from downstream.detector.snippet_detector import SnippetDetector
 from downstream.events.rule import AlarmRule
 from downstream.features.encoders import Encoder
 from downstream.features.feature_spec import Grid
@@ -60,7 +60,7 @@ class DetectorGroup:
     """Several: their features are fused."""
     normalise: Normalise
     pool_cells: Grid | None
-    detectors: tuple[Detector, ...]
+    detectors: tuple[SnippetDetector, ...]
     names: tuple[str, ...]
     """Of the detectors: SHA-256 of their weights."""
 
@@ -88,7 +88,7 @@ class Model:
         return [source for group in self.groups for source in group.sources]
 
     @property
-    def detectors(self) -> list[Detector]:
+    def detectors(self) -> list[SnippetDetector]:
         """Of all groups, in order."""
         return [detector for group in self.groups for detector in group.detectors]
 

@@ -7,13 +7,12 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from downstream.detector.bags import bag_means, num_top, top_mask
-from downstream.detector.model import Detector
+from downstream.detector.snippet_detector import SnippetDetector
 from downstream.features.feature_spec import VideoEntry
 from downstream.scores.score_map import ScoreMap
 from downstream.scores.video_scores import VideoScores
@@ -40,7 +39,7 @@ class WholeVideos(Protocol):
 
 @torch.inference_mode()
 def score_videos(
-    detector: Detector,
+    detector: SnippetDetector,
     source: WholeVideos,
     names: Sequence[str],
     device: torch.device,
@@ -69,10 +68,11 @@ def score_videos(
 
 
 def _score_group(
-    detector: Detector, source: WholeVideos, group: Sequence[str], device: torch.device
+    detector: SnippetDetector, source: WholeVideos, group: Sequence[str], device: torch.device
 ) -> Iterator[NDArray[np.float64]]:
     """(snippets, places) of each video: together where they are short, else part by part."""
-    if detector.grid is not None or (len(group) == 1 and _size(source, group[0]) > INSTANCES_PER_BATCH):
+    alone = detector.grid is not None or detector.context_snippets > 0
+    if alone or (len(group) == 1 and _size(source, group[0]) > INSTANCES_PER_BATCH):
         for name in group:
             yield score_parts(detector, source, name, device)
         return
@@ -80,37 +80,98 @@ def _score_group(
     lengths = torch.tensor([len(value) for value in values])
     bags = pad_sequence(values, batch_first=True).transpose(1, 2).flatten(0, 1)  # (B * C, T, D)
     mask = torch.arange(bags.shape[1]) < lengths.repeat_interleave(source.crops_or_cells).unsqueeze(1)
-    scores = detector(bags.to(device), mask.to(device)).scores.double().cpu()
+    bags, mask = bags.to(device), mask.to(device)
+    scores = detector.compose(detector.evidence(bags, mask), mask).exp().cpu()
     for rows, length in zip(scores.unflatten(0, (len(group), source.crops_or_cells)), lengths.tolist(), strict=True):
         yield rows[:, :length].T.numpy()
 
 
 def score_parts(
-    detector: Detector, source: WholeVideos, name: str, device: torch.device, instances: int = INSTANCES_PER_BATCH
+    detector: SnippetDetector,
+    source: WholeVideos,
+    name: str,
+    device: torch.device,
+    instances: int = INSTANCES_PER_BATCH,
 ) -> NDArray[np.float64]:
-    """(snippets, places) of one video, about so many instances in memory at a time."""
+    """(snippets, places) of one video, features of about so many instances in memory at a time."""
+    return compose_scores(detector, video_evidence(detector, source, name, device, instances))
+
+
+@torch.inference_mode()
+def video_evidence(
+    detector: SnippetDetector,
+    source: WholeVideos,
+    name: str,
+    device: torch.device,
+    instances: int = INSTANCES_PER_BATCH,
+) -> Tensor:
+    """Float64 (snippets, places, E) of one video, on the CPU; features of about so many instances in memory at a time.
+
+    UserError: features that are not finite.
+    """
     snippets, reach = source.videos[name].snippets, detector.reach
     length = snippets if reach is None else max(1, instances // source.crops_or_cells)
+    context = _context(detector, source, name, device)
     # made first: pieces that stay between the parts' big arrays would scatter the heap, and it would grow
-    scores = np.empty((snippets, source.crops_or_cells))
+    evidence: Tensor | None = None
     for start in range(0, snippets, length):
         end = min(start + length, snippets)
         first, last = (0, snippets) if reach is None else (max(0, start - reach), min(snippets, end + reach))
         values = _finite(name, source.read(name, slice(first, last))).to(device)
-        scores[start:end] = score_block(detector, values)[start - first : end - first]
-    return scores
+        part = block_evidence(detector, values, context)[start - first : end - first].cpu()
+        if evidence is None:
+            evidence = torch.empty(snippets, *part.shape[1:], dtype=torch.float64)
+        evidence[start:end] = part
+    assert evidence is not None, "FusedFeatures.require refuses videos without a snippet"
+    return evidence
+
+
+def _context(detector: SnippetDetector, source: WholeVideos, name: str, device: torch.device) -> Tensor | None:
+    """(N, places, D): the video's snippets that the detector compares with, evenly spaced."""
+    if not detector.context_snippets:
+        return None
+    snippets = source.videos[name].snippets
+    count = min(snippets, detector.context_snippets)
+    chosen = np.arange(count, dtype=np.int64) * snippets // count
+    # one by one: rows far apart of a long video are no block that fits
+    rows = [_finite(name, source.read(name, slice(row, row + 1))) for row in chosen.tolist()]
+    return torch.cat(rows).to(device)
 
 
 @torch.inference_mode()
-def score_block(detector: Detector, values: Tensor) -> NDArray[np.float64]:
-    """Successive snippets' features (T, places, D) on the detector's device -> scores (T, places)."""
-    if detector.grid is None:
-        scores = detector(values.transpose(0, 1)).scores.T
-    else:
-        bag = rearrange(values, "t p d -> 1 (t p) d")
-        scores = detector(bag).scores.view(len(values), -1)
-    found: NDArray[np.float64] = scores.double().cpu().numpy()
-    return found
+def block_evidence(detector: SnippetDetector, values: Tensor, context: Tensor | None = None) -> Tensor:
+    """Successive snippets' features (T, places, D), on the detector's device -> float64 (T, places, E).
+
+    `context` (N, places, D): see `SnippetDetector.evidence`.
+    """
+    bag = _bags(detector, values)
+    mask = torch.ones(bag.shape[:2], dtype=torch.bool, device=bag.device)
+    evidence = detector.evidence(bag, mask, None if context is None else _bags(detector, context))
+    return _unbagged(detector, evidence, len(values))
+
+
+@torch.inference_mode()
+def compose_scores(detector: SnippetDetector, evidence: Tensor) -> NDArray[np.float64]:
+    """Evidence of a whole video, or of what there is of a stream (T, places, E) -> scores (T, places)."""
+    bag = _bags(detector, evidence.to(next(detector.buffers()).device))
+    mask = torch.ones(bag.shape[:2], dtype=torch.bool, device=bag.device)
+    scores: NDArray[np.float64] = _unbagged(detector, detector.compose(bag, mask).exp(), len(evidence)).cpu().numpy()
+    return scores
+
+
+def score_block(detector: SnippetDetector, values: Tensor) -> NDArray[np.float64]:
+    """A whole video's features (T, places, D) on the detector's device -> scores (T, places)."""
+    return compose_scores(detector, block_evidence(detector, values))
+
+
+def _bags(detector: SnippetDetector, values: Tensor) -> Tensor:
+    """(T, places, ...) -> a bag for each crop (places, T, ...), or one of all cells (1, T * cells, ...)."""
+    return values.transpose(0, 1) if detector.grid is None else values.flatten(0, 1).unsqueeze(0)
+
+
+def _unbagged(detector: SnippetDetector, values: Tensor, snippets: int) -> Tensor:
+    """The inverse of `_bags`."""
+    return values.transpose(0, 1) if detector.grid is None else values[0].unflatten(0, (snippets, -1))
 
 
 def _finite(name: str, values: NDArray[np.float32]) -> Tensor:
@@ -121,7 +182,7 @@ def _finite(name: str, values: NDArray[np.float32]) -> Tensor:
 
 
 def _video_scores(
-    detector: Detector, entry: VideoEntry, scores: NDArray[np.float64], edges: NDArray[np.int64]
+    detector: SnippetDetector, entry: VideoEntry, scores: NDArray[np.float64], edges: NDArray[np.int64]
 ) -> VideoScores:
     """The mean over crops, or the map and its highest cells."""
     if detector.grid is None:

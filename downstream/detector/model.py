@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -10,7 +11,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from downstream.detector.composition import Composition, log_odds
 from downstream.detector.cross_batch_clustering import ClusterBranch, Guidance, guide
+from downstream.detector.snippet_detector import SnippetDetector
 from downstream.detector.spatial import spatial_encoder
 from downstream.detector.temporal import HEADS, Smoothing, TemporalEncoder, temporal_encoder
 from pretrain.errors import UserError
@@ -30,10 +33,15 @@ class DetectorConfig:
     """Width of the scoring head."""
     dropout: float = 0.5
     """After the projection and inside the head."""
-    score_smoothing: float = 0.0
+    score_smoothing: float = 1.0
     """A Gaussian mean of the log odds over time, of so many snippets' standard deviation (with cells, along each):
     steadier scores, events that are not torn apart. 0: none. When videos are scored, not in training: where that was
     tried it found less."""
+    composition: Literal["which_when", "none"] = "which_when"
+    """How a score is made when videos are scored. which_when: of what speaks for the video, as far as held-out videos
+    say that this can be relied on, of the snippet's own log odds, and of how much the features change around it,
+    compared with the rest of the video. none: the snippet's own log odds alone. Cells, and detectors trained straight
+    from videos, have their own alone: nothing else was measured there."""
     standardise: Literal["dimension", "global", "none"] = "dimension"
     """Shift and scale features by statistics of the training bags, which travel with the detector. All but `none` take
     each number's mean away; `dimension` divides each by its own deviation, `global` all by one: better for features
@@ -75,6 +83,17 @@ class DetectorOutput(NamedTuple):
         return self.log_scores.double().exp() * self.mask
 
 
+class FeatureStatistics(NamedTuple):
+    """Of training features."""
+
+    mean: Tensor
+    """(D,)."""
+    deviation: Tensor
+    """(D,)."""
+    covariance: Tensor
+    """(D, D); of a part of the snippets, where there are many."""
+
+
 def check_detector(config: DetectorConfig, grid: tuple[int, int] | None) -> None:
     """UserError where the configuration does not go with cells of so many rows and columns, or with none."""
     if grid is None and config.spatial != "none":
@@ -89,7 +108,7 @@ def check_detector(config: DetectorConfig, grid: tuple[int, int] | None) -> None
         )
 
 
-class Detector(nn.Module):
+class Detector(SnippetDetector):
     """Projection, temporal encoder, scoring head, and on request the clustering branch that guides the scores.
 
     Any B >= 1, T >= 1. Snippets that the mask leaves out change nothing. With a grid the instances are cells, snippet
@@ -127,27 +146,74 @@ class Detector(nn.Module):
             nn.Linear(config.width, config.hidden), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(config.hidden, 1)
         )
         self.smoothing = Smoothing(config.score_smoothing)
+        self.composition = Composition(dim) if config.composition == "which_when" and grid is None else None
         self.branch = None if guidance is None else ClusterBranch(config.width, temperature=cluster_temperature)
 
     @property
     def reach(self) -> int | None:
-        """Snippets on each side that a score depends on; None: all of the video."""
+        """That of the temporal encoder, and a neighbour for changes."""
         reach: Any = self.temporal.reach
-        return reach if reach is None else int(reach) + self.smoothing.reach
+        return reach if reach is None else max(int(reach), 0 if self.composition is None else 1)
+
+    @property
+    def score_reach(self) -> int | None:
+        """That of the smoothing; a composed score depends on the whole video."""
+        return self.smoothing.reach if self.composition is None or not self.composition.is_fitted else None
+
+    @property
+    def score_lookahead(self) -> int:
+        """That of the smoothing."""
+        return self.smoothing.reach
 
     def forward(self, features: Tensor, mask: Tensor | None = None) -> DetectorOutput:
-        """Features (B, T, D), mask bool (B, T) (default: no padding) -> scores."""
+        """Features (B, T, D), mask bool (B, T) (default: no padding) -> scores; in training those of `per_snippet`."""
+        output = self.per_snippet(features, mask)
+        if self.training:
+            return output
+        evidence = self._evidence(output, features)
+        return output._replace(log_scores=self.compose(evidence, output.mask))
+
+    def per_snippet(self, features: Tensor, mask: Tensor | None = None) -> DetectorOutput:
+        """As `forward`, but scores are each snippet's own: neither smoothed nor composed, as losses see them."""
         if mask is None:
             mask = torch.ones(features.shape[:2], dtype=torch.bool, device=features.device)
         inside = (features - self.input_mean) * self.input_scale
         inside = self.drop(F.relu(self.project(inside)))
         inside = self._look_around(inside, mask)
-        log_scores = F.logsigmoid(self._smoothed(self.head(inside).squeeze(2).float(), mask))
+        log_scores = F.logsigmoid(self.head(inside).squeeze(2).float())
         embeddings = None
         if self.branch is not None and self.guidance is not None:
             embeddings, log_abnormal = self.branch(inside)
             log_scores = guide(log_scores, log_abnormal.float(), self.guidance)
         return DetectorOutput(log_scores, inside, embeddings, mask)
+
+    def evidence(self, features: Tensor, mask: Tensor, context: Tensor | None = None) -> Tensor:
+        """Each snippet's own log odds, and how much features change around it where scores are composed."""
+        return self._evidence(self.per_snippet(features, mask), features)
+
+    def _evidence(self, output: DetectorOutput, features: Tensor) -> Tensor:
+        own = log_odds(output.log_scores.double())
+        if self.composition is None:
+            return own.unsqueeze(2)
+        return torch.stack([own, self.composition.change(features, output.mask)], dim=2)
+
+    def compose(self, evidence: Tensor, mask: Tensor) -> Tensor:
+        """Smoothed log odds; composed with the rest, once `fit_composition` was called."""
+        own = self._smoothed(evidence[..., 0], mask)
+        if self.composition is not None and self.composition.is_fitted:
+            own = self.composition(own, self.composition.smoothed(evidence[..., 1], mask), mask)
+        return F.logsigmoid(own)
+
+    @torch.no_grad()
+    def fit_composition(self, evidence: Sequence[Tensor], labels: Sequence[int]) -> None:
+        """Fit what composes scores to videos that the detector was not trained on: (B, T, E) of each, its label."""
+        if self.composition is None:
+            return
+        parts = []
+        for video in evidence:
+            mask = torch.ones(video.shape[:2], dtype=torch.bool, device=video.device)
+            parts.append((self._smoothed(video[..., 0], mask), self.composition.smoothed(video[..., 1], mask)))
+        self.composition.fit(parts, labels)
 
     def _look_around(self, inside: Tensor, mask: Tensor) -> Tensor:
         """Neighbours in time, then in space."""
@@ -156,26 +222,20 @@ class Detector(nn.Module):
             return around
         rows, columns = self.grid
         count = len(inside)
-        tracks = rearrange(inside, "b (t p) d -> (b p) t d", p=rows * columns)
-        inside = self.temporal(tracks, rearrange(mask, "b (t p) -> (b p) t", p=rows * columns))
+        inside = self.temporal(self.tracks(inside), self.tracks(mask))
         maps = self.spatial(rearrange(inside, "(b r c) t d -> (b t) r c d", b=count, r=rows, c=columns))
         return rearrange(maps, "(b t) r c d -> b (t r c) d", b=count)
 
-    def _smoothed(self, logits: Tensor, mask: Tensor) -> Tensor:
-        """(B, T) along time when scoring; of cells, each along its own track."""
-        if self.training:
-            return logits
-        if self.grid is None:
-            smoothed: Tensor = self.smoothing(logits, mask)
-            return smoothed
-        places, count = self.grid[0] * self.grid[1], len(logits)
-        tracks = rearrange(logits, "b (t p) -> (b p) t", p=places)
-        tracks = self.smoothing(tracks, rearrange(mask, "b (t p) -> (b p) t", p=places))
-        return rearrange(tracks, "(b p) t -> b (t p)", b=count)
+    def _smoothed(self, own: Tensor, mask: Tensor) -> Tensor:
+        """(B, T) along time; of cells, each along its own track."""
+        return self.untracked(self.smoothing(self.tracks(own), self.tracks(mask)), len(own))
 
     @torch.no_grad()
-    def standardise(self, mean: Tensor, deviation: Tensor) -> None:
-        """Set the input normalisation from the training bags' mean and deviation (D,), as the configuration says."""
+    def standardise(self, statistics: FeatureStatistics) -> None:
+        """Set the input normalisation from those of the training features, as the configuration says."""
+        mean, deviation, covariance = statistics
+        if self.composition is not None:
+            self.composition.whiten(covariance)
         if self.config.standardise == "none":
             return
         self.input_mean.copy_(mean)

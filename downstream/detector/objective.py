@@ -65,11 +65,11 @@ class DetectorTraining(nn.Module):
 
     def forward(self, features: Tensor, mask: Tensor, labels: Tensor, step: int) -> tuple[Tensor, LossParts]:
         """Training bags (B, T, D), bool (B, T), (B,) of this process -> the loss over all processes, and its parts."""
-        output = self.detector(features, mask)
+        output = self.detector.per_snippet(features, mask)
         teacher_scores = None
         if self.teacher is not None:
             with torch.no_grad():
-                teacher_scores = self.teacher.eval()(features, mask).scores.float()
+                teacher_scores = self.teacher.eval().per_snippet(features, mask).scores.float()
         bags = Bags(
             labels=labels,
             mask=mask,

@@ -93,8 +93,9 @@ class Smoothing(nn.Module):
         if not self.reach:
             return values
         real = mask.to(values.dtype).unsqueeze(1)
-        summed = F.conv1d(values.unsqueeze(1) * real, self.weights, padding=self.reach)
-        share = F.conv1d(real, self.weights, padding=self.reach)
+        weights = self.weights.to(values.dtype)
+        summed = F.conv1d(values.unsqueeze(1) * real, weights, padding=self.reach)
+        share = F.conv1d(real, weights, padding=self.reach)
         return (summed / share.clamp(min=1e-6)).squeeze(1)
 
 

@@ -13,6 +13,7 @@ from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
+from downstream.detector.model import FeatureStatistics
 from downstream.features.blocks import blocks
 from downstream.features.fusion import FusedFeatures
 from downstream.features.scratch import drop_pages
@@ -22,6 +23,8 @@ from downstream.training.source import Batch
 from pretrain.data.catalogue import Video
 from pretrain.errors import UserError
 
+COVARIANCE_ROWS = 64
+"""Feature vectors of a video, evenly spaced, that the covariance is made of."""
 DEVICE_SHARE = 0.5
 """Of a GPU's free memory that the segment cache may take."""
 
@@ -77,18 +80,25 @@ class BagDataset:
         if self.cache is not None and device.type == "cuda" and _fits(self.cache.array.nbytes, device):
             self.resident = torch.from_numpy(np.array(self.cache.array)).to(device)
 
-    def statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean and deviation (D,) of the training snippets' features, over all places; each video counts alike."""
-        total, squares = np.zeros(self.source.dim), np.zeros(self.source.dim)
+    def statistics(self) -> FeatureStatistics:
+        """Of the training snippets' features, over all places; each video counts alike."""
+        dim = self.source.dim
+        total, squares, products = np.zeros(dim), np.zeros(dim), np.zeros((dim, dim))
         for row, name in enumerate(self.names):
-            mine, my_squares, count = np.zeros(self.source.dim), np.zeros(self.source.dim), 0
+            mine, my_squares, count = np.zeros(dim), np.zeros(dim), 0
+            products_of = np.zeros((dim, dim))
+            apart, seen, used = self._vectors(row, name) // COVARIANCE_ROWS + 1, 0, 0
             for block in self._snippets(row, name):
-                flat = block.reshape(-1, self.source.dim).astype(np.float64)
+                flat = block.reshape(-1, dim).astype(np.float64)
                 mine, my_squares, count = mine + flat.sum(axis=0), my_squares + (flat**2).sum(axis=0), count + len(flat)
+                chosen = flat[-seen % apart :: apart]
+                products_of, seen, used = products_of + chosen.T @ chosen, seen + len(flat), used + len(chosen)
             total += mine / count / len(self.names)
             squares += my_squares / count / len(self.names)
+            products += products_of / used / len(self.names)
         deviation = np.sqrt(np.maximum(squares - total**2, 0))
-        return torch.from_numpy(total).float(), torch.from_numpy(deviation).float()
+        covariance = products - np.outer(total, total)
+        return FeatureStatistics(*(torch.from_numpy(values).float() for values in (total, deviation, covariance)))
 
     def _snippets(self, row: int, name: str) -> Iterator[NDArray[Any]]:
         """What statistics are made of, (..., dim) at a time."""
@@ -97,6 +107,11 @@ class BagDataset:
         else:
             yield self.cache.array[row, :, : self.cache.lengths[row]]
             drop_pages(self.cache.array)
+
+    def _vectors(self, row: int, name: str) -> int:
+        """How many feature vectors `_snippets` gives."""
+        snippets = self.source.videos[name].snippets if self.cache is None else int(self.cache.lengths[row])
+        return snippets * self.source.crops_or_cells
 
     def draw(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Video numbers and crops (bags,) of a step; of cells, which are one crop, always the first."""

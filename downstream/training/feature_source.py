@@ -12,7 +12,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from downstream.detector.inference import score_videos
+from downstream.detector.inference import score_videos, video_evidence
 from downstream.detector.model import Detector, DetectorConfig, check_detector
 from downstream.detector.objective import DetectorTraining, build_detector, check_objective
 from downstream.detector.storage import load_detector, save_detector
@@ -24,7 +24,7 @@ from downstream.scores.video_scores import VideoScores
 from downstream.training.bag_dataset import BagDataset, BagsConfig
 from downstream.training.config import FeaturesConfig, FinetuneConfig
 from downstream.training.segment_cache import SegmentCache
-from downstream.training.source import Batch, TrainingVideos
+from downstream.training.source import Batch, Details, TrainingVideos
 from downstream.training.split import split_training
 from pretrain.data.catalogue import Catalogue, Video
 from pretrain.errors import UserError
@@ -125,8 +125,8 @@ class FeatureTraining:
             )
         torch.manual_seed(seed)
         detector = build_detector(source.detector, source.objective, source.features.dim, source.features.grid)
-        if source.detector.standardise != "none":
-            detector.standardise(*self.bags.statistics())
+        if source.detector.standardise != "none" or source.detector.composition != "none":
+            detector.standardise(self.bags.statistics())
         self.model = DetectorTraining(detector, source.objective)
 
     def lr_shares(self) -> list[tuple[nn.Module, float]]:
@@ -147,15 +147,26 @@ class FeatureTraining:
 
     def save(self, folder: Path, details: Mapping[str, Any]) -> None:
         """The detector and its card."""
-        features = self._features
-        encoders = [(part.made_with, part.dtype) for part in features.sets]
-        save_detector(
-            *(self.model.detector, folder, features.specs, features.normalise, details, features.pool_cells, encoders)
-        )
+        self._save(self.model.detector, folder, details)
+
+    def compose(self, folder: Path, videos: Catalogue, details: Details) -> None:
+        """Fit how the detector saved in `folder` composes scores to these videos, and save it again."""
+        device = self._accelerator.device
+        detector = load_detector(folder)[0].to(device)
+        evidence = [
+            video_evidence(detector, self._features, video.name, device).transpose(0, 1).to(device) for video in videos
+        ]
+        detector.fit_composition(evidence, [int(video.label or 0) for video in videos])
+        self._save(detector, folder, details(self._score(detector, videos)))
 
     def score_saved(self, folder: Path, videos: Catalogue) -> list[VideoScores]:
         """Scores of whole videos by the detector that was saved in `folder`."""
         return self._score(load_detector(folder)[0].to(self._accelerator.device), videos)
+
+    def _save(self, detector: Detector, folder: Path, details: Mapping[str, Any]) -> None:
+        features = self._features
+        encoders = [(part.made_with, part.dtype) for part in features.sets]
+        save_detector(detector, folder, features.specs, features.normalise, details, features.pool_cells, encoders)
 
     def _score(self, detector: Detector, videos: Catalogue) -> list[VideoScores]:
         frames = {video.name: video.num_frames for video in videos}

@@ -12,9 +12,10 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from downstream.runs.run_folder import Part, RunFolder
+from downstream.scores.video_scores import VideoScores
 from downstream.training.config import DetectorOptimConfig, FinetuneConfig
 from downstream.training.resume import inputs_of
-from downstream.training.selection import Validation, validate
+from downstream.training.selection import Validation, validate, with_threshold_of
 from downstream.training.source import Batch, SeedTraining, TrainingSource
 from pretrain.checkpoint import load_state, read_meta, save_state
 from pretrain.data.catalogue import Catalogue
@@ -188,10 +189,13 @@ class SeedRun:
         self.accelerator.wait_for_everyone()
         assert self.best is not None
         videos = self.source.videos
-        parts: dict[Part, Catalogue] = {"validation": videos.validation}
+        self._compose(self.best)
+        validation = self.training.score_saved(self.folder.detector, videos.validation)
+        self.best = with_threshold_of(self.best, validation, videos.validation)
+        unscored = {"validation": self._write_scores("validation", videos.validation, validation, self.best)}
         if self.config.score_test and len(videos.test):
-            parts["test"] = videos.test
-        unscored = {part: self._score_part(part, of_part, self.best) for part, of_part in parts.items()}
+            test = self.training.score_saved(self.folder.detector, videos.test)
+            unscored["test"] = self._write_scores("test", videos.test, test, self.best)
         if not self.accelerator.is_main_process:
             return
         self.folder.write_summary(
@@ -205,9 +209,19 @@ class SeedRun:
             }
         )
 
-    def _score_part(self, part: Part, videos: Catalogue, selected: Validation) -> dict[str, str]:
-        """Score videos with the selected detector and write that down; those that could not be read, and why."""
-        scored = self.training.score_saved(self.folder.detector, videos)
+    def _compose(self, selected: Validation) -> None:
+        """Let the selected detector compose its scores by what validation videos say; its threshold is of those."""
+        videos, folder = self.source.videos.validation, self.folder.detector
+
+        def details(scored: Sequence[VideoScores]) -> dict[str, Any]:
+            return self._card(with_threshold_of(selected, scored, videos))
+
+        main_process_does(self.accelerator, lambda: self.training.compose(folder, videos, details))
+
+    def _write_scores(
+        self, part: Part, videos: Catalogue, scored: Sequence[VideoScores], selected: Validation
+    ) -> dict[str, str]:
+        """Write down what the selected detector says of videos; those that could not be read, and why."""
         missing = {video.name for video in videos} - {video.name for video in scored}
         unscored = {name: self.training.unreadable[name] for name in sorted(missing)}
         if self.accelerator.is_main_process:

@@ -58,3 +58,8 @@ def validate(scored: Sequence[VideoScores], videos: Catalogue, step: int) -> Val
         threshold=float((cuts[best] + below) / 2),
         step=step,
     )
+
+
+def with_threshold_of(selected: Validation, scored: Sequence[VideoScores], videos: Catalogue) -> Validation:
+    """As it was selected, with the threshold that these scores of the validation videos ask for."""
+    return dataclasses.replace(selected, threshold=validate(scored, videos, selected.step).threshold)

@@ -6,7 +6,7 @@ Stored features (`feature_source`) and videos (`end_to_end/video_source`) are th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -45,6 +45,10 @@ class TrainingVideos:
     """Listed, but without features or unreadable."""
 
 
+Details = Callable[[Sequence[VideoScores]], Mapping[str, Any]]
+"""From validation videos' scores to what a detector's card says beside the features that it takes."""
+
+
 class SeedTraining(Protocol):
     """One seed's model in training: its bags, its weights, and scores of whole videos by it."""
 
@@ -70,6 +74,10 @@ class SeedTraining(Protocol):
 
     def save(self, folder: Path, details: Mapping[str, Any]) -> None:
         """Write the detector (and what it cannot do without) atomically, with `details` on its card."""
+
+    def compose(self, folder: Path, videos: Catalogue, details: Details) -> None:
+        """Fit how the detector saved in `folder` composes scores to validation videos; save it again, with `details` of
+        their scores on its card. Called once, at the end, by the main process."""
 
     def score_saved(self, folder: Path, videos: Catalogue) -> list[VideoScores]:
         """Scores of whole videos by the detector that was saved in `folder`; on all processes."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downstream.features.normalising import Normalise, Statistics, statistics_of
-from pretrain.errors import UserError, problem_list
+from pretrain.errors import UserError
 
 WINDOW_SNIPPETS = 256
 
@@ -24,7 +24,7 @@ class Block(NamedTuple):
 
     snippet: int
     """As it was named to `push`."""
-    values: NDArray[np.float32]
+    values: NDArray[Any]
     """(T, places, dim) of successive snippets, a copy."""
     row: int
     """The snippet's own."""
@@ -38,25 +38,18 @@ class RollingScores:
     """
 
     def __init__(self, reach: int | None, lookahead: int | None = None, window: int = WINDOW_SNIPPETS) -> None:
-        """`lookahead` None: the reach, or 0 where there is none. UserError: more of it than can do any good."""
-        limit = window - 1 if reach is None else reach
-        problems = [] if window >= 1 else [f"window is {window}; it must be at least 1 snippet"]
-        if lookahead is not None and not 0 <= lookahead <= max(limit, 0):
-            problems.append(
-                f"lookahead is {lookahead} snippets; this detector looks at most {limit} ahead: give 0 (score at once) "
-                f"to {limit}, or leave it out"
-            )
-        if problems:
-            raise UserError(f"no scores over a rolling window like this:\n{problem_list(problems)}")
+        """`lookahead` None: the reach, or 0 where there is none; see `stream_scores.split_lookahead`."""
+        if window < 1:
+            raise UserError(f"no scores over a rolling window of {window} snippets; it must be at least 1")
         self.lookahead = lookahead if lookahead is not None else (reach or 0)
         """Snippets waited for after each."""
         self._before = window - 1 - self.lookahead if reach is None else reach
-        self._seen: deque[tuple[int, NDArray[np.float32]]] = deque(maxlen=self._before + 1 + self.lookahead)
+        self._seen: deque[tuple[int, NDArray[Any]]] = deque(maxlen=self._before + 1 + self.lookahead)
         self._waiting = 0
 
-    def push(self, snippet: int, values: NDArray[np.float32]) -> list[Block]:
-        """Features (places, dim) of the next snippet; the block it completes, if any."""
-        self._seen.append((snippet, np.array(values, np.float32)))
+    def push(self, snippet: int, values: NDArray[Any]) -> list[Block]:
+        """Features, or evidence (places, dim), of the next snippet; the block it completes, if any."""
+        self._seen.append((snippet, np.array(values)))
         self._waiting += 1
         return [self._block()] if self._waiting > self.lookahead else []
 

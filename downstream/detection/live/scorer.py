@@ -12,15 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from downstream.detection.live.live_features import GroupFeatures, StreamEncoders
-from downstream.detection.live.rolling_scores import WINDOW_SNIPPETS, Block, RollingScores
+from downstream.detection.live.rolling_scores import WINDOW_SNIPPETS
+from downstream.detection.live.stream_scores import StreamScores, split_lookahead
 from downstream.detection.model import EncoderSource, Model
-from downstream.detector.inference import score_block
 from downstream.features.crops import MARGIN, Region, decode_region
-from downstream.features.normalising import OF_VIDEO
 from downstream.scores.ensemble import mean_scores
 from downstream.scores.score_map import ScoreMap
 from pretrain.data.video import VideoInfo
@@ -79,15 +77,20 @@ class LiveScorer:
     ) -> None:
         """`lookahead`: snippets that a score waits for; None: as many as any of the detectors looks ahead.
 
-        `settle_snippets`: where features are normalised by the video, scores of the first so many are not settled.
+        `settle_snippets`: where scores depend on what was seen before, those of the first so many are not settled.
         UserError: more lookahead than does any good.
         """
-        reaches = [detector.reach for detector in model.detectors]
+        detectors = model.detectors
+        reaches = [detector.reach for detector in detectors]
         reach = None if None in reaches else max(snippets for snippets in reaches if snippets is not None)
         self.model = model
+        self._lookahead = split_lookahead(detectors, lookahead, window_snippets)
         self._encoders = StreamEncoders(model)
         self._groups = [GroupFeatures(group, window_snippets) for group in model.groups]
-        self._rolling = [RollingScores(reach, lookahead, window_snippets) for _ in model.groups]
+        self._streams = [
+            StreamScores(group.detectors, reach, self._lookahead, window_snippets, model.device)
+            for group in model.groups
+        ]
         self._settle_snippets = min(settle_snippets, window_snippets)  # no more than the statistics are of
         self._settled_from: int | None = None if self.compares else 0
         self._arrivals: deque[tuple[int, float]] = deque()
@@ -99,12 +102,12 @@ class LiveScorer:
     @property
     def compares(self) -> bool:
         """Whether scores depend on what the camera has shown before."""
-        return any(group.normalise in OF_VIDEO for group in self.model.groups)
+        return bool(self._compared_with())
 
     @property
     def delay_frames(self) -> int:
         """Frames that must come after a snippet's last one before it can be scored."""
-        return self._encoders.delay_frames + self._rolling[0].lookahead * self.model.snippet_frames
+        return self._encoders.delay_frames + self._lookahead.total * self.model.snippet_frames
 
     def look(self, info: VideoInfo) -> None:
         """What follows looks like this; call it before the first frame, and whenever the input was opened again."""
@@ -113,8 +116,9 @@ class LiveScorer:
             return
         # another picture: what was seen of the old one says nothing of it
         self._size, self._seen = size, self.model.sources[0].encoder.seen(info)
-        for group in self._groups:
+        for group, stream in zip(self._groups, self._streams, strict=True):
             group.forget()
+            stream.forget()
         self._settled_from = None if self.compares else 0
 
     def push(self, number: int, pixels: NDArray[np.uint8], arrived: float) -> list[LiveScore]:
@@ -129,34 +133,35 @@ class LiveScorer:
         snippet are left out. The next frame begins anew. VideoError.
         """
         scores = self._scores(self._encoders.finish(is_end))
-        scores += [self._score(blocks) for blocks in zip(*(rolling.flush() for rolling in self._rolling), strict=True)]
+        waited = zip(*(stream.flush() for stream in self._streams), strict=True)
+        scores += [self._score(of_groups) for of_groups in waited]
         self._arrivals.clear()
+        if any(stream.compared is not None for stream in self._streams):
+            self._settled_from = None
         return scores
 
     def _scores(self, snippets: Sequence[tuple[int, list[NDArray[np.float32]]]]) -> list[LiveScore]:
         """What the features of these snippets complete."""
         scores = []
         for start, features in snippets:
-            blocks = []
-            for group, rolling in zip(self._groups, self._rolling, strict=True):
+            done = []
+            for group, stream in zip(self._groups, self._streams, strict=True):
                 own, features = features[: len(group.sources)], features[len(group.sources) :]
-                blocks.append(rolling.push(start, group.values(own)))
-            if self._settled_from is None and self._groups_seen() >= self._settle_snippets:
+                done.append(stream.push(start, group.values(own)))
+            if self._settled_from is None and min(self._compared_with()) >= self._settle_snippets:
                 self._settled_from = start
-            scores += [self._score(of_groups) for of_groups in zip(*blocks, strict=True)]
+            scores += [self._score(of_groups) for of_groups in zip(*done, strict=True)]
         return scores
 
-    def _groups_seen(self) -> int:
-        return min(group.seen for group in self._groups if group.seen is not None)
+    def _compared_with(self) -> list[int]:
+        """How many snippets scores are compared with, by whatever compares; empty where nothing does."""
+        counts = [*(group.seen for group in self._groups), *(stream.compared for stream in self._streams)]
+        return [count for count in counts if count is not None]
 
-    def _score(self, blocks: Sequence[Block]) -> LiveScore:
-        start = blocks[0].snippet
+    def _score(self, of_groups: Sequence[tuple[int, list[NDArray[np.float64]]]]) -> LiveScore:
+        start = of_groups[0][0]
         end = start + self.model.snippet_frames
-        rows = [
-            score_block(detector, torch.from_numpy(block.values).to(self.model.device))[block.row]
-            for group, block in zip(self.model.groups, blocks, strict=True)
-            for detector in group.detectors
-        ]
+        rows = [row for _, of_detectors in of_groups for row in of_detectors]
         settled = self._settled_from is not None and start >= self._settled_from
         arrived = self._arrived(end - 1)
         if self.model.grid is None:

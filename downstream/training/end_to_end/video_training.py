@@ -15,7 +15,7 @@ from accelerate.utils import DistributedType
 from einops import rearrange
 from torch import Tensor, nn
 
-from downstream.detector.model import Detector, DetectorConfig
+from downstream.detector.model import Detector, DetectorConfig, FeatureStatistics
 from downstream.detector.objective import DetectorTraining, build_detector
 from downstream.detector.storage import load_detector, save_detector, specs_of
 from downstream.detector.terms import ObjectiveConfig
@@ -30,7 +30,7 @@ from downstream.training.end_to_end.score_videos import score_whole
 from downstream.training.end_to_end.stages import unfreeze
 from downstream.training.end_to_end.video_bags import FLIP_CROP, ClipBatch, SnippetReader, TrainingVideo, VideoBags
 from downstream.training.end_to_end.video_model import VideoModel
-from downstream.training.source import Batch
+from downstream.training.source import Batch, Details
 from pretrain.backbones import Backbone, BackboneSpec, save_backbone
 from pretrain.data.bad_videos import BadVideos
 from pretrain.data.catalogue import Catalogue
@@ -97,7 +97,7 @@ class VideoTraining:
         detector = build_detector(plan.detector, plan.objective, spec.feature_dim, self.grid)
         self.model = VideoModel(network, DetectorTraining(detector, plan.objective), self.stages)
         self.model.to(accelerator.device)
-        if plan.detector.standardise != "none":
+        if plan.detector.standardise != "none" or plan.detector.composition != "none":
             self._standardise()
 
     def lr_shares(self) -> list[tuple[nn.Module, float]]:
@@ -141,6 +141,9 @@ class VideoTraining:
         made_with = self._wanted("backbone").as_json()
         encoders = [(made_with, "float32")]
         save_detector(self.model.detection.detector, folder, [spec], "none", {**details, **more}, encoders=encoders)
+
+    def compose(self, folder: Path, videos: Catalogue, details: Details) -> None:
+        """Nothing: scores straight from videos are each snippet's own."""
 
     def score_saved(self, folder: Path, videos: Catalogue) -> list[VideoScores]:
         """Scores of whole videos by the backbone and the detector that were saved in `folder`; on all processes."""
@@ -203,10 +206,13 @@ class VideoTraining:
             found.append(self.model.encode(self._clips(read))[: int(read.mask.sum())])
         self.model.train()
         features = torch.cat(found).flatten(0, -2).double()
+        statistics = FeatureStatistics(
+            features.mean(dim=0).float(), features.std(dim=0, correction=0).float(), torch.cov(features.T, correction=0)
+        )
         detection = self.model.detection
         for detector in (detection.detector, detection.teacher):
             if detector is not None:
-                detector.standardise(features.mean(dim=0).float(), features.std(dim=0, correction=0).float())
+                detector.standardise(statistics)
 
     def _score(self, encoder: Encoder, detector: Detector, videos: Catalogue) -> list[VideoScores]:
         """Scores in the order of the catalogue, without the videos that cannot be read."""

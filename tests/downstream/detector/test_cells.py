@@ -26,7 +26,8 @@ CELLS = GRID[0] * GRID[1]
 
 def detector(temporal: str = "none", spatial: str = "none", guidance: str | None = None) -> Detector:
     torch.manual_seed(0)
-    config = DetectorConfig(temporal=temporal, spatial=spatial, width=12, hidden=8)  # type: ignore[arg-type]
+    shape = {"width": 12, "hidden": 8, "score_smoothing": 0, "composition": "none"}
+    config = DetectorConfig(temporal=temporal, spatial=spatial, **shape)  # type: ignore[arg-type]
     net = Detector(config, DIM, guidance, grid=GRID)  # type: ignore[arg-type]
     if net.branch is not None:
         net.branch.centres.normal_()

@@ -49,7 +49,8 @@ class Videos:
 
 def detector(what: str, temporal: str, spatial: str = "none") -> Detector:
     torch.manual_seed(0)
-    config = DetectorConfig(temporal=temporal, spatial=spatial, width=12, hidden=8)  # type: ignore[arg-type]
+    shape = {"width": 12, "hidden": 8, "score_smoothing": 0, "composition": "none"}
+    config = DetectorConfig(temporal=temporal, spatial=spatial, **shape)  # type: ignore[arg-type]
     return Detector(config, DIM, "mean", grid=GRID if what == "cells" else None).eval()
 
 

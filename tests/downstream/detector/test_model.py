@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from downstream.detector.model import Detector, DetectorConfig
+from downstream.detector.model import Detector, DetectorConfig, FeatureStatistics
 from downstream.detector.storage import load_detector, save_detector
 from downstream.detector.temporal import TemporalEncoder
 from downstream.features.feature_spec import FeatureSpec
@@ -19,8 +19,13 @@ SPEC = FeatureSpec(encoder="e", weights_sha256=None, dim=6)
 
 def detector(temporal: str, guidance: str | None = None, score_smoothing: float = 0) -> Detector:
     torch.manual_seed(0)
-    config = DetectorConfig(temporal=temporal, width=16, hidden=8, score_smoothing=score_smoothing)  # type: ignore[arg-type]
+    shape = {"width": 16, "hidden": 8, "composition": "none"}
+    config = DetectorConfig(temporal=temporal, score_smoothing=score_smoothing, **shape)  # type: ignore[arg-type]
     return Detector(config, 6, guidance).eval()  # type: ignore[arg-type]
+
+
+def statistics(mean: torch.Tensor, deviation: torch.Tensor) -> FeatureStatistics:
+    return FeatureStatistics(mean, deviation, torch.diag(deviation.square()))
 
 
 @pytest.mark.parametrize("temporal", get_args(TemporalEncoder))
@@ -63,7 +68,7 @@ def test_smoothing_is_a_gaussian_mean_of_log_odds_and_reaches_two_deviations() -
     features = torch.randn(2, 9, 6, generator=torch.Generator().manual_seed(1))
     rough, smooth = detector("none"), detector("none", score_smoothing=1.0)
     smooth.load_state_dict(rough.state_dict())
-    assert smooth.reach == 2
+    assert (smooth.reach, smooth.score_reach, smooth.score_lookahead) == (0, 2, 2)
     odds, smoothed = torch.logit(rough(features).scores), torch.logit(smooth(features).scores)
     for place in range(9):
         near = torch.arange(max(0, place - 2), min(9, place + 3))
@@ -88,10 +93,10 @@ def test_cells_are_smoothed_each_along_its_own_track() -> None:
 
 def test_standardise_and_dead_features() -> None:
     net = detector("none")
-    net.standardise(torch.arange(6.0), torch.tensor([1.0, 2.0, 0.0, 1.0, 1.0, 1.0]))
+    net.standardise(statistics(torch.arange(6.0), torch.tensor([1.0, 2.0, 0.0, 1.0, 1.0, 1.0])))
     features = torch.arange(6.0).view(1, 1, 6)
     centred = net.head(torch.relu(net.project(torch.zeros(1, 1, 6))))
-    assert torch.allclose(net(features).log_scores, torch.nn.functional.logsigmoid(centred.squeeze(2)))
+    assert torch.allclose(net(features).log_scores, torch.nn.functional.logsigmoid(centred.squeeze(2).double()))
     assert torch.isfinite(net.input_scale).all()
     assert net.input_scale.max() < 2000
 
@@ -99,11 +104,11 @@ def test_standardise_and_dead_features() -> None:
 def test_one_scale_for_all_numbers_or_none() -> None:
     mean, deviation = torch.arange(6.0), torch.tensor([1.0, 2.0, 0.1, 1.0, 1.0, 1.0])
     net = Detector(DetectorConfig(standardise="global"), 6)
-    net.standardise(mean, deviation)
+    net.standardise(statistics(mean, deviation))
     assert torch.allclose(net.input_scale, (1 / deviation.square().mean().sqrt()).expand(6))
     assert torch.equal(net.input_mean, mean)
     untouched = Detector(DetectorConfig(standardise="none"), 6)
-    untouched.standardise(mean, deviation)
+    untouched.standardise(statistics(mean, deviation))
     assert not untouched.input_mean.any()
     assert (untouched.input_scale == 1).all()
 

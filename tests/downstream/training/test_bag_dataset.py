@@ -75,10 +75,12 @@ def test_all_crops_come_as_bags_of_their_own(simulated: Path, tmp_path: Path) ->
 def test_statistics_are_those_of_the_bags(simulated: Path, tmp_path: Path) -> None:
     made = bags(simulated, tmp_path)
     values = [segment_means(made.source.read(name), 8).reshape(-1, SPEC.dim) for name in made.names]
-    mean, deviation = made.statistics()
+    mean, deviation, covariance = made.statistics()
     assert np.allclose(mean, np.mean([v.mean(axis=0) for v in values], axis=0), atol=1e-2)
     second = np.mean([(v**2).mean(axis=0) for v in values], axis=0)
     assert np.allclose(deviation, np.sqrt(second - mean.numpy() ** 2), atol=1e-2)
+    products = np.mean([v.T @ v / len(v) for v in values], axis=0)  # these videos have fewer rows than are taken
+    assert np.allclose(covariance, products - np.outer(mean, mean), atol=2e-2)
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +138,7 @@ def test_two_processes_share_the_same_batch_of_cells(numbered: Path, tmp_path: P
 
 
 def test_statistics_of_cells_are_over_all_places_and_count_each_video_alike(numbered: Path, tmp_path: Path) -> None:
-    mean, deviation = bags(numbered, tmp_path, batch_size=4).statistics()
+    mean, deviation, _ = bags(numbered, tmp_path, batch_size=4).statistics()
     times = [np.mean([(a + b - 1) / 2 for a, b in itertools.pairwise(segment_edges(n, 8))]) for n in (3, 8, 9, 30)]
     assert mean.tolist() == pytest.approx([1.5, np.mean(times), 0.5, 1.0], abs=1e-3)
     assert deviation[2:].tolist() == pytest.approx([0.5, (2 / 3) ** 0.5], abs=1e-3)

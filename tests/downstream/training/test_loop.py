@@ -77,7 +77,11 @@ def test_the_selected_detector_is_the_one_saved(small_run: FinetuneConfig) -> No
     source = FeatureSource.open(small_run)
     videos = source.videos.validation
     scored = score_videos(detector, source.features, [video.name for video in videos], torch.device("cpu"))
-    again = validate(scored, videos, 0)
+    assert validate(scored, videos, 0).threshold == card["selected"]["threshold"] == card["threshold"]
+    assert detector.composition is not None
+    assert detector.composition.is_fitted
+    detector.composition = None  # selected by scores that are not composed yet
+    again = validate(score_videos(detector, source.features, [v.name for v in videos], torch.device("cpu")), videos, 0)
     assert again.video_auc == card["selected"]["video_auc"]
     assert again.loss == pytest.approx(card["selected"]["loss"], abs=1e-6)
     assert card["trained_on"] == sorted(video.name for video in source.videos.train)

@@ -29,6 +29,7 @@ def small_group(
     pool_cells: tuple[int, int] | None = None,
     seeds: tuple[int, ...] = (0,),
     more: tuple[EncoderSource, ...] = (),
+    **detector: Any,
 ) -> DetectorGroup:
     """Features in single precision: rounding to half of it may go either way."""
     settings = SnippetSettings(snippet_frames=snippet_frames, crops=crops, tail=tail)
@@ -36,7 +37,8 @@ def small_group(
     dim, detectors = sum(source.encoder.dim for source in sources), []
     for seed in seeds:
         torch.manual_seed(seed)
-        config = DetectorConfig(width=12, hidden=4, temporal=temporal)
+        shape = {"width": 12, "hidden": 4, "score_smoothing": 0, "composition": "none"} | detector
+        config = DetectorConfig(temporal=temporal, **shape)
         detectors.append(Detector(config, dim, grid=pool_cells or encoder.grid))
     return DetectorGroup(
         sources=sources,

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from downstream.detection.live.rolling import RollingSnippets
 from downstream.detection.live.rolling_scores import RollingScores, RollingStatistics
+from downstream.detection.live.stream_scores import split_lookahead
+from downstream.detector.model import Detector, DetectorConfig
 from downstream.features.normalising import normalised, video_statistics
 from downstream.features.snippets import ClipView, SnippetSettings, snippet_clips
 from pretrain.errors import UserError
@@ -96,8 +100,20 @@ def test_after_a_gap_nothing_of_before_is_seen() -> None:
 
 
 def test_more_lookahead_than_reach_is_refused() -> None:
-    with pytest.raises(UserError, match=r"lookahead is 5 snippets; this detector looks at most 4 ahead: give 0"):
-        RollingScores(4, lookahead=5)
+    torch.manual_seed(0)
+    shape = DetectorConfig(temporal="multi_scale", width=12, hidden=4, score_smoothing=1)
+    looks = [Detector(shape, 6), Detector(replace(shape, temporal="none"), 6)]
+    assert split_lookahead(looks, None, 256) == (4, 2)  # the furthest of the two, then its smoothing
+    assert [split_lookahead(looks, wanted, 256) for wanted in (0, 3, 5)] == [(0, 0), (3, 0), (4, 1)]
+    with pytest.raises(UserError, match=r"lookahead is 7 snippets; this detector looks at most 6 ahead: give 0"):
+        split_lookahead(looks, 7, 256)
+    sees_all = [Detector(replace(shape, temporal="transformer"), 6)]
+    assert split_lookahead(sees_all, None, 256) == (0, 2)
+    assert split_lookahead(sees_all, 255, 256) == (255, 0)
+    with pytest.raises(UserError, match="looks at most 255 ahead"):
+        split_lookahead(sees_all, 256, 256)
+    with pytest.raises(UserError, match="rolling window of 0 snippets"):
+        RollingScores(4, window=0)
     with pytest.raises(UserError, match="window is 0; it must be at least 1 snippet"):
         RollingStatistics("place", window=0)
 
