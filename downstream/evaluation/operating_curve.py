@@ -6,8 +6,8 @@ holds at least one of its frames (an IoU above 0: no overlap is asked for); an e
 false alarm; hours are those of all frames of all videos.
 
 A rate is kept at a threshold if it is kept at every higher score as well, as in calibration: at a low enough threshold
-every video is one long event, which finds everything and counts as few false alarms, and is no use to anybody. So more
-false alarms never find less, and the curve is a staircase: at a rate it has the value of the last corner at or below it.
+every video is one long event, which finds everything, counts as few false alarms, and is no use to anybody. So more
+false alarms never find less, and the curve is a staircase: at a rate it has the value of the last corner up to it.
 Free-response ROC curves (Bunch et al., 1977) are its like, with time in the place of images. [ours: the rule of events,
 the guard of higher thresholds]
 """
@@ -15,7 +15,7 @@ the guard of higher thresholds]
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,9 +60,10 @@ class OperatingPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class ThresholdPoint:
-    """What the evaluation's own threshold does; means over seeds.
+    """What the evaluation's own threshold does; means over seeds, which have it at different rates.
 
-    It lies above the curve where a higher threshold has more false alarms: events have run together.
+    So it need not lie on the curve; above it also where a higher threshold has more false alarms, events having run
+    together.
     """
 
     threshold: float
@@ -84,7 +85,7 @@ class OperatingCurve:
     at_threshold: ThresholdPoint
 
     def as_json(self) -> dict[str, Any]:
-        """For `evaluation.json`."""
+        """For `evaluation.json`; `curve_of_json` reads it."""
         return {
             "hours": self.hours,
             "anomalies": self.anomalies,
@@ -93,8 +94,21 @@ class OperatingCurve:
         }
 
 
+def curve_of_json(document: Mapping[str, Any]) -> OperatingCurve:
+    """What `OperatingCurve.as_json` made this of."""
+    points = []
+    for point in document["points"]:
+        bounds = None if point["ci_low"] is None else Interval(point["ci_low"], point["ci_high"])
+        rest = {name: point[name] for name in ("false_alarms_per_hour", "found_share", "found")}
+        points.append(OperatingPoint(**rest, interval=bounds, thresholds=tuple(point["thresholds"])))
+    at = ThresholdPoint(**document["at_threshold"])
+    return OperatingCurve(
+        hours=document["hours"], anomalies=document["anomalies"], points=tuple(points), at_threshold=at
+    )
+
+
 def sweep_of(videos: Sequence[LabelledVideo], settings: EvaluationSettings) -> AlarmSweep | None:
-    """One seed's scores at every threshold; None where a frame rate is not known, or no false alarms are asked about."""
+    """One seed's scores at every threshold; None where a frame rate is not known or no rate is asked about."""
     fps = [video.fps or settings.fps for video in videos]
     known = [(video, rate) for video, rate in zip(videos, fps, strict=True) if rate]
     if len(known) < len(videos) or not settings.max_alarms_per_hour:
@@ -125,7 +139,7 @@ def operating_curve(
             OperatingPoint(
                 false_alarms_per_hour=float(rate),
                 found_share=float(own[0]),
-                found=float(own[0]) * anomalies,
+                found=round(float(own[0]) * anomalies, 6),
                 interval=interval(own[1:], settings.confidence) if settings.resamples else None,
                 thresholds=tuple(sweep.highest_threshold(count) for sweep in sweeps),
             )

@@ -29,9 +29,7 @@ def weighted() -> dict[Kind, WeightedVideos | WeightedMaps]:
     boxes = [made.predicted[video.name] for video in located]
     ones = [np.ones((1, len(part))) for part in (videos, located)]
     return {
-        "temporal": WeightedVideos(
-            videos=videos, settings=settings, weights=ones[0], sweep=sweep_of(videos, settings)
-        ),
+        "temporal": WeightedVideos(videos=videos, settings=settings, weights=ones[0], sweep=sweep_of(videos, settings)),
         "spatial": WeightedMaps(videos=located, boxes=boxes, settings=LocalisationSettings(), weights=ones[1]),
     }
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from downstream.evaluation.operating_curve import MAX_POINTS, OperatingCurve
+from downstream.evaluation.operating_curve import MAX_POINTS, OperatingCurve, curve_of_json
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.evaluation.temporal_evaluation import TemporalEvaluation, evaluate, evaluate_seeds
 from downstream.scores.video_scores import VideoScores, make_scores
@@ -41,7 +41,9 @@ def test_two_videos_by_hand() -> None:
     found = evaluate(scored(*LEVELS), VIDEOS, EvaluationSettings(resamples=0, max_alarms_per_hour=(1, 6, 11.9, 12, 24)))
     curve = curve_of(found)
     assert (curve.hours, curve.anomalies) == (pytest.approx(1 / 6), 2)
-    corners = [(point.false_alarms_per_hour, point.found_share, point.found, *point.thresholds) for point in curve.points]
+    corners = [
+        (point.false_alarms_per_hour, point.found_share, point.found, *point.thresholds) for point in curve.points
+    ]
     # .9 finds the first; .8 and .7 are false alarms, an alarm in ten minutes being 6 an hour; .6 finds the second
     assert corners == [
         (0.0, 0.5, 1.0, 0.9),
@@ -96,7 +98,9 @@ def test_it_agrees_with_the_metrics_of_one_threshold() -> None:
     rng = np.random.default_rng(2)
     scores, videos = random_test_set(rng, 6, 8)
     whole = [
-        Video(v.name, "", v.label, "test", None, None, ((0, v.num_frames or 0),) if v.label else (), (), v.num_frames, 25)
+        Video(
+            v.name, "", v.label, "test", None, None, ((0, v.num_frames or 0),) if v.label else (), (), v.num_frames, 25
+        )
         for v in videos
     ]
     for threshold in (0.5, 0.8, 0.9):
@@ -117,7 +121,10 @@ def test_points_are_few_and_kept_at_both_ends() -> None:
     levels = np.random.default_rng(0).random(4000)
     levels[::2] = 0
     long = [video("a", 3, 1), video("b", 4000)]
-    scores = [make_scores(v.name, own, np.arange(len(own) + 1) * MINUTE) for v, own in zip(long, ([0, 0, 0], levels), strict=True)]
+    scores = [
+        make_scores(v.name, own, np.arange(len(own) + 1) * MINUTE)
+        for v, own in zip(long, ([0, 0, 0], levels), strict=True)
+    ]
     curve = curve_of(evaluate(scores, long, EvaluationSettings(resamples=0)))
     rates = [point.false_alarms_per_hour for point in curve.points]
     assert 100 < len(rates) <= MAX_POINTS
@@ -141,9 +148,10 @@ def test_there_is_none_where_frame_rates_are_not_known_or_nobody_asks() -> None:
         assert found.operating_curve is None
         assert not any(name.startswith("found_at") for name in found.metrics)
         assert found.as_json()["operating_curve"] is None
-    assert evaluate(scores, silent, EvaluationSettings(resamples=0, fps=1)).operating_curve == evaluate(
-        scores, VIDEOS, EvaluationSettings(resamples=0)
-    ).operating_curve
+    assert (
+        evaluate(scores, silent, EvaluationSettings(resamples=0, fps=1)).operating_curve
+        == evaluate(scores, VIDEOS, EvaluationSettings(resamples=0)).operating_curve
+    )
 
 
 def test_a_release_that_is_given_stays_as_far_below_in_log_odds() -> None:
@@ -159,6 +167,8 @@ def test_a_release_that_is_given_stays_as_far_below_in_log_odds() -> None:
 def test_as_json() -> None:
     found = evaluate(scored(*LEVELS), VIDEOS, EvaluationSettings(resamples=20))
     document = json.loads(json.dumps(found.as_json(), allow_nan=False))["operating_curve"]
+    for same in (found, evaluate(scored(*LEVELS), VIDEOS, EvaluationSettings(resamples=0))):
+        assert curve_of_json(json.loads(json.dumps(curve_of(same).as_json()))) == curve_of(same)
     assert set(document) == {"hours", "anomalies", "at_threshold", "points"}
     assert document["at_threshold"] == {
         "threshold": 0.5,
