@@ -33,7 +33,7 @@ COMPARABLE = (
 
 def _own_finetuning() -> FinetuneConfig:
     # metrics that no column shows are left out: events and recalls cost most of an evaluation
-    evaluation = EvaluationSettings(max_fpr=(), iou=())
+    evaluation = EvaluationSettings(max_fpr=(), iou=(), max_alarms_per_hour=())
     return FinetuneConfig(output=Path("runs/ablation"), seeds=(0, 1, 2, 3, 4), plots=False, evaluation=evaluation)
 
 

@@ -19,6 +19,7 @@ from downstream.runs.run_folder import RunFolder, scores_by_seed
 from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import ScoreFile, unscored_in
 from downstream.scores.video_scores import VideoScores
+from downstream.visualisation.operating_plot import plot_operating_curves
 from downstream.visualisation.plots import write_plots
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.errors import UserError
@@ -54,7 +55,7 @@ class EvaluateConfig:
     """Folder for evaluation.json, per_video.csv, table.md and the plots. Default: RUN/evaluation; with several inputs
     `evaluation` beside the first."""
     plots: bool = True
-    """Draw roc.png, pr.png and scores.png."""
+    """Draw roc.png, pr.png, scores.png and, where frame rates are known, operating_curve.png."""
 
     def __post_init__(self) -> None:
         if not self.inputs:
@@ -89,6 +90,7 @@ def evaluate_runs(config: EvaluateConfig) -> None:
     write_evaluation(out, evaluations, comparisons, videos)
     if config.plots:
         write_plots(evaluations, out)
+        plot_operating_curves(evaluations, out / "operating_curve.png")
     print(f"written to {out}")
 
 

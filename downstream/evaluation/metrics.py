@@ -140,6 +140,14 @@ _TEMPORAL = (
         digits=1,
     ),
     _temporal(
+        name="found_at_alarms",
+        title="found at false alarms per hour",
+        meaning="share of annotated anomalies that events touch, at the lowest threshold at which, and at every higher "
+        "one, false alarms are no more",
+        computed_by=temporal_metrics.found_at_alarms,
+        separator="_",
+    ),
+    _temporal(
         name="event_f1_iou",
         title="event F1 at IoU",
         meaning="greedy one-to-one matching with annotated spans, over all videos",

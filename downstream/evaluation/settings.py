@@ -58,6 +58,8 @@ class EvaluationSettings(BootstrapSettings):
     """Events at most so far apart are one."""
     max_fpr: tuple[float, ...] = (0.01, 0.1)
     """False-positive rates at which recall is given."""
+    max_alarms_per_hour: tuple[float, ...] = (1, 6, 24)
+    """False alarms per hour at which the share of anomalies found is given; none: no curve of them either."""
     fps: float | None = None
     """Frames per second where the catalogue says none (UCF-Crime: 30); without it no false alarms per hour, and the
     seconds of events are of 30 frames."""
@@ -65,6 +67,11 @@ class EvaluationSettings(BootstrapSettings):
     def _limits(self) -> dict[str, tuple[Any, bool, str]]:
         return super()._limits() | {
             "max_fpr": (self.max_fpr, all(0 < rate < 1 for rate in self.max_fpr), "rates between 0 and 1"),
+            "max_alarms_per_hour": (
+                self.max_alarms_per_hour,
+                all(0 <= rate < math.inf for rate in self.max_alarms_per_hour),
+                "finite numbers, 0 or more",
+            ),
             "fps": (self.fps, self.fps is None or 0 < self.fps < math.inf, "a finite number above 0"),
             "threshold": (self.threshold, math.isfinite(self.threshold), "a finite number"),
         }
@@ -77,6 +84,11 @@ class EvaluationSettings(BootstrapSettings):
         """What an event is: the alarms of a detector with this threshold. UserError where there is no such rule."""
         usual = rule_with_margin(self.threshold, MARGIN, self.min_seconds, self.merge_seconds)
         return usual if self.release is None else dataclasses.replace(usual, release=self.release)
+
+    @property
+    def margin(self) -> float:
+        """How far the release lies below any threshold, in log odds, while thresholds are gone through."""
+        return MARGIN if self.release is None else max(0.0, self.rule().margin)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from downstream.evaluation.evaluation import Evaluation, check_seeds, values_over_seeds
 from downstream.evaluation.ground_truth import LabelledVideo, align
 from downstream.evaluation.metrics import compute_metrics
+from downstream.evaluation.operating_curve import OperatingCurve, operating_curve, sweep_of
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.evaluation.temporal_metrics import WeightedVideos
 from downstream.evaluation.weighted_auc import Floats, Values
+from downstream.events.alarm_sweep import AlarmSweep
 from downstream.events.rule import FALLBACK_FPS
 from downstream.scores.video_scores import VideoScores
 from pretrain.data.catalogue import Video
@@ -29,6 +32,13 @@ class TemporalEvaluation(Evaluation):
     settings: EvaluationSettings
     videos: tuple[tuple[LabelledVideo, ...], ...]
     """By seed, in the catalogue's order."""
+    operating_curve: OperatingCurve | None = None
+    """Anomalies found over false alarms per hour; None where a frame rate is not known or nobody asked."""
+
+    def as_json(self) -> dict[str, Any]:
+        """With the curve, as much of it as there is."""
+        curve = self.operating_curve
+        return super().as_json() | {"operating_curve": None if curve is None else curve.as_json()}
 
 
 def evaluate(
@@ -60,7 +70,8 @@ def evaluate_seeds(
     scores = {seed: [video for video in own if video.name not in left_out] for seed, own in scores.items()}
     aligned = check_seeds(method, scores, lambda _, own: align(own, videos, settings.tail))
     labelled = tuple(own.videos for own in aligned.values())
-    compute = [partial(_metrics, own, settings) for own in labelled]
+    sweeps = [sweep_of(own, settings) for own in labelled]
+    compute = [partial(_metrics, own, settings, sweep) for own, sweep in zip(labelled, sweeps, strict=True)]
     metrics, samples = values_over_seeds(compute, [video.label for video in labelled[0]], settings)
     counts = _counts(labelled[0])
     return TemporalEvaluation(
@@ -78,11 +89,14 @@ def evaluate_seeds(
         ),
         samples=samples,
         videos=labelled,
+        operating_curve=operating_curve([own for own in sweeps if own is not None], labelled, settings),
     )
 
 
-def _metrics(videos: Sequence[LabelledVideo], settings: EvaluationSettings, weights: Floats) -> Values:
-    return compute_metrics(WeightedVideos(videos=videos, settings=settings, weights=weights))
+def _metrics(
+    videos: Sequence[LabelledVideo], settings: EvaluationSettings, sweep: AlarmSweep | None, weights: Floats
+) -> Values:
+    return compute_metrics(WeightedVideos(videos=videos, settings=settings, weights=weights, sweep=sweep))
 
 
 def _counts(videos: Sequence[LabelledVideo]) -> dict[str, int]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from downstream.evaluation.ground_truth import LabelledVideo
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.evaluation.weighted_auc import Floats, Values, pair_wins, ratio, weighted_auc
+from downstream.events.alarm_sweep import AlarmSweep
 from downstream.events.finder import find_events
 from downstream.events.matching import count_matches
 from downstream.events.rule import FALLBACK_FPS
@@ -30,6 +31,8 @@ class WeightedVideos:
     settings: EvaluationSettings
     weights: Floats
     """(draws, videos)"""
+    sweep: AlarmSweep | None = None
+    """Of the same videos, see `operating_curve.sweep_of`; None: nothing is said of false alarms at other thresholds."""
 
     @cached_property
     def wins(self) -> Floats:
@@ -103,6 +106,15 @@ def false_alarms(test: WeightedVideos) -> Values:
         hours = frames / np.array(fps, np.float64) / 3600
         values["false_alarms_per_hour"] = ratio(weights @ np.array(counts, np.float64), weights @ hours)
     return values
+
+
+def found_at_alarms(test: WeightedVideos) -> Values:
+    """Share of annotated anomalies found, at the settings' false alarms per hour: see `operating_curve`."""
+    if test.sweep is None:
+        return {}
+    rates = test.settings.max_alarms_per_hour
+    shares = test.sweep.found_shares(test.weights, np.array(rates, np.float64))
+    return {f"found_at_alarms_{rate:g}": own for rate, own in zip(rates, shares.T, strict=True)}
 
 
 def event_matches(test: WeightedVideos) -> Values:

@@ -22,12 +22,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from downstream.events.finder import ScoredSnippets
 from downstream.events.rule import AlarmRule
-from downstream.scores.video_scores import VideoScores
 
 _PIECE = 65_536  # positions that are Python numbers at a time
 RuleAt = Callable[[float], AlarmRule]
 """Threshold -> rule, the same least length and gap for all; `release` never falls where the threshold rises."""
+Melted = Callable[[int, list[tuple[int, int]], int, int], None]
+"""Of a video, the events (frames, half-open) that are no more, and start and end of the one that stands in their place.
+Only of those that last long enough; none to replace: a new one."""
 Turn = int | None
 """The fold of videos that is left out; None: none is."""
 Thresholds = dict[Turn, float]
@@ -47,10 +50,10 @@ class Footage:
     A video of S snippets takes S + 1 positions, one an edge; the last is no snippet, so no run crosses it.
     """
 
-    def __init__(self, videos: Sequence[tuple[VideoScores, float]]) -> None:
+    def __init__(self, videos: Sequence[tuple[ScoredSnippets, float]]) -> None:
         """`videos`: scores and frames per second of each."""
         self.fps = [fps for _, fps in videos]
-        self.seconds = np.array([scores.covered_frames / fps for scores, fps in videos])
+        self.seconds = np.array([int(scores.edges[-1]) / fps for scores, fps in videos])
         self.edges: NDArray[np.int64] = np.concatenate([scores.edges for scores, _ in videos])
         self.video_of = np.repeat(np.arange(len(videos), dtype=np.int32), [len(scores.edges) for scores, _ in videos])
         self.scores = np.concatenate([np.append(scores.scores, -np.inf) for scores, _ in videos])
@@ -77,14 +80,15 @@ class Footage:
 
     def find(self, rule: AlarmRule, videos: NDArray[np.bool_]) -> EventTotals:
         """Events of these videos (bool mask)."""
-        found = _Events(self, rule)
+        counts = _Counts([0] * len(self.fps))
+        found = FallingEvents(self, rule, counts.melted)
         for _, positions in self.levels(videos, rule.release):
             for position in positions:
                 found.release(position)
         for _, positions in self.levels(videos, rule.threshold):
             for position in positions:
                 found.begin(position)
-        return EventTotals(sum(found.counts), found.seconds())
+        return EventTotals(sum(counts.of_folds), found.seconds())
 
     def lowest_thresholds(self, rule_at: RuleAt, fold_of: Sequence[int], allowed: Mapping[Turn, int]) -> Thresholds:
         """One for each turn: of all videos but those of that fold; None leaves out no video.
@@ -96,7 +100,8 @@ class Footage:
         everything = np.ones(len(fold_of), np.bool_)
         levels, lower = self.levels(everything), self.levels(everything)
         below, positions = next(lower)
-        found, turns = _Events(self, rule_at(below), fold_of), _Turns(self, fold_of, allowed)
+        counts, turns = _Counts(fold_of), _Turns(self, fold_of, allowed)
+        found = FallingEvents(self, rule_at(below), counts.melted)
         for threshold, begins in levels:
             # thresholds between two scores differ by their release alone; it also passes scores one at a time
             between, release = rule_at(math.nextafter(threshold, math.inf)).release, rule_at(threshold).release
@@ -104,15 +109,27 @@ class Footage:
                 for position in positions:
                     found.release(position)
                 if below >= between:
-                    turns.look(found.counts)
+                    turns.look(counts.of_folds)
                 below, positions = next(lower, (-math.inf, []))
             for position in begins:
                 found.begin(position)
-            turns.look(found.counts)
+            turns.look(counts.of_folds)
             if not turns.open:
                 break
             turns.passed(threshold, {fold_of[video] for video in self.video_of[begins]})
         return turns.end()
+
+
+class _Counts:
+    """How many events there are, by fold of videos."""
+
+    def __init__(self, fold_of: Sequence[int]) -> None:
+        self.of_folds = [0] * (max(fold_of) + 1)
+        self._fold_of = fold_of
+
+    def melted(self, video: int, parts: list[tuple[int, int]], start: int, end: int) -> None:
+        """Takes `Melted`."""
+        self.of_folds[self._fold_of[video]] += 1 - len(parts)
 
 
 class _Turns:
@@ -152,17 +169,16 @@ class _Turns:
         self.thresholds[turn] = min([self.thresholds[turn], *passed])
 
 
-class _Events:
-    """The events while threshold and release fall.
+class FallingEvents:
+    """The events while threshold and release fall: what each of them is only grows, and melts together with others.
 
     Runs are successive snippets that the release has passed, held as a forest whose roots are their first positions. A
     run is (part of) an event from its first snippet on that the threshold has passed.
     """
 
-    def __init__(self, footage: Footage, rule: AlarmRule, fold_of: Sequence[int] | None = None) -> None:
-        self._fold_of = [0] * len(footage.fps) if fold_of is None else fold_of
-        self.counts = [0] * (max(self._fold_of) + 1)
-        self._footage = footage
+    def __init__(self, footage: Footage, rule: AlarmRule, melted: Melted) -> None:
+        """`rule`: its seconds alone count here. `melted` is told of every change."""
+        self._footage, self._melted = footage, melted
         # whole frames, exact: a gap is longer than 2.5 frames where it is longer than 2
         self._gaps = [math.floor(rule.merge_seconds * fps) for fps in footage.fps]
         self._least = [math.ceil(rule.min_seconds * fps) for fps in footage.fps]
@@ -215,8 +231,9 @@ class _Events:
         start, end, gap, least = int(edges[first]), int(edges[last + 1]), self._gaps[video], self._least[video]
         starts, ends = self._starts[video], self._ends[video]
         i, j = bisect_left(ends, start - gap), bisect_right(starts, end + gap)
-        before = sum(ends[k] - starts[k] >= least for k in range(i, j))
+        parts = [(a, b) for a, b in zip(starts[i:j], ends[i:j], strict=True) if b - a >= least]
         if i < j:
             start, end = min(start, starts[i]), max(end, ends[j - 1])
         starts[i:j], ends[i:j] = [start], [end]
-        self.counts[self._fold_of[video]] += (end - start >= least) - before
+        if end - start >= least:
+            self._melted(video, parts, start, end)

@@ -28,3 +28,9 @@ def count_matches(predicted: Sequence[tuple[int, int]], annotated: Sequence[tupl
             used_predicted.add(i)
             used_annotated.add(j)
     return len(used_predicted)
+
+
+def count_touches(predicted: Sequence[tuple[int, int]], annotated: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """How many annotated spans any event touches, were it in one frame, and how many events touch none of them."""
+    found = sum(any(overlap(p, a) for p in predicted) for a in annotated)
+    return found, sum(not any(overlap(p, a) for a in annotated) for p in predicted)

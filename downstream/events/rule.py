@@ -71,11 +71,16 @@ def rule_with_margin(threshold: float, margin: float, min_seconds: float, merge_
 
     A share of the score itself would mean nothing where sure detectors give 0.999 and 0.99999.
     """
-    release = threshold
-    if 0 < threshold < 1:
-        odds = threshold / (1 - threshold) * math.exp(-margin)
-        release = min(threshold, odds / (1 + odds))
+    release = release_below(threshold, margin)
     return AlarmRule(threshold=threshold, release=release, min_seconds=min_seconds, merge_seconds=merge_seconds)
+
+
+def release_below(threshold: float, margin: float) -> float:
+    """`margin` below the threshold in log odds; the threshold itself where those are not defined."""
+    if not 0 < threshold < 1:
+        return threshold
+    odds = threshold / (1 - threshold) * math.exp(-margin)
+    return min(threshold, odds / (1 + odds))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from downstream.evaluation.operating_curve import OperatingCurve
 from downstream.events.rule import AlarmRule
 from downstream.scores.video_scores import VideoScores
 
@@ -90,6 +91,8 @@ class Report:
     """With which the page opens; its slider moves the threshold."""
     videos: tuple[ReportVideo, ...]
     metrics: tuple[Metric, ...] = ()
+    curve: OperatingCurve | None = None
+    """Anomalies found over false alarms per hour, where an evaluation has it."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """Name -> value: detector, backbone, calibration, date, whatever the reader should know."""
     notes: tuple[str, ...] = ()

@@ -20,6 +20,7 @@ from pathlib import Path
 from string import Template
 
 from downstream.report.content import Metric, Report
+from downstream.report.curve import curve_section
 from downstream.report.embedding import page_data, picture_data, script_json
 from pretrain.errors import UserError, problem_list
 from pretrain.files import replacing
@@ -46,7 +47,7 @@ def write_report(path: Path, report: Report) -> None:
         subtitle=_text(report.subtitle),
         facts="\n".join(f"<div><dt>{_text(name)}</dt><dd>{_text(fact)}</dd></div>" for name, fact in _facts(report)),
         notes=_notes(report.notes),
-        metrics=metrics_section(report.metrics),
+        metrics=metrics_section(report.metrics) + curve_section(report.curve),
     )
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
         file.write(head)

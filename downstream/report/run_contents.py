@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from downstream.evaluation.metrics import METRICS, metric_of, title_of
+from downstream.evaluation.operating_curve import OperatingCurve, curve_of_json
 from downstream.evaluation.output import FORMAT as FORMAT_OF_WHEN
 from downstream.evaluation.output import evaluation_document
 from downstream.evaluation.spatial_report import FORMAT as FORMAT_OF_WHERE
@@ -71,8 +72,10 @@ def run_metrics(run: Path) -> tuple[Metric, ...]:
     metrics of another version.
     """
     folder = RunFolder(run)
-    when, settings = _values(evaluation_document(folder.evaluation), FORMAT_OF_WHEN, "run scripts/evaluate.py again")
-    where, _ = _values(folder.localisation.document, FORMAT_OF_WHERE, "run scripts/localise.py again")
+    first = _first_method(evaluation_document(folder.evaluation), FORMAT_OF_WHEN, "run scripts/evaluate.py again")
+    when, settings = first.get("metrics", {}), first.get("settings") or {}
+    first = _first_method(folder.localisation.document, FORMAT_OF_WHERE, "run scripts/localise.py again")
+    where = first.get("metrics", {})
     ranked = list(METRICS)
     shown = []
     for name, value in (when | where).items():
@@ -83,6 +86,13 @@ def run_metrics(run: Path) -> tuple[Metric, ...]:
         place = ranked.index(metric.name) if metric.rank == "first" else len(ranked)
         shown.append((place, _metric(title_of(name) + at, value, metric.explanation)))
     return tuple(metric for _, metric in sorted(shown, key=itemgetter(0)))
+
+
+def run_curve(run: Path) -> OperatingCurve | None:
+    """Anomalies found over false alarms per hour, of evaluation/evaluation.json; None where it has none."""
+    path = evaluation_document(RunFolder(run).evaluation)
+    curve = _first_method(path, FORMAT_OF_WHEN, "run scripts/evaluate.py again").get("operating_curve")
+    return None if curve is None else curve_of_json(curve)
 
 
 def run_facts(run: Path, scores: RunScores) -> dict[str, str]:
@@ -103,12 +113,12 @@ def run_facts(run: Path, scores: RunScores) -> dict[str, str]:
     return facts
 
 
-def _values(path: Path, form: str, mend: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Metrics and settings of the first method, the run itself; none where the file is not there."""
+def _first_method(path: Path, form: str, mend: str) -> dict[str, Any]:
+    """What an evaluation says of its first method, the run itself; nothing where the file is not there."""
     if not path.is_file():
-        return {}, {}
+        return {}
     (first, *_) = read_versioned_json(path, "the metrics", form, mend)["methods"]
-    return first["metrics"], first.get("settings") or {}
+    return dict(first)
 
 
 def _metric(title: str, value: Mapping[str, Any], meaning: str) -> Metric:

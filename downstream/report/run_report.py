@@ -11,7 +11,7 @@ from tqdm import tqdm
 from downstream.events.finder import find_events
 from downstream.events.rule import FALLBACK_FPS, AlarmRule, RuleChanges
 from downstream.report.content import Report, ReportVideo, Thumbnail, relative_link
-from downstream.report.run_contents import RunScores, read_run, run_facts, run_metrics, run_rule
+from downstream.report.run_contents import RunScores, read_run, run_curve, run_facts, run_metrics, run_rule
 from downstream.report.thumbnails import peak_thumbnails
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.video_scores import VideoScores
@@ -74,6 +74,7 @@ def report_of_run(
         rule=rule,
         videos=tuple(made),
         metrics=run_metrics(run),
+        curve=run_curve(run),
         facts=run_facts(run, scores) | {"Written": f"{datetime.now():%Y-%m-%d %H:%M}"},
         notes=_notes(scores, list(videos), view, origin if rule == own else "given on the command line"),
     )

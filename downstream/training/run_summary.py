@@ -10,6 +10,7 @@ from downstream.evaluation.temporal_evaluation import TemporalEvaluation, evalua
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.score_file import unscored_in
 from downstream.training.config import FinetuneConfig
+from downstream.visualisation.operating_plot import plot_operating_curves
 from downstream.visualisation.plots import write_plots
 from pretrain.data.catalogue import Catalogue
 
@@ -41,6 +42,7 @@ def summarise_run(run: RunFolder, config: FinetuneConfig, test: Catalogue | None
             write_evaluation(run.evaluation, [evaluation], {}, test)
             if config.plots:
                 write_plots([evaluation], run.evaluation)
+                plot_operating_curves([evaluation], run.evaluation / "operating_curve.png")
             summary["test"] = evaluation.as_json()
     run.write_summary(summary)
     return RunSummary(evaluation, unscored)

@@ -55,10 +55,13 @@ def test_one_run_is_evaluated_into_its_own_folder(world: Path, capsys: pytest.Ca
     assert run(world, str(world / "base")) == 0
     out = world / "base" / "evaluation"
     assert {path.name for path in out.iterdir()} == {
-        *("evaluation.json", "table.md", "per_video.csv", "roc.png", "pr.png", "scores.png")
+        *("evaluation.json", "table.md", "per_video.csv", "roc.png", "pr.png", "scores.png"),
+        "operating_curve.png",
     }
     document = json.loads((out / "evaluation.json").read_text())
     (method,) = document["methods"]
+    points = method["operating_curve"]["points"]
+    assert [len(point["thresholds"]) for point in points] == [2] * len(points)
     assert (method["method"], method["seeds"], document["comparisons"]) == ("base", ["0", "1"], [])
     shown = capsys.readouterr().out
     assert re.search(rf"^frame AUC +{method['metrics']['frame_auc']['value']:.3f} ", shown, re.MULTILINE)

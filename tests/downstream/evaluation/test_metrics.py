@@ -9,6 +9,7 @@ from downstream.ablation.config import COMPARABLE
 from downstream.ablation.tables import COLUMNS, WITH_INTERVAL
 from downstream.evaluation.ground_truth import align
 from downstream.evaluation.metrics import METRICS, Kind, compute_metrics, metric_of, title_of
+from downstream.evaluation.operating_curve import sweep_of
 from downstream.evaluation.settings import EvaluationSettings, LocalisationSettings
 from downstream.evaluation.spatial_metrics import WeightedMaps
 from downstream.evaluation.spatial_report import WITHOUT_BOXES
@@ -22,13 +23,13 @@ from tests.downstream.evaluation.reference import random_test_set
 
 @pytest.fixture
 def weighted() -> dict[Kind, WeightedVideos | WeightedMaps]:
-    videos = align(*random_test_set(np.random.default_rng(0))).videos
+    videos, settings = align(*random_test_set(np.random.default_rng(0))).videos, EvaluationSettings()
     made = random_set(np.random.default_rng(0))
     located = locate(made.scores, made.videos)
     boxes = [made.predicted[video.name] for video in located]
     ones = [np.ones((1, len(part))) for part in (videos, located)]
     return {
-        "temporal": WeightedVideos(videos=videos, settings=EvaluationSettings(), weights=ones[0]),
+        "temporal": WeightedVideos(videos=videos, settings=settings, weights=ones[0], sweep=sweep_of(videos, settings)),
         "spatial": WeightedMaps(videos=located, boxes=boxes, settings=LocalisationSettings(), weights=ones[1]),
     }
 
@@ -49,6 +50,7 @@ def test_what_is_computed_stands_in_the_table_and_the_other_way_round(
 
 def test_names_with_parameters_are_found_and_others_refused() -> None:
     assert title_of("recall_at_fpr_0.1") == "recall at FPR 0.1"
+    assert title_of("found_at_alarms_24") == "found at false alarms per hour 24"
     assert title_of("class_auc/frame_auc_x") == "AUC of frame_auc_x"
     assert title_of("recall_iou_0.3") == "box recall at IoU 0.3"
     assert metric_of("event_recall_iou_0.5").name == "event_recall_iou"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,9 +12,10 @@ from hypothesis import strategies as st
 from downstream.evaluation.bootstrap import draw_weights
 from downstream.evaluation.ground_truth import LabelledVideo, align, label_snippets
 from downstream.evaluation.metrics import compute_metrics
+from downstream.evaluation.operating_curve import sweep_of
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.evaluation.temporal_metrics import WeightedVideos, events_of, false_alarms, frame_precision
-from downstream.events.matching import count_matches
+from downstream.events.matching import count_matches, count_touches
 from downstream.scores.video_scores import make_scores
 from pretrain.data.catalogue import Video
 from tests.downstream.evaluation.reference import (
@@ -24,7 +27,19 @@ from tests.downstream.evaluation.reference import (
     slow_trapezoid,
 )
 
-SETTINGS = EvaluationSettings(max_fpr=(0.1, 0.4), iou=(0.2,))
+SETTINGS = EvaluationSettings(max_fpr=(0.1, 0.4), iou=(0.2,), max_alarms_per_hour=(300, 2000))
+
+
+def slow_found(videos: list[LabelledVideo], per_hour: float) -> float:
+    """Every score as the threshold, from the highest down, until there are too many false alarms."""
+    hours, best = sum(v.frames for v in videos) / 25 / 3600, 0
+    for threshold in sorted({float(score) for v in videos for score in v.scores}, reverse=True):
+        settings = dataclasses.replace(SETTINGS, threshold=threshold)
+        found, false = np.sum([count_touches(events_of(v, settings), v.spans) for v in videos], axis=0)
+        if false > per_hour * hours + 1e-6:
+            break
+        best = found
+    return float(best / sum(len(v.spans) for v in videos))
 
 
 def slow_metrics(videos: list[LabelledVideo]) -> dict[str, float]:
@@ -53,6 +68,7 @@ def slow_metrics(videos: list[LabelledVideo]) -> dict[str, float]:
         "event_f1_iou_0.2": 2 * hits / (predicted + annotated),
         "event_precision_iou_0.2": hits / predicted if predicted else float("nan"),
         "event_recall_iou_0.2": hits / annotated,
+        **{f"found_at_alarms_{rate:g}": slow_found(videos, rate) for rate in SETTINGS.max_alarms_per_hour},
     }
     for name in {str(v.class_name) for v in abnormal}:
         mine = [v for v in abnormal if v.class_name == name]
@@ -66,7 +82,8 @@ def test_every_metric_of_every_draw(seed: int) -> None:
     videos = align(*random_test_set(rng)).videos
     draws = draw_weights([video.label for video in videos], 2, rng)
     weights = np.concatenate([np.ones((1, len(videos))), draws])
-    found = compute_metrics(WeightedVideos(videos=videos, settings=SETTINGS, weights=weights))
+    sweep = sweep_of(videos, SETTINGS)
+    found = compute_metrics(WeightedVideos(videos=videos, settings=SETTINGS, weights=weights, sweep=sweep))
     for row, counts in enumerate(weights.astype(int)):
         drawn = [video for video, count in zip(videos, counts, strict=True) for _ in range(count)]
         expected = slow_metrics(drawn)

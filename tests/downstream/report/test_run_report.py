@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from downstream.evaluation.bootstrap import Interval
+from downstream.evaluation.operating_curve import OperatingCurve, OperatingPoint, ThresholdPoint
 from downstream.events.calibration import calibrate
 from downstream.events.calibration_file import write_calibration
 from downstream.events.rule import RuleChanges
-from downstream.report.run_contents import read_run, run_metrics, run_rule
+from downstream.report.run_contents import read_run, run_curve, run_metrics, run_rule
 from downstream.report.run_report import report_of_run
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.score_file import write_scores
@@ -134,6 +136,23 @@ def test_figures_matter_most_first_and_say_their_threshold(run: Path) -> None:
     assert math.isnan(metrics[1].value)
     assert (metrics[0].low, metrics[0].high) == (0.4, 0.6)
     assert all(metric.meaning for metric in metrics)
+
+
+def test_the_curve_is_the_evaluation_s_own(run: Path) -> None:
+    assert run_curve(run) is None
+    at = ThresholdPoint(threshold=0.5, false_alarms_per_hour=2.0, found_share=0.5, found=1.0)
+    point = OperatingPoint(
+        false_alarms_per_hour=0.0, found_share=0.5, found=1.0, interval=Interval(0.1, 0.9), thresholds=(0.7,)
+    )
+    curve = OperatingCurve(hours=1.5, anomalies=2, points=(point,), at_threshold=at)
+    path, form = run / "evaluation" / "evaluation.json", "anomaly-pretext/evaluation/1"
+    for document, expected in (
+        ({"operating_curve": curve.as_json()}, curve),
+        ({"operating_curve": None}, None),
+        ({}, None),
+    ):
+        save(path, {"format": form, "methods": [{"metrics": {}, **document}]})
+        assert run_curve(run) == expected
 
 
 def test_what_cannot_be_reported_is_said(run: Path, tmp_path: Path) -> None:
