@@ -166,7 +166,7 @@ def card(title: str, trained: Sequence[Trained], model: Model) -> str:
     means = f"{sum(validation) / len(validation):.3f}" if validation else "not known"
     where = "whole pictures" if model.grid is None else f"{model.grid[0]}x{model.grid[1]} cells of the picture"
     rule = model.rule
-    labels = "labels of frames" if supervision_in(first) == "frames" else "labels of whole videos alone"
+    labels = "labels of frames (a ceiling)" if supervision_in(first) == "frames" else "labels of whole videos alone"
     backbones = dict.fromkeys(
         f"{source.encoder.name}, input {source.encoder.clip.height}x{source.encoder.clip.width}, "
         f"{source.encoder.dim} numbers; SHA-256 of its weights {source.encoder.weights_sha256}"
