@@ -86,6 +86,11 @@ class AblationConfig:
                 "videos.backbone is set; ablations run on stored features: leave it out, and make the features with "
                 "scripts/extract_features.py"
             )
+        if self.finetune.ceiling:
+            raise UserError(
+                "ceiling is on; an ablation compares losses, and a ceiling takes no account of them: train it with "
+                "scripts/finetune.py, and compare it with scripts/evaluate.py"
+            )
         for name in ("bases", "terms", "compare"):
             values = getattr(self, name)
             if len(set(values)) < len(values) or (not values and name != "compare"):

@@ -36,8 +36,9 @@ FIXED = (
     "score_test",
     "features.allow_missing",
     "objective.base",
+    "ceiling",
 )
-"""What a variant may not change: cells are compared on the same videos and seeds."""
+"""What a variant may not change: cells are compared on the same videos, labels and seeds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +152,9 @@ def _with_flags(config: FinetuneConfig, flags: Sequence[str]) -> FinetuneConfig:
     before, after = as_json(config), as_json(changed)
     fixed = [key for key in after if after[key] != before[key] and key.startswith(FIXED)]
     if fixed:
-        raise UserError(f"a variant may not change {', '.join(fixed)}: cells are compared on the same videos and seeds")
+        raise UserError(
+            f"a variant may not change {', '.join(fixed)}: cells are compared on the same videos, labels and seeds"
+        )
     return changed
 
 

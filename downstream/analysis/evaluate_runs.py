@@ -10,14 +10,15 @@ from typing import Annotated, Literal
 import tyro
 
 from downstream.evaluation.choose_videos import exclude_training_groups, open_listed
-from downstream.evaluation.evaluation import compare
+from downstream.evaluation.evaluation import Evaluation, compare
 from downstream.evaluation.output import write_evaluation
 from downstream.evaluation.settings import EvaluationSettings
-from downstream.evaluation.tables import SUMMARY, comparison_table, evaluation_table
+from downstream.evaluation.tables import SUMMARY, comparison_table, cost_of_weak_labels, evaluation_table
 from downstream.evaluation.temporal_evaluation import evaluate_seeds
-from downstream.runs.run_folder import RunFolder, scores_by_seed
+from downstream.runs.run_folder import RunFolder, scores_by_seed, supervision_of
 from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import ScoreFile, unscored_in
+from downstream.scores.supervision import Supervision
 from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.operating_plot import plot_operating_curves
 from downstream.visualisation.plots import write_plots
@@ -65,6 +66,10 @@ class EvaluateConfig:
 def evaluate_runs(config: EvaluateConfig) -> None:
     """Evaluate, print the tables, write the files."""
     methods = dict(zip(method_names(config.inputs), map(scores_by_seed, config.inputs), strict=True))
+    told = {
+        name: supervision_of(path, seeds.values())
+        for path, (name, seeds) in zip(config.inputs, methods.items(), strict=True)
+    }
     if config.ensemble:
         methods = {name: {"ensemble": ensemble(list(seeds.values()))} for name, seeds in methods.items()}
     catalogue = open_listed(chosen_catalogue(config))
@@ -78,7 +83,8 @@ def evaluate_runs(config: EvaluateConfig) -> None:
     # what one run could not score no other is evaluated on: comparisons are on the same videos
     unscored = unscored_in(file for seeds in methods.values() for file in seeds.values())
     evaluations = [
-        evaluate_seeds(scores_of(seeds), videos, config.settings, name, unscored) for name, seeds in methods.items()
+        evaluate_seeds(scores_of(seeds), videos, config.settings, name, unscored, ceiling=told[name] == "frames")
+        for name, seeds in methods.items()
     ]
     comparisons = {rival.method: compare(evaluations[0], rival) for rival in evaluations[1:]}
     shown = None if len(evaluations) == 1 else SUMMARY  # several methods at once: what matters most of each
@@ -86,12 +92,21 @@ def evaluate_runs(config: EvaluateConfig) -> None:
         print(evaluation_table(evaluation, shown), end="\n\n")
     for name, differences in comparisons.items():
         print(comparison_table(evaluations[0].method, name, differences, shown), end="\n\n")
+    print_costs(evaluations, told)
     out = config.out or default_folder(config.inputs)
     write_evaluation(out, evaluations, comparisons, videos)
     if config.plots:
         write_plots(evaluations, out)
         plot_operating_curves(evaluations, out / "operating_curve.png")
     print(f"written to {out}")
+
+
+def print_costs(evaluations: Sequence[Evaluation], told: Mapping[str, Supervision | None]) -> None:
+    """A line for each method trained on labels of videos, where exactly one of the others is a ceiling."""
+    ceilings = [evaluation for evaluation in evaluations if evaluation.ceiling]
+    weak = [evaluation for evaluation in evaluations if told[evaluation.method] == "videos"]
+    if len(ceilings) == 1 and weak:
+        print(*(cost_of_weak_labels(ceilings[0], each) for each in weak), sep="\n", end="\n\n")
 
 
 def chosen_catalogue(config: EvaluateConfig) -> CatalogueConfig:

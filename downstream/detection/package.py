@@ -37,6 +37,7 @@ from downstream.features.cells import CellNetwork
 from downstream.features.encoders import EncoderConfig, VideoNetwork, open_encoder
 from downstream.features.image_tower import ImageTower
 from downstream.runs.run_folder import CALIBRATION_FILE, RunFolder
+from downstream.scores.supervision import supervision_in
 from pretrain.backbones.storage import copy_backbone, save_backbone
 from pretrain.errors import UserError
 from pretrain.files import sync_folder, write_json, write_text
@@ -165,6 +166,7 @@ def card(title: str, trained: Sequence[Trained], model: Model) -> str:
     means = f"{sum(validation) / len(validation):.3f}" if validation else "not known"
     where = "whole pictures" if model.grid is None else f"{model.grid[0]}x{model.grid[1]} cells of the picture"
     rule = model.rule
+    labels = "labels of frames (a ceiling)" if supervision_in(first) == "frames" else "labels of whole videos alone"
     backbones = dict.fromkeys(
         f"{source.encoder.name}, input {source.encoder.clip.height}x{source.encoder.clip.width}, "
         f"{source.encoder.dim} numbers; SHA-256 of its weights {source.encoder.weights_sha256}"
@@ -172,7 +174,7 @@ def card(title: str, trained: Sequence[Trained], model: Model) -> str:
     )
     return (
         f"# {title}\n\n"
-        "A video anomaly detector, trained on labels of whole videos alone.\n\n"
+        f"A video anomaly detector, trained on {labels}.\n\n"
         "```\npython scripts/detect.py VIDEO --detector THIS_FOLDER\n```\n\n"
         f"- scores: {where}, 0 to 1, one a snippet of {model.snippet_frames} frames\n"
         f"- detectors: {len(trained)}"

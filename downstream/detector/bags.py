@@ -30,6 +30,9 @@ class Bags(NamedTuple):
     """(B, T, E): of the clustering branch, where the detector has one."""
     teacher_scores: Tensor | None = None
     """(B, T) in [0, 1], without gradient: of the exponential moving average of the detector, where there is one."""
+    instance_labels: Tensor | None = None
+    """(B, T) in [0, 1]: the share of an instance's frames that is anomalous. Of a ceiling alone: no weakly supervised
+    loss may look at it."""
     grid: tuple[int, int] = (1, 1)
     """Rows and columns of cells in a snippet; 1, 1 where instances are whole snippets. T is a multiple of the cells."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -49,11 +51,17 @@ class DetectorTraining(nn.Module):
     pairs, prototypes, centres and memories are those of one process with the whole batch.
     """
 
-    def __init__(self, detector: Detector, config: ObjectiveConfig) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        config: ObjectiveConfig,
+        base: Callable[[Bags], tuple[Tensor, LossParts]] | None = None,
+    ) -> None:
+        """`base`: a loss to stand on instead of the configured one."""
         super().__init__()
         self.detector, self.config = detector, config
         terms = terms_on(config)
-        self.base = BASES[config.base].make(getattr(config, config.base), detector)
+        self.base = base or BASES[config.base].make(getattr(config, config.base), detector)
         self.terms = nn.ModuleDict({name: term.make(getattr(config, name), detector) for name, term in terms.items()})
         self.teacher: Detector | None = None
         if any(term.needs_teacher for term in terms.values()):
@@ -63,8 +71,13 @@ class DetectorTraining(nn.Module):
             self.teacher.load_state_dict(detector.state_dict())
             self.teacher.requires_grad_(False)
 
-    def forward(self, features: Tensor, mask: Tensor, labels: Tensor, step: int) -> tuple[Tensor, LossParts]:
-        """Training bags (B, T, D), bool (B, T), (B,) of this process -> the loss over all processes, and its parts."""
+    def forward(
+        self, features: Tensor, mask: Tensor, labels: Tensor, step: int, instance_labels: Tensor | None = None
+    ) -> tuple[Tensor, LossParts]:
+        """Training bags (B, T, D), bool (B, T), (B,) of this process -> the loss over all processes, and its parts.
+
+        `instance_labels` (B, T): of a ceiling.
+        """
         output = self.detector.per_snippet(features, mask)
         teacher_scores = None
         if self.teacher is not None:
@@ -77,6 +90,7 @@ class DetectorTraining(nn.Module):
             features=output.features.float(),
             embeddings=None if output.embeddings is None else output.embeddings.float(),
             teacher_scores=teacher_scores,
+            instance_labels=instance_labels,
             grid=self.detector.grid or (1, 1),
         )
         return self.objective(gather_bags(bags), step)

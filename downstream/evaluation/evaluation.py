@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from downstream.evaluation.bootstrap import Interval, draw_weights, interval, paired
 from downstream.evaluation.settings import EvaluationSettings, LocalisationSettings
 from downstream.evaluation.weighted_auc import Values
+from downstream.scores.supervision import CEILING, KEY
 from pretrain.errors import UserError
 
 Settings = EvaluationSettings | LocalisationSettings
@@ -63,11 +64,19 @@ class Evaluation:
     """What a reader has to know of the scores; None of a kind of evaluation that has none."""
     samples: Mapping[str, NDArray[np.float64]]
     """Metric -> (seeds, resamples): its value in every draw of videos."""
+    ceiling: bool = False
+    """Of detectors that were trained on labels of frames: no figure of a weakly supervised method."""
+
+    @property
+    def title(self) -> str:
+        """The method for people: what a ceiling is stands behind its name."""
+        return f"{self.method} {CEILING}" if self.ceiling else self.method
 
     def as_json(self) -> dict[str, Any]:
         """For a JSON file; None stands for what is not defined."""
         return {
             "method": self.method,
+            **({KEY: "frames"} if self.ceiling else {}),
             "seeds": list(self.seeds),
             "test_set": dict(self.counts),
             **({} if self.notes is None else {"notes": list(self.notes)}),

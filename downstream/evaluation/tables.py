@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from downstream.evaluation.bootstrap import Interval
-from downstream.evaluation.evaluation import Difference, Evaluation, MetricValue
+from downstream.evaluation.evaluation import Difference, Evaluation, MetricValue, compare
 from downstream.evaluation.metrics import METRICS, metric_of, title_of
 
 SUMMARY = (
@@ -35,7 +35,7 @@ def evaluation_table(evaluation: Evaluation, metrics: Sequence[str] | None = Non
     notes = [f"note: {note}" for note in evaluation.notes or ()]
     if len(notes) > _MAX_NOTES:
         notes[_MAX_NOTES:] = [f"note: and {len(notes) - _MAX_NOTES} more, in evaluation.json"]
-    head = [f"{evaluation.method}: {len(evaluation.seeds)} seed(s)", evaluation.about]
+    head = [f"{evaluation.title}: {len(evaluation.seeds)} seed(s)", evaluation.about]
     return "\n".join([*head, *_columns(rows), *notes, *(["", *_meanings(chosen)] if explained else [])])
 
 
@@ -48,7 +48,7 @@ def markdown(evaluations: Sequence[Evaluation], metrics: Sequence[str] = SUMMARY
     rows = [["method", "seeds", *map(title_of, chosen)]]
     for evaluation in evaluations:
         cells = [_cell(name, evaluation) for name in chosen]
-        rows.append([evaluation.method, str(len(evaluation.seeds)), *cells])
+        rows.append([evaluation.title, str(len(evaluation.seeds)), *cells])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     lines.insert(1, "|---" * len(rows[0]) + "|")
     notes = ["", *(f"- {meaning}." for meaning in _meanings(chosen))] if explained else []
@@ -62,17 +62,30 @@ def comparison_table(
     rows = [["metric", "difference", "interval", ""]]
     for name, difference in differences.items():
         if metric_of(name).is_compared if metrics is None else name in metrics:
-            sign = "+" if difference.value > 0 else ""
             clear = "*" if difference.clear else ""
-            value = sign + number(name, difference.value)
-            rows.append([title_of(name), value, _between(name, difference.interval), clear])
+            rows.append([title_of(name), _signed(name, difference.value), _between(name, difference.interval), clear])
     head = f"{second} less {first}, paired over videos (* the interval leaves zero out)"
     return "\n".join([head, *_columns(rows)])
+
+
+def cost_of_weak_labels(ceiling: Evaluation, weak: Evaluation) -> str:
+    """One line: what a detector trained on labels of videos reaches less than its ceiling, paired over videos."""
+    differences = compare(ceiling, weak)
+    parts = []
+    for name in ("frame_auc", "per_video_auc"):
+        between = _between(name, differences[name].interval)
+        text = f"{title_of(name)} {_signed(name, differences[name].value)}"
+        parts.append(f"{text} ({between})" if between else text)
+    return f"what weak labels cost ({weak.method} less {ceiling.method}): {', '.join(parts)}"
 
 
 def number(name: str, value: float) -> str:
     """A value, deviation or bound of a metric."""
     return "-" if math.isnan(value) else f"{value:.{metric_of(name).digits}f}"
+
+
+def _signed(name: str, difference: float) -> str:
+    return ("+" if difference > 0 else "") + number(name, difference)
 
 
 def _had(evaluations: Sequence[Evaluation], metrics: Sequence[str]) -> list[str]:

@@ -57,10 +57,12 @@ def evaluate_seeds(
     settings: EvaluationSettings | None = None,
     method: str = "scores",
     unscored: Mapping[str, str] | None = None,
+    ceiling: bool = False,
 ) -> TemporalEvaluation:
     """Evaluate one method from the score sets of its seeds (seed -> scores).
 
     `unscored`: videos that could not be scored, and why. They count in no seed; the notes name them.
+    `ceiling`: their detectors were trained on labels of frames.
     """
     settings = settings or EvaluationSettings()
     if not scores:
@@ -90,6 +92,7 @@ def evaluate_seeds(
         samples=samples,
         videos=labelled,
         operating_curve=operating_curve([own for own in sweeps if own is not None], labelled, settings),
+        ceiling=ceiling,
     )
 
 

@@ -19,6 +19,7 @@ from downstream.report.content import Metric
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import ScoreFile
+from downstream.scores.supervision import CEILING, supervision_in
 from pretrain.errors import UserError
 from pretrain.versioned_json import read_versioned_json
 
@@ -99,6 +100,8 @@ def run_facts(run: Path, scores: RunScores) -> dict[str, str]:
     """The detector and what it stands on, as its card says."""
     card = RunFolder(run).seeds()[0].read_card()
     facts = {"Run": run.resolve().name, "Seeds": ", ".join(scores.seeds)}
+    if supervision_in(card) == "frames":
+        facts["Run"] += f" {CEILING}"
     features = card.get("features")
     specs = features.get("specs") if isinstance(features, dict) else None
     for spec in specs if isinstance(specs, Sequence) else ():

@@ -18,7 +18,7 @@ RUN/report.html
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +26,7 @@ from typing import Any, Literal
 from downstream.detector.storage import CARD_FILE
 from downstream.scores.map_file import read_maps, write_maps
 from downstream.scores.score_file import ScoreFile, read_scores, write_scores
+from downstream.scores.supervision import Supervision, supervision_in
 from downstream.scores.video_scores import VideoScores
 from pretrain.cli import flags_of, parse
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
@@ -324,6 +325,18 @@ class RunFolder:
             card = seed.read_card()
             seen |= {str(name) for key in ("trained_on", "selected_on") for name in card.get(key) or ()}
         refuse_overlap_names(seen, videos, f"the training list of {self.path}")
+
+
+def supervision_of(path: Path, files: Iterable[ScoreFile]) -> Supervision | None:
+    """What the detectors of a run folder or of a score file were told; None where nobody says it.
+
+    `files`: its scores. A run is of a ceiling as soon as one of its seeds is.
+    """
+    told = {supervision_in(file.meta) for file in files}
+    if path.is_dir():  # cards of before there were ceilings say nothing
+        cards = [seed.read_card() for seed in RunFolder(path).seeds()]
+        told |= {supervision_in(card) or "videos" for card in cards if card}
+    return "frames" if "frames" in told else "videos" if "videos" in told else None
 
 
 def scores_by_seed(path: Path) -> dict[str, ScoreFile]:

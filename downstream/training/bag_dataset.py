@@ -18,6 +18,7 @@ from downstream.features.blocks import blocks
 from downstream.features.fusion import FusedFeatures
 from downstream.features.scratch import drop_pages
 from downstream.training.balanced_sampler import DRAW, BalancedSampler, share_of
+from downstream.training.frame_labels import frame_counts
 from downstream.training.segment_cache import SegmentCache, segment_edges
 from downstream.training.source import Batch
 from pretrain.data.catalogue import Video
@@ -68,7 +69,9 @@ class BagDataset:
         seed: int,
         cache: Path,
         device: torch.device,
+        frame_labels: bool = False,
     ) -> None:
+        """`frame_labels`: batches of whole snippets bring the labels of frames, for a ceiling."""
         self.source, self.config, self.seed, self.device = source, config, seed, device
         self.names = [video.name for video in videos]
         self.labels = np.array([video.label for video in videos], np.int64)
@@ -76,6 +79,7 @@ class BagDataset:
         self.cache = (
             SegmentCache.build(source, self.names, config.segments, cache) if config.sampling == "mean" else None
         )
+        self.counts = [frame_counts(source.videos[video.name], video) for video in videos] if frame_labels else None
         self.resident: Tensor | None = None
         if self.cache is not None and device.type == "cuda" and _fits(self.cache.array.nbytes, device):
             self.resident = torch.from_numpy(np.array(self.cache.array)).to(device)
@@ -135,7 +139,9 @@ class BagDataset:
         mask = mask.repeat_interleave(features.shape[1] // self.config.segments, dim=1)
         labels = torch.from_numpy(self.labels[videos]).to(torch.float32)
         names = [self.names[video] for video in videos]
-        return Batch(features.to(self.device, torch.float32), mask.to(self.device), labels.to(self.device), names)
+        shares = None if self.counts is None else self._shares(step, numbers, videos).to(self.device)
+        inputs = features.to(self.device, torch.float32)
+        return Batch(inputs, mask.to(self.device), labels.to(self.device), names, shares)
 
     def _cached(self, videos: NDArray[np.int64], crops: NDArray[np.int64]) -> tuple[Tensor, NDArray[np.int64]]:
         """Bags of one crop each, or of all cells."""
@@ -160,12 +166,9 @@ class BagDataset:
         features = np.zeros((len(videos), self.config.segments, cells, self.source.dim), np.float32)
         lengths = np.zeros(len(videos), np.int64)
         for row, (number, video, crop) in enumerate(zip(numbers, videos, crops, strict=True)):
-            rng = np.random.default_rng([self.seed, DRAW, step, number])
-            name = self.names[video]
-            edges = segment_edges(self.source.videos[name].snippets, self.config.segments)
-            lengths[row] = len(edges) - 1
-            chosen = rng.integers(edges[:-1], edges[1:])
-            read = self.source.read(name, chosen)
+            chosen = self._chosen(step, number, video)
+            lengths[row] = len(chosen)
+            read = self.source.read(self.names[video], chosen)
             features[row, : lengths[row]] = read if self.source.grid is not None else read[:, crop : crop + 1]
         if not np.isfinite(features).all():
             bad = sorted(
@@ -173,6 +176,28 @@ class BagDataset:
             )
             raise UserError(f"features that are not finite numbers in: {', '.join(bad)}; scripts/doctor.py says where")
         return torch.from_numpy(features).flatten(1, 2), lengths
+
+    def _chosen(self, step: int, number: int, video: int) -> NDArray[np.int64]:
+        """The snippet of each part that the bag of that number takes in a step."""
+        rng = np.random.default_rng([self.seed, DRAW, step, number])
+        edges = self._edges(video)
+        return rng.integers(edges[:-1], edges[1:])
+
+    def _edges(self, video: int) -> NDArray[np.int64]:
+        return segment_edges(self.source.videos[self.names[video]].snippets, self.config.segments)
+
+    def _shares(self, step: int, numbers: Sequence[int], videos: NDArray[np.int64]) -> Tensor:
+        """float32 (bags, segments): the share of anomalous frames of each part, or of its chosen snippet."""
+        assert self.counts is not None
+        shares = torch.zeros(len(videos), self.config.segments)
+        for row, (number, video) in enumerate(zip(numbers, videos, strict=True)):
+            counts = self.counts[video]
+            if self.cache is not None:
+                mine = counts.of_parts(self._edges(video)).shares()
+            else:
+                mine = counts.shares()[self._chosen(step, number, video)]
+            shares[row, : len(mine)] = torch.from_numpy(mine)
+        return shares
 
 
 def _fits(num_bytes: int, device: torch.device) -> bool:

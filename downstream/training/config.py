@@ -13,6 +13,7 @@ from downstream.detector.terms import ObjectiveConfig
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.features.crops import check_border
 from downstream.features.normalising import Normalise
+from downstream.scores.supervision import Supervision
 from downstream.training.bag_dataset import BagsConfig
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.errors import UserError
@@ -144,7 +145,13 @@ class FinetuneConfig:
     validation_by: Literal["auto", "group", "video"] = "auto"
     """Hold out whole groups (cameras, scenes), single videos, or groups where the catalogue knows them."""
     select: Literal["best", "last"] = "best"
-    """best: the detector that tells validation videos apart best (video-level AUC); last: that of the last step."""
+    """best: the detector that tells validation videos apart best (video-level AUC; with `ceiling` frame-level AUC);
+    last: that of the last step."""
+    ceiling: bool = False
+    """Train the same detector on labels of frames, to say what labels of whole videos cost. Its figures are no weakly
+    supervised ones and may be reported as a ceiling alone. The loss is the cross-entropy of every segment with the
+    share of its frames that is anomalous, whatever `objective` says; the catalogue must have spans of the training
+    videos. For stored features of whole pictures."""
     score_test: bool = True
     """Score the test videos once at the end, and evaluate where the catalogue has ground truth."""
     plots: bool = True
@@ -177,7 +184,18 @@ class FinetuneConfig:
             raise UserError(f"seeds are {list(self.seeds)}; give one or more different numbers, 0 to {MAX_SEED}")
         if not 0 <= self.split_seed <= MAX_SEED:
             raise UserError(f"split_seed is {self.split_seed}; it must lie in [0, {MAX_SEED}]")
+        if self.ceiling and self.videos.backbone is not None:
+            raise UserError(
+                f"ceiling is on, and videos.backbone is {self.videos.backbone}: a ceiling is trained on stored "
+                "features alone. Make them with scripts/extract_features.py and give features.sets, or leave ceiling "
+                "out"
+            )
         refuse_not_finite(self)
+
+    @property
+    def supervision(self) -> Supervision:
+        """What the detector is told."""
+        return "frames" if self.ceiling else "videos"
 
 
 def refuse_not_finite(config: Any, prefix: str = "") -> None:

@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from downstream.detector.frame_bce import frame_bce
 from downstream.detector.inference import score_videos, video_evidence
 from downstream.detector.model import Detector, DetectorConfig, check_detector
 from downstream.detector.objective import DetectorTraining, build_detector, check_objective
@@ -23,6 +24,7 @@ from downstream.features.store import read_manifest
 from downstream.scores.video_scores import VideoScores
 from downstream.training.bag_dataset import BagDataset, BagsConfig
 from downstream.training.config import FeaturesConfig, FinetuneConfig
+from downstream.training.frame_labels import check_frame_labels, describe_frame_labels
 from downstream.training.segment_cache import SegmentCache
 from downstream.training.source import Batch, Details, TrainingVideos
 from downstream.training.split import split_training
@@ -42,6 +44,8 @@ class FeatureSource:
     batch_size: int
     segments: Path
     """Folder of the segment cache."""
+    ceiling: bool = False
+    """Train on labels of frames; see `FinetuneConfig`."""
 
     wants_one_thread = True
 
@@ -66,6 +70,8 @@ class FeatureSource:
         test = catalogue.subset("test")
         for what, part in (("training", train), ("validation", validation), ("test", test)):
             features.require([video.name for video in part], what)
+        if config.ceiling:
+            check_frame_labels(features.videos, catalogue.subset("train"), features.grid)
         check_bags(config.bags, features)
         check_values(features, config.bags, train, [*validation, *(test if config.score_test else ())])
         if config.score_test and has_ground_truth(test):
@@ -78,6 +84,7 @@ class FeatureSource:
             objective=config.objective,
             batch_size=config.optim.batch_size,
             segments=config.bags.cache or config.output.parent / "segments",
+            ceiling=config.ceiling,
         )
 
     def describe(self) -> str:
@@ -92,12 +99,15 @@ class FeatureSource:
         return f"{self.bags.segments} segments"
 
     def fingerprint(self) -> dict[str, str]:
-        """The hash of each set's array."""
+        """The hash of each set's array; of a ceiling, of the spans that it is trained on too."""
         digests = [str(read_manifest(part.folder).get("array_sha256")) for part in self.features.sets]
-        return {
+        found = {
             f"feature set {number}": f"{digest[:16]} (hash of the array)"
             for number, digest in enumerate(digests, start=1)
         }
+        if self.ceiling:
+            found["frame labels"] = describe_frame_labels([*self.videos.train, *self.videos.validation])
+        return found
 
     def build_segments(self) -> None:
         """Make the segment cache, where bags are made of one and it is not there yet."""
@@ -122,12 +132,15 @@ class FeatureTraining:
             self.bags = BagDataset(
                 *(source.features, list(source.videos.train), source.bags, source.batch_size),
                 *(seed, source.segments, accelerator.device),
+                frame_labels=source.ceiling,
             )
         torch.manual_seed(seed)
-        detector = build_detector(source.detector, source.objective, source.features.dim, source.features.grid)
+        # no term of the objective is on in a ceiling, nor is a branch that such a term would train
+        objective, base = (ObjectiveConfig(), frame_bce) if source.ceiling else (source.objective, None)
+        detector = build_detector(source.detector, objective, source.features.dim, source.features.grid)
         if source.detector.standardise != "none" or source.detector.composition != "none":
             detector.standardise(self.bags.statistics())
-        self.model = DetectorTraining(detector, source.objective)
+        self.model = DetectorTraining(detector, objective, base)
 
     def lr_shares(self) -> list[tuple[nn.Module, float]]:
         """All of it alike."""

@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from downstream.evaluation.choose_videos import missing_ground_truth
 from downstream.evaluation.tables import SUMMARY, evaluation_table
 from downstream.runs.run_folder import RunFolder
+from downstream.scores.supervision import CEILING
 from downstream.training.config import FinetuneConfig
 from downstream.training.end_to_end.video_source import VideoSource
 from downstream.training.feature_source import FeatureSource
@@ -64,12 +65,14 @@ def summarise(config: FinetuneConfig, run: RunFolder, test: Catalogue) -> None:
 
 def describe(config: FinetuneConfig, source: TrainingSource, accelerator: Accelerator) -> str:
     """What is trained on what, for the console."""
-    videos = source.videos
+    videos, loss = source.videos, str(config.objective.base)
+    if config.ceiling:
+        loss = f"{CEILING[1:-1]}, no weakly supervised figure; cross-entropy of every segment, objective.* unused"
     untold = missing_ground_truth(videos.test) if config.score_test and len(videos.test) else ""
     note = f"\nthe test videos will be scored, not evaluated: {untold}" if untold else ""
     return (
         f"{source.describe()}; videos: {describe_videos(videos)}\n"
-        f"{config.objective.base}, bags of {source.describe_bags()}, {config.optim.batch_size} a step, "
+        f"{loss}, bags of {source.describe_bags()}, {config.optim.batch_size} a step, "
         f"{accelerator.num_processes} process(es) on {accelerator.device.type}, {len(config.seeds)} seed(s){note}"
     )
 

@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from downstream.runs.run_folder import Part, RunFolder
+from downstream.scores.supervision import KEY
 from downstream.scores.video_scores import VideoScores
 from downstream.training.config import DetectorOptimConfig, FinetuneConfig
 from downstream.training.resume import inputs_of
@@ -106,8 +107,9 @@ class SeedRun:
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["lr_share"]
         batch = self.training.batch(step)
+        more = {} if batch.instance_labels is None else {"instance_labels": batch.instance_labels}
         with accelerator.autocast():
-            loss, parts = self.model(batch.inputs, batch.mask, batch.labels, step)
+            loss, parts = self.model(batch.inputs, batch.mask, batch.labels, step, **more)
         accelerator.backward(loss)
         norm = accelerator.clip_grad_norm_(self.plain.parameters(), config.optim.clip_norm)
         self._stop_if_not_finite(step, loss, norm, parts, batch)
@@ -133,7 +135,7 @@ class SeedRun:
     def _validate(self, step: int) -> None:
         """Score the validation videos; keep the detector that tells them apart best."""
         videos = self.source.videos.validation
-        now = validate(self.training.score(videos), videos, step)
+        now = validate(self.training.score(videos), videos, step, self.config.ceiling)
         self.accelerator.log({f"validation/{name}": value for name, value in now.metrics().items()}, step=step)
         if self.best is None or now.is_better_than(self.best) or self.config.select == "last":
             self.best = now
@@ -146,10 +148,17 @@ class SeedRun:
             "selected": selected.as_json(),
             "seed": self.seed,
             "threshold": selected.threshold,
-            "objective": {key: value for key, value in as_json(self.config).items() if key.startswith("objective.")},
+            KEY: self.config.supervision,
+            "objective": self._objective(),
             "trained_on": sorted(video.name for video in videos.train),
             "selected_on": sorted(video.name for video in videos.validation),
         }
+
+    def _objective(self) -> dict[str, Any]:
+        """The loss and its settings; of a ceiling, which takes no account of those, its name."""
+        if self.config.ceiling:
+            return {"objective.base": "frame_bce"}
+        return {key: value for key, value in as_json(self.config).items() if key.startswith("objective.")}
 
     def _save(self, step: int) -> None:
         """The training state, by the main process; on failure every process stops."""
@@ -177,7 +186,7 @@ class SeedRun:
         values = means | {"speed/steps_per_second": count / seconds}
         self.accelerator.log(values, step=step)
         steps, rate = self.config.optim.steps, count / seconds
-        validation = f"  validation video AUC {self.best.video_auc:.3f} (step {self.best.step})" if self.best else ""
+        validation = f"  {self.best}" if self.best else ""
         self.accelerator.print(
             f"seed {self.seed}  step {step:>{len(str(steps))}}/{steps}  loss {means['train/loss']:.4f}{validation}  "
             f"{rate:{'.0f' if rate >= 10 else '.2g'}} steps/s  left {clock((steps - step) * seconds / count)}",
@@ -226,7 +235,8 @@ class SeedRun:
         unscored = {name: self.training.unreadable[name] for name in sorted(missing)}
         if self.accelerator.is_main_process:
             meta = {"seed": self.seed, "selected_step": selected.step, "threshold": selected.threshold}
-            self.folder.write_scores(part, scored, meta | {"unscored": unscored})
+            told = {KEY: self.config.supervision, "unscored": unscored}
+            self.folder.write_scores(part, scored, meta | told)
         return unscored
 
 

@@ -38,7 +38,7 @@ def summarise_run(run: RunFolder, config: FinetuneConfig, test: Catalogue | None
             summary["unscored"] = unscored
         if has_ground_truth(test.without(set(unscored))):
             scores = {seed: file.videos for seed, file in files.items()}
-            evaluation = evaluate_seeds(scores, test, config.evaluation, name, unscored)
+            evaluation = evaluate_seeds(scores, test, config.evaluation, name, unscored, config.ceiling)
             write_evaluation(run.evaluation, [evaluation], {}, test)
             if config.plots:
                 write_plots([evaluation], run.evaluation)

@@ -30,6 +30,8 @@ class Batch(NamedTuple):
     """float32 (B,)."""
     names: list[str]
     """Of the videos."""
+    instance_labels: Tensor | None = None
+    """float32 (B, T): the share of each instance's frames that is anomalous, 0 on padding; of a ceiling alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,10 @@ class SeedTraining(Protocol):
 
     @property
     def model(self) -> nn.Module:
-        """What DDP wraps and training states hold. Takes `inputs, mask, labels, step`, gives the loss and its parts."""
+        """What DDP wraps and training states hold. Takes `inputs, mask, labels, step`, gives the loss and its parts.
+
+        Where batches have `instance_labels`, it takes them by that name.
+        """
 
     @property
     def unreadable(self) -> Mapping[str, str]:

@@ -43,7 +43,7 @@ def plot_roc(evaluations: Sequence[TemporalEvaluation], target: Path) -> None:
     def draw(axis: Any) -> None:
         for colour, evaluation in zip(_colours(evaluations), evaluations, strict=True):
             curves = np.array([_interpolated(*roc_curve(points)) for points in _points(evaluation)])
-            label = f"{evaluation.method}: AUC {_value_in_words(evaluation.metrics['frame_auc'])}"
+            label = f"{evaluation.title}: AUC {_value_in_words(evaluation.metrics['frame_auc'])}"
             _band(axis, curves, colour, label)
         axis.plot([0, 1], [0, 1], color="#888888", linestyle="--", linewidth=1, label="chance")
         axis.set(xlabel="false-positive rate (normal frames)", ylabel="true-positive rate (anomalous frames)")
@@ -59,7 +59,7 @@ def plot_pr(evaluations: Sequence[TemporalEvaluation], target: Path) -> None:
         prevalence = counts["anomalous_frames"] / counts["frames"]
         for colour, evaluation in zip(_colours(evaluations), evaluations, strict=True):
             curves = np.array([_step(*pr_curve(points)) for points in _points(evaluation)])
-            _band(axis, curves, colour, f"{evaluation.method}: AP {_value_in_words(evaluation.metrics['frame_ap'])}")
+            _band(axis, curves, colour, f"{evaluation.title}: AP {_value_in_words(evaluation.metrics['frame_ap'])}")
         label = f"prevalence {prevalence:.3f}"
         axis.axhline(prevalence, color="#888888", linestyle="--", linewidth=1, label=label)
         axis.set(xlabel="recall", ylabel="precision")
@@ -193,7 +193,7 @@ def _panel(axis: Any, evaluations: Sequence[TemporalEvaluation], index: int) -> 
         if len(scores) > 1 and len(evaluations) == 1:  # bands of several methods hide each other
             ends = (np.append(side, side[-1]) for side in (scores.min(axis=0), scores.max(axis=0)))
             axis.fill_between(edges, *ends, step="post", color=colour, alpha=0.2, linewidth=0)
-        axis.stairs(scores.mean(axis=0), edges, baseline=None, color=colour, linewidth=1.3, label=evaluation.method)
+        axis.stairs(scores.mean(axis=0), edges, baseline=None, color=colour, linewidth=1.3, label=evaluation.title)
     threshold = evaluations[0].settings.threshold
     axis.axhline(threshold, color="#777777", linestyle=":", linewidth=1, label=f"threshold {threshold:g}")
     for number, (start, end) in enumerate(video.spans):

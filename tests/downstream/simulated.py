@@ -20,11 +20,21 @@ SIZE, SEEN = (320, 240), (10.0, 0.0, 310.0, 240.0)
 
 
 def make_features(
-    folder: Path, *, train: int = 24, test: int = 12, spec: FeatureSpec = SPEC, seed: int = 0, shift: float = 5.0
+    folder: Path,
+    *,
+    train: int = 24,
+    test: int = 12,
+    spec: FeatureSpec = SPEC,
+    seed: int = 0,
+    shift: float = 5.0,
+    context: float = 0.0,
+    train_spans: bool = False,
 ) -> Path:
     """`folder/features` and `folder/annotations/ground_truth.json`: half of the videos hold a burst of anomaly.
 
-    With a grid it is in one cell of each of them, and the test videos have boxes of that cell.
+    With a grid it is in one cell of each of them, and the test videos have boxes of that cell. `context`: what sets the
+    normal snippets of abnormal videos apart from those of normal ones; anomalies are then of several kinds.
+    `train_spans`: training videos have spans too.
     """
     rng = np.random.default_rng(seed)
     writer = FeatureWriter(folder / "features", spec, "float32")
@@ -38,7 +48,10 @@ def make_features(
             start = int(rng.integers(0, snippets - length + 1))
             spans = [[16 * start, 16 * (start + length)]]
             if spec.grid is None:
-                features[start : start + length, :, 0] += shift
+                kind = 0 if not context else 2 + number // 2 % (spec.dim - 2)
+                features[start : start + length, :, kind] += shift
+                features[:start, :, 1] += context
+                features[start + length :, :, 1] += context
             else:
                 cell = int(rng.integers(spec.crops_or_cells))
                 features[start : start + length, cell, 0] += shift
@@ -47,7 +60,7 @@ def make_features(
         placed = {} if spec.grid is None else {"size": SIZE, "seen": SEEN}
         writer.add(name, features, frames=frames, fps=30.0, **placed)  # type: ignore[arg-type]
         split = "train" if number < train else "test"
-        truth = {"spans": spans} | ({"boxes": boxes} if boxes else {}) if split == "test" else {}
+        truth = {"spans": spans} | ({"boxes": boxes} if boxes else {}) if split == "test" or train_spans else {}
         entry = {"path": f"{name}.mp4", "label": label, "split": split, "num_frames": frames, "fps": 30.0}
         videos[name] = entry | truth
     writer.finish()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -53,6 +54,16 @@ def test_a_calibration_travels_with_it_and_can_be_made_anew_there(
     assert (tmp_path / "made" / "calibration.json").read_bytes() != before
     found(trained_world, tmp_path / "made", tmp_path / "out")
     assert "at most 500 an hour were wanted" in capsys.readouterr().out
+
+
+def test_what_a_ceiling_was_trained_on_stands_on_its_card(trained_world: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained_world / "runs" / "whole" / "seed-0", tmp_path / "seed-0")
+    assert call(package, run, "--out", tmp_path / "weak") == 0
+    assert "trained on labels of whole videos alone" in (tmp_path / "weak" / "README.md").read_text(encoding="utf-8")
+    file = run / "detector" / "detector.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"supervision": "frames"}))
+    assert call(package, run, "--out", tmp_path / "ceiling") == 0
+    assert "trained on labels of frames (a ceiling)" in (tmp_path / "ceiling" / "README.md").read_text(encoding="utf-8")
 
 
 def test_refusals_name_the_mend(trained_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

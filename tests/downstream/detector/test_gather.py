@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from downstream.detector.bags import Bags
 from downstream.detector.cross_batch_clustering import CrossBatchClusteringConfig
+from downstream.detector.frame_bce import frame_bce
 from downstream.detector.gather import gather_bags
 from downstream.detector.model import DetectorConfig
 from downstream.detector.objective import DetectorTraining, build_detector
@@ -29,6 +30,7 @@ OBJECTIVES: dict[str, ObjectiveConfig] = {
     **{name: objective_of(name, getattr(ALL_TERMS, name)) for name in TERMS},
     "batch_alone": objective_of("cross_batch_clustering", CrossBatchClusteringConfig(weight=0.5, memory=0)),
     "all": ALL_TERMS,
+    "frame_bce": ObjectiveConfig(),
 }
 # Bags of each rank in each step: labels and lengths; ranks differ in bags, padding and classes, step 2 has one class.
 SHARES = [
@@ -61,12 +63,15 @@ def train(name: str, ranks: list[int], wrap: bool) -> dict[str, Tensor]:
     try:
         torch.manual_seed(0)
         config = DetectorConfig(temporal="multi_scale", spatial="conv", width=8, hidden=4, dropout=0)
-        training = DetectorTraining(build_detector(config, OBJECTIVES[name], DIM, GRID), OBJECTIVES[name])
+        base = frame_bce if name == "frame_bce" else None
+        training = DetectorTraining(build_detector(config, OBJECTIVES[name], DIM, GRID), OBJECTIVES[name], base)
         wrapped = DistributedDataParallel(training) if wrap else training
         record: dict[str, Tensor] = {}
         for step in range(STEPS):
             training.zero_grad()
-            loss = wrapped(*batch(step, ranks), step)[0]
+            inputs, mask, labels = batch(step, ranks)
+            shares = None if base is None else inputs[..., 0].sigmoid() * labels.unsqueeze(1)
+            loss = wrapped(inputs, mask, labels, step, instance_labels=shares)[0]
             loss.backward()
             record[f"{step}/loss"] = loss.detach()
             with torch.no_grad():

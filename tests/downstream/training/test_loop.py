@@ -137,21 +137,29 @@ def test_two_processes_equal_one(small_run: FinetuneConfig, tmp_path: Path) -> N
     config = changed(with_all_terms(small_run), detector__dropout=0.0)
     finetune(config)
     two = changed(config, output=tmp_path / "two")
+    run_in_two_processes(two)
+    check_trained_alike(config.output, two.output)
+
+
+def run_in_two_processes(config: FinetuneConfig) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
     command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "1"}
     run = subprocess.run(
-        [*command, "scripts/finetune.py", *flags_of(as_json(two))],
+        [*command, "scripts/finetune.py", *flags_of(as_json(config))],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr[-2000:]
     assert "2 process(es)" in run.stdout
-    whole, shared = tensors(config.output), tensors(two.output)
+
+
+def check_trained_alike(first: Path, second: Path) -> None:
+    whole, shared = tensors(first), tensors(second)
     assert whole.keys() == shared.keys()
     for key, value in whole.items():
         if not key.startswith("optimizer."):
             assert torch.allclose(value.float(), shared[key].float(), rtol=1e-3, atol=1e-4), key
-    one, other = (read_scores(run / "seed-0" / "test_scores.json").videos for run in (config.output, two.output))
+    one, other = (read_scores(run / "seed-0" / "test_scores.json").videos for run in (first, second))
     for a, b in zip(one, other, strict=True):
         assert np.allclose(a.scores, b.scores, atol=1e-3)
 

@@ -31,3 +31,23 @@ def test_a_higher_auc_is_better_then_a_lower_loss() -> None:
     assert not dataclasses.replace(first, step=20).is_better_than(first)
     assert first.metrics() == {"video_auc": 0.8, "loss": 0.5, "threshold": 0.4}
     assert Validation(**first.as_json()) == first
+    assert str(first) == "validation video AUC 0.800 (step 10)"
+
+
+def test_a_ceiling_is_selected_by_its_frames() -> None:
+    """8 + 8 frames of `a` and 4 of `b` are anomalous; the last frames of `b` take its last score."""
+    scored = [make_scores("a", [0.6, 0.1], [0, 16, 32]), make_scores("b", [0.9, 0.4], [0, 16, 32])]
+    truth = [Video("a", "", 1, spans=((8, 24),)), Video("b", "", 1, spans=((32, 36),), num_frames=36)]
+    scored.append(make_scores("c", [0.1], [0, 16]))
+    videos = Catalogue([*truth, Video("c", "", 0)], "test")
+    validation = validate(scored, videos, 7, ceiling=True)
+    anomalous = [0.6] * 8 + [0.1] * 8 + [0.4] * 4
+    normal = [0.6] * 8 + [0.1] * 8 + [0.9] * 16 + [0.4] * 16 + [0.1] * 16
+    wins = sum((a > b) + (a == b) / 2 for a in anomalous for b in normal)
+    assert validation.frame_auc == pytest.approx(wins / len(anomalous) / len(normal))
+    assert validation.video_auc == 1
+    assert str(validation) == f"validation frame AUC {validation.frame_auc:.3f} (step 7)"
+    better = dataclasses.replace(validation, frame_auc=0.9, video_auc=0.1)
+    assert better.is_better_than(validation)
+    assert Validation(**better.as_json()) == better
+    assert validate(scored, videos, 7).frame_auc is None

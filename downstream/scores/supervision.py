@@ -1,0 +1,20 @@
+"""What a detector was told in training: the label of each video, or, of a ceiling alone, those of frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+Supervision = Literal["videos", "frames"]
+KEY = "supervision"
+"""Of a detector's card, and of the meta of its scores."""
+CEILING = "(ceiling: trained on frame labels)"
+"""Stands behind the name of such a method wherever its figures do: it is no weakly supervised one."""
+
+
+def supervision_in(saved: Mapping[str, Any]) -> Supervision | None:
+    """What a card or a meta says; None where it says nothing, as those of other programs."""
+    found = saved.get(KEY)
+    if found == "frames":
+        return "frames"
+    return "videos" if found == "videos" else None
