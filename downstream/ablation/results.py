@@ -13,7 +13,7 @@ from downstream.ablation.grid import Cell, Failure
 from downstream.ablation.spatial_results import notes as notes_of_where
 from downstream.evaluation.evaluation import Difference, MetricValue, compare
 from downstream.evaluation.metrics import title_of
-from downstream.evaluation.references import BestReference, References, best_references
+from downstream.evaluation.references import OverReference, References, best_references, over_references
 from downstream.evaluation.spatial_evaluation import SpatialEvaluation
 from downstream.evaluation.temporal_evaluation import TemporalEvaluation
 from downstream.training.run_summary import summarise_run
@@ -71,10 +71,10 @@ class Ablation:
     references: Mapping[str, Sequence[TemporalEvaluation]] = field(default_factory=dict)
     """Feature set -> scores that need no learning, on the same test videos."""
 
-    def best_references(self, row: Row) -> list[BestReference]:
+    def best_references(self, row: Row) -> list[OverReference]:
         """The row less the best reference of its feature set; empty where there is none."""
         methods = [row.evaluation] if row.evaluation else []
-        return best_references(methods, self.references.get(row.cell.features, ()))
+        return best_references(over_references(methods, self.references.get(row.cell.features, ())))
 
     def notes(self) -> list[str]:
         """Seeds, videos, what the intervals are: sentences for under the table."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from downstream.evaluation.evaluation import Difference, comparison_json
 from downstream.evaluation.per_video import per_video_csv
-from downstream.evaluation.references import best_references
+from downstream.evaluation.references import best_references, over_references
 from downstream.evaluation.tables import markdown
 from downstream.evaluation.temporal_evaluation import TemporalEvaluation
 from pretrain.data.catalogue import Catalogue
@@ -34,7 +34,8 @@ def write_evaluation(
     `comparisons`: method -> it less the first, by metric. `references`: scores that need no learning; each method is
     compared with the best of them.
     """
-    best = best_references(evaluations, references)
+    over = over_references(evaluations, references)
+    best = best_references(over)
     document: dict[str, Any] = {
         "format": FORMAT,
         "ground_truth": videos.source,
@@ -43,6 +44,7 @@ def write_evaluation(
             comparison_json(evaluations[0].method, name, differences) for name, differences in comparisons.items()
         ],
         "references": [reference.as_json() for reference in references],
+        "less_references": [each.as_json() for each in over],
         "best_reference": [each.as_json() for each in best],
     }
     write_json(evaluation_document(out), document)

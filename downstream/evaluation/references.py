@@ -67,8 +67,8 @@ def _without_threshold(evaluation: TemporalEvaluation) -> TemporalEvaluation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BestReference:
-    """A method less the best reference, by one metric."""
+class OverReference:
+    """A method less a reference, by one metric."""
 
     method: str
     metric: str
@@ -87,51 +87,50 @@ class BestReference:
 
     def as_json(self) -> dict[str, Any]:
         """For `evaluation.json`."""
-        return {
-            "method": self.method,
-            "metric": self.metric,
-            "name": self.name,
-            "value": self.value,
-            **self.difference.as_json(),
-        }
+        names = {"method": self.method, "metric": self.metric, "name": self.name}
+        return names | {"value": self.value} | self.difference.as_json()
 
     def sentence(self) -> str:
         """`d, frame AUC: above the best reference (feature change 0.630) by +0.040 (+0.010 to +0.070)`."""
-        word, number = ("above" if self.is_above else "not above"), f"{{:+.{metric_of(self.metric).digits}f}}".format
-        bounds = self.difference.interval
-        between = f" ({number(bounds.low)} to {number(bounds.high)})" if bounds and not math.isnan(bounds.low) else ""
-        less = (" by " if self.is_above else ": ") + number(self.difference.value) + between
-        named = f"{self.name} {number(self.value).lstrip('+')}"
-        return f"{self.method}, {title_of(self.metric)}: {word} the best reference ({named}){less}"
+        digits, bounds = metric_of(self.metric).digits, self.difference.interval
+        less = f"{self.difference.value:+.{digits}f}"
+        if bounds is not None and not math.isnan(bounds.low):
+            less += f" ({bounds.low:+.{digits}f} to {bounds.high:+.{digits}f})"
+        word, link = ("above", " by ") if self.is_above else ("not above", ": ")
+        best = f"the best reference ({self.name} {self.value:.{digits}f})"
+        return f"{self.method}, {title_of(self.metric)}: {word} {best}{link}{less}"
 
 
-def best_references(
+def over_references(
     methods: Sequence[TemporalEvaluation], references: Sequence[TemporalEvaluation]
-) -> list[BestReference]:
-    """Each method against the best reference by each of `JUDGED` that is defined; empty without references."""
+) -> list[OverReference]:
+    """Each method less each reference by each of `JUDGED`, where both are defined."""
     found = []
     for method in methods:
+        differences = [(reference, compare(reference, method)) for reference in references]
         for metric in JUDGED:
-            rivals = [rival for rival in references if not math.isnan(rival.metrics[metric].value)]
-            if not rivals or math.isnan(method.metrics[metric].value):
-                continue
-            best = max(rivals, key=lambda rival, metric=metric: rival.metrics[metric].value)  # type: ignore[misc]
-            found.append(
-                BestReference(
-                    method=method.method,
-                    metric=metric,
-                    name=best.method,
-                    value=best.metrics[metric].value,
-                    difference=compare(best, method)[metric],
-                )
-            )
+            for reference, difference in differences:
+                value = reference.metrics[metric].value
+                if not math.isnan(difference[metric].value):
+                    names = {"method": method.method, "metric": metric, "name": reference.method}
+                    found.append(OverReference(**names, value=value, difference=difference[metric]))
     return found
+
+
+def best_references(over: Sequence[OverReference]) -> list[OverReference]:
+    """Of each method and metric the one of the best reference."""
+    best: dict[tuple[str, str], OverReference] = {}
+    for each in over:
+        key = each.method, each.metric
+        if key not in best or each.value > best[key].value:
+            best[key] = each
+    return list(best.values())
 
 
 def reference_report(methods: Sequence[TemporalEvaluation], references: References) -> str:
     """For the terminal: methods beside references, what is above the best of them, and which are left out."""
     lines = [f"note: {sentence}" for sentence in references.left_out]
     if references.evaluations:
-        said = [each.sentence() for each in best_references(methods, references.evaluations)]
+        said = [each.sentence() for each in best_references(over_references(methods, references.evaluations))]
         lines = [reference_table(methods, references.evaluations), "", *said, *lines]
     return "\n".join(lines)

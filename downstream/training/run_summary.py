@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from downstream.evaluation.choose_videos import has_ground_truth
 from downstream.evaluation.output import write_evaluation
-from downstream.evaluation.references import References, best_references, evaluate_references
+from downstream.evaluation.references import References, best_references, evaluate_references, over_references
 from downstream.evaluation.temporal_evaluation import TemporalEvaluation, evaluate_seeds
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.score_file import unscored_in
@@ -51,7 +51,7 @@ def summarise_run(
             if config.plots:
                 write_plots([evaluation], run.evaluation)
             summary["test"] = evaluation.as_json()
-            best = best_references([evaluation], beside.evaluations)
+            best = best_references(over_references([evaluation], beside.evaluations))
             summary["best_reference"] = [each.as_json() for each in best]
     run.write_summary(summary)
     return RunSummary(evaluation, unscored, beside)
