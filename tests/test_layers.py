@@ -15,7 +15,7 @@ LAYERS = ["pretext_tasks", "pretrain", "downstream", "demo", "scripts"]
 # downstream stands on what pretraining shares, not on how it trains
 CLOSED_TO_DOWNSTREAM = {"pretrain.train", "pretrain.model"}
 PACKAGES = [
-    *("features", "scores", "detector", "runs", "events", "evaluation", "visualisation"),
+    *("features", "scores", "detector", "runs", "references", "events", "evaluation", "visualisation"),
     *("training", "report", "analysis", "detection", "ablation", "doctor"),
 ]
 """Of downstream, in the one order in which they stand on each other."""

@@ -51,7 +51,11 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "what it prints": "downstream/features/describe",
     },
     "tests/scripts/test_doctor.py": {COMMAND: "downstream/doctor/command"},
-    "tests/scripts/test_evaluate.py": {COMMAND: "downstream/analysis/evaluate_runs"},
+    "tests/scripts/test_evaluate.py": {
+        COMMAND: "downstream/analysis/evaluate_runs",
+        "what stands beside the runs": "downstream/analysis/run_references",
+    },
+    "tests/scripts/test_reference_scores.py": {COMMAND: "downstream/references/command"},
     "tests/scripts/test_localise.py": {
         COMMAND: "downstream/analysis/localise",
         "what it prints and draws": "downstream/evaluation/spatial_report downstream/visualisation/gallery",

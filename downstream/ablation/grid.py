@@ -34,6 +34,7 @@ FIXED = (
     "bags.cache",
     "device",
     "score_test",
+    "references",
     "features.allow_missing",
     "objective.base",
     "ceiling",

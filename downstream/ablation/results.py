@@ -12,6 +12,8 @@ from downstream.ablation.config import AblationConfig
 from downstream.ablation.grid import Cell, Failure
 from downstream.ablation.spatial_results import notes as notes_of_where
 from downstream.evaluation.evaluation import Difference, MetricValue, compare
+from downstream.evaluation.metrics import title_of
+from downstream.evaluation.references import OverReference, References, best_references, over_references
 from downstream.evaluation.spatial_evaluation import SpatialEvaluation
 from downstream.evaluation.temporal_evaluation import TemporalEvaluation
 from downstream.training.run_summary import summarise_run
@@ -66,6 +68,13 @@ class Ablation:
     failures: Sequence[Failure]
     not_located: Mapping[str, str] = field(default_factory=dict)
     """Cells whose maps do not fit the boxes, and why; their other metrics stand."""
+    references: Mapping[str, Sequence[TemporalEvaluation]] = field(default_factory=dict)
+    """Feature set -> scores that need no learning, on the same test videos."""
+
+    def best_references(self, row: Row) -> list[OverReference]:
+        """The row less the best reference of its feature set; empty where there is none."""
+        methods = [row.evaluation] if row.evaluation else []
+        return best_references(over_references(methods, self.references.get(row.cell.features, ())))
 
     def notes(self) -> list[str]:
         """Seeds, videos, what the intervals are: sentences for under the table."""
@@ -90,6 +99,7 @@ class Ablation:
                     f"leaves 0 out ({shown} are shown: by chance alone about {(1 - settings.confidence) * shown:.1f} "
                     "would be)."
                 )
+            lines += self._notes_of_references()
             lines += notes_of_where([row.where for row in self.rows if row.where], self.not_located)
         else:
             lines.append("The test videos have no ground truth of frames: validation videos alone are scored.")
@@ -100,6 +110,18 @@ class Ablation:
         )
         return lines
 
+    def _notes_of_references(self) -> list[str]:
+        """How many rows are above the best reference, by each metric that this is asked of."""
+        found = [best for row in self.rows for best in self.best_references(row)]
+        counts = []
+        for metric in dict.fromkeys(best.metric for best in found):
+            own = [best for best in found if best.metric == metric]
+            counts.append(f"in {title_of(metric)} {sum(best.is_above for best in own)} of {len(own)}")
+        if not counts:
+            return []
+        said = "above the best of them by more than the paired interval"
+        return [f"References need no learning; rows {said}: {', '.join(counts)}."]
+
     def as_json(self) -> dict[str, Any]:
         """For `ablation.json`."""
         evaluation = next((row.evaluation for row in self.rows if row.evaluation), None)
@@ -108,17 +130,26 @@ class Ablation:
             "seeds": list(self.config.finetune.seeds),
             "test_set": dict(evaluation.counts) if evaluation else None,
             "notes": self.notes(),
-            "rows": [row.as_json() for row in self.rows],
+            "rows": [
+                row.as_json() | {"best_reference": [best.as_json() for best in self.best_references(row)]}
+                for row in self.rows
+            ],
+            "references": {
+                features: [reference.as_json() for reference in own] for features, own in self.references.items()
+            },
             "failed": [failure._asdict() for failure in self.failures],
         }
 
 
-def evaluate_cell(cell: Cell, test: Catalogue | None) -> TemporalEvaluation | None:
+def evaluate_cell(
+    cell: Cell, test: Catalogue | None, references: References | None = None
+) -> TemporalEvaluation | None:
     """The cell's seeds on the test videos; None where those have no ground truth. UserError as `evaluate_seeds`.
 
-    Leaves `evaluation/` and `summary.json` in the cell's folder, as fine-tuning with all its seeds would.
+    Leaves `evaluation/` and `summary.json` in the cell's folder, as fine-tuning with all its seeds would, beside
+    `references` that were evaluated on the same videos.
     """
-    return summarise_run(cell.run, cell.config, test, cell.name).evaluation
+    return summarise_run(cell.run, cell.config, test, cell.name, references or References([], [])).evaluation
 
 
 def validation_auc(cell: Cell, seeds: Sequence[int]) -> MetricValue:

@@ -19,10 +19,12 @@ from downstream.ablation.tables import as_csv, latex, markdown, terminal
 from downstream.ablation.workers import Job, Stopped, environments, last_lines, run_jobs, stopping_on_signals
 from downstream.detector.model import check_detector
 from downstream.detector.objective import check_objective
-from downstream.evaluation.choose_videos import has_ground_truth
+from downstream.evaluation.choose_videos import has_ground_truth, open_listed
+from downstream.evaluation.references import References, evaluate_references
 from downstream.evaluation.spatial_evaluation import SpatialEvaluation
 from downstream.evaluation.temporal_evaluation import TemporalEvaluation
 from downstream.features.feature_spec import Grid
+from downstream.references.of_features import MEANING, write_feature_references
 from downstream.training.config import FinetuneConfig
 from downstream.training.feature_source import FeatureSource, open_features
 from pretrain.accelerator import check_device
@@ -154,20 +156,48 @@ def evaluate(cells: Sequence[Cell], tests: Tests, config: AblationConfig, failur
     located: dict[str, SpatialEvaluation] = {}
     not_located: dict[str, str] = {}
     finished = [cell for cell in cells if all(cell.done(seed) for seed in config.finetune.seeds)]
+    references = evaluate_references_of(finished, tests) if config.finetune.references else {}
     for cell in tqdm(finished, desc="evaluating", unit="cell", disable=None):
-        evaluations[cell.name] = evaluate_cell(cell, tests[cell.name])
+        evaluations[cell.name] = evaluate_cell(cell, tests[cell.name], references.get(cell.features))
         try:
             if (where := evaluate_where(cell, tests[cell.name])) is not None:
                 located[cell.name] = where
         except UserError as error:  # wrong boxes are found out after hours of training: the other figures stand
             not_located[cell.name] = str(error)
     rows = make_rows(cells, evaluations, located, config.finetune.seeds)
-    return Ablation(config=config, rows=rows, failures=failures, not_located=not_located)
+    return Ablation(
+        config=config,
+        rows=rows,
+        failures=failures,
+        not_located=not_located,
+        references={features: found.evaluations for features, found in references.items()},
+    )
+
+
+def evaluate_references_of(cells: Sequence[Cell], tests: Tests) -> dict[str, References]:
+    """Feature set -> what needs no learning on its test videos; kept in the folders of all its cells.
+
+    Features are as the first of its cells sees them: a variant may normalise them otherwise.
+    """
+    found: dict[str, References] = {}
+    for features in dict.fromkeys(cell.features for cell in cells):
+        own = [cell for cell in cells if cell.features == features]
+        test, first = tests[own[0].name], own[0]
+        if test is None:
+            continue
+        runs = [cell.run for cell in own]
+        if not all(run.has_references(list(MEANING)) for run in runs):
+            train = open_listed(first.config.catalogue).subset("train")
+            write_feature_references(runs, open_features(first.config.features), train, list(test))
+        found[features] = evaluate_references(first.run.read_references(), test, first.config.evaluation)
+    return found
 
 
 def one_seed(config: FinetuneConfig, seed: int) -> FinetuneConfig:
-    """What a worker is given. The cell is evaluated once, when all its seeds are done: here without draws or plots."""
-    return replace(config, seeds=(seed,), plots=False, evaluation=replace(config.evaluation, resamples=0))
+    """What a worker is given. The cell is evaluated once, when all its seeds are done: here without draws, plots or
+    references."""
+    evaluation = replace(config.evaluation, resamples=0)
+    return replace(config, seeds=(seed,), plots=False, references=False, evaluation=evaluation)
 
 
 def report(failure: Failure, count: int = 6) -> None:

@@ -17,6 +17,8 @@ COLUMNS = ("frame_auc", "frame_ap", "abnormal_auc", "per_video_auc", "video_auc"
 """Of the test videos; `ablation.json` has all that was measured."""
 WITH_INTERVAL = ("frame_auc", "pixel_auc", "pointing")
 """The CSV has all intervals."""
+REFERENCE = "reference"
+"""What stands for the base of a score that needs no learning."""
 Emphasise = Callable[[str], str]
 ESCAPES = {character: "\\" + character for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
@@ -28,7 +30,7 @@ ESCAPES = {character: "\\" + character for character in "&%$#_{}"} | {
 
 def terminal(ablation: Ablation) -> str:
     """Aligned columns; `*` where a difference is clear."""
-    rows = [header(ablation), *cells(ablation, lambda text: text + "*")]
+    rows = [header(ablation), *cells(ablation, lambda text: text + "*"), *reference_cells(ablation)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:], "", *ablation.notes(), *failed(ablation)])
@@ -36,7 +38,7 @@ def terminal(ablation: Ablation) -> str:
 
 def markdown(ablation: Ablation) -> str:
     """Bold where a difference is clear; notes below."""
-    rows = [header(ablation), *cells(ablation, lambda text: f"**{text}**")]
+    rows = [header(ablation), *cells(ablation, lambda text: f"**{text}**"), *reference_cells(ablation)]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     body = [lines[0], "|---" * len(rows[0]) + "|", *lines[1:]]
     return "\n".join([*body, "", "\n".join(ablation.notes()), *failed(ablation)]) + "\n"
@@ -54,6 +56,8 @@ def latex(ablation: Ablation) -> str:
         previous = group
         plain = " & ".join(math_minus(escaped(text)) for text in texts) + r" \\"
         body.append(plain.replace("\0", r"\textbf{").replace("\1", "}"))
+    below = [" & ".join(math_minus(escaped(text)) for text in texts) + r" \\" for texts in reference_cells(ablation)]
+    body += [r"\midrule", *below] if below else []
     lines = [
         r"% needs \usepackage{booktabs}",
         *(r"\begin{table}", r"\centering", r"\small"),
@@ -66,7 +70,7 @@ def latex(ablation: Ablation) -> str:
 
 
 def as_csv(ablation: Ablation) -> str:
-    """A line a cell, all metrics of the table with deviation and interval, all differences with theirs."""
+    """A line a cell, all metrics of the table with deviation and interval, all differences with theirs; references."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = ["features", "base", "terms", "variant", "seeds"]
@@ -88,6 +92,15 @@ def as_csv(ablation: Ablation) -> str:
         writer.writerow(
             [cell.features, cell.base, cell.terms, cell.variant or "", len(row.validation.per_seed), *plain]
         )
+    for features, references in ablation.references.items():
+        for reference in references:
+            values = []
+            for metric in columns:
+                value = reference.metrics.get(metric)
+                values += [None] * 4 if value is None else _numbers(value.value, value.interval, value)
+                values += [None] * 3
+            plain = ["" if value is None or math.isnan(value) else f"{value:.6g}" for value in values]
+            writer.writerow([features, REFERENCE, reference.method, "", "", *plain, "", ""])
     return text.getvalue()
 
 
@@ -137,6 +150,17 @@ def cells(ablation: Ablation, emphasise: Emphasise) -> list[list[str]]:
             differences = row.differences or {}
             texts += [differing(differences.get(metric), emphasise) for metric in compared(ablation)]
         table.append([*texts, measured(row.validation, with_interval=False)])
+    return table
+
+
+def reference_cells(ablation: Ablation) -> list[list[str]]:
+    """The texts of the rows below all others: each feature set's scores that need no learning."""
+    table = []
+    for features, references in ablation.references.items():
+        for reference in references:
+            metrics = [(reference.metrics.get(metric), metric in WITH_INTERVAL) for metric in shown(ablation)]
+            texts = [measured(value, with_interval) for value, with_interval in metrics]
+            table.append([features, REFERENCE, reference.method, *texts, *["-"] * (len(compared(ablation)) + 1)])
     return table
 
 

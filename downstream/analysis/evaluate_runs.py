@@ -9,9 +9,11 @@ from typing import Annotated, Literal
 
 import tyro
 
+from downstream.analysis.run_references import references_of, without_references
 from downstream.evaluation.choose_videos import exclude_training_groups, open_listed
 from downstream.evaluation.evaluation import Evaluation, compare
 from downstream.evaluation.output import write_evaluation
+from downstream.evaluation.references import References, evaluate_references, reference_report
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.evaluation.tables import SUMMARY, comparison_table, cost_of_weak_labels, evaluation_table
 from downstream.evaluation.temporal_evaluation import evaluate_seeds
@@ -34,7 +36,9 @@ class EvaluateConfig:
     .csv, see downstream/scores/score_file.py). The videos themselves are not needed. The first method is what the
     others are compared with.
 
-    The catalogue is that of the first run, unless another is given.
+    The catalogue is that of the first run, unless another is given. Reference scores that runs have in their folders
+    (scripts/reference_scores.py) stand below the methods, and each method is compared with the best of them. The same
+    detector on random weights is one more input: a run on features that were extracted with these.
 
         python scripts/evaluate.py runs/ucf --fps 30
         python scripts/evaluate.py scores.csv --catalogue.kind ucf_crime --catalogue.annotations lists/ --fps 30
@@ -52,6 +56,8 @@ class EvaluateConfig:
     ensemble: bool = False
     """Take the detectors of a run's seeds as one, as scripts/detect.py does: the mean of their log odds. Default: each
     by itself, figures averaged."""
+    references: bool = True
+    """Evaluate the runs' reference scores too: what needs no learning, and every detector should be above."""
     out: Path | None = None
     """Folder for evaluation.json, per_video.csv, table.md and the plots. Default: RUN/evaluation; with several inputs
     `evaluation` beside the first."""
@@ -65,11 +71,9 @@ class EvaluateConfig:
 
 def evaluate_runs(config: EvaluateConfig) -> None:
     """Evaluate, print the tables, write the files."""
-    methods = dict(zip(method_names(config.inputs), map(scores_by_seed, config.inputs), strict=True))
-    told = {
-        name: supervision_of(path, seeds.values())
-        for path, (name, seeds) in zip(config.inputs, methods.items(), strict=True)
-    }
+    inputs = dict(zip(method_names(config.inputs), config.inputs, strict=True))
+    methods = {name: scores_by_seed(path) for name, path in inputs.items()}
+    told = {name: supervision_of(path, methods[name].values()) for name, path in inputs.items()}
     if config.ensemble:
         methods = {name: {"ensemble": ensemble(list(seeds.values()))} for name, seeds in methods.items()}
     catalogue = open_listed(chosen_catalogue(config))
@@ -86,6 +90,9 @@ def evaluate_runs(config: EvaluateConfig) -> None:
         evaluate_seeds(scores_of(seeds), videos, config.settings, name, unscored, ceiling=told[name] == "frames")
         for name, seeds in methods.items()
     ]
+    references = References([], [])
+    if config.references:
+        references = evaluate_references(references_of(inputs), videos, config.settings, unscored)
     comparisons = {rival.method: compare(evaluations[0], rival) for rival in evaluations[1:]}
     shown = None if len(evaluations) == 1 else SUMMARY  # several methods at once: what matters most of each
     for evaluation in evaluations:
@@ -93,8 +100,10 @@ def evaluate_runs(config: EvaluateConfig) -> None:
     for name, differences in comparisons.items():
         print(comparison_table(evaluations[0].method, name, differences, shown), end="\n\n")
     print_costs(evaluations, told)
+    if config.references:
+        print("\n".join([reference_report(evaluations, references), *without_references(inputs)]).strip(), end="\n\n")
     out = config.out or default_folder(config.inputs)
-    write_evaluation(out, evaluations, comparisons, videos)
+    write_evaluation(out, evaluations, comparisons, videos, references.evaluations)
     if config.plots:
         write_plots(evaluations, out)
         plot_operating_curves(evaluations, out / "operating_curve.png")

@@ -14,6 +14,8 @@ SUMMARY = (
     *("pixel_auc", "pixel_auc_abnormal", "pointing", "mean_iou", "recall_iou_0.3"),
 )
 """What matters most; of an evaluation, those of them that it has."""
+BESIDE_REFERENCES = ("frame_auc", "per_video_auc", "frame_ap", "video_auc")
+"""What a method is shown by beside reference scores, which have no threshold."""
 _MAX_NOTES = 10
 Rows = list[list[str]]
 
@@ -39,16 +41,37 @@ def evaluation_table(evaluation: Evaluation, metrics: Sequence[str] | None = Non
     return "\n".join([*head, *_columns(rows), *notes, *(["", *_meanings(chosen)] if explained else [])])
 
 
-def markdown(evaluations: Sequence[Evaluation], metrics: Sequence[str] = SUMMARY, explained: bool = False) -> str:
+def reference_table(evaluations: Sequence[Evaluation], references: Sequence[Evaluation]) -> str:
+    """Methods, and below them the scores that need no learning, a line each: value and interval of some metrics."""
+    chosen = _had(evaluations, BESIDE_REFERENCES)
+    rows = [["", *map(title_of, chosen)]]
+    for evaluation in (*evaluations, *references):
+        mark = " (reference)" if evaluation in references else ""
+        values = [evaluation.metrics.get(name) for name in chosen]
+        cells = [_with_bounds(name, value) for name, value in zip(chosen, values, strict=True)]
+        rows.append([evaluation.method + mark, *cells])
+    return "\n".join(["beside scores that need no learning", *_columns(rows)])
+
+
+def markdown(
+    evaluations: Sequence[Evaluation],
+    metrics: Sequence[str] = SUMMARY,
+    explained: bool = False,
+    references: Sequence[Evaluation] = (),
+) -> str:
     """A line a method: `0.62 [0.55, 0.70] ± 0.02 (chance 0.08)`: interval over videos, deviation over seeds, chance.
 
-    Columns: those of `metrics` that any of the methods has. `explained`: below it, what each metric is.
+    Columns: those of `metrics` that any of the methods has. `references` stand below the methods, marked.
+    `explained`: below it, what each metric is.
     """
     chosen = _had(evaluations, metrics)
     rows = [["method", "seeds", *map(title_of, chosen)]]
     for evaluation in evaluations:
         cells = [_cell(name, evaluation) for name in chosen]
         rows.append([evaluation.title, str(len(evaluation.seeds)), *cells])
+    for evaluation in references:
+        cells = [_with_interval(name, evaluation.metrics.get(name)) for name in chosen]
+        rows.append([f"{evaluation.method} (reference)", "-", *cells])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     lines.insert(1, "|---" * len(rows[0]) + "|")
     notes = ["", *(f"- {meaning}." for meaning in _meanings(chosen))] if explained else []
@@ -115,6 +138,13 @@ def _with_interval(name: str, metric: MetricValue | None) -> str:
     if metric.interval is not None:
         text += f" [{number(name, metric.interval.low)}, {number(name, metric.interval.high)}]"
     return text if metric.deviation is None else f"{text} ± {number(name, metric.deviation)}"
+
+
+def _with_bounds(name: str, metric: MetricValue | None) -> str:
+    if metric is None or math.isnan(metric.value):
+        return "-"
+    bounds = _between(name, metric.interval)
+    return number(name, metric.value) + (f" ({bounds})" if bounds else "")
 
 
 def _chance(name: str, evaluation: Evaluation) -> str:

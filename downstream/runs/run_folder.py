@@ -9,6 +9,7 @@ RUN/seed-0/                      one seed, a `SeedFolder`:
     summary.json                 there once the seed is done
     test_scores.json             and validation_scores.json; of cells also *_maps.safetensors
     output.log                   of an ablation: what its worker printed
+RUN/references/                  scores that need no learning, of the test videos: a score file each
 RUN/evaluation/                  evaluation.json, tables, plots
 RUN/localisation/                where: a `LocalisationFolder`
 RUN/calibration.json             a threshold for somebody's cameras
@@ -199,6 +200,12 @@ class RunFolder:
         return self.path / "evaluation"
 
     @property
+    def references(self) -> Path:
+        """Folder of reference scores of the test videos; of one seed's own folder, its run's."""
+        run = self.path.resolve().parent if self._is_one_seed else self.path
+        return run / "references"
+
+    @property
     def localisation(self) -> LocalisationFolder:
         """Where anomalies are."""
         return LocalisationFolder(self.path / "localisation")
@@ -249,8 +256,12 @@ class RunFolder:
 
     def catalogue_flags(self) -> list[str]:
         """The catalogue that the run was trained with, as flags; none where no settings were saved."""
+        return self.settings_flags("catalogue.")
+
+    def settings_flags(self, prefix: str | tuple[str, ...]) -> list[str]:
+        """The run's settings whose name begins so, as flags; none where no settings were saved."""
         saved = self.read_config() or {}
-        own = {key: value for key, value in saved.items() if key.startswith("catalogue.") and value is not None}
+        own = {key: value for key, value in saved.items() if key.startswith(prefix) and value is not None}
         return flags_of(own)
 
     def catalogue(self) -> CatalogueConfig:
@@ -277,6 +288,21 @@ class RunFolder:
                 f"remove them:\n{problem_list(unfinished)}"
             )
         return {seed.seed: seed.read_scores("test") for seed in seeds}
+
+    def write_reference(self, name: str, scored: Sequence[VideoScores], meta: Mapping[str, Any]) -> None:
+        """Scores of the test videos that need no learning, under a name such as `feature_change`."""
+        write_scores(self._reference(name), scored, meta)
+
+    def has_references(self, names: Sequence[str]) -> bool:
+        """Whether all of these were written."""
+        return all(self._reference(name).is_file() for name in names)
+
+    def read_references(self) -> dict[str, ScoreFile]:
+        """Name -> scores, by name; empty where none were written. UserError as `scores.score_file.read_scores`."""
+        return {file.stem: read_scores(file) for file in sorted(self.references.glob("[!.]*.json"))}
+
+    def _reference(self, name: str) -> Path:
+        return self.references / f"{name}.json"
 
     def score_maps(self) -> dict[str, tuple[ScoreFile, ScoreFile]]:
         """Seed -> maps of the validation and of the test videos; UserError where the run has none."""
@@ -311,8 +337,12 @@ class RunFolder:
             )
         return [seed.detector for seed in seeds]
 
+    @property
+    def _is_one_seed(self) -> bool:
+        return any(seed.path == self.path for seed in self.seeds())
+
     def _refuse_one_seed(self) -> None:
-        if any(seed.path == self.path for seed in self.seeds()):
+        if self._is_one_seed:
             raise UserError(f"{self.path} is a part of a run; give the folder that holds seed-* and config.json")
 
     def refuse_seen_in_training(self, videos: Catalogue) -> None:

@@ -154,6 +154,9 @@ class FinetuneConfig:
     videos. For stored features of whole pictures."""
     score_test: bool = True
     """Score the test videos once at the end, and evaluate where the catalogue has ground truth."""
+    references: bool = True
+    """Score the test videos also by what needs no learning (scripts/reference_scores.py), where training is on stored
+    features; evaluate that beside the detectors."""
     plots: bool = True
     """Draw curves of the evaluation."""
     log_every: int = 50
@@ -214,5 +217,7 @@ def _items(value: Any) -> tuple[Any, ...]:
 
 FREE_TO_CHANGE = {"output", "resume", "seeds", "device", "log_every", "save_every", "keep_states", "bags.cache"}
 FREE_TO_CHANGE |= {"videos.workers", "videos.cache", "videos.max_bad_fraction"}
-FREE_TO_CHANGE |= {"plots"} | {f"evaluation.{entry.name}" for entry in dataclasses.fields(EvaluationSettings)}
+FREE_TO_CHANGE |= {"plots", "references"} | {
+    f"evaluation.{entry.name}" for entry in dataclasses.fields(EvaluationSettings)
+}
 """What may differ between a run and the run that goes on from it, because it changes no figure."""

@@ -7,7 +7,9 @@ from contextlib import nullcontext
 from accelerate import Accelerator
 
 from downstream.evaluation.choose_videos import missing_ground_truth
+from downstream.evaluation.references import reference_report
 from downstream.evaluation.tables import SUMMARY, evaluation_table
+from downstream.references.of_features import MEANING, write_feature_references
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.supervision import CEILING
 from downstream.training.config import FinetuneConfig
@@ -47,18 +49,30 @@ def finetune(config: FinetuneConfig) -> int:
                 return status
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
+        keep_references(config, run, source)
         summarise(config, run, source.videos.test)
     return 0
 
 
+def keep_references(config: FinetuneConfig, run: RunFolder, source: TrainingSource) -> None:
+    """Score the test videos by what needs no learning, where stored features allow it and it was not done before."""
+    wanted = config.references and config.score_test and len(source.videos.test)
+    if isinstance(source, FeatureSource) and wanted and not run.has_references(list(MEANING)):
+        videos = source.videos
+        write_feature_references([run], source.features, [*videos.train, *videos.validation], list(videos.test))
+
+
 def summarise(config: FinetuneConfig, run: RunFolder, test: Catalogue) -> None:
     """Evaluate all seeds, write the summary, and say what came out and where everything lies."""
-    evaluation, unscored = summarise_run(run, config, test if config.score_test else None, run.path.name)
+    evaluation, unscored, references = summarise_run(run, config, test if config.score_test else None, run.path.name)
     if unscored:
         reasons = problem_list(list(unscored.values()))
         print(f"{len(unscored)} test video(s) could not be read and have no scores:\n{reasons}")
     if evaluation:
-        print(evaluation_table(evaluation, SUMMARY), f"all figures and plots: {run.evaluation}", sep="\n")
+        print(evaluation_table(evaluation, SUMMARY))
+        if references.evaluations:
+            print("", reference_report([evaluation], references), "", sep="\n")
+        print(f"all figures and plots: {run.evaluation}")
     elif config.score_test and len(test):
         print(f"the test videos are scored, not evaluated: {missing_ground_truth(test)}")
 

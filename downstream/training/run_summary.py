@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from downstream.evaluation.choose_videos import has_ground_truth
 from downstream.evaluation.output import write_evaluation
+from downstream.evaluation.references import References, best_references, evaluate_references, over_references
 from downstream.evaluation.temporal_evaluation import TemporalEvaluation, evaluate_seeds
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.score_file import unscored_in
@@ -22,13 +23,19 @@ class RunSummary(NamedTuple):
     """None where test videos were not scored, or have no ground truth."""
     unscored: dict[str, str]
     """Test videos that could not be read, and why."""
+    references: References = References([], [])
+    """What needs no learning, on the same videos."""
 
 
-def summarise_run(run: RunFolder, config: FinetuneConfig, test: Catalogue | None, name: str) -> RunSummary:
+def summarise_run(
+    run: RunFolder, config: FinetuneConfig, test: Catalogue | None, name: str, references: References | None = None
+) -> RunSummary:
     """Evaluate the scores of all seeds as the method `name`; write evaluation, plots, summary.
 
-    `test`: the test videos, where they were scored. UserError as `evaluate_seeds`.
+    `test`: the test videos, where they were scored. `references`: evaluated on them before; default: those that the
+    run's folder holds, unless `config.references` is off. UserError as `evaluate_seeds`.
     """
+    beside = references or References([], [])
     summary: dict[str, Any] = {"seeds": {str(seed): run.seed(seed).read_summary() for seed in config.seeds}}
     evaluation, unscored = None, {}
     if test:
@@ -39,10 +46,14 @@ def summarise_run(run: RunFolder, config: FinetuneConfig, test: Catalogue | None
         if has_ground_truth(test.without(set(unscored))):
             scores = {seed: file.videos for seed, file in files.items()}
             evaluation = evaluate_seeds(scores, test, config.evaluation, name, unscored, config.ceiling)
-            write_evaluation(run.evaluation, [evaluation], {}, test)
+            if references is None and config.references:
+                beside = evaluate_references(run.read_references(), test, config.evaluation, unscored)
+            write_evaluation(run.evaluation, [evaluation], {}, test, beside.evaluations)
             if config.plots:
                 write_plots([evaluation], run.evaluation)
                 plot_operating_curves([evaluation], run.evaluation / "operating_curve.png")
             summary["test"] = evaluation.as_json()
+            best = best_references(over_references([evaluation], beside.evaluations))
+            summary["best_reference"] = [each.as_json() for each in best]
     run.write_summary(summary)
-    return RunSummary(evaluation, unscored)
+    return RunSummary(evaluation, unscored, beside)

@@ -171,3 +171,63 @@ def test_only_groups_that_training_never_saw(world: Path, capsys: pytest.Capture
     (world / "truth.json").write_text(json.dumps(content))
     assert run(world, str(world / "base"), "--unseen-groups", "--no-plots") == 2
     assert "none is new" in capsys.readouterr().err
+
+
+def write_reference(world: Path, run_name: str, name: str, seed: int, drop: int = 0) -> None:
+    """Scores out of nothing, of all videos but some."""
+    scores, _ = random_test_set(np.random.default_rng(9), 5, 5)
+    rng = np.random.default_rng(seed)
+    made = [type(entry)(entry.name, 9 * rng.random(len(entry.scores)), entry.edges) for entry in scores]
+    write_scores(world / run_name / "references" / f"{name}.json", made[drop:], {"reference": name})
+
+
+def test_references_of_a_run_stand_below_it(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_reference(world, "base", "feature_change", 50)
+    write_reference(world, "base", "motion_energy", 51, drop=1)
+    for given in (world / "base", world / "base" / "seed-1"):  # a seed's own folder finds those of its run
+        assert run(world, str(given), "--no-plots") == 0
+        shown = capsys.readouterr().out
+        assert re.search(r"^feature change \(reference\) +0\.\d{3} \(", shown, re.MULTILINE)
+        assert "the reference motion energy is left out: it has no score of 1 of 10 videos" in shown
+        assert re.search(rf"^{given.name}, frame AUC: (not )?above the best reference \(feature change 0", shown, re.M)
+    document = json.loads((world / "base" / "evaluation" / "evaluation.json").read_text())
+    (method,), (reference,) = document["methods"], document["references"]
+    assert reference["method"] == "feature change"
+    best = {entry["metric"]: entry for entry in document["best_reference"]}
+    assert best["frame_auc"]["value"] == reference["metrics"]["frame_auc"]["value"]
+    expected = method["metrics"]["per_video_auc"]["value"] - reference["metrics"]["per_video_auc"]["value"]
+    assert best["per_video_auc"]["difference"] == pytest.approx(expected)
+    assert {"method", "metric", "name", "value", "difference", "ci_low", "ci_high", "clear"} == set(best["frame_auc"])
+    table = (world / "base" / "evaluation" / "table.md").read_text()
+    assert "| feature change (reference) | - | " in table
+    assert "- base, frame AUC: " in table
+    assert run(world, str(world / "base"), "--no-plots", "--no-references") == 0
+    assert "(reference)" not in (shown := capsys.readouterr().out)
+    assert "the best reference" not in shown
+    bare = json.loads((world / "base" / "evaluation" / "evaluation.json").read_text())
+    assert (bare["references"], bare["best_reference"]) == ([], [])
+    assert bare["methods"] == document["methods"]
+
+
+def test_references_of_several_runs_stand_once_where_they_are_the_same(
+    world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("base", "all"):
+        write_reference(world, name, "motion_energy", 50)
+        write_reference(world, name, "deviation", {"base": 51, "all": 52}[name])
+    inputs = [str(world / "base"), str(world / "all"), "--no-plots"]
+    assert run(world, *inputs, "--out", str(world / "out")) == 0
+    document = json.loads((world / "out" / "evaluation.json").read_text())
+    names = [reference["method"] for reference in document["references"]]
+    assert names == ["deviation (base)", "deviation (all)", "motion energy"]
+    assert {entry["method"] for entry in document["best_reference"]} == {"base", "all"}
+    assert len(document["less_references"]) == 2 * 2 * 3
+
+
+def test_a_run_without_references_is_told_the_command(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(world, str(world / "base"), "--no-plots") == 0
+    told = f"no reference scores stand beside 'base': python scripts/reference_scores.py {world / 'base'} [--motion]"
+    assert told in capsys.readouterr().out
+    write_scores(world / "one.json", read_scores(world / "base" / "seed-0" / "test_scores.json").videos)
+    assert run(world, str(world / "one.json"), "--no-plots") == 0
+    assert "no reference scores" not in capsys.readouterr().out

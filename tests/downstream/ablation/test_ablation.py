@@ -83,8 +83,9 @@ def test_the_same_figures_stand_in_every_form(run: Path) -> None:
     with open(run / "ablation.csv", encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
     markdown, tex = ((run / f"ablation.{suffix}").read_text(encoding="utf-8") for suffix in ("md", "tex"))
-    assert len(lines) == len(rows) == 4
-    for row, line in zip(rows, lines, strict=True):
+    assert len(rows) == 4
+    assert len(lines) == 8
+    for row, line in zip(rows, lines[:4], strict=True):
         value, deviation = (row["metrics"]["frame_auc"][key] for key in ("value", "deviation"))
         assert float(line["frame_auc"]) == pytest.approx(value, abs=1e-5)
         assert f"{value:.3f} ± {deviation:.3f}" in markdown
@@ -93,11 +94,37 @@ def test_the_same_figures_stand_in_every_form(run: Path) -> None:
     assert lines[1]["frame_auc_diff"] != ""
 
 
+def test_references_stand_below_the_rows_once_for_each_feature_set(run: Path) -> None:
+    content = json.loads((run / "ablation.json").read_text(encoding="utf-8"))
+    references = content["references"]["toy"]
+    names = ["deviation", "feature change", "normal distance", "position"]
+    assert [reference["method"] for reference in references] == names
+    with open(run / "ablation.csv", encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))[4:]
+    assert [(line["features"], line["base"], line["terms"]) for line in lines] == [
+        ("toy", "reference", name) for name in names
+    ]
+    markdown, tex = ((run / f"ablation.{suffix}").read_text(encoding="utf-8") for suffix in ("md", "tex"))
+    for reference, line in zip(references, lines, strict=True):
+        value = reference["metrics"]["frame_auc"]["value"]
+        assert float(line["frame_auc"]) == pytest.approx(value, abs=1e-5)
+        assert f"| toy | reference | {reference['method']} | {value:.3f} [" in markdown
+        assert f"toy & reference & {reference['method']} & {value:.3f} [" in tex
+    best = max(references, key=lambda reference: reference["metrics"]["frame_auc"]["value"])
+    for row in content["rows"]:
+        assert row["best_reference"][0]["name"] == best["method"]
+        summary = json.loads((run / "cells" / row["cell"] / "summary.json").read_text(encoding="utf-8"))
+        assert summary["best_reference"] == row["best_reference"]
+        assert len(list((run / "cells" / row["cell"] / "references").iterdir())) == 4
+    above = sum(row["best_reference"][0]["ci_low"] > 0 for row in content["rows"])
+    assert f"in frame AUC {above} of 4, in mean per-video AUC " in " ".join(content["notes"])
+
+
 def test_the_latex_table_has_equal_rows_and_no_bare_special(run: Path) -> None:
     tex = (run / "ablation.tex").read_text(encoding="utf-8")
     rows = [line for line in tex.splitlines() if line.endswith(r"\\")]
     (columns,) = re.findall(r"\\begin\{tabular\}\{(l+)\}", tex)
-    assert len(rows) == 5
+    assert len(rows) == 9
     assert {line.count(" & ") + 1 for line in rows} == {len(columns)}
     assert r"mil\_ranking" in tex
     assert not re.search(r"(?<!\\)_", tex)

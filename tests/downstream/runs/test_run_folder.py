@@ -152,7 +152,15 @@ def test_films_by_the_name_of_their_video(tmp_path: Path) -> None:
     assert folder.film_of() == {"a_b": folder.films / "01-a_b.mp4", "c-d": folder.films / "02-c-d.mp4"}
 
 
-OWN_NAMES = ("seed-", "test_scores", "validation_scores", "_maps.safetensors", "inputs.json", "output.log")
+OWN_NAMES = (
+    "seed-",
+    "test_scores",
+    "validation_scores",
+    "_maps.safetensors",
+    "inputs.json",
+    "output.log",
+    "references",
+)
 
 
 def test_nobody_else_knows_the_names_in_a_run_folder() -> None:

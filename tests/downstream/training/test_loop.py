@@ -132,6 +132,30 @@ def test_seeds_that_are_done_are_left_alone(small_run: FinetuneConfig) -> None:
     assert (small_run.output / "seed-1" / "summary.json").exists()
 
 
+def test_test_videos_are_scored_by_what_needs_no_learning(
+    small_run: FinetuneConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert finetune(changed(small_run, plots=False, references=False)) == 0
+    assert not (small_run.output / "references").exists()
+    assert "(reference)" not in capsys.readouterr().out
+    assert finetune(changed(small_run, plots=False, resume=True)) == 0
+    files = sorted((small_run.output / "references").iterdir())
+    assert [file.stem for file in files] == ["deviation", "feature_change", "normal_distance", "position"]
+    shown = capsys.readouterr().out
+    assert "normal distance (reference)" in shown
+    assert "run, frame AUC: " in shown
+    own = read_scores(small_run.output / "seed-0" / "test_scores.json").videos
+    for file in files:
+        for video, scored in zip(read_scores(file).videos, own, strict=True):
+            assert video.name == scored.name
+            assert np.array_equal(video.edges, scored.edges)
+    best = json.loads((small_run.output / "summary.json").read_text())["best_reference"]
+    assert best[0]["name"] == "normal distance"  # five deviations off in one of eight numbers
+    before = [file.stat().st_mtime_ns for file in files]
+    assert finetune(changed(small_run, plots=False, resume=True, seeds=(0, 1))) == 0
+    assert [file.stat().st_mtime_ns for file in files] == before
+
+
 def test_two_processes_equal_one(small_run: FinetuneConfig, tmp_path: Path) -> None:
     """With every stateful term on; dropout draws per process, so it is off."""
     config = changed(with_all_terms(small_run), detector__dropout=0.0)

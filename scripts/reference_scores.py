@@ -1,0 +1,17 @@
+"""Scores that need no learning, of a finished run's test videos: what its figures are to be held against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from downstream.references.command import ReferencesConfig, write_references
+from pretrain.cli import run_script
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and leave with its exit status."""
+    run_script("reference_scores.py", ReferencesConfig, write_references, arguments)
+
+
+if __name__ == "__main__":
+    main()
