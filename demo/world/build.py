@@ -20,7 +20,7 @@ from pretrain.errors import UserError
 from pretrain.files import write_json
 
 MANIFEST = "demo_set.json"
-ATTEMPTS = 6
+ATTEMPTS = 20
 LONGEST_ANOMALY, SHORTEST_ANOMALY = round(5.5 * FPS), FPS
 
 
@@ -132,11 +132,12 @@ def film_videos(root: Path, videos: list[PlannedVideo], seed: int) -> list[Filme
 
 
 def _film(root: Path, stage: Set, video: PlannedVideo, seed: int) -> FilmedVideo:
-    """Film until the anomaly took place in full view: an event can fail, a vehicle can wait off the picture."""
+    """Rehearse until the anomaly takes place in full view (an event can fail, a vehicle wait off the picture), film."""
     for attempt in range(ATTEMPTS):
-        filming = Filming(stage, video, seed, attempt)
-        write_mp4(root / "videos" / f"{video.name}.mp4", (filming.frame(index) for index in range(video.num_frames)))
-        filmed = FilmedVideo(video, tuple(filming.anomalies))
-        if not video.label or SHORTEST_ANOMALY <= len(filmed.anomalies) <= LONGEST_ANOMALY:
-            return filmed
+        anomalous = Filming(stage, video, seed, attempt).rehearse()
+        if not video.label or SHORTEST_ANOMALY <= anomalous <= LONGEST_ANOMALY:
+            filming = Filming(stage, video, seed, attempt)
+            frames = (filming.frame(index) for index in range(video.num_frames))
+            write_mp4(root / "videos" / f"{video.name}.mp4", frames)
+            return FilmedVideo(video, tuple(filming.anomalies))
     raise RuntimeError(f"'{video.name}': the event did not take place in {ATTEMPTS} attempts (a fault of the renderer)")

@@ -20,6 +20,8 @@ from demo.world.sprites import YUV_OFFSET, Sprite, SpriteShelf
 from demo.world.world import Anomaly, World
 
 WARM_UP_SECONDS = 7
+LATEST_START, EARLIEST_END = 3.0, 2.2
+"""Seconds by which an anomaly begins before the first frame at most, and before the last one at least."""
 NOISE_TILES = 4
 
 
@@ -109,9 +111,19 @@ class Filming:
                 _later(world, possible[int(choice)], WARM_UP_SECONDS + float(self.rng.uniform(0, duration - 4)))
             )
         if planned.label:
+            # anywhere, also across the first or the last frame: where in a video it happens shall tell nothing
             lead = events.LEAD_SECONDS.get(planned.class_name, 0.0)
-            begin = max(1.0, float(self.rng.uniform(0.2, 0.6)) * duration - lead)
+            begin = max(0.5 - WARM_UP_SECONDS, float(self.rng.uniform(-LATEST_START, duration - EARLIEST_END)) - lead)
             world.directors.append(_later(world, events.ANOMALIES[planned.class_name], WARM_UP_SECONDS + begin))
+
+    def rehearse(self) -> int:
+        """Play the whole video without drawing it; how many of its frames are anomalous. Draws the film's own numbers,
+        so film with another of the same attempt."""
+        anomalous = 0
+        for _ in range(self.planned.num_frames):
+            step(self.world)
+            anomalous += bool(self.world.boxes())
+        return anomalous
 
     def frame(self, index: int) -> np.ndarray:
         """Frame `index` as one yuv420p picture, uint8 (360, 320)."""
