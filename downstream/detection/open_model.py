@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 
 from downstream.detection.model import DetectorGroup, EncoderSource, Model
-from downstream.detector.model import Detector
+from downstream.detector.snippet_detector import SnippetDetector
 from downstream.detector.storage import CARD_FILE, load_detector, specs_of
 from downstream.events.default_rule import default_rule
 from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
@@ -33,7 +33,7 @@ class Trained(NamedTuple):
     """One detector with its card, and how the features that it takes are made."""
 
     folder: Path
-    detector: Detector
+    detector: SnippetDetector
     card: dict[str, Any]
     encoders: list[EncoderConfig]
 

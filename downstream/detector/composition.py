@@ -72,18 +72,9 @@ class Composition(nn.Module):
         self.directions.copy_(whitening(covariance.double(), self.directions.shape[1]))
 
     def change(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Features (B, T, D), mask bool (B, T) -> float64 (B, T): the mean distance to the snippet before and after.
-
-        Of whitened features; 0 where a snippet has no neighbour.
-        """
+        """Features (B, T, D), mask bool (B, T) -> float64 (B, T): `step_lengths` of them whitened."""
         with torch.autocast(features.device.type, enabled=False):
-            # differences first: the directions know no mean
-            steps = (features[:, 1:] - features[:, :-1]).float() @ self.directions
-            lengths = steps.double().norm(dim=2)
-        both = (mask[:, 1:] & mask[:, :-1]).double()
-        before, after = nn.functional.pad(lengths * both, (1, 0)), nn.functional.pad(lengths * both, (0, 1))
-        count = nn.functional.pad(both, (1, 0)) + nn.functional.pad(both, (0, 1))
-        return (before + after) / count.clamp(min=1)
+            return step_lengths(features.float() @ self.directions, mask)
 
     def smoothed(self, change: Tensor, mask: Tensor) -> Tensor:
         """Changes of whole videos (B, T) -> their logarithm, smoothed over time (B, T)."""
@@ -108,6 +99,16 @@ class Composition(nn.Module):
         numbers = [1.0, video_weight(tops.tolist(), labels), float(tops.mean()), _deviation(tops)]
         numbers += [float(own.mean()), _deviation(own), max(float(variances.mean().sqrt()), 1e-3)]
         self.values.copy_(torch.tensor(numbers, dtype=torch.float64))
+
+
+def step_lengths(white: Tensor, mask: Tensor) -> Tensor:
+    """Whitened features (B, T, K), mask bool (B, T) -> float64 (B, T): the mean distance to the snippet before and
+    after; 0 where a snippet has no neighbour."""
+    lengths = (white[:, 1:] - white[:, :-1]).double().norm(dim=2)
+    both = (mask[:, 1:] & mask[:, :-1]).double()
+    before, after = nn.functional.pad(lengths * both, (1, 0)), nn.functional.pad(lengths * both, (0, 1))
+    count = nn.functional.pad(both, (1, 0)) + nn.functional.pad(both, (0, 1))
+    return (before + after) / count.clamp(min=1)
 
 
 def top_mean(own: Tensor, mask: Tensor) -> Tensor:

@@ -12,18 +12,21 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from downstream.detector.model import Detector, DetectorConfig
+from downstream.detector.normal_detector import NormalConfig, NormalDetector
 from downstream.features.feature_spec import FeatureSpec, Grid
 from downstream.features.fusion import FusedFeatures
 from pretrain.errors import UserError, problem_list
 from pretrain.files import replacing, sha256_of, write_json
 from pretrain.versioned_json import read_versioned_json
 
-FORMAT = "anomaly-pretext/detector/2"
+FORMAT = "anomaly-pretext/detector/3"
+TRAINED, LABEL_FREE = "mil", "normal"
+"""Kinds of detectors: trained on labels of videos, or fitted to footage."""
 WEIGHTS_FILE, CARD_FILE = "detector.safetensors", "detector.json"
 
 
 def save_detector(
-    detector: Detector,
+    detector: Detector | NormalDetector,
     folder: Path,
     specs: Sequence[FeatureSpec],
     normalise: str,
@@ -47,8 +50,7 @@ def save_detector(
                 "format": FORMAT,
                 "config": dataclasses.asdict(detector.config),
                 "dim": detector.dim,
-                "guidance": detector.guidance,
-                "cluster_temperature": detector.cluster_temperature,
+                **_own_fields(detector),
                 "features": {
                     "specs": [spec.as_json() for spec in specs],
                     "normalise": normalise,
@@ -62,8 +64,26 @@ def save_detector(
         )
 
 
-def load_detector(folder: Path) -> tuple[Detector, dict[str, Any]]:
-    """The detector in evaluation mode, and its card. `folder` is a detector's, or a seed's of a fine-tuning run.
+def _own_fields(detector: Detector | NormalDetector) -> dict[str, Any]:
+    """What is of one kind of detector alone."""
+    if isinstance(detector, NormalDetector):
+        return {"kind": LABEL_FREE, "members": len(detector.members)}
+    return {"kind": TRAINED, "guidance": detector.guidance, "cluster_temperature": detector.cluster_temperature}
+
+
+def _of_card(card: Mapping[str, Any]) -> Detector | NormalDetector:
+    """A detector of the shape that a card tells."""
+    if card["kind"] == LABEL_FREE:
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in card["config"].items()
+        }
+        return NormalDetector(NormalConfig(**values), card["dim"], card["members"], grid_of(card))
+    config, guidance = DetectorConfig(**card["config"]), card["guidance"]
+    return Detector(config, card["dim"], guidance, card["cluster_temperature"], grid_of(card))
+
+
+def load_detector(folder: Path) -> tuple[Detector | NormalDetector, dict[str, Any]]:
+    """The detector in evaluation mode, and its card. `folder` is a detector's, or a seed's of a run.
 
     UserError where it is missing, damaged, or of another format.
     """
@@ -76,12 +96,21 @@ def load_detector(folder: Path) -> tuple[Detector, dict[str, Any]]:
             raise UserError(
                 f"{file} is not the file its card describes: damaged, or replaced by another; copy both again"
             )
-        config, guidance, temperature = DetectorConfig(**card["config"]), card["guidance"], card["cluster_temperature"]
-        detector = Detector(config, card["dim"], guidance, temperature, grid_of(card))
+        detector = _of_card(card)
         detector.load_state_dict(load_file(file))
     except (OSError, SafetensorError, RuntimeError, KeyError, TypeError) as error:
         raise UserError(f"{folder} holds no whole detector ({' '.join(str(error).split())}); train it again") from error
     return detector.eval(), card
+
+
+def load_trained(folder: Path) -> tuple[Detector, dict[str, Any]]:
+    """As `load_detector`; UserError too where it was not trained on labels."""
+    detector, card = load_detector(folder)
+    if not isinstance(detector, Detector):
+        raise UserError(
+            f"{folder} holds a label-free detector, of scripts/fit_normal.py; give one of scripts/finetune.py"
+        )
+    return detector, card
 
 
 def read_card(folder: Path) -> dict[str, Any]:

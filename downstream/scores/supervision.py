@@ -1,11 +1,11 @@
-"""What a detector was told in training: the label of each video, or, of a ceiling alone, those of frames."""
+"""What a detector was told in training: nothing, the label of each video, or, of a ceiling alone, those of frames."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-Supervision = Literal["videos", "frames"]
+Supervision = Literal["none", "videos", "frames"]
 KEY = "supervision"
 """Of a detector's card, and of the meta of its scores."""
 CEILING = "(ceiling: trained on frame labels)"
@@ -15,6 +15,4 @@ CEILING = "(ceiling: trained on frame labels)"
 def supervision_in(saved: Mapping[str, Any]) -> Supervision | None:
     """What a card or a meta says; None where it says nothing, as those of other programs."""
     found = saved.get(KEY)
-    if found == "frames":
-        return "frames"
-    return "videos" if found == "videos" else None
+    return next((known for known in get_args(Supervision) if known == found), None)

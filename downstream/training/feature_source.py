@@ -16,7 +16,7 @@ from downstream.detector.frame_bce import frame_bce
 from downstream.detector.inference import score_videos, video_evidence
 from downstream.detector.model import Detector, DetectorConfig, check_detector
 from downstream.detector.objective import DetectorTraining, build_detector, check_objective
-from downstream.detector.storage import load_detector, save_detector
+from downstream.detector.storage import load_trained, save_detector
 from downstream.detector.terms import ObjectiveConfig
 from downstream.evaluation.choose_videos import has_ground_truth, open_listed, rehearse_evaluation
 from downstream.features.fusion import FusedFeatures
@@ -165,7 +165,7 @@ class FeatureTraining:
     def compose(self, folder: Path, videos: Catalogue, details: Details) -> None:
         """Fit how the detector saved in `folder` composes scores to these videos, and save it again."""
         device = self._accelerator.device
-        detector = load_detector(folder)[0].to(device)
+        detector = load_trained(folder)[0].to(device)
         evidence = [
             video_evidence(detector, self._features, video.name, device).transpose(0, 1).to(device) for video in videos
         ]
@@ -174,7 +174,7 @@ class FeatureTraining:
 
     def score_saved(self, folder: Path, videos: Catalogue) -> list[VideoScores]:
         """Scores of whole videos by the detector that was saved in `folder`."""
-        return self._score(load_detector(folder)[0].to(self._accelerator.device), videos)
+        return self._score(load_trained(folder)[0].to(self._accelerator.device), videos)
 
     def _save(self, detector: Detector, folder: Path, details: Mapping[str, Any]) -> None:
         features = self._features

@@ -7,8 +7,6 @@ from contextlib import nullcontext
 from accelerate import Accelerator
 
 from downstream.evaluation.choose_videos import missing_ground_truth
-from downstream.evaluation.references import reference_report
-from downstream.evaluation.tables import SUMMARY, evaluation_table
 from downstream.references.of_features import MEANING, write_feature_references
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.supervision import CEILING
@@ -18,12 +16,10 @@ from downstream.training.feature_source import FeatureSource
 from downstream.training.loop import SeedRun
 from downstream.training.resume import refuse_other_inputs, states_to_resume
 from downstream.training.run_lock import alone_in
-from downstream.training.run_summary import summarise_run
+from downstream.training.run_summary import summarise
 from downstream.training.source import TrainingSource, TrainingVideos
 from pretrain.accelerator import check_batch_size, check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory, one_thread
-from pretrain.data.catalogue import Catalogue
-from pretrain.errors import problem_list
 from pretrain.stopping import StopRequest
 
 
@@ -60,21 +56,6 @@ def keep_references(config: FinetuneConfig, run: RunFolder, source: TrainingSour
     if isinstance(source, FeatureSource) and wanted and not run.has_references(list(MEANING)):
         videos = source.videos
         write_feature_references([run], source.features, [*videos.train, *videos.validation], list(videos.test))
-
-
-def summarise(config: FinetuneConfig, run: RunFolder, test: Catalogue) -> None:
-    """Evaluate all seeds, write the summary, and say what came out and where everything lies."""
-    evaluation, unscored, references = summarise_run(run, config, test if config.score_test else None, run.path.name)
-    if unscored:
-        reasons = problem_list(list(unscored.values()))
-        print(f"{len(unscored)} test video(s) could not be read and have no scores:\n{reasons}")
-    if evaluation:
-        print(evaluation_table(evaluation, SUMMARY))
-        if references.evaluations:
-            print("", reference_report([evaluation], references), "", sep="\n")
-        print(f"all figures and plots: {run.evaluation}")
-    elif config.score_test and len(test):
-        print(f"the test videos are scored, not evaluated: {missing_ground_truth(test)}")
 
 
 def describe(config: FinetuneConfig, source: TrainingSource, accelerator: Accelerator) -> str:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from downstream.detector.model import Detector, DetectorConfig, FeatureStatistics
 from downstream.detector.objective import DetectorTraining, build_detector
-from downstream.detector.storage import load_detector, save_detector, specs_of
+from downstream.detector.storage import load_trained, save_detector, specs_of
 from downstream.detector.terms import ObjectiveConfig
 from downstream.features.cells import CellNetwork
 from downstream.features.encoders import Encoder, EncoderConfig, VideoNetwork, encoder_of, open_encoder
@@ -147,7 +147,7 @@ class VideoTraining:
 
     def score_saved(self, folder: Path, videos: Catalogue) -> list[VideoScores]:
         """Scores of whole videos by the backbone and the detector that were saved in `folder`; on all processes."""
-        detector, card = load_detector(folder)
+        detector, card = load_trained(folder)
         encoder = open_encoder(self._wanted(str(folder / "backbone")))
         differences = specs_of(card)[0].differences(encoder.spec(self.snippets))
         if differences:

@@ -1,0 +1,209 @@
+"""A detector that no label has taught: how far snippets are from what is ordinary, by features alone.
+
+Features are whitened by the covariance of footage that is mostly normal, shrunk towards its diagonal (after PaDiM,
+2020, and PatchCore, 2021; of snippets rather than of image patches is [ours]). Then, for every snippet:
+
+    change     the mean distance to the snippet before and after
+    nearest    the mean distance to its 5 nearest of a coreset of the footage's snippets
+    gaussian   the distance to the footage's mean (Mahalanobis)
+    deviation  the median distance to the other snippets of its own video
+
+The logarithm of each, smoothed over time, is standardised: by the footage that the detector was fitted to, or by the
+video itself ("what is unusual here?"). Their sum, less what the threshold stands for, is the log odds of the score.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from downstream.detector.composition import step_lengths, whitening
+from downstream.detector.snippet_detector import SnippetDetector
+from downstream.detector.temporal import Smoothing
+from pretrain.errors import UserError, nearest
+
+Part = Literal["change", "nearest", "gaussian", "deviation"]
+NEIGHBOURS = 5
+CONTEXT_SNIPPETS = 256
+"""Of a video, that `deviation` compares with: as many as a stream remembers."""
+ROWS_AT_ONCE = 2048
+"""Snippets whose distances to the coreset are in memory together."""
+OWN_SHARE = 0.5
+"""Of a video's own spread in what it is divided by, where the video itself is what scores are relative to; the rest is
+the footage's. With its own alone, noise of a still video would be blown up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormalConfig:
+    """What a label-free detector looks at."""
+
+    parts: tuple[Part, ...] = ("change", "nearest")
+    """Any of change, nearest, gaussian, deviation; their standardised logarithms are summed."""
+    relative_to: Literal["footage", "video"] = "footage"
+    """What scores are standardised by: the footage that it is fitted to, which makes scores of several videos
+    comparable; or each video itself, for cameras that no footage is known of."""
+    smoothing: float = 1.0
+    """A Gaussian mean over time, of so many snippets' standard deviation. 0: none."""
+    coreset: int = 4096
+    """Snippets (or cells) of the footage that `nearest` compares with."""
+    trim: float = 0.02
+    """Share of the footage that is farthest from the rest and taken out before the final fit: a few anomalies among the
+    normal must not become normal."""
+    keeps_learning: bool = False
+    """On a stream: standardise by what the camera has shown of late (the last 256 snippets) instead of the footage."""
+
+    def __post_init__(self) -> None:
+        if unknown := [part for part in self.parts if part not in get_args(Part)]:
+            raise UserError(
+                f"parts has '{unknown[0]}'{nearest(unknown[0], get_args(Part))}; it takes {', '.join(get_args(Part))}"
+            )
+        if not self.parts or len(set(self.parts)) < len(self.parts):
+            raise UserError(f"parts is {' '.join(self.parts) or 'empty'}; give one or more, each once")
+        if not 0 <= self.smoothing <= 64:
+            raise UserError(f"smoothing is {self.smoothing}; it must lie in [0, 64] snippets")
+        if self.coreset < NEIGHBOURS:
+            raise UserError(f"coreset is {self.coreset}; it must hold the {NEIGHBOURS} neighbours at least")
+        if not 0 <= self.trim < 0.5:
+            raise UserError(f"trim is {self.trim}; it must lie in [0, 0.5)")
+
+
+class NormalDetector(SnippetDetector):
+    """Its numbers are buffers: a detector on disk like any other (`storage`)."""
+
+    mean: Tensor
+    directions: Tensor
+    members: Tensor
+    usual: Tensor
+    spread: Tensor
+    offset: Tensor
+
+    def __init__(self, config: NormalConfig, dim: int, members: int = 0, grid: tuple[int, int] | None = None) -> None:
+        """`members`: snippets in the coreset (0 where no part needs one). `grid`: rows and columns of cells."""
+        super().__init__()
+        self.config, self.dim, self.grid = config, dim, grid
+        self.context_snippets = CONTEXT_SNIPPETS if "deviation" in config.parts else 0
+        self.smoothing = Smoothing(config.smoothing)
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("directions", torch.eye(dim, min(dim, 256)))
+        self.register_buffer("members", torch.zeros(members, min(dim, 256)))
+        count = len(config.parts)
+        self.register_buffer("usual", torch.zeros(count, dtype=torch.float64))
+        self.register_buffer("spread", torch.ones(count, dtype=torch.float64))
+        self.register_buffer("offset", torch.zeros((), dtype=torch.float64))
+
+    @property
+    def reach(self) -> int | None:
+        """A neighbour, for changes."""
+        return 1 if "change" in self.config.parts else 0
+
+    @property
+    def score_reach(self) -> int | None:
+        """That of the smoothing, unless scores are relative to the video."""
+        return None if self._is_relative else self.smoothing.reach
+
+    @property
+    def score_lookahead(self) -> int:
+        """That of the smoothing."""
+        return self.smoothing.reach
+
+    @property
+    def _is_relative(self) -> bool:
+        return self.config.relative_to == "video" or self.config.keeps_learning
+
+    @torch.no_grad()
+    def whiten(self, mean: Tensor, covariance: Tensor) -> None:
+        """Set what features are whitened by, from the footage's mean (D,) and covariance (D, D)."""
+        self.mean.copy_(mean)
+        self.directions.copy_(whitening(covariance.double(), self.directions.shape[1]))
+
+    def whitened(self, features: Tensor) -> Tensor:
+        """(..., D) -> (..., K)."""
+        white: Tensor = (features.float() - self.mean) @ self.directions
+        return white
+
+    def evidence(self, features: Tensor, mask: Tensor, context: Tensor | None = None) -> Tensor:
+        """The parts' distances, in the order of the configuration."""
+        white = self.whitened(features)
+        compared = white if context is None else self.whitened(context)
+        parts = {
+            "change": lambda: self.untracked(step_lengths(self.tracks(white), self.tracks(mask)), len(white)),
+            "nearest": lambda: nearest_distance(white.flatten(0, 1), self.members).view(white.shape[:2]),
+            "gaussian": lambda: white.double().norm(dim=2),
+            "deviation": lambda: self.untracked(median_distance(self.tracks(white), self.tracks(compared)), len(white)),
+        }
+        return torch.stack([parts[part]() for part in self.config.parts], dim=2)
+
+    def log_parts(self, evidence: Tensor, mask: Tensor) -> Tensor:
+        """Evidence of whole videos (B, T, E) -> the parts' logarithms, smoothed over time (B, T, E)."""
+        tracks = self.tracks(mask)
+        smoothed = [
+            self.untracked(self.smoothing(self.tracks(part), tracks), len(evidence)) for part in evidence.unbind(2)
+        ]
+        return (torch.stack(smoothed, dim=2) + 1e-6).log()
+
+    def compose(self, evidence: Tensor, mask: Tensor) -> Tensor:
+        """Of `log_odds`."""
+        return F.logsigmoid(self.log_odds(evidence, mask))
+
+    def log_odds(self, evidence: Tensor, mask: Tensor) -> Tensor:
+        """Evidence of whole videos (B, T, E) -> (B, T): the sum of the standardised parts, over the root of their
+        number, less the offset."""
+        logs = self.log_parts(evidence, mask)
+        usual, spread = self.usual, self.spread
+        if self._is_relative:
+            own_usual, own_spread = own_statistics(logs, mask)
+            usual, spread = own_usual, (OWN_SHARE * own_spread.square() + (1 - OWN_SHARE) * spread.square()).sqrt()
+        return ((logs - usual) / spread).sum(dim=2) / math.sqrt(logs.shape[2]) - self.offset
+
+    @torch.no_grad()
+    def standardise(self, logs: Tensor) -> None:
+        """Set what is usual from the parts' logarithms (N, E) of normal snippets; quantiles, so that a few odd ones
+        matter little."""
+        self.usual.copy_(logs.median(dim=0).values)
+        self.spread.copy_(robust_spread(logs, self.usual))
+
+
+def nearest_distance(white: Tensor, members: Tensor) -> Tensor:
+    """float64 (N,): mean distance of (N, K) to the nearest `NEIGHBOURS` of (M, K)."""
+    count = min(NEIGHBOURS, len(members))
+    parts = [
+        torch.cdist(rows, members).topk(count, dim=1, largest=False).values.mean(dim=1)
+        for rows in white.split(ROWS_AT_ONCE)
+    ]
+    return torch.cat(parts).double()
+
+
+def median_distance(white: Tensor, context: Tensor) -> Tensor:
+    """float64 (B, T): median distance of (B, T, K) to the (B, N, K) of its own bag."""
+    parts = [torch.cdist(rows, context).median(dim=2).values for rows in white.split(ROWS_AT_ONCE, dim=1)]
+    return torch.cat(parts, dim=1).double()
+
+
+def own_statistics(logs: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, T, E) -> what is usual in each bag (B, 1, E), and its spread: median and scaled median deviation."""
+    hidden = logs.masked_fill(~mask.unsqueeze(2), torch.nan)
+    usual = hidden.nanmedian(dim=1, keepdim=True).values
+    return usual, 1.4826 * (hidden - usual).abs().nanmedian(dim=1, keepdim=True).values
+
+
+def robust_spread(logs: Tensor, usual: Tensor) -> Tensor:
+    """(N, E), (E,) -> (E,): the scaled median deviation, which is the deviation of normally distributed numbers."""
+    return (1.4826 * (logs - usual).abs().median(dim=0).values).clamp(min=1e-3)
+
+
+def coreset(white: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """int64 (at most count,): rows of (N, K) that lie close to all of them (greedy k-centre; Sener and Savarese, 2018,
+    as PatchCore, 2021, has it)."""
+    if len(white) <= count:
+        return torch.arange(len(white))
+    chosen = [int(torch.randint(len(white), (1,), generator=generator))]
+    distance = (white - white[chosen[0]]).square().sum(dim=1)
+    while len(chosen) < count:
+        chosen.append(int(distance.argmax()))
+        distance = torch.minimum(distance, (white - white[chosen[-1]]).square().sum(dim=1))
+    return torch.tensor(chosen)

@@ -1,0 +1,139 @@
+"""The command `fit_normal`: its settings, what is fitted to what, and the run's folder that it leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from downstream.detector.inference import score_videos
+from downstream.detector.normal_detector import NormalConfig
+from downstream.detector.storage import save_detector
+from downstream.evaluation.choose_videos import has_ground_truth, open_listed, rehearse_evaluation
+from downstream.evaluation.settings import EvaluationSettings
+from downstream.features.fusion import FusedFeatures
+from downstream.normality.fit import fit_normal
+from downstream.references.of_features import write_feature_references
+from downstream.runs.run_folder import Part, RunFolder
+from downstream.scores.supervision import KEY
+from downstream.training.config import MAX_SEED, FeaturesConfig
+from downstream.training.feature_source import open_features
+from downstream.training.run_summary import summarise
+from pretrain.accelerator import check_device
+from pretrain.cpu import keep_freed_memory
+from pretrain.data.catalogue import Catalogue, CatalogueConfig
+from pretrain.data.validation_split import split_validation
+from pretrain.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitNormalConfig:
+    """Fit a label-free detector: what is ordinary, from features of footage that is mostly normal; no label is needed.
+
+    It lies in a run's folder like a trained one: scripts/evaluate.py, localise.py, calibrate.py, detect.py, package.py
+    and report.py take it. One camera's footage makes a detector for that camera; footage of many, one for all.
+
+        python scripts/fit_normal.py --features.sets features/mine --catalogue.root VIDEOS --output runs/ordinary
+        python scripts/detect.py VIDEO --detector runs/ordinary
+    """
+
+    output: Path = Path("runs/normal")
+    """Folder of the run."""
+    footage: Literal["normal", "all"] = "normal"
+    """Which training videos it is fitted to: those not labelled abnormal, or all of them, as they are."""
+    held_out: float = 0.2
+    """Share of the footage, by whole groups where the catalogue knows them, that says how far the ordinary goes."""
+    seed: int = 0
+    """Decides what is held out, and the coreset."""
+    score_test: bool = True
+    """Score the test videos, and evaluate where the catalogue has ground truth."""
+    references: bool = True
+    """Write reference scores of the test videos beside, see scripts/reference_scores.py."""
+    plots: bool = True
+    """Draw curves of the evaluation."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes a GPU where there is one."""
+    catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    normal: NormalConfig = field(default_factory=NormalConfig)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.held_out < 1:
+            raise UserError(f"held_out is {self.held_out}; it must lie in (0, 1)")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise UserError(f"seed is {self.seed}; it must lie in [0, {MAX_SEED}]")
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """One detector: nothing of it is random but the coreset."""
+        return (0,)
+
+    @property
+    def ceiling(self) -> bool:
+        """No label of a frame was seen."""
+        return False
+
+
+def run_fit(config: FitNormalConfig) -> int:
+    """Fit, score the test videos, evaluate. Returns the exit status."""
+    keep_freed_memory()
+    check_device(config.device)
+    on_gpu = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
+    device = torch.device("cuda" if on_gpu else "cpu")
+    run = RunFolder(config.output)
+    if run.config_file.exists() or run.seeds():
+        raise UserError(f"{config.output} holds a run already: choose another --output, or delete it")
+    features = open_features(config.features)
+    fitted_to, held_out, test = footage_of(config, features)
+    names, others = ([video.name for video in part] for part in (fitted_to, held_out))
+    print(
+        f"{' + '.join(config.normal.parts)} of {features.dim} numbers, relative to the {config.normal.relative_to}; "
+        f"{len(fitted_to)} videos to fit to, {len(held_out)} held out, {len(test)} to score",
+        flush=True,
+    )
+    detector = fit_normal(config.normal, features, names, others, device, torch.Generator().manual_seed(config.seed))
+    seed = run.seed(0)
+    card = {"threshold": 0.5, "seed": config.seed, KEY: "none", "trained_on": sorted(names + others)}
+    encoders = [(part.made_with, part.dtype) for part in features.sets]
+    save_detector(detector, seed.detector, features.specs, features.normalise, card, features.pool_cells, encoders)
+    run.write_config(config)
+    parts: dict[Part, Catalogue] = {"validation": held_out}
+    if config.score_test and len(test):
+        parts["test"] = test
+    meta: dict[str, Any] = {"seed": 0, KEY: "none", "threshold": 0.5, "unscored": {}}
+    for part, videos in parts.items():
+        frames = {video.name: video.num_frames for video in videos}
+        scored = score_videos(
+            detector, features, [video.name for video in videos], device, frames, placed=part == "test"
+        )
+        seed.write_scores(part, scored, meta)
+    if "test" in parts and config.references:
+        write_feature_references([run], features, [*fitted_to, *held_out], list(test))
+    seed.write_summary({"seed": 0, "detector": str(seed.detector), "fitted_to": len(fitted_to)})
+    summarise(config, run, test)
+    return 0
+
+
+def footage_of(config: FitNormalConfig, features: FusedFeatures) -> tuple[Catalogue, Catalogue, Catalogue]:
+    """(to fit to, held out, test). UserError: no footage, features that are missing."""
+    catalogue = open_listed(config.catalogue)
+    if config.features.allow_missing:
+        catalogue = catalogue.without({video.name for video in catalogue if video.name not in features.videos})
+    training = catalogue.subset("train")
+    abnormal = {video.name for video in training if video.label == 1} if config.footage == "normal" else set()
+    footage = training.without(abnormal)
+    if len(footage) < 2:
+        raise UserError(
+            f"{catalogue.source}: {len(footage)} of {len(training)} training videos to fit to; it takes two at "
+            "least, one to be held out. With --footage all, abnormal ones take part too"
+        )
+    fitted_to, held_out = split_validation(footage, config.held_out, config.seed, by="auto")
+    test = catalogue.subset("test")
+    for what, part in (("training", footage), ("test", test)):
+        features.require([video.name for video in part], what)
+    if config.score_test and has_ground_truth(test):
+        rehearse_evaluation(features.videos, list(test), config.evaluation.tail)
+    return fitted_to, held_out, test
