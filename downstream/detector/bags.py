@@ -25,7 +25,7 @@ class Bags(NamedTuple):
     log_scores: Tensor
     """(B, T): log of the anomaly score; finite everywhere, of no meaning on padding."""
     features: Tensor
-    """(B, T, D): what the scoring head saw."""
+    """(B, T, D): what the scoring head saw, but for what memories added to it."""
     embeddings: Tensor | None = None
     """(B, T, E): of the clustering branch, where the detector has one."""
     teacher_scores: Tensor | None = None
