@@ -75,7 +75,8 @@ def top_mask(values: Tensor, mask: Tensor, k: Tensor) -> Tensor:
 
 
 def bag_means(values: Tensor, chosen: Tensor) -> Tensor:
-    """(B,): mean of `values` (B, T) over the chosen instances of each bag; 0 for a bag with none."""
+    """(B,): mean of `values` (B, T) over the chosen instances of each bag; 0 for a bag with none. Of vectors (B, T, D),
+    with `chosen` (B, T, 1), it is (B, D)."""
     return (values * chosen).sum(dim=1) / chosen.sum(dim=1).clamp(min=1)
 
 

@@ -129,6 +129,11 @@ class DualMemory(nn.Module):
         mean, log_variance = self.mean(read), self.log_variance(read)
         return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=-1)
 
+    def length(self, read: Tensor, chosen: Tensor) -> Tensor:
+        """(B,): of the mean latent of the chosen (bool (B, T)) snippets, of what they read (B, T, D) of a memory."""
+        mean: Tensor = self.mean(bag_means(read, chosen.unsqueeze(2)))
+        return torch.linalg.vector_norm(mean, dim=1)
+
 
 class DualMemoryLoss(nn.Module):
     """The loss of the memories of a detector. It does not own them: they appear in the detector's state only."""
@@ -143,23 +148,23 @@ class DualMemoryLoss(nn.Module):
         return self._memories[0]
 
     def forward(self, bags: Bags) -> tuple[Tensor, LossParts]:
-        """Scalar: the weighted sum of its parts, each 0 where the batch lacks a class that it is about. Parts: they."""
-        features = bags.features.masked_fill(~bags.mask.unsqueeze(2), 0.0)
-        normal, abnormal = (bank.likeness(features) for bank in (self.memories.normal, self.memories.abnormal))
-        in_normal, in_abnormal = self.memories.normal.found(normal), self.memories.abnormal.found(abnormal)
-        count = num_top(bags.mask, None)
+        """Scalar: the weighted sum of its parts, each 0 where the batch lacks a class that it is about. Parts: they.
+
+        In the precision of the memories.
+        """
+        memories, count = self.memories, num_top(bags.mask, None)
+        features = bags.features.masked_fill(~bags.mask.unsqueeze(2), 0.0).to(memories.normal.vectors.dtype)
+        normal, abnormal = memories.normal.likeness(features), memories.abnormal.likeness(features)
+        in_normal, in_abnormal = memories.normal.found(normal), memories.abnormal.found(abnormal)
         most_normal = top_mask(in_normal.log_found, bags.mask, count)
         most_abnormal = top_mask(in_abnormal.log_found, bags.mask, count)
-        read = self.memories.normal.read(normal)
-        lengths = [
-            torch.linalg.vector_norm(self.memories.mean(chosen_mean(memory_read, chosen)), dim=1)
-            for memory_read, chosen in ((self.memories.abnormal.read(abnormal), most_abnormal), (read, most_normal))
-        ]
+        of_normal, of_abnormal = memories.normal.read(normal), memories.abnormal.read(abnormal)
+        ordinary, odd = memories.length(of_normal, most_normal), memories.length(of_abnormal, most_abnormal)
         parts = {
             "memory": memory_loss(bags, in_normal, in_abnormal),
             "triplet": triplets(bags, features, most_normal, most_abnormal, self.config.triplet_margin),
-            "divergence": mean_of_chosen(self.memories.divergence(read), normal_instances(bags)),
-            "magnitude": magnitudes(*lengths, bags.abnormal, self.config.magnitude_margin),
+            "divergence": mean_of_chosen(memories.divergence(of_normal), normal_instances(bags)),
+            "magnitude": magnitudes(odd, ordinary, bags.abnormal, self.config.magnitude_margin),
         }
         loss = torch.stack([getattr(self.config, f"{name}_weight") * parts[name] for name in PARTS]).sum()
         return loss, {name: value.detach() for name, value in parts.items()}
@@ -191,8 +196,8 @@ def triplets(bags: Bags, features: Tensor, most_normal: Tensor, most_abnormal: T
     n: direction of the mean of the normal bag's most normal snippets, p of the abnormal bag's most normal ones, q of
     its most abnormal ones; how normal and how abnormal they are say the memories. Both bool (B, T).
     """
-    ordinary = unit_vectors(chosen_mean(features, most_normal))
-    odd = unit_vectors(chosen_mean(features, most_abnormal))
+    ordinary = unit_vectors(bag_means(features, most_normal.unsqueeze(2)))
+    odd = unit_vectors(bag_means(features, most_abnormal.unsqueeze(2)))
     to_positive = torch.linalg.vector_norm(ordinary.unsqueeze(0) - ordinary.unsqueeze(1), dim=2)
     to_negative = torch.linalg.vector_norm(ordinary.unsqueeze(0) - odd.unsqueeze(1), dim=2)
     return mean_over_pairs((margin + to_positive - to_negative).clamp(min=0), bags.abnormal)
@@ -201,8 +206,3 @@ def triplets(bags: Bags, features: Tensor, most_normal: Tensor, most_abnormal: T
 def magnitudes(odd: Tensor, ordinary: Tensor, abnormal: Tensor, margin: float) -> Tensor:
     """Mean over pairs of an abnormal and a normal bag of `max(0, margin - odd of the one + ordinary of the other)`."""
     return mean_over_pairs((margin - odd.unsqueeze(1) + ordinary.unsqueeze(0)).clamp(min=0), abnormal)
-
-
-def chosen_mean(values: Tensor, chosen: Tensor) -> Tensor:
-    """(B, D): mean of the chosen (bool (B, T), one or more) of each bag's values (B, T, D)."""
-    return bag_means(values, chosen.unsqueeze(2))
