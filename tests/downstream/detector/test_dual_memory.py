@@ -46,8 +46,8 @@ def test_a_memory_is_read_as_loops_read_it() -> None:
     for b, t in ((0, 0), (1, 5), (3, 20)):
         read, surely = read_slowly(memory, features[b, t])
         torch.testing.assert_close(reads[b, t], read)
-        assert float(found.log_found[b, t]) == pytest.approx(math.log(surely), rel=1e-9)
-        assert float(found.log_missing[b, t]) == pytest.approx(math.log(1 - surely), rel=1e-9)
+        assert found.log_found[b, t].item() == pytest.approx(math.log(surely), rel=1e-9)
+        assert found.log_missing[b, t].item() == pytest.approx(math.log(1 - surely), rel=1e-9)
 
 
 def test_how_surely_stays_exact_at_the_ends() -> None:
