@@ -109,7 +109,7 @@ def slow_loss(memories: DualMemory, bags: Bags, config: DualMemoryConfig) -> dic
         of_odd, reads = (odd, abnormal) if label else (ordinary, normal)
         latent = sum((memories.mean(reads[t][0]) for t in of_odd), torch.zeros(DIM)) / k
         means = [torch.stack([snippets[t] for t in places]).mean(dim=0) for places in (ordinary, odd)]
-        vectors[label].append((means[0] / means[0].norm(), means[1] / means[1].norm(), float(latent.norm())))
+        vectors[label].append((means[0] / means[0].norm(), means[1] / means[1].norm(), latent.norm().item()))
     pairs = list(itertools.product(vectors[0], vectors[1]))
     triplet = [
         max(0, config.triplet_margin + float((n[0] - a[0]).norm()) - float((n[0] - a[1]).norm())) for n, a in pairs
