@@ -13,7 +13,7 @@ from pretrain.config import PretrainConfig
 from tests.paths import ROOT
 
 CONFIGS = ROOT / "configs"
-PRESETS = ("cells", "end_to_end", "features", "mil_ranking")
+PRESETS = ("cells", "end_to_end", "features", "mil_ranking", "ur_dmu")
 FILES = sorted(CONFIGS.glob("*.yaml"))
 THE_USERS_OWN = ("--catalogue", "--features.sets", "--videos.backbone", "--output", "--device")
 

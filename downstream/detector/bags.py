@@ -25,7 +25,7 @@ class Bags(NamedTuple):
     log_scores: Tensor
     """(B, T): log of the anomaly score; finite everywhere, of no meaning on padding."""
     features: Tensor
-    """(B, T, D): what the scoring head saw."""
+    """(B, T, D): what the scoring head saw, but for what memories added to it."""
     embeddings: Tensor | None = None
     """(B, T, E): of the clustering branch, where the detector has one."""
     teacher_scores: Tensor | None = None
@@ -78,7 +78,8 @@ def top_mask(values: Tensor, mask: Tensor, k: Tensor) -> Tensor:
 
 
 def bag_means(values: Tensor, chosen: Tensor) -> Tensor:
-    """(B,): mean of `values` (B, T) over the chosen instances of each bag; 0 for a bag with none."""
+    """(B,): mean of `values` (B, T) over the chosen instances of each bag; 0 for a bag with none. Of vectors (B, T, D),
+    with `chosen` (B, T, 1), it is (B, D)."""
     return (values * chosen).sum(dim=1) / chosen.sum(dim=1).clamp(min=1)
 
 

@@ -50,7 +50,7 @@ def score_videos(
 
     Videos of similar length share a padded, masked batch; the padding changes nothing. A long video is scored part by
     part, each with as many snippets before and after it as a score depends on: memory does not grow with it, and the
-    scores are those of the whole (but for a transformer, which must see all of a video at once). `frames` gives the
+    scores are those of the whole (but for attention, which must see all of a video at once). `frames` gives the
     lengths of videos whose features do not say theirs; with `placed` off, snippets that nobody can place count
     themselves instead of frames, which is enough to compare whole videos.
     UserError: features that are not finite, or snippets that cannot be placed.

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from downstream.detector.composition import Composition, log_odds
 from downstream.detector.cross_batch_clustering import ClusterBranch, Guidance, guide
+from downstream.detector.dual_memory import DualMemory
 from downstream.detector.snippet_detector import SnippetDetector
 from downstream.detector.spatial import spatial_encoder
-from downstream.detector.temporal import HEADS, Smoothing, TemporalEncoder, temporal_encoder
+from downstream.detector.temporal import ATTENTION, HEADS, Smoothing, TemporalEncoder, temporal_encoder
 from pretrain.errors import UserError
 
 
@@ -33,6 +34,9 @@ class DetectorConfig:
     """Width of the scoring head."""
     dropout: float = 0.5
     """After the projection and inside the head."""
+    memories: int = 0
+    """Vectors in each of two memories, of normal and of abnormal snippets, that features are augmented by before the
+    head (UR-DMU, 2023: 60). 0: none, or 60 where objective.dual_memory trains them."""
     score_smoothing: float = 1.0
     """A Gaussian mean of the log odds over time, of so many snippets' standard deviation (with cells, along each):
     steadier scores, events that are not torn apart. 0: none. When videos are scored, not in training: where that was
@@ -51,15 +55,17 @@ class DetectorConfig:
         for name in ("width", "hidden"):
             if getattr(self, name) < 1:
                 raise UserError(f"detector.{name} is {getattr(self, name)}; it must be at least 1")
+        if self.memories < 0:
+            raise UserError(f"detector.memories is {self.memories}; it must be 0 (none) or more vectors")
         if not 0 <= self.dropout < 1:
             raise UserError(f"detector.dropout is {self.dropout}; it must lie in [0, 1)")
         if not 0 <= self.score_smoothing <= 64:
             raise UserError(f"detector.score_smoothing is {self.score_smoothing}; it must lie in [0, 64] snippets")
         if self.temporal == "multi_scale" and self.width < 3:
             raise UserError(f"detector.width is {self.width}; multi_scale shares it among 3 scales: at least 3")
-        if self.temporal == "transformer" and self.width % HEADS:
+        if self.temporal in ATTENTION and self.width % HEADS:
             raise UserError(
-                f"detector.width is {self.width}; the transformer shares it among {HEADS} heads: give a multiple of "
+                f"detector.width is {self.width}; {self.temporal} shares it among {HEADS} heads: give a multiple of "
                 f"{HEADS}"
             )
 
@@ -70,7 +76,7 @@ class DetectorOutput(NamedTuple):
     log_scores: Tensor
     """(B, T), guided by the clusters where the detector has them."""
     features: Tensor
-    """(B, T, width): what the scoring head saw."""
+    """(B, T, width): what the scoring head saw, but for what memories added to it."""
     embeddings: Tensor | None
     """(B, T, E) of the clustering branch, or None."""
     mask: Tensor
@@ -101,10 +107,10 @@ def check_detector(config: DetectorConfig, grid: tuple[int, int] | None) -> None
             f"detector.spatial is {config.spatial}, but the features have no cells to look around: extract them with "
             "--grid map (end to end: set videos.grid), or set detector.spatial to none"
         )
-    if grid is not None and config.temporal == "transformer":
+    if grid is not None and config.temporal in ATTENTION:
         raise UserError(
-            f"detector.temporal is transformer, and the features have {grid[0]}x{grid[1]} cells: attention over the "
-            "whole track of every cell has no bounded memory; choose multi_scale or none"
+            f"detector.temporal is {config.temporal}, and the features have {grid[0]}x{grid[1]} cells: attention over "
+            "the whole track of every cell has no bounded memory; choose multi_scale or none"
         )
 
 
@@ -142,8 +148,10 @@ class Detector(SnippetDetector):
         self.temporal = temporal_encoder(config.temporal, config.width, config.dropout)
         self.spatial = spatial_encoder(config.spatial, config.width)
         self.drop = nn.Dropout(config.dropout)
+        self.memories = DualMemory(config.memories, config.width, config.dropout > 0) if config.memories else None
+        seen = config.width if self.memories is None else 2 * config.width
         self.head = nn.Sequential(
-            nn.Linear(config.width, config.hidden), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(config.hidden, 1)
+            nn.Linear(seen, config.hidden), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(config.hidden, 1)
         )
         self.smoothing = Smoothing(config.score_smoothing)
         self.composition = Composition(dim) if config.composition == "which_when" and grid is None else None
@@ -180,7 +188,8 @@ class Detector(SnippetDetector):
         inside = (features - self.input_mean) * self.input_scale
         inside = self.drop(F.relu(self.project(inside)))
         inside = self._look_around(inside, mask)
-        log_scores = F.logsigmoid(self.head(inside).squeeze(2).float())
+        seen = inside if self.memories is None else self.memories(inside)
+        log_scores = F.logsigmoid(self.head(seen).squeeze(2).float())
         embeddings = None
         if self.branch is not None and self.guidance is not None:
             embeddings, log_abnormal = self.branch(inside)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from downstream.detector.bags import Bags, LossParts
+from downstream.detector.dual_memory import MEMORIES
 from downstream.detector.gather import gather_bags
 from downstream.detector.model import Detector, DetectorConfig
 from downstream.detector.terms import BASES, TERMS, ObjectiveConfig, terms_on
@@ -31,12 +33,14 @@ def check_objective(objective: ObjectiveConfig, grid: tuple[int, int] | None) ->
 def build_detector(
     config: DetectorConfig, objective: ObjectiveConfig, dim: int, grid: tuple[int, int] | None = None
 ) -> Detector:
-    """The detector for features of `dim` numbers, with the clustering branch where the objective asks for one.
+    """The detector for features of `dim` numbers, with branch and memories where the objective asks for them.
 
     `grid`: rows and columns where instances are cells. Its weights come from torch's global generator
     (`torch.manual_seed` is the caller's). UserError for a detector or a term that does not go with the grid.
     """
     check_objective(objective, grid)
+    if not config.memories and any(term.needs_memories for term in terms_on(objective).values()):
+        config = dataclasses.replace(config, memories=MEMORIES)
     for name, term in terms_on(objective).items():
         if term.needs_clusters:
             clusters = getattr(objective, name)

@@ -10,8 +10,11 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from downstream.detector.global_local import GlobalLocal
+
 LAYERS, HEADS = 1, 4
-"""Of the transformer [ours, not studied]: training videos are few, so it is as small as can be."""
+"""Of the transformer [ours, not studied]: training videos are few, so it is as small as can be. `global_local` has as
+many heads, as published."""
 
 
 class NoContext(nn.Module):
@@ -107,7 +110,9 @@ def positions(length: int, width: int, device: torch.device) -> Tensor:
     return 0.1 * torch.cat([angles.sin(), angles.cos()], dim=1)[:, :width]
 
 
-TemporalEncoder = Literal["none", "multi_scale", "transformer"]
+TemporalEncoder = Literal["none", "multi_scale", "transformer", "global_local"]
+ATTENTION = ("transformer", "global_local")
+"""Those that share the width among heads and see all of the video at once."""
 
 
 def temporal_encoder(name: TemporalEncoder, width: int, dropout: float) -> nn.Module:
@@ -116,4 +121,6 @@ def temporal_encoder(name: TemporalEncoder, width: int, dropout: float) -> nn.Mo
         return MultiScale(width)
     if name == "transformer":
         return Attention(width, dropout)
+    if name == "global_local":
+        return GlobalLocal(width, dropout, HEADS)
     return NoContext()

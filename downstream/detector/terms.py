@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from downstream.detector.bags import Bags, LossParts
 from downstream.detector.contrastive_clustering import ContrastiveClustering, ContrastiveClusteringConfig
 from downstream.detector.cross_batch_clustering import CrossBatchClustering, CrossBatchClusteringConfig
+from downstream.detector.dual_memory import DualMemoryConfig, DualMemoryLoss
 from downstream.detector.entropy import EntropyConfig, entropy
 from downstream.detector.feature_magnitude import FeatureMagnitudeConfig, feature_magnitude
 from downstream.detector.hard_mining import HardMiningConfig, hard_mining
@@ -52,6 +53,12 @@ def with_branch(config: CrossBatchClusteringConfig, detector: Detector) -> nn.Mo
     return CrossBatchClustering(config, detector.branch)
 
 
+def with_memories(config: DualMemoryConfig, detector: Detector) -> nn.Module:
+    """`make` of the loss that trains the detector's memories."""
+    assert detector.memories is not None, "build_detector gives memories to a detector whose terms need them"
+    return DualMemoryLoss(config, detector.memories)
+
+
 @dataclass(frozen=True, kw_only=True)
 class MilBase:
     """A loss that an objective can stand on."""
@@ -82,6 +89,8 @@ class LossTerm:
     """Is refused for features of whole snippets."""
     needs_clusters: bool = False
     """The detector gets a clustering branch with the `guidance` and `temperature` of this term's configuration."""
+    needs_memories: bool = False
+    """The detector gets memories of normal and abnormal snippets, where its configuration has none."""
     needs_teacher: bool = False
     """Bags bring the scores of the moving average of the detector."""
     warms_up: bool = False
@@ -163,6 +172,13 @@ TERMS: dict[str, LossTerm] = {
         in_default_grid=True,
         needs_clusters=True,
     ),
+    "dual_memory": LossTerm(
+        config=DualMemoryConfig,
+        make=with_memories,
+        about="memories of normal and of abnormal snippets, and a Gaussian latent of the normal ones (UR-DMU, 2023)",
+        ablation_weight=1.0,  # as published
+        needs_memories=True,
+    ),
 }
 """Name -> term, in the order in which they are summed: another one would change the last digits of a training."""
 
@@ -179,6 +195,7 @@ class ObjectiveConfig:
     hard_mining: HardMiningConfig = field(default_factory=HardMiningConfig)
     contrastive_clustering: ContrastiveClusteringConfig = field(default_factory=ContrastiveClusteringConfig)
     cross_batch_clustering: CrossBatchClusteringConfig = field(default_factory=CrossBatchClusteringConfig)
+    dual_memory: DualMemoryConfig = field(default_factory=DualMemoryConfig)
     smoothness: SmoothnessConfig = field(default_factory=SmoothnessConfig)
     sparsity: SparsityConfig = field(default_factory=SparsityConfig)
     spatial_smoothness: SpatialSmoothnessConfig = field(default_factory=SpatialSmoothnessConfig)

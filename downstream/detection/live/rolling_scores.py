@@ -34,7 +34,7 @@ class RollingScores:
     """Takes features in order, gives the block to score of each snippet once its `lookahead` has come.
 
     With the detector's reach as lookahead, `score(block.values)[block.row]` is the score in the whole video. A detector
-    that sees all of a video (`reach` None, a transformer) sees the last `window` snippets instead.
+    that sees all of a video (`reach` None, by attention) sees the last `window` snippets instead.
     """
 
     def __init__(self, reach: int | None, lookahead: int | None = None, window: int = WINDOW_SNIPPETS) -> None:

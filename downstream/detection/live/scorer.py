@@ -2,7 +2,7 @@
 
 Each encoder's snippets go through the code that files go through. Two things a stream cannot have: features that are
 normalised by the whole video are normalised by what the camera has shown of late, and a detector that sees the whole
-video (a transformer) sees as much. All else is the same, to rounding.
+video (by attention) sees as much. All else is the same, to rounding.
 """
 
 from __future__ import annotations

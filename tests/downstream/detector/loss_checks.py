@@ -48,6 +48,8 @@ def make_loss(name: str, config: Any, grid: Grid = WHOLE) -> Loss:
     def loss(bags: Bags) -> tuple[Tensor, LossParts]:
         if detector.branch is not None:
             bags = bags._replace(embeddings=detector.branch.to(bags.features)(bags.features)[0])
+        if detector.memories is not None:
+            detector.memories.to(bags.features)
         value: tuple[Tensor, LossParts] = module.to(bags.features)(bags)
         return value
 

@@ -92,11 +92,16 @@ def test_reach() -> None:
     assert detector(spatial="conv").reach == 0
     assert detector("multi_scale", "conv").reach == 4
     assert Detector(DetectorConfig(temporal="transformer", width=12), DIM).reach is None
+    assert Detector(DetectorConfig(temporal="global_local", width=12), DIM).reach is None
 
 
 def test_what_does_not_go_together_is_refused() -> None:
     with pytest.raises(UserError, match=r"detector\.temporal is transformer, .* 2x3 cells: .* choose multi_scale or n"):
         detector("transformer")
+    with pytest.raises(
+        UserError, match=r"detector\.temporal is global_local, .* 2x3 cells: .* choose multi_scale or n"
+    ):
+        detector("global_local")
     with pytest.raises(
         UserError, match=r"detector\.spatial is conv, but the features have no cells.*--grid map .*, or"
     ):

@@ -56,7 +56,7 @@ def test_context_reaches_neighbours_or_does_not() -> None:
     features = torch.randn(1, 12, 6, generator=torch.Generator().manual_seed(0))
     other = features.clone()
     other[0, 6] += 1
-    for temporal, reach in (("none", 0), ("multi_scale", 4), ("transformer", 12)):
+    for temporal, reach in (("none", 0), ("multi_scale", 4), ("transformer", 12), ("global_local", 12)):
         net = detector(temporal)
         moved = (net(features).scores - net(other).scores).abs()[0] > 1e-7
         places = moved.nonzero().flatten()
@@ -138,3 +138,5 @@ def test_bad_settings_are_named() -> None:
         DetectorConfig(dropout=1.0)
     with pytest.raises(UserError, match=r"detector\.width is 30; .* 4 heads: give a multiple of 4"):
         DetectorConfig(temporal="transformer", width=30)
+    with pytest.raises(UserError, match=r"detector\.width is 30; global_local shares it among 4 heads"):
+        DetectorConfig(temporal="global_local", width=30)
