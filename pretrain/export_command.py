@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 
 from pretrain.backbones import load_backbone
-from pretrain.backbones.storage import copy_backbone
+from pretrain.backbones.storage import card_of, copy_backbone, save_backbone
 from pretrain.export import export_onnx, export_program
 
 
@@ -31,6 +31,8 @@ class ExportConfig:
     """A run's folder, or a folder that holds backbone.safetensors and backbone.json."""
     out: Path | None = None
     """Where to write. Default: RUN/export."""
+    half: bool = False
+    """Store the weights in half precision: half the size, and features that differ in the fourth digit."""
     onnx: bool = False
     """Also backbone.onnx (clips -> features, any batch size), checked against onnxruntime to 1e-4."""
     torch_export: bool = False
@@ -41,7 +43,11 @@ def export_backbone(config: ExportConfig) -> None:
     """Write what is asked for and print each path with its size; UserError where the run holds no whole backbone."""
     backbone, card = load_backbone(config.run)
     folder = config.out or config.run / "export"
-    paths = copy_backbone(config.run, folder)
+    if config.half:
+        own = {key: value for key, value in card.items() if key not in card_of(backbone, {}, {})}
+        paths = save_backbone(backbone, folder, own, half=True)
+    else:
+        paths = copy_backbone(config.run, folder)
     if config.onnx:
         paths.append(folder / "backbone.onnx")
         print(f"ONNX: largest difference to PyTorch {export_onnx(backbone, paths[-1]):.1e}")

@@ -1,4 +1,4 @@
-"""Fit a label-free detector to footage that is mostly normal: `scripts/fit_normal.py CONFIG.yaml [--flag value ...]`."""
+"""Fit a label-free detector to footage that is mostly normal: `scripts/fit_normal.py CONFIG.yaml [--flag value]`."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
 from downstream.features.feature_spec import FeatureSpec
 from downstream.features.snippets import SnippetSettings
 from downstream.runs.run_folder import RunFolder
+from pretrain.backbones.shipped import SHIPPED
 from pretrain.errors import UserError, problem_list
 from pretrain.versioned_json import read_versioned_json
 
@@ -110,6 +111,8 @@ def _of_package(path: Path) -> Iterator[Trained]:
 
 def _moved(config: EncoderConfig, folder: Path) -> EncoderConfig:
     """Paths of a package count from its folder."""
+    if config.backbone == SHIPPED:
+        return config
     if config.weights is not None:  # an image tower, known by its name
         return dataclasses.replace(config, weights=folder / config.weights)
     return dataclasses.replace(config, backbone=str(folder / config.backbone))

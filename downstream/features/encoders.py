@@ -27,6 +27,7 @@ from pretrain.backbones import (
     build_backbone,
     load_backbone,
 )
+from pretrain.backbones.shipped import or_shipped
 from pretrain.backbones.timm_frames import PREFIX, download_timm
 from pretrain.backbones.weights import read_weights
 from pretrain.data.geometry import NO_BORDER, BorderCrop
@@ -39,9 +40,9 @@ class EncoderConfig:
     """Which network makes the features."""
 
     backbone: str = "small3d"
-    """A run's folder or an exported one; or a name: small3d, a video network of torchvision (r3d_18, swin3d_t, ...),
-    or timm/<model>, any image model of timm, which encodes single frames (timm/vit_base_patch16_clip_224.openai is
-    CLIP's image tower)."""
+    """A run's folder or an exported one; `shipped`, the small3d that comes with the package; or a name: small3d, a video
+    network of torchvision (r3d_18, swin3d_t, ...), or timm/<model>, any image model of timm, which encodes single frames
+    (timm/vit_base_patch16_clip_224.openai is CLIP's image tower)."""
     weights: Path | None = None
     """For a name: its weights, a .safetensors or .pth file. Default: random weights."""
     download: bool = False
@@ -213,7 +214,7 @@ def open_encoder(config: EncoderConfig) -> Encoder:
         return _image_tower(config)
     if config.backbone in BACKBONES:
         return _named(config)
-    path = Path(config.backbone)
+    path = or_shipped(Path(config.backbone))
     if path.exists():
         return _exported(config, path)
     raise UserError(

@@ -23,7 +23,8 @@ class BackboneConfig:
     """small3d, r3d_18, mvit_v2_s, swin3d_t, ... (a wrong name is told all), or timm/<any timm image model>."""
     weights: Path | None = None
     """Start from this file: an exported folder or file of ours, torchvision's or timm's own weights (safetensors, or
-    .pth read with weights_only=True). Default: random weights."""
+    .pth read with weights_only=True), or `shipped`: the weights of small3d that come with the package, pretrained on
+    rendered footage. Default: random weights."""
     download: bool = False
     """Start from the published weights of that name, fetched by torchvision or timm. Nothing is fetched unasked."""
     clip_frames: int | None = None

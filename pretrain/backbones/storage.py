@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from pretrain.backbones import timm_frames, torchvision_nets
 from pretrain.backbones.base import Backbone, BackboneConfig, BackboneSpec
 from pretrain.backbones.build import build_backbone
+from pretrain.backbones.shipped import or_shipped
 from pretrain.backbones.weights import CARD_FILE, MIXING_FILE, WEIGHTS_FILE, export_folder
 from pretrain.errors import UserError
 from pretrain.files import replacing, sha256_of, write_json
@@ -27,18 +28,24 @@ FORMAT = "anomaly-pretext/backbone/1"
 
 
 def save_backbone(
-    backbone: Backbone, folder: Path, details: Mapping[str, Any], *, state: Mapping[str, torch.Tensor] | None = None
+    backbone: Backbone,
+    folder: Path,
+    details: Mapping[str, Any],
+    *,
+    state: Mapping[str, torch.Tensor] | None = None,
+    half: bool = False,
 ) -> list[Path]:
     """Write `backbone.safetensors`, for timm models `temporal_mixing.safetensors`, and the card `backbone.json`.
 
     `details` is what only the run knows (tasks, data, steps, accuracies): JSON values, put on the card as they are.
+    `half`: weights in half precision, half the size; loaded, they are float32 again.
     `state` replaces the backbone's own `state_dict()` where its parameters are sharded over processes (FSDP).
     Atomic: all files are written under temporary names, then renamed one after the other, the card last. A kill
     between two renames is noticed by the hash. The same weights give the same bytes.
     """
     full = dict(backbone.state_dict() if state is None else state)
     parts = {WEIGHTS_FILE: _part(full, "net."), MIXING_FILE: _part(full, "mixing.")}
-    parts = {name: tensors for name, tensors in parts.items() if tensors}
+    parts = {name: _halved(tensors) if half else tensors for name, tensors in parts.items() if tensors}
     with ExitStack() as renames:  # undone in reverse: what is entered first is renamed last
         card = renames.enter_context(replacing(folder / CARD_FILE))
         hashes = {}
@@ -57,7 +64,7 @@ def load_backbone(path: Path) -> tuple[Backbone, dict[str, Any]]:
     The backbone comes in evaluation mode. Raises UserError where a file is missing, its hash is not the card's, or the
     card is none of ours.
     """
-    folder, card = _checked_card(path)
+    folder, card = _checked_card(or_shipped(path))
     clip = card["clip"]
     backbone = build_backbone(
         BackboneConfig(
@@ -78,7 +85,7 @@ def copy_backbone(path: Path, folder: Path) -> list[Path]:
 
     Returns the paths. Raises UserError where it is not whole; hashes are checked before anything is written.
     """
-    source, card = _checked_card(path)
+    source, card = _checked_card(or_shipped(path))
     copies = [folder / name for name in (*card["sha256"], CARD_FILE)]
     for copy in copies:
         if copy.resolve() != (source / copy.name).resolve():
@@ -146,6 +153,10 @@ def _part(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Ten
         for key, value in state.items()
         if key.startswith(prefix)
     }
+
+
+def _halved(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {key: value.half() if value.is_floating_point() else value for key, value in tensors.items()}
 
 
 def _checked_card(path: Path) -> tuple[Path, dict[str, Any]]:

@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from pretrain.backbones.base import Backbone
+from pretrain.backbones.shipped import SHIPPED, or_shipped
 from pretrain.backbones.timm_frames import PREFIX, resized
 from pretrain.errors import UserError
 
@@ -62,11 +63,13 @@ def read_weights(path: Path) -> StoredWeights:
 
     Raises UserError where there is no such file, where it is damaged, or where it would have to be unpickled.
     """
+    path = or_shipped(path)
     if path.is_dir():
         path = export_folder(path) / WEIGHTS_FILE
     if not path.is_file():
         raise UserError(
-            f"there is no weight file {path}; backbone.weights takes a .safetensors or .pth file, or an exported folder"
+            f"there is no weight file {path}; backbone.weights takes a .safetensors or .pth file, an exported folder, "
+            f"or {SHIPPED}"
         )
     if path.suffix != ".safetensors":
         return StoredWeights(_read_torch(path), str(path))
