@@ -77,12 +77,14 @@ class RealCctvConfig:
     """See that it runs: few videos, one network of four steps, two folds. The figures say nothing."""
 
     def __post_init__(self) -> None:
-        for name in ("networks", "detectors", *(["steps"] if not self.steps else [])):
-            if name == "steps" or getattr(self, name) < 1:
+        for name in ("networks", "detectors"):
+            if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not self.steps or min(self.steps) < 1:
+            raise UserError(f"steps are {list(self.steps)}; give one or more numbers, each at least 1")
         for arm in self.arms:
             if arm not in ARMS[1:]:
-                raise UserError(f"arm '{arm}'{nearest(arm, ARMS[1:])}; it is one of {', '.join(ARMS[1:])}")
+                raise UserError(f"arms name '{arm}'; give some of {', '.join(ARMS[1:])}{nearest(arm, ARMS[1:])}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
