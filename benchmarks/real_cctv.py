@@ -34,7 +34,7 @@ import tyro
 from benchmarks import real_cctv_scores as scoring
 from benchmarks.network_comparison import ARMS, given_weights
 from benchmarks.real_cctv_runs import Arm, Workshop
-from benchmarks.real_cctv_sets import RealTest, few, few_videos, folds, footage, open_tests
+from benchmarks.real_cctv_sets import TESTS, RealTest, few, few_videos, folds, footage, open_tests
 from benchmarks.real_cctv_tables import Rows, describe, result, tables
 from benchmarks.real_footage import RealFootageConfig
 from benchmarks.source_intervals import Figure, Floats, figures, source_weights
@@ -69,6 +69,8 @@ class RealCctvConfig:
     """Which tasks to pretrain with: all, one task, or without_TASK."""
     steps: tuple[int, ...] = (600,)
     """Steps of pretraining; several are a row each."""
+    tests: tuple[str, ...] = tuple(TESTS)
+    """What to score on; without vioperu half as much is pretrained."""
     weights: tuple[str, ...] = ()
     """More starts, name=FOLDER of an exported backbone or a run; one network each."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -82,6 +84,9 @@ class RealCctvConfig:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if not self.steps or min(self.steps) < 1:
             raise UserError(f"steps are {list(self.steps)}; give one or more numbers, each at least 1")
+        for test in self.tests:
+            if test not in TESTS:
+                raise UserError(f"tests name '{test}'; give some of {', '.join(TESTS)}{nearest(test, TESTS)}")
         for arm in self.arms:
             if arm not in ARMS[1:]:
                 raise UserError(f"arms name '{arm}'; give some of {', '.join(ARMS[1:])}{nearest(arm, ARMS[1:])}")
@@ -96,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def measure(config: RealCctvConfig) -> None:
     """The whole benchmark."""
     config, shop = prepare(config)
-    weights = {name: weights_of(test) for name, test in shop.tests.items()}
+    weights = {name: weights_of(shop.tests[name]) for name in config.tests}
     rows: Rows = {title: stacked([own]) for title, own in references(shop, weights).items()}
     collected: dict[str, list[dict[str, Floats]]] = {}
     for network in range(config.networks):
@@ -108,7 +113,11 @@ def measure(config: RealCctvConfig) -> None:
     rows |= {title: stacked(networks) for title, networks in collected.items()}
     content = result(rows) | {"networks": config.networks, "detectors": config.detectors}
     write_json(config.out / "result.json", content)
-    print(describe(shop.tests, config.networks, config.detectors), tables(rows), sep="\n\n")
+    print(
+        describe([shop.tests[name] for name in config.tests], config.networks, config.detectors),
+        tables(rows),
+        sep="\n\n",
+    )
     print(f"RESULT {json.dumps(content)}")
 
 
@@ -172,7 +181,8 @@ def weights_of(test: RealTest) -> Floats:
 def references(shop: Workshop, weights: Mapping[str, Floats]) -> dict[str, dict[str, Floats]]:
     """What motion alone reaches, under every name that networks are scored by."""
     rows: dict[str, dict[str, Floats]] = {"motion energy": {}, "acceleration": {}}
-    for name, test in shop.tests.items():
+    for name in weights:
+        test = shop.tests[name]
         motion = scoring.cached_motion(test, shop.out / "motion" / f"{name}.json")
         both = scoring.motion_scores(motion, list(test.videos.subset("test")), test.snippet_frames)
         for row, scores in zip(rows.values(), both, strict=True):
@@ -186,17 +196,17 @@ def references(shop: Workshop, weights: Mapping[str, Floats]) -> dict[str, dict[
 def score(shop: Workshop, arm: Arm, network: int, detectors: int, weights: Mapping[str, Floats]) -> dict[str, Floats]:
     """All figures of one network: what is measured -> (1 + draws,)."""
     values: dict[str, Floats] = {}
-    stored = {name: scoring.read_features(shop.features(arm, network, name)) for name in shop.tests}
-    learn_from = [stored["fights"][video.name] for video in shop.tests["fights"].videos]
-    for name, test in shop.tests.items():
+    fights = scoring.read_features(shop.features(arm, network, "fights"))  # foreign tests are whitened by them
+    for name in weights:
+        test, features = shop.tests[name], scoring.read_features(shop.features(arm, network, name))
         if test.cross_validated:
-            scores = scoring.left_out_change_scores(stored[name], test.videos, shop.parts[name])
+            scores = scoring.left_out_change_scores(features, test.videos, shop.parts[name])
             learnt = shop.detector_scores(arm, network, name, detectors)
             values |= keyed(test, "bag labels", learnt, weights[name])
         elif len(test.videos.subset("train")):
-            scores = scoring.normality_scores(stored[name], test.videos)
+            scores = scoring.normality_scores(features, test.videos)
         else:
-            scores = scoring.change_scores(stored[name], test.videos, learn_from)
+            scores = scoring.change_scores(features, test.videos, list(fights.values()))
         values |= keyed(test, "label-free", [scores], weights[name])
     return values
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.network_comparison import paired_half_width, spread
@@ -17,10 +17,10 @@ HEADS = ("", "AUC", "less random: sources", "networks", "less motion: sources", 
 WIDTHS = (20, 18, 28, 20, 28, 0)
 
 
-def describe(tests: Mapping[str, RealTest], networks: int, detectors: int) -> str:
+def describe(tests: Sequence[RealTest], networks: int, detectors: int) -> str:
     """What was measured, in words."""
     lines = [f"{networks} network(s), {detectors} detector(s) for each and for each fold"]
-    for test in tests.values():
+    for test in tests:
         scored = test.videos.subset("test")
         sources = len({video.group for video in scored})
         abnormal = sum(video.label == 1 for video in scored)

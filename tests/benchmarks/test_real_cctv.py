@@ -283,6 +283,10 @@ def test_it_runs_and_goes_on_where_it_was(
     assert again["all-4"] == found["rows"]["all-4"]
     label_free = [key for key in again["again"] if "label-free" in key and "vioperu" not in key]
     assert [again["again"][key] for key in label_free] == [again["all-4"][key] for key in label_free]
+    status, lines, _ = run([*common, "--tests", "falls"], capfd)
+    only = json.loads(lines[-1].removeprefix("RESULT "))["rows"]["all-4"]
+    assert only == {key: found["rows"]["all-4"][key] for key in only}
+    assert set(only) == {"falls, label-free, frame_auc", "falls, label-free, per_video_auc"}
     settings = json.loads((tmp_path / "quick/settings.json").read_text())
     settings["folds"]["fights"] = []
     (tmp_path / "quick/settings.json").write_text(json.dumps(settings))
@@ -306,6 +310,8 @@ def test_wrong_settings_are_told() -> None:
         RealCctvConfig(networks=0)
     with pytest.raises(UserError, match=r"steps are \[600, 0\]; give one or more numbers, each at least 1"):
         RealCctvConfig(steps=(600, 0))
+    with pytest.raises(UserError, match=r"tests name 'fall'; give some of fights, .*did you mean 'falls'\?"):
+        RealCctvConfig(tests=("fall",))
     with pytest.raises(UserError, match=r"arms name 'sped'; give some of all, .*did you mean 'speed'\?"):
         RealCctvConfig(arms=("sped",))
 
