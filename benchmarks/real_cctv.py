@@ -150,14 +150,15 @@ def prepare(config: RealCctvConfig) -> tuple[RealCctvConfig, Workshop]:
 
 
 def keep_settings(file: Path, pretraining: Sequence[str], parts: Mapping[str, Sequence[set[str]]]) -> None:
-    """Note what all pieces of the folder have in common; UserError where it holds pieces of other settings."""
-    now = {
-        "pretraining": as_json(parse(PretrainConfig, pretraining, "real_cctv")),
-        "folds": {name: [sorted(groups) for groups in own] for name, own in parts.items()},
-    }
+    """Note what all pieces of the folder have in common; UserError where it holds pieces of other settings.
+
+    A setting that the folder does not know is newer than what lies there, and no difference.
+    """
+    now = as_json(parse(PretrainConfig, pretraining, "real_cctv"))
+    now |= {f"folds.{name}": [sorted(groups) for groups in own] for name, own in parts.items()}
     if file.exists():
         before = read_saved(file, "choose another --out")
-        if changed := [key for key, value in now.items() if before.get(key) != value]:
+        if changed := [key for key, value in now.items() if key in before and before[key] != value]:
             raise UserError(
                 f"{file.parent} holds results of other settings (changed: {', '.join(changed)}): choose another --out"
             )

@@ -4,12 +4,15 @@ OUT/catalogues/                              what is pretrained on, extracted, a
 OUT/proxies, cache, segments, motion         shared by all
 OUT/ARM/network-0/pretrain-without-fights/   a pretraining run: scored on fights, and on the foreign tests
 OUT/ARM/network-0/features/TEST/             a feature set
-OUT/ARM/network-0/detectors/TEST/fold-0/     a fine-tuning run, with the scores of what the fold holds out
+OUT/ARM/network-0/detectors-1f3a9c02/TEST/fold-0/    a fine-tuning run, with the scores of what the fold holds out; the
+                                             name says by which settings, as defaults change from time to time
 OUT/log.txt                                  what all of them printed
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,6 +38,7 @@ from pretrain.data.catalogue import CatalogueConfig, Video
 from pretrain.data.geometry import NO_BORDER
 from pretrain.data.proxy import ProxyCache, ProxySettings, build_proxies
 from pretrain.errors import UserError, problem_list
+from pretrain.run_folder import as_json
 from pretrain.train import pretrain
 
 PROG = "real_cctv"
@@ -120,7 +124,7 @@ class Workshop:
         for number, held_out in enumerate(self.parts[test]):
             catalogue = self.out / "catalogues" / f"{test}-fold-{number}.json"
             write_fold(catalogue, self.tests[test].videos, held_out)
-            run = RunFolder(self.folder(arm, network) / "detectors" / test / f"fold-{number}")
+            run = RunFolder(self.folder(arm, network) / self._detectors / test / f"fold-{number}")
             if not all(run.seed(seed).is_done for seed in seeds):
                 flags = [*self.fine_tuning, "--output", str(run.path), "--resume", "--seeds", *map(str, seeds)]
                 flags += ["--features.sets", str(features), "--no-plots", "--device", self.device]
@@ -134,6 +138,11 @@ class Workshop:
     def folder(self, arm: Arm, network: int) -> Path:
         """Of one network; weights from a folder are one network."""
         return self.out / arm.title / f"network-{network}"
+
+    @property
+    def _detectors(self) -> str:
+        settings = json.dumps(as_json(parse(FinetuneConfig, self.fine_tuning, PROG)), sort_keys=True)
+        return f"detectors-{hashlib.sha256(settings.encode()).hexdigest()[:8]}"
 
     def _make_proxies(self, videos: Sequence[Video]) -> None:
         settings, cache = ProxySettings(), ProxyCache(self.out / "proxies")

@@ -288,11 +288,11 @@ def test_it_runs_and_goes_on_where_it_was(
     assert only == {key: found["rows"]["all-4"][key] for key in only}
     assert set(only) == {"falls, label-free, frame_auc", "falls, label-free, per_video_auc"}
     settings = json.loads((tmp_path / "quick/settings.json").read_text())
-    settings["folds"]["fights"] = []
+    settings["folds.fights"] = []
     (tmp_path / "quick/settings.json").write_text(json.dumps(settings))
     status, _, said = run(common, capfd)
     assert status == 2
-    assert "holds results of other settings (changed: folds): choose another --out" in said
+    assert "holds results of other settings (changed: folds.fights): choose another --out" in said
 
 
 def test_absent_footage_is_one_message(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
