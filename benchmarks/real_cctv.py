@@ -131,7 +131,7 @@ def prepare(config: RealCctvConfig) -> tuple[RealCctvConfig, Workshop]:
     if config.quick:
         config = replace(config, networks=1, detectors=1, arms=config.arms[:1], steps=(4,), out=config.out / "quick")
         tests = {name: few(test, 4 if test.cross_validated else 2) for name, test in tests.items()}
-        pools = {without: few_videos(pool, 2) for without, pool in pools.items()}
+        pools = {without: few_videos(pool, 1) for without, pool in pools.items()}
         pretraining += ("--optim.batch-size", "4", "--optim.warmup-steps", "1", "--validation-windows", "1")
         fine_tuning += ("--optim.steps", "20", "--validate-every", "20", "--validation-by", "video")
         count = 2

@@ -108,7 +108,7 @@ class Workshop:
         if not (run / "summary.json").exists():
             catalogue = self.out / "catalogues" / f"footage-without-{without}.json"
             write_unlabelled(catalogue, self.pools[without])
-            self._make_proxies(self.pools[without])
+            self._make_proxies()
             flags = [*self.pretraining, "--output", str(run), "--resume", "--seed", str(network)]
             flags += ["--optim.steps", str(arm.steps), "--device", self.device, *catalogue_flags(catalogue)]
             flags += ["--data.proxies", str(self.out / "proxies"), "--data.cache", str(self.out / "cache")]
@@ -144,7 +144,8 @@ class Workshop:
         settings = json.dumps(as_json(parse(FinetuneConfig, self.fine_tuning, PROG)), sort_keys=True)
         return f"detectors-{hashlib.sha256(settings.encode()).hexdigest()[:8]}"
 
-    def _make_proxies(self, videos: Sequence[Video]) -> None:
+    def _make_proxies(self) -> None:
+        videos = list({video.path: video for pool in self.pools.values() for video in pool}.values())
         settings, cache = ProxySettings(), ProxyCache(self.out / "proxies")
         report = build_proxies(cache, videos, settings, workers=os.cpu_count() or 1)
         if report.failures:
