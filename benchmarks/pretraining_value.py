@@ -13,11 +13,10 @@ of which it then gives the video-level AUC. Steps that are done are not done aga
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,7 @@ import tyro
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from benchmarks.network_comparison import ARMS, gain, given_weights, paired_half_width, spread, task_flags
 from downstream.evaluation.choose_videos import open_listed
 from downstream.evaluation.curves import roc_auc
 from downstream.evaluation.evaluation import compare
@@ -36,7 +36,6 @@ from downstream.features.store import FeatureSet
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.video_scores import VideoScores
 from downstream.training.config import FinetuneConfig
-from pretext_tasks import PretextTasks
 from pretrain.cli import flags_of, parse, run_command
 from pretrain.config import PretrainConfig
 from pretrain.data.catalogue import Catalogue
@@ -45,10 +44,6 @@ from pretrain.files import write_json
 from pretrain.run_folder import as_json
 
 ROOT = Path(__file__).resolve().parents[1]
-TASKS = tuple(entry.name for entry in fields(PretextTasks))
-STUDENT_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-"""Of 1, 2, ... degrees of freedom."""
-ARMS = ("random", "all", *TASKS, *(f"without_{task}" for task in TASKS))
 
 
 @dataclass(frozen=True)
@@ -86,9 +81,7 @@ def main() -> None:
         options = replace(options, finetune=(*options.finetune, "--optim.steps", "50"))
     pretraining = parse(PretrainConfig, [str(options.configs[0])], "pretraining_value")
     detector = parse(FinetuneConfig, [str(options.configs[1])], "pretraining_value")
-    given = dict(entry.split("=", 1) for entry in options.weights if "=" in entry)
-    if len(given) < len(options.weights):
-        raise UserError(f"--weights {' '.join(options.weights)}: give name=FOLDER")
+    given = given_weights(options.weights)
     arms = list(dict.fromkeys(["random", *options.arms, *given]))
     evaluations: dict[str, TemporalEvaluation] = {}
     probes: dict[str, list[float]] = {}
@@ -139,9 +132,7 @@ def features_of(
     if arm not in given and arm != "random":
         run = folder / "pretrain"
         command = ["pretrain.py", str(options.configs[0]), "--output", str(run), "--seed", str(seed), "--resume"]
-        command += options.pretrain
-        off = [task for task in TASKS if (arm in TASKS and task != arm) or arm == f"without_{task}"]
-        call([*command, *(part for task in off for part in (f"--tasks.{task}.weight", "0"))])
+        call([*command, *options.pretrain, *task_flags(arm)])
         source = ["--backbone", str(run)]
     catalogue = as_json(detector.catalogue)
     lists = flags_of({f"catalogue.{key}": value for key, value in catalogue.items() if value is not None})
@@ -217,29 +208,9 @@ def logistic_regression(
     return found
 
 
-def paired_half_width(differences: NDArray[np.float64]) -> float | None:
-    """Half of the 95 % interval of a mean difference over networks (Student's t); None for a single network."""
-    count = len(differences)
-    if count < 2:
-        return None
-    quantile = STUDENT_975[min(count - 1, len(STUDENT_975)) - 1]
-    return float(quantile * differences.std(ddof=1) / math.sqrt(count))
-
-
 def per_network(evaluation: TemporalEvaluation, networks: int) -> NDArray[np.float64]:
     """Frame AUC of each network, the mean over its detectors."""
     return np.array(evaluation.metrics["frame_auc"].per_seed).reshape(networks, -1).mean(axis=1)
-
-
-def spread(values: NDArray[np.float64]) -> str:
-    """Mean and deviation."""
-    return f"{values.mean():.3f}" + (f" +- {values.std(ddof=1):.3f}" if len(values) > 1 else "")
-
-
-def gain(differences: NDArray[np.float64]) -> str:
-    """Mean difference and the half width of its interval."""
-    half = paired_half_width(differences)
-    return f"{differences.mean():+.3f}" + ("" if half is None else f" +- {half:.3f}")
 
 
 def report(

@@ -139,7 +139,14 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "its parts": "benchmarks/footage benchmarks/input_ways benchmarks/input_memory",
     },
     "tests/benchmarks/test_mil_training.py": {"its parts": "benchmarks/mil_memory benchmarks/mil_ways"},
-    "tests/benchmarks/test_pretraining_value.py": {"its data": "benchmarks/real_footage"},
+    "tests/benchmarks/test_pretraining_value.py": {
+        "its data": "benchmarks/real_footage",
+        "its arms and intervals": "benchmarks/network_comparison",
+    },
+    "tests/benchmarks/test_real_cctv.py": {
+        "its parts": "benchmarks/real_cctv_runs benchmarks/real_cctv_scores benchmarks/real_cctv_sets "
+        "benchmarks/real_cctv_tables benchmarks/source_intervals",
+    },
 }
 """Test file -> why, and which modules are tested there."""
 UNTESTED = {

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.pretraining_value import linear_probe, logistic_regression, paired_half_width
+from benchmarks.network_comparison import given_weights, paired_half_width, task_flags
+from benchmarks.pretraining_value import linear_probe, logistic_regression
 from benchmarks.real_footage import fight_streams, ucf_crime_features
 from downstream.evaluation.choose_videos import open_listed
 from downstream.features.store import FeatureSet
 from pretrain.data.catalogue import CatalogueConfig
+from pretrain.errors import UserError
 from tests.downstream.simulated import make_features
 from tests.paths import REAL
 
@@ -43,6 +45,20 @@ def test_the_probe_uses_frames_where_training_videos_have_spans_and_videos_other
 def test_half_width_is_students() -> None:
     assert paired_half_width(np.array([1.0])) is None
     assert paired_half_width(np.array([0.0, 1.0, 2.0, 3.0, 4.0])) == pytest.approx(2.776 * np.sqrt(2.5 / 5))
+
+
+def test_an_arm_switches_off_the_tasks_that_it_does_without() -> None:
+    assert task_flags("all") == []
+    assert task_flags("without_speed") == ["--tasks.speed.weight", "0"]
+    alone = task_flags("speed")
+    assert "--tasks.speed.weight" not in alone
+    assert alone.count("0") == 3
+
+
+def test_weights_are_given_by_name() -> None:
+    assert given_weights(["a=x/y", "b=z=1"]) == {"a": "x/y", "b": "z=1"}
+    with pytest.raises(UserError, match="--weights x: give name=FOLDER"):
+        given_weights(["x"])
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="no ../shared/real beside the checkout")

@@ -1,0 +1,334 @@
+"""Folds, scores, intervals and tables without data; the whole benchmark on toy videos laid out as the real ones are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import real_cctv_scores as scoring
+from benchmarks.real_cctv import RealCctvConfig, main, stacked
+from benchmarks.real_cctv_sets import RealTest, folds, footage, open_tests, write_fold, write_unlabelled
+from benchmarks.real_cctv_tables import result, tables
+from benchmarks.source_intervals import Figure, figures, source_weights
+from downstream.evaluation.ground_truth import LabelledVideo
+from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
+from pretrain.data.catalogues import open_catalogue
+from pretrain.errors import UserError
+from tests.paths import REAL
+from tests.pretrain.encoding import encode_video
+
+
+def some_videos(groups: int = 20, seed: int = 0) -> list[Video]:
+    rng = np.random.default_rng(seed)
+    return [
+        Video(name=f"g{group}-{number}", path="x", label=int(rng.integers(2)), split="test", group=f"g{group}")
+        for group in range(groups)
+        for number in range(int(rng.integers(1, 7)))
+    ]
+
+
+def test_folds_part_no_group_and_are_even_in_both_classes() -> None:
+    videos = some_videos()
+    parts = folds(videos, 5)
+    assert sorted(group for part in parts for group in part) == sorted({str(video.group) for video in videos})
+    for label in (0, 1):
+        counts = [sum(video.label == label and video.group in part for video in videos) for part in parts]
+        assert max(counts) - min(counts) <= 2
+    assert folds(videos[::-1], 5) == parts
+    assert folds(videos, 5, seed=1) != parts
+
+
+def test_more_folds_than_groups_are_refused() -> None:
+    with pytest.raises(UserError, match=r"3 group\(s\) of videos cannot be shared out over 5 folds"):
+        folds(some_videos(groups=3), 5)
+
+
+def test_draws_take_whole_sources() -> None:
+    groups = ["b", "a", "b", "c", "b"]
+    weights = source_weights(groups, 200, np.random.default_rng(0))
+    assert (weights[0] == 1).all()
+    assert (weights[:, [0, 0]] == weights[:, [2, 4]]).all()
+    assert (weights[:, [0, 1, 3]].sum(axis=1) == 3).all(), "as many sources as there are"
+    assert len(np.unique(weights[1:, 1])) > 2
+
+
+def labelled(name: str, scores: list[float], positive: list[int]) -> LabelledVideo:
+    edges = np.arange(len(scores) + 1, dtype=np.int64)
+    counts = np.array(positive, np.int64)
+    return LabelledVideo(name, int(counts.any()), None, None, np.array(scores), edges, counts, 1 - counts, ())
+
+
+def test_an_interval_over_sources_is_wider_than_one_over_their_videos() -> None:
+    rng = np.random.default_rng(1)
+    videos, sources = [], []
+    for source in range(8):
+        scores = rng.normal(size=6)
+        scores[3:] += 1.0
+        for copy in range(5):  # videos of one source say the same five times
+            videos.append(labelled(f"{source}-{copy}", scores.tolist(), [0, 0, 0, 1, 1, 1]))
+            sources.append(str(source))
+    widths = []
+    for groups in (sources, [video.name for video in videos]):
+        values = figures([videos], source_weights(groups, 500, np.random.default_rng(0)))
+        low, high = Figure(values["per_video_auc"][None]).interval()
+        assert low <= values["per_video_auc"][0] <= high
+        widths.append(high - low)
+    assert widths[0] > 1.8 * widths[1]
+
+
+def test_detectors_of_a_network_are_averaged_before_networks_are_compared() -> None:
+    right, wrong = (labelled("v", scores, [0, 1]) for scores in ([0.0, 1.0], [1.0, 0.0]))
+    values = figures([[right], [right], [right], [wrong]], np.ones((1, 1)))
+    assert values["frame_auc"].tolist() == [0.75]
+
+
+def test_differences_are_paired_over_draws_and_networks() -> None:
+    draws = np.random.default_rng(0).uniform(0.4, 0.6, (3, 101))
+    first, second = Figure(draws), Figure(draws + np.array([[0.1], [0.2], [0.3]]))
+    less = second.less(first)
+    assert less.interval() == pytest.approx((0.2, 0.2))
+    assert less.as_json()["half_width_over_networks"] == pytest.approx(4.303 * 0.1 / np.sqrt(3))
+    against_one = second.less(Figure(draws[:1]))
+    assert against_one.table.shape == (3, 101)
+
+
+def test_whitened_features_have_unit_variance_and_a_constant_number_does_no_harm() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(4000, 3)) @ np.diag([5.0, 0.1, 0.0]) + [7, 0, 1]
+    whitened = scoring.Whitening([features[:1000], features[1000:]])(features)
+    assert np.sort(whitened.std(axis=0)) == pytest.approx([0, 1, 1], abs=0.02)
+    assert whitened.mean(axis=0) == pytest.approx(np.zeros(3), abs=1e-9)
+
+
+def test_change_is_the_mean_of_both_neighbours() -> None:
+    assert scoring.change(np.array([[0.0], [3.0], [4.0]])).tolist() == [3.0, 2.0, 1.0]
+    assert scoring.change(np.array([[5.0]])).tolist() == [0.0]
+
+
+def test_smoothing_keeps_a_constant_and_spreads_a_peak() -> None:
+    assert scoring.smoothed(np.full(5, 2.0)) == pytest.approx(np.full(5, 2.0))
+    peak = scoring.smoothed(np.array([0.0, 0.0, 1.0, 0.0, 0.0]))
+    assert peak[2] > peak[1] > peak[0] > 0
+    assert peak[1] == pytest.approx(peak[3])
+
+
+def test_distance_to_normal_is_that_of_the_nearest_five() -> None:
+    normal = np.arange(10.0)[:, None]
+    assert scoring.nearest_distance(np.array([[-1.0]]), normal) == pytest.approx([3.0])
+
+
+def test_a_fold_is_whitened_by_the_others_alone() -> None:
+    rng = np.random.default_rng(0)
+    videos = Catalogue([Video(name=str(n), path="x", split="test", group=str(n % 3)) for n in range(9)], "test")
+    features = {video.name: rng.normal(size=(12, 2)) for video in videos}
+    parts = [{"0"}, {"1"}, {"2"}]
+    before = scoring.left_out_change_scores(features, videos, parts)
+    changed = features | {"3": 50 * features["3"]}  # of group 0
+    after = scoring.left_out_change_scores(changed, videos, parts)
+    assert set(before) == {video.name for video in videos}
+    assert (before["0"] == after["0"]).all()
+    assert not np.allclose(before["1"], after["1"])
+
+
+def test_motion_energy_and_its_acceleration() -> None:
+    videos = [Video(name="v", path="x")]
+    energy, acceleration = scoring.motion_scores({"v": np.array([1.0, 1, 1, 1, 5, 1, 5, 1, 9])}, videos, 4)
+    assert len(energy["v"]) == 2, "frames past the last whole snippet have none"
+    assert energy["v"][1] > energy["v"][0]
+    assert acceleration["v"][1] > acceleration["v"][0] > 0, "smoothed"
+
+
+def test_motion_of_a_video(tmp_path: Path) -> None:
+    motion = scoring.motion_of(str(encode_video(tmp_path / "v.mp4", 0, num_frames=12)))
+    assert motion.shape == (12,)
+    assert motion[0] == motion[1] > 0
+
+
+def test_whole_clips_have_one_score() -> None:
+    videos = Catalogue([Video(name=str(n), path="x", label=n, split="test", group="g") for n in (0, 1)], "clips")
+    test = RealTest(name="clips", title="clips", videos=videos, groups="camera", whole_clips=True)
+    normal, abnormal = scoring.labelled(test, {"0": np.array([1.0, 2.0]), "1": np.array([0.0, 9.0])})
+    assert (normal.scores.tolist(), normal.positive.tolist(), normal.negative.tolist()) == ([1.5], [0], [1])
+    assert (abnormal.scores.tolist(), abnormal.positive.tolist()) == ([4.5], [1])
+
+
+def test_tables_set_every_row_beside_random_weights_and_motion() -> None:
+    rng = np.random.default_rng(0)
+    rows = {
+        title: stacked([{"fights, label-free, frame_auc": rng.uniform(0.5, 0.7, 50)} for _ in range(networks)])
+        for title, networks in (("motion energy", 1), ("random", 3), ("all-600", 3))
+    }
+    lines = tables(rows).splitlines()
+    assert lines[0] == "fights, label-free, frame_auc"
+    assert [line.split("  ")[0] for line in lines[2:]] == ["motion energy", "random", "all-600"]
+    assert lines[-1].count(" to ") == 2
+    assert lines[-1].count("+-") == 3
+    assert lines[3].count(" to ") == 1, "random weights are not compared with themselves"
+    own = result(rows)["rows"]["all-600"]["fights, label-free, frame_auc"]
+    assert set(own) >= {"value", "less_random", "less_motion_energy"}
+    assert own["less_random"]["half_width_over_networks"] > 0
+    json.dumps(result(rows), allow_nan=False)
+
+
+def make_footage(root: Path) -> Path:
+    """Toy videos laid out as `../shared/real` is."""
+
+    def videos(folder: str, names: list[str], frames: int = 48) -> None:
+        for number, name in enumerate(names):
+            encode_video(root / folder / f"{name}.mp4", 100 * len(folder) + number, num_frames=frames)
+
+    def truth(file: str, content: dict[str, object]) -> None:
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_text(json.dumps(content))
+
+    def stream(number: int) -> dict[str, object]:
+        spans = [[16, 32]] if number % 2 else []
+        return {"frames": 48, "intervals_0based_halfopen": spans, "group": f"s{number}", "label": number % 2}
+
+    names = [f"t{number}" for number in range(8)]
+    videos("fight_streams/videos", names)
+    truth("fight_streams/train_ground_truth.json", {name: stream(i) for i, name in enumerate(names) if i < 6})
+    truth("fight_streams/dev_ground_truth.json", {name: stream(i) for i, name in enumerate(names) if i >= 6})
+    clips = [f"v{number}" for number in range(8)]
+    videos("vioperu", clips)
+    truth("vioperu/truth.json", {name: {"label": i % 2, "camera": f"c{i}"} for i, name in enumerate(clips)})
+    videos("ucsd_ped2", ["train01", "train02", "test01", "test02"])
+    ped2 = {"train01": ("train", []), "train02": ("train", []), "test01": ("test", [[8, 48]])}
+    ped2["test02"] = ("test", [[0, 30]])
+    truth("ucsd_ped2/truth.json", {k: {"split": s, "frames": 48, "spans": spans} for k, (s, spans) in ped2.items()})
+    videos("road_accidents", ["a1", "a2"], frames=20)
+    truth("road_accidents/truth.json", {name: {"frames": 20, "spans": [[8, 16]]} for name in ("a1", "a2")})
+    videos("falls", ["s1_fall", "s1_adl"])
+    truth(
+        "falls/truth.json",
+        {"s1_fall": {"label": 1, "fall_seconds": [[0.8, 9.0]]}, "s1_adl": {"label": 0, "fall_seconds": []}},
+    )
+    videos("hockey", ["fi0", "no0"])
+    videos("surveillance", ["street", "door"])
+    return root
+
+
+@pytest.fixture(scope="module")
+def toy_footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_footage(tmp_path_factory.mktemp("real"))
+
+
+def test_spans_are_frames_within_the_video(toy_footage: Path) -> None:
+    tests = open_tests(toy_footage)
+    assert tests["falls"].videos.by_name("s1_fall").spans == ((20, 48),)
+    assert tests["fights"].videos.by_name("t7").spans == ((16, 32),)
+    assert [video.name for video in tests["ped2"].videos.subset("train")] == ["train01", "train02"]
+
+
+def test_networks_are_pretrained_on_nothing_that_they_are_scored_on(toy_footage: Path) -> None:
+    tests = open_tests(toy_footage)
+    for without, scored in (("fights", ("fights", "falls", "road_accidents", "ped2")), ("vioperu", ("vioperu",))):
+        pool = footage(toy_footage, tests, without)
+        seen = {video.path for video in pool}
+        for name in scored:
+            assert not seen & {video.path for video in tests[name].videos.subset("test")}
+        assert len({video.name for video in pool}) == len(pool) == 14
+        assert not [video for video in pool if video.label is not None or video.spans]
+    with pytest.raises(ValueError, match="footage without 'ped2'"):
+        footage(toy_footage, tests, "ped2")
+
+
+def test_what_is_trained_on_knows_no_span(toy_footage: Path, tmp_path: Path) -> None:
+    fights = open_tests(toy_footage)["fights"].videos
+    write_fold(tmp_path / "fold.json", fights, {"s1", "s2"})
+    write_unlabelled(tmp_path / "unlabelled.json", fights)
+    fold, unlabelled = (
+        open_catalogue(CatalogueConfig(kind="json", root=Path("/"), annotations=tmp_path / name))
+        for name in ("fold.json", "unlabelled.json")
+    )
+    assert [video.name for video in fold.subset("test")] == ["t1", "t2"]
+    assert [video.label for video in fold] == [video.label for video in fights]
+    assert not [video for video in [*fold, *unlabelled] if video.spans or video.num_frames]
+    assert not [video for video in unlabelled if video.label is not None]
+
+
+def run(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> tuple[int, list[str], str]:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    printed = capfd.readouterr()
+    return int(caught.value.code or 0), printed.out.splitlines(), printed.err
+
+
+def test_it_runs_and_goes_on_where_it_was(
+    toy_footage: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    common = ["--data", str(toy_footage), "--out", str(tmp_path), "--quick", "--device", "cpu"]
+    status, lines, _ = run(common, capfd)
+    assert status == 0
+    assert len([line for line in lines if line.startswith("    ")]) >= 2 + 10 + 8
+    found = json.loads(lines[-1].removeprefix("RESULT "))
+    assert list(found["rows"]) == ["motion energy", "acceleration", "random", "all-4"]
+    for row in found["rows"].values():
+        assert len(row) == 12
+        assert all(0 <= figure["value"] <= 1 for figure in row.values())
+    trained = found["rows"]["all-4"]["fights, label-free, frame_auc"]
+    assert set(trained["less_random"]) == set(found["rows"]["random"]["fights, bag labels, per_video_auc"]) - {
+        "less_motion_energy"
+    }
+    weights = f"again={tmp_path}/quick/all-4/network-0/pretrain-without-fights"
+    status, lines, _ = run([*common, "--weights", weights], capfd)
+    assert status == 0
+    made = [line for line in lines if line.startswith("    ") and ": " in line and "AUC" not in line]
+    assert made
+    assert all("/again/" in line for line in made), "what was there is not made again"
+    again = json.loads(lines[-1].removeprefix("RESULT "))["rows"]
+    assert again["all-4"] == found["rows"]["all-4"]
+    label_free = [key for key in again["again"] if "label-free" in key and "vioperu" not in key]
+    assert [again["again"][key] for key in label_free] == [again["all-4"][key] for key in label_free]
+    status, lines, _ = run([*common, "--tests", "falls"], capfd)
+    only = json.loads(lines[-1].removeprefix("RESULT "))["rows"]["all-4"]
+    assert only == {key: found["rows"]["all-4"][key] for key in only}
+    assert set(only) == {"falls, label-free, frame_auc", "falls, label-free, per_video_auc"}
+    settings = json.loads((tmp_path / "quick/settings.json").read_text())
+    settings["folds.fights"] = []
+    (tmp_path / "quick/settings.json").write_text(json.dumps(settings))
+    status, _, said = run(common, capfd)
+    assert status == 2
+    assert "holds results of other settings (changed: folds.fights): choose another --out" in said
+
+
+def test_absent_footage_is_one_message(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    status, _, said = run(["--data", str(tmp_path / "real"), "--out", str(tmp_path / "out")], capfd)
+    assert status == 2
+    assert said == f"error: the real footage is not at {tmp_path}/real: set --data to its folder\n"
+    status, _, said = run(["--data", str(tmp_path), "--out", str(tmp_path / "out")], capfd)
+    assert status == 2
+    assert f"{tmp_path}/fight_streams/train_ground_truth.json is not there" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_wrong_settings_are_told() -> None:
+    with pytest.raises(UserError, match="networks is 0; it must be at least 1"):
+        RealCctvConfig(networks=0)
+    with pytest.raises(UserError, match=r"steps are \[600, 0\]; give one or more numbers, each at least 1"):
+        RealCctvConfig(steps=(600, 0))
+    with pytest.raises(UserError, match=r"tests name 'fall'; give some of fights, .*did you mean 'falls'\?"):
+        RealCctvConfig(tests=("fall",))
+    with pytest.raises(UserError, match=r"arms name 'sped'; give some of all, .*did you mean 'speed'\?"):
+        RealCctvConfig(arms=("sped",))
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="no ../shared/real beside the checkout")
+def test_the_real_footage_is_what_the_benchmark_takes_it_for() -> None:
+    tests = open_tests(REAL)
+    counts = {name: (len(test.videos), len({video.group for video in test.videos})) for name, test in tests.items()}
+    assert counts == {
+        "fights": (87, 34),
+        "vioperu": (183, 68),
+        "ped2": (22, 22),
+        "road_accidents": (15, 15),
+        "falls": (19, 19),
+    }
+    assert len(footage(REAL, tests, "fights")) == 800 + 9 + 16 + 183
+    assert len(footage(REAL, tests, "vioperu")) == 800 + 9 + 16 + 87
+    for name in ("fights", "vioperu"):
+        for held_out in folds(tests[name].videos, 5):
+            assert {video.label for video in tests[name].videos if video.group in held_out} == {0, 1}
