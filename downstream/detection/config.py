@@ -22,6 +22,7 @@ class DetectConfig:
     Writes OUT/events.json, OUT/scores.csv, OUT/report.html and films of what scored highest. Exit status: 0 all was
     scored, 1 some videos could not be, 2 the command itself was wrong, nothing could be scored or a film not be drawn.
 
+        python scripts/detect.py street.mp4                                        # no detector yet: a first look
         python scripts/detect.py street.mp4 --detector runs/detector
         python scripts/detect.py recordings/ --detector package/ --out found/ --films 5
         accelerate launch scripts/detect.py recordings/ --detector package/        # over all GPUs
@@ -35,8 +36,9 @@ class DetectConfig:
 
     inputs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="INPUT ...")]
     """Video files, folders, a folder of frames; or one stream: a URL (rtsp, http) or a device (/dev/video0)."""
-    detector: Path
-    """A run of scripts/finetune.py (all its seeds together), one seed's folder, or a package."""
+    detector: Path | None = None
+    """A run of scripts/finetune.py (all its seeds together) or scripts/fit_normal.py, one seed's folder, or a package.
+    Default: none; what is unlike the rest of each video, a first look."""
     backbone: tuple[Path, ...] = ()
     """Where the backbone lies, if not where it was when features were extracted; one for each fused feature set."""
     out: Path = Path("runs/detect")

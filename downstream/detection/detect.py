@@ -27,6 +27,7 @@ from downstream.detection.records import FailedVideo
 from downstream.detection.report import heat_of, write_detection_report
 from downstream.detection.score_cache import FOLDER as SCORE_CACHE
 from downstream.detection.scoring import score_all, videos_of
+from downstream.detection.unfitted import UNFITTED_NOTE, or_unfitted
 from downstream.detection.video_events import VideoDetection, find_video_events
 from downstream.detection.writers import FRAME_SCORES
 from downstream.detection.writers.events_json import document
@@ -47,10 +48,11 @@ def detect(config: DetectConfig) -> int:
     check_device(config.scoring.device)
     inputs = videos_of(config.inputs)
     accelerator = make_accelerator(config.scoring.device, "fp32")
-    model = open_model(config.detector, config.backbone, accelerator.device)
+    model = open_model(or_unfitted(config.detector), config.backbone, accelerator.device)
     rule = config.rule.applied_to(model.rule)
     config.out.mkdir(parents=True, exist_ok=True)  # what is wrong with it is said before hours of work
-    say(config, accelerator, f"{model.describe()}\n{describe_rule(rule, model)}")
+    note = f"{UNFITTED_NOTE}\n" if config.detector is None else ""
+    say(config, accelerator, f"{note}{model.describe()}\n{describe_rule(rule, model)}")
     began = time.monotonic()
     cache = config.out / SCORE_CACHE if config.keep_scores else None
     scored = score_all(model, inputs, config.scoring, accelerator, cache)

@@ -43,6 +43,12 @@ from pretrain.errors import UserError
 from pretrain.files import sync_folder, write_json, write_text
 
 CARD = "README.md"
+TAUGHT = {
+    "none": "fitted to footage without labels",
+    "videos": "trained on labels of whole videos alone",
+    "frames": "trained on labels of frames (a ceiling)",
+}
+"""What stands on the card, by the detectors' supervision."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +161,36 @@ def _forget_places(file: Path) -> None:
 def card(title: str, trained: Sequence[Trained], model: Model) -> str:
     """For people: Markdown."""
     first = trained[0].card
+    where = "whole pictures" if model.grid is None else f"{model.grid[0]}x{model.grid[1]} cells of the picture"
+    rule = model.rule
+    taught = TAUGHT.get(supervision_in(first) or "videos")
+    backbones = dict.fromkeys(
+        f"{source.encoder.name}, input {source.encoder.clip.height}x{source.encoder.clip.width}, "
+        f"{source.encoder.dim} numbers; SHA-256 of its weights {source.encoder.weights_sha256}"
+        for source in model.sources
+    )
+    return (
+        f"# {title}\n\n"
+        f"A video anomaly detector, {taught}.\n\n"
+        "```\npython scripts/detect.py VIDEO --detector THIS_FOLDER\n```\n\n"
+        f"- scores: {where}, 0 to 1, one a snippet of {model.snippet_frames} frames\n"
+        f"- detectors: {len(trained)}"
+        + (", their log odds averaged\n" if len(trained) > 1 else "\n")
+        + "".join(f"- backbone: {text}\n" for text in backbones)
+        + f"- features: normalised by `{first['features']['normalise']}`\n"
+        f"{_how_made(trained)}"
+        f"- threshold: {rule.threshold:.6g}, events go on down to {rule.release:.6g} ({model.rule_from})\n\n"
+        "Scores are no probabilities: how high a score is depends on the camera. Calibrate with normal footage of your "
+        "own cameras (`scripts/calibrate.py`) before anybody relies on alarms, and do not rely on them alone.\n"
+    )
+
+
+def _how_made(trained: Sequence[Trained]) -> str:
+    """What the detectors were fitted to or trained with, in lines of the card."""
+    first = trained[0].card
+    videos = f"{len(first.get('trained_on', []))} videos"
+    if supervision_in(first) == "none":
+        return f"- fitted to: {videos}, by {' and '.join(first['config']['parts'])} of features\n"
     objective = {key.removeprefix("objective."): value for key, value in first.get("objective", {}).items()}
     terms = [
         f"{name.removesuffix('.weight').replace('_', ' ')} {value:g}"
@@ -164,27 +200,7 @@ def card(title: str, trained: Sequence[Trained], model: Model) -> str:
     selected = [detector.card["selected"] for detector in trained if detector.card.get("selected")]
     validation = [figures["video_auc"] for figures in selected]
     means = f"{sum(validation) / len(validation):.3f}" if validation else "not known"
-    where = "whole pictures" if model.grid is None else f"{model.grid[0]}x{model.grid[1]} cells of the picture"
-    rule = model.rule
-    labels = "labels of frames (a ceiling)" if supervision_in(first) == "frames" else "labels of whole videos alone"
-    backbones = dict.fromkeys(
-        f"{source.encoder.name}, input {source.encoder.clip.height}x{source.encoder.clip.width}, "
-        f"{source.encoder.dim} numbers; SHA-256 of its weights {source.encoder.weights_sha256}"
-        for source in model.sources
-    )
     return (
-        f"# {title}\n\n"
-        f"A video anomaly detector, trained on {labels}.\n\n"
-        "```\npython scripts/detect.py VIDEO --detector THIS_FOLDER\n```\n\n"
-        f"- scores: {where}, 0 to 1, one a snippet of {model.snippet_frames} frames\n"
-        f"- detectors: {len(trained)}"
-        + (", their log odds averaged\n" if len(trained) > 1 else "\n")
-        + "".join(f"- backbone: {text}\n" for text in backbones)
-        + f"- features: normalised by `{first['features']['normalise']}`\n"
-        f"- trained with: {objective.get('base', 'not known')}{''.join(f', {term}' for term in terms)}, on "
-        f"{len(first.get('trained_on', []))} videos\n"
+        f"- trained with: {objective.get('base', 'not known')}{''.join(f', {term}' for term in terms)}, on {videos}\n"
         f"- video AUC on validation videos: {means} (mean over detectors; no test video was looked at)\n"
-        f"- threshold: {rule.threshold:.6g}, events go on down to {rule.release:.6g} ({model.rule_from})\n\n"
-        "Scores are no probabilities: how high a score is depends on the camera. Calibrate with normal footage of your "
-        "own cameras (`scripts/calibrate.py`) before anybody relies on alarms, and do not rely on them alone.\n"
     )

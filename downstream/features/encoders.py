@@ -40,9 +40,9 @@ class EncoderConfig:
     """Which network makes the features."""
 
     backbone: str = "small3d"
-    """A run's folder or an exported one; `shipped`, the small3d that comes with the package; or a name: small3d, a video
-    network of torchvision (r3d_18, swin3d_t, ...), or timm/<model>, any image model of timm, which encodes single frames
-    (timm/vit_base_patch16_clip_224.openai is CLIP's image tower)."""
+    """A run's folder or an exported one; `shipped`, the small3d that comes with the package; or a name: small3d, a
+    video network of torchvision (r3d_18, swin3d_t, ...), or timm/<model>, any image model of timm, which encodes single
+    frames (timm/vit_base_patch16_clip_224.openai is CLIP's image tower)."""
     weights: Path | None = None
     """For a name: its weights, a .safetensors or .pth file. Default: random weights."""
     download: bool = False

@@ -22,6 +22,7 @@ from downstream.detection.live.scorer import region_for
 from downstream.detection.live.source import FrameSource
 from downstream.detection.live.webhook import Webhook
 from downstream.detection.open_model import open_model
+from downstream.detection.unfitted import UNFITTED_NOTE, or_unfitted
 from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory
 from pretrain.data.video import VideoError
@@ -38,11 +39,13 @@ def watch(config: DetectConfig) -> int:
     keep_freed_memory()
     check_device(config.scoring.device)
     console = Console(config.json)
-    model = open_model(config.detector, config.backbone, make_accelerator(config.scoring.device, "fp32").device)
+    device = make_accelerator(config.scoring.device, "fp32").device
+    model = open_model(or_unfitted(config.detector), config.backbone, device)
     rule, text = config.rule.applied_to(model.rule), config.inputs[0]
     source = FrameSource(text, region_for(model), config.live.source, np.random.default_rng())
     name = source.label if is_stream(text) else find_videos([text])[0][0]
-    console.say(f"{model.describe()}\n{describe_rule(rule, model)}\nopening {source.label}")
+    note = f"{UNFITTED_NOTE}\n" if config.detector is None else ""
+    console.say(f"{note}{model.describe()}\n{describe_rule(rule, model)}\nopening {source.label}")
     hook = None if config.live.webhook is None else Webhook(config.live.webhook, console.say)
     with ExitStack() as stack:
         opened = _open(stack, source)
