@@ -1,9 +1,10 @@
 """The whole road on videos that are rendered here: `make demo`, or `python -m demo`.
 
-Renders videos, makes proxies, pretrains with `accelerate launch`, exports, extracts features, fine-tunes detectors on
-video labels, scores cameras that nothing was trained on, and prints what came out: beside it, the same road with the
-network's random weights. Then once more with cells of the picture: where the anomalies are, from the same labels. Every
-step goes on where an earlier call stopped. Ends with `runs/demo/summary.json`, a picture, a film and a report.
+Renders videos, makes proxies, pretrains the shipped network on them with `accelerate launch`, exports, extracts
+features, fine-tunes detectors on video labels, fits one without labels, scores cameras that nothing was trained on, and
+prints what came out: beside it the same road with the network's random weights, scores that need no learning, and what
+labels of frames would give. Then once more with cells of the picture: where the anomalies are, from the same labels.
+Every step goes on where an earlier call stopped. Ends with `runs/demo/summary.json`, a picture, a film and a report.
 """
 
 from __future__ import annotations
@@ -15,17 +16,19 @@ import sys
 import time
 from pathlib import Path
 
-from demo.summary import DEMO, summarise
+from demo.summary import DEMO, METHODS, summarise
 from pretrain.errors import UserError
 from pretrain.tracking import clock
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
+CATALOGUE = ("--catalogue.kind", "json", "--catalogue.root", str(DEMO / "videos"))
+
+
 def extraction(name: str, *encoder: str) -> list[str]:
     """The command that extracts features of all videos into runs/demo/features/NAME."""
-    videos = ("--catalogue.kind", "json", "--catalogue.root", str(DEMO / "videos"))
-    return ["scripts/extract_features.py", "--out", str(DEMO / "features" / name), *encoder, *videos]
+    return ["scripts/extract_features.py", "--out", str(DEMO / "features" / name), *encoder, *CATALOGUE]
 
 
 STEPS: list[tuple[str, list[str]]] = [
@@ -45,7 +48,7 @@ STEPS: list[tuple[str, list[str]]] = [
         extraction("pretrained", "--backbone", str(DEMO / "backbone")),
     ),
     (
-        "and with the weights it started from, to compare",
+        "and with random weights, to compare",
         extraction("random", "--backbone", "small3d", "--weights-seed", "0", "--border-crop", "0.1", "0", "0", "0"),
     ),
     (
@@ -56,14 +59,35 @@ STEPS: list[tuple[str, list[str]]] = [
         "the same detectors on the random weights' features",
         [
             *("scripts/finetune.py", "configs/demo_detector.yaml", "--output", str(DEMO / "detector_random")),
-            *("--features.sets", str(DEMO / "features" / "random"), "--no-plots", "--resume"),
+            *("--features.sets", str(DEMO / "features" / "random"), "--no-plots", "--no-references", "--resume"),
         ],
     ),
     (
-        "compare the two on cameras that nothing was trained on",
+        "fit a detector to the normal training videos, without any label of an anomaly",
         [
-            *("scripts/evaluate.py", str(DEMO / "detector_random"), str(DEMO / "detector")),
-            *("--out", str(DEMO / "evaluation"), "--unseen-groups"),
+            *("scripts/fit_normal.py", "--output", str(DEMO / "normal"), "--no-references", "--no-plots"),
+            *("--features.sets", str(DEMO / "features" / "pretrained"), *CATALOGUE, "--resume"),
+        ],
+    ),
+    (
+        "the ceiling: the same detectors trained on labels of frames",
+        [
+            *("scripts/finetune.py", "configs/demo_detector.yaml", "--output", str(DEMO / "ceiling")),
+            *("--ceiling", "--no-plots", "--no-references", "--resume"),
+        ],
+    ),
+    (
+        "scores that need no learning, the motion in the videos among them",
+        [
+            *("scripts/reference_scores.py", str(DEMO / "detector"), "--motion"),
+            *("--border-crop", "0.1", "0", "0", "0"),
+        ],
+    ),
+    (
+        "compare them all on cameras that nothing was trained on",
+        [
+            *("scripts/evaluate.py", *(str(DEMO / name) for name in METHODS)),
+            *("--out", str(DEMO / "evaluation"), "--unseen-groups", "--ensemble"),
         ],
     ),
     (

@@ -60,6 +60,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         COMMAND: "downstream/analysis/localise",
         "what it prints and draws": "downstream/evaluation/spatial_report downstream/visualisation/gallery",
     },
+    "tests/scripts/test_fit_normal.py": {COMMAND: "downstream/normality/command"},
     "tests/scripts/test_report.py": {COMMAND: "downstream/report/command"},
     "tests/scripts/test_calibrate.py": {COMMAND: "downstream/detection/calibrate"},
     "tests/scripts/test_package.py": {COMMAND: "downstream/detection/package"},
@@ -81,6 +82,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "tests/downstream/scores/test_cell_geometry.py": {"a grid in a picture": "downstream/scores/score_map"},
     "tests/downstream/detector/test_model.py": {
         "its parts": "downstream/detector/temporal downstream/detector/spatial",
+        "what it is an instance of": "downstream/detector/snippet_detector",
     },
     "tests/downstream/events/test_calibration.py": {
         "its parts, against a slow reference of the whole": "downstream/events/false_alarms "
@@ -99,7 +101,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "the same window": "downstream/detection/live/rolling_scores",
     },
     "tests/downstream/detection/live/test_scorer.py": {
-        "seen through it": "downstream/detection/live/live_features",
+        "seen through it": "downstream/detection/live/live_features downstream/detection/live/stream_scores",
     },
     "tests/downstream/detection/live/test_source.py": {
         "needs a camera, as it does": "downstream/detection/live/connection",

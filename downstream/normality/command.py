@@ -41,6 +41,8 @@ class FitNormalConfig:
 
     output: Path = Path("runs/normal")
     """Folder of the run."""
+    resume: bool = False
+    """A run that is there and done stays as it is; one that was begun is fitted anew."""
     footage: Literal["normal", "all"] = "normal"
     """Which training videos it is fitted to: those not labelled abnormal, or all of them, as they are."""
     held_out: float = 0.2
@@ -84,8 +86,11 @@ def run_fit(config: FitNormalConfig) -> int:
     on_gpu = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
     device = torch.device("cuda" if on_gpu else "cpu")
     run = RunFolder(config.output)
-    if run.config_file.exists() or run.seeds():
-        raise UserError(f"{config.output} holds a run already: choose another --output, or delete it")
+    if config.resume and run.is_summarised:
+        print(f"{config.output} is done")
+        return 0
+    if not config.resume and (run.config_file.exists() or run.seeds()):
+        raise UserError(f"{config.output} holds a run already: choose another --output, --resume, or delete it")
     features = open_features(config.features)
     fitted_to, held_out, test = footage_of(config, features)
     names, others = ([video.name for video in part] for part in (fitted_to, held_out))

@@ -1,0 +1,143 @@
+"""Distances to the ordinary, against slow references; scores that do not hang on how a video is cut up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from downstream.detector.inference import block_evidence, compose_scores
+from downstream.detector.normal_detector import (
+    NEIGHBOURS,
+    NormalConfig,
+    NormalDetector,
+    Part,
+    coreset,
+    median_distance,
+    nearest_distance,
+)
+from downstream.detector.storage import load_detector, load_trained, save_detector
+from downstream.features.feature_spec import FeatureSpec
+from pretrain.errors import UserError
+
+DIM = 6
+PARTS: tuple[Part, ...] = get_args(Part)
+
+
+def numbers(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def made(grid: tuple[int, int] | None = None, **config: Any) -> NormalDetector:
+    """Fitted to standard normal features."""
+    net = NormalDetector(NormalConfig(**{"parts": PARTS} | config), DIM, 0, grid).eval()
+    footage = numbers(400, DIM, seed=9)
+    net.whiten(footage.mean(dim=0), torch.cov(footage.T))
+    net.members = net.whitened(footage[:50])
+    places = 1 if grid is None else grid[0] * grid[1]
+    values = numbers(80, places, DIM, seed=8)
+    evidence = block_evidence(net, values)
+    bags = evidence.transpose(0, 1) if grid is None else evidence.flatten(0, 1).unsqueeze(0)
+    net.standardise(net.log_parts(bags, torch.ones(bags.shape[:2], dtype=torch.bool)).flatten(0, 1))
+    return net
+
+
+def test_distances_are_those_of_a_slow_loop() -> None:
+    white, members = numbers(7, DIM), numbers(20, DIM, seed=1)
+    every = np.linalg.norm(white.numpy()[:, None] - members.numpy()[None], axis=2)
+    expected = np.sort(every, axis=1)[:, :NEIGHBOURS].mean(axis=1)
+    np.testing.assert_allclose(nearest_distance(white, members), expected, atol=1e-5)
+    bag = white.unsqueeze(0)
+    own = np.linalg.norm(white.numpy()[:, None] - white.numpy()[None], axis=2)
+    np.testing.assert_allclose(median_distance(bag, bag)[0], np.median(own, axis=1), atol=1e-5)
+
+
+def test_a_coreset_lies_close_to_all_of_the_footage() -> None:
+    white = torch.cat([numbers(200, 2) * 0.1, numbers(5, 2, seed=2) * 0.1 + 10])  # five snippets far from the rest
+    chosen = white[coreset(white, 10, torch.Generator().manual_seed(0))]
+    assert len(chosen) == 10
+    assert float(torch.cdist(white, chosen).amin(dim=1).max()) < 0.3
+    random = white[:10]
+    assert float(torch.cdist(white, random).amin(dim=1).max()) > 9
+    assert coreset(white[:4], 10, torch.Generator()).tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("relative_to", ["footage", "video"])
+@settings(max_examples=20, deadline=None)
+@given(length=st.integers(1, 30), padding=st.integers(0, 4))
+def test_any_length_and_padding_changes_nothing(relative_to: str, length: int, padding: int) -> None:
+    net = made(relative_to=relative_to, parts=("change", "nearest", "gaussian"))
+    features = numbers(2, length, DIM, seed=length)
+    mask = torch.ones(2, length, dtype=torch.bool)
+    bare = net.compose(net.evidence(features, mask), mask)
+    longer = torch.cat([features, torch.full((2, padding, DIM), 1e3)], dim=1)
+    mask = torch.arange(length + padding).expand(2, -1) < length
+    padded = net.compose(net.evidence(longer, mask), mask)
+    torch.testing.assert_close(padded[:, :length], bare, atol=1e-5, rtol=0)
+    assert torch.isfinite(bare).all()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_is_unlike_the_rest_scores_highest(part: Part) -> None:
+    values = 0.3 * numbers(60, 1, DIM, seed=3)
+    values[30] += 6
+    for relative_to in ("footage", "video"):
+        net = made(parts=(part,), relative_to=relative_to, smoothing=0)
+        scores = compose_scores(net, block_evidence(net, values))[:, 0]
+        assert abs(int(scores.argmax()) - 30) <= 1  # a change belongs to both sides of it
+
+
+def test_cells_are_scored_in_their_places() -> None:
+    net = made(grid=(2, 3))
+    values = 0.3 * numbers(30, 6, DIM, seed=3)
+    values[10:13, 4] += 6
+    scores = compose_scores(net, block_evidence(net, values))
+    assert scores.shape == (30, 6)
+    assert int(scores[11].argmax()) == 4
+    assert int(scores[:, 4].argmax()) in range(9, 14)
+
+
+def test_two_cameras_are_comparable_by_footage_and_not_by_themselves() -> None:
+    calm, lively = 0.2 * numbers(50, 1, DIM, seed=4), 3 * numbers(50, 1, DIM, seed=5)
+    by = {}
+    for relative_to in ("footage", "video"):
+        net = made(parts=("nearest",), relative_to=relative_to)
+        by[relative_to] = [compose_scores(net, block_evidence(net, video)).mean() for video in (calm, lively)]
+    assert by["footage"][1] - by["footage"][0] > 0.3
+    assert abs(by["video"][1] - by["video"][0]) < 0.15
+
+
+def test_saved_and_loaded(tmp_path: Path) -> None:
+    net = made(keeps_learning=True)
+    spec = FeatureSpec(encoder="e", weights_sha256=None, dim=DIM)
+    save_detector(net, tmp_path, [spec], "none", {"threshold": 0.5})
+    again, card = load_detector(tmp_path)
+    assert isinstance(again, NormalDetector)
+    assert again.config == net.config
+    assert (card["kind"], card["members"], again.context_snippets) == ("normal", 50, 256)
+    values = numbers(20, 1, DIM, seed=6)
+    expected = compose_scores(net, block_evidence(net, values))
+    assert np.array_equal(compose_scores(again, block_evidence(again, values)), expected)
+    with pytest.raises(UserError, match=r"holds a label-free detector, of scripts/fit_normal\.py; give one of"):
+        load_trained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"parts": ("chnge",)}, "parts has 'chnge'; did you mean 'change'"),
+        ({"parts": ("change", "change")}, "parts is change change; give one or more, each once"),
+        ({"parts": ()}, "parts is empty; give one or more"),
+        ({"coreset": 4}, "coreset is 4; it must hold the 5 neighbours"),
+        ({"trim": 0.5}, r"trim is 0\.5; it must lie in \[0, 0\.5\)"),
+        ({"smoothing": -1.0}, r"smoothing is -1\.0; it must lie in \[0, 64\] snippets"),
+    ],
+)
+def test_wrong_settings_are_told(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        NormalConfig(**config)

@@ -1,0 +1,71 @@
+"""A label-free detector from stored features, in a run's folder like a trained one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from downstream.runs.run_folder import RunFolder
+from scripts import evaluate
+from scripts.fit_normal import main
+from tests.downstream.simulated import CELLS_SPEC, make_features
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    return int(left.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_features(tmp_path_factory.mktemp("simulated"))
+
+
+def flags(folder: Path, out: Path) -> list[str]:
+    sets = ["--features.sets", str(folder / "features")]
+    return [*sets, "--catalogue.kind", "json", "--catalogue.root", str(folder), "--output", str(out), "--no-plots"]
+
+
+def test_it_finds_what_no_label_named(simulated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    assert run(*flags(simulated, out)) == 0
+    printed = capsys.readouterr().out
+    assert (
+        "change + nearest of 8 numbers, relative to the footage; 10 videos to fit to, 2 held out, 12 to score"
+        in printed
+    )
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["test"]["metrics"]["frame_auc"]["value"] > 0.9
+    card = RunFolder(out).seeds()[0].read_card()
+    assert (card["kind"], card["supervision"], len(card["trained_on"])) == ("normal", "none", 12)
+    assert (out / "references" / "feature_change.json").is_file()
+    with pytest.raises(SystemExit) as left:
+        evaluate.main([str(out), "--no-plots", "--resamples", "20"])
+    assert not left.value.code
+    assert run(*flags(simulated, out)) == 2
+    assert "holds a run already: choose another --output, --resume, or delete it" in capsys.readouterr().err
+
+
+def test_the_same_seed_gives_the_same_detector(simulated: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        assert run(*flags(simulated, tmp_path / name), "--footage", "all", "--no-score-test") == 0
+    files = [(tmp_path / name / "seed-0" / "detector" / "detector.safetensors").read_bytes() for name in ("a", "b")]
+    assert files[0] == files[1]
+
+
+def test_cells_say_where(tmp_path: Path) -> None:
+    folder = make_features(tmp_path / "cells", spec=CELLS_SPEC)
+    assert run(*flags(folder, tmp_path / "run"), "--normal.parts", "gaussian") == 0
+    seed = RunFolder(tmp_path / "run").seeds()[0]
+    assert seed.has_maps("validation", "test")
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["test"]["metrics"]["frame_auc"]["value"] > 0.9
+
+
+def test_one_video_of_footage_is_too_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_features(tmp_path / "few", train=2, test=2)
+    assert run(*flags(folder, tmp_path / "run")) == 2
+    assert "1 of 2 training videos to fit to; it takes two at least, one to be held out" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
