@@ -135,7 +135,10 @@ class FinetuneConfig:
     seeds: tuple[int, ...] = (0,)
     """One detector for each; figures are means over them."""
     split_seed: int = 0
-    """Which training videos are held out; the same for all seeds."""
+    """Which training videos are held out; the same for all seeds, unless `rotate_validation` is on."""
+    rotate_validation: bool = False
+    """Each seed holds out other videos (`split_seed` plus the seed): detectors that are taken together have then seen
+    all of them, and the deviation over seeds tells what another choice would have changed. Not for cells."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes a GPU where there is one."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import nullcontext
 
 from accelerate import Accelerator
@@ -10,7 +11,7 @@ from downstream.evaluation.choose_videos import missing_ground_truth
 from downstream.references.of_features import MEANING, write_feature_references
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.supervision import CEILING
-from downstream.training.config import FinetuneConfig
+from downstream.training.config import MAX_SEED, FinetuneConfig
 from downstream.training.end_to_end.video_source import VideoSource
 from downstream.training.feature_source import FeatureSource
 from downstream.training.loop import SeedRun
@@ -20,6 +21,7 @@ from downstream.training.run_summary import summarise
 from downstream.training.source import TrainingSource, TrainingVideos
 from pretrain.accelerator import check_batch_size, check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory, one_thread
+from pretrain.errors import UserError
 from pretrain.stopping import StopRequest
 
 
@@ -29,8 +31,9 @@ def finetune(config: FinetuneConfig) -> int:
     check_device(config.device)
     source: TrainingSource = FeatureSource.open(config) if config.videos.backbone is None else VideoSource.open(config)
     run, states = RunFolder(config.output), states_to_resume(config)
+    sources = {seed: source_of(config, seed, source) for seed in config.seeds}
     for seed in config.seeds if config.resume else ():
-        refuse_other_inputs(run.seed(seed), source)
+        refuse_other_inputs(run.seed(seed), sources[seed])
     accelerator = make_accelerator(config.device, config.precision)
     check_batch_size(config.optim.batch_size, 1, accelerator)
     stop = StopRequest(accelerator.device)
@@ -40,7 +43,7 @@ def finetune(config: FinetuneConfig) -> int:
         folder = run.seed(seed)
         if not (config.resume and folder.is_done):
             with alone_in(folder.path, accelerator), one_thread() if one_thread_each else nullcontext():
-                status = SeedRun(config, seed, source, accelerator, stop, states[seed]).train()
+                status = SeedRun(config, seed, sources[seed], accelerator, stop, states[seed]).train()
             if status:
                 return status
     accelerator.wait_for_everyone()
@@ -48,6 +51,19 @@ def finetune(config: FinetuneConfig) -> int:
         keep_references(config, run, source)
         summarise(config, run, source.videos.test)
     return 0
+
+
+def source_of(config: FinetuneConfig, seed: int, source: TrainingSource) -> TrainingSource:
+    """What one seed is trained on: the same for all of them, or with other videos held out."""
+    if not config.rotate_validation:
+        return source
+    if not isinstance(source, FeatureSource) or source.features.grid is not None:
+        raise UserError(
+            "rotate_validation is on, but the run is of cells or straight from videos: their detectors are compared on "
+            "one validation part; leave it out"
+        )
+    own = dataclasses.replace(config, split_seed=(config.split_seed + seed) % MAX_SEED)
+    return FeatureSource.of_features(source.features, own)
 
 
 def keep_references(config: FinetuneConfig, run: RunFolder, source: TrainingSource) -> None:
