@@ -9,8 +9,9 @@ UNFITTED_FOLDER = Path(__file__).parent / "unfitted"
 UNFITTED_NOTE = (
     "no --detector: this says what is unlike the rest of the same video (how much features change, how far they lie\n"
     "from the video's own), by a small network that has seen rendered footage alone. It knows no camera and no\n"
-    "anomaly: take it for a first look. Better, in this order: fit what is ordinary to your own footage, without\n"
-    "labels (scripts/fit_normal.py); learn from one label a video (scripts/finetune.py); docs/detection.md"
+    "anomaly (real fights it places worse than plain motion does): a first look. Better, in this order: fit what is\n"
+    "ordinary to your own footage, without labels (scripts/fit_normal.py); learn from one label a video\n"
+    "(scripts/finetune.py); docs/detection.md"
 )
 
 
