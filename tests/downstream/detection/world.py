@@ -19,6 +19,8 @@ from tests.pretrain.encoding import encode_video
 
 LENGTHS = (80, 70, 48, 64, 80, 48, 100, 90, 40, 200)
 """Frames; the last two videos are for testing."""
+PLAIN: dict[str, Any] = {"width": 12, "hidden": 4, "score_smoothing": 0, "composition": "none"}
+"""Each snippet scored by itself: a stream then has the scores of its file."""
 TEST = {"v8": 40, "v9": 200}
 
 
@@ -31,9 +33,9 @@ def build_world(root: Path) -> Path:
     (root / "list.csv").write_text("\n".join(rows))
     torch.manual_seed(0)
     save_backbone(build_backbone(BackboneConfig(height=32, width=48)), root / "backbone", {})
-    train(root, "whole", {}, FeaturesConfig(sets=(root / "features" / "whole",)), DetectorConfig(width=12, hidden=4))
+    train(root, "whole", {}, FeaturesConfig(sets=(root / "features" / "whole",)), DetectorConfig(**PLAIN))
     features = FeaturesConfig(sets=(root / "features" / "cells",), normalise="place", pool_cells=(2, 3))
-    detector = DetectorConfig(width=12, hidden=4, temporal="multi_scale")
+    detector = DetectorConfig(**PLAIN, temporal="multi_scale")
     train(root, "cells", {"grid": "map"}, features, detector)
     return root
 
