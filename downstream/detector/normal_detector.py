@@ -112,6 +112,11 @@ class NormalDetector(SnippetDetector):
         return self.smoothing.reach
 
     @property
+    def compares(self) -> bool:
+        """Where scores are relative to the video, or a part is."""
+        return self._is_relative or self.context_snippets > 0
+
+    @property
     def _is_relative(self) -> bool:
         return self.config.relative_to == "video" or self.config.keeps_learning
 

@@ -33,6 +33,11 @@ class SnippetDetector(nn.Module, ABC):
         """Snippets on each side whose evidence a score depends on; None: all of the video."""
 
     @property
+    def compares(self) -> bool:
+        """Whether a score means nothing before enough of a stream was seen to compare with."""
+        return self.context_snippets > 0
+
+    @property
     @abstractmethod
     def score_lookahead(self) -> int:
         """Snippets after it whose evidence the score of one in a stream waits for."""

@@ -85,7 +85,7 @@ def build_world(root: Path) -> None:
         catalogue=CatalogueConfig(kind="json", root=root / "videos", check_files=False),
         features=FeaturesConfig(sets=(root / "features",)),
         bags=BagsConfig(segments=SNIPPETS, cache=root / "segments"),
-        detector=DetectorConfig(width=16, hidden=8),
+        detector=DetectorConfig(width=16, hidden=8, score_smoothing=0),
         optim=DetectorOptimConfig(steps=60, batch_size=8, warmup_steps=2, lr=1e-2),
         validation_fraction=0.4,
         validation_by="video",

@@ -80,8 +80,7 @@ class StreamScores:
     @property
     def compared(self) -> int | None:
         """Snippets that a score is compared with; None where scores are not."""
-        compares = self._keeps_context or any(detector.score_reach is None for detector in self._detectors)
-        return self._compared if compares else None
+        return self._compared if any(detector.compares for detector in self._detectors) else None
 
     def push(self, snippet: int, values: NDArray[np.float32]) -> list[tuple[int, list[NDArray[np.float64]]]]:
         """Features (places, dim) of the next snippet -> snippets that are done: each detector's scores (places,)."""

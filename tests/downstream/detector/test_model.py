@@ -82,7 +82,7 @@ def test_smoothing_is_a_gaussian_mean_of_log_odds_and_reaches_two_deviations() -
 
 def test_cells_are_smoothed_each_along_its_own_track() -> None:
     torch.manual_seed(0)
-    config = DetectorConfig(width=16, hidden=8, score_smoothing=1.0)
+    config = DetectorConfig(width=16, hidden=8, score_smoothing=1.0, composition="none")
     net = Detector(config, 6, grid=(1, 2)).eval()
     alone = Detector(config, 6).eval()
     alone.load_state_dict(net.state_dict())

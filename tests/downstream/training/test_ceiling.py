@@ -81,7 +81,7 @@ def test_it_finds_what_labels_of_videos_mislead_about_and_the_cost_is_printed(
     assert f"top {MARK}: 2 seed(s)" in said
     assert "weak: 2 seed(s)" in said
     assert top["frame_auc"] > 0.95
-    assert bottom["frame_auc"] < 0.6
+    assert bottom["frame_auc"] < 0.7
     assert bottom["per_video_auc"] < 0.5 < 0.95 < top["per_video_auc"]
     assert bottom["video_auc"] > 0.9  # it does tell the videos apart
     weak_run = weak(ceiling).output
