@@ -26,6 +26,7 @@ from pretrain.cpu import keep_freed_memory
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.data.validation_split import split_validation
 from pretrain.errors import UserError
+from pretrain.run_folder import refuse_changed_settings, refuse_run_of_another_kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +87,9 @@ def run_fit(config: FitNormalConfig) -> int:
     on_gpu = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
     device = torch.device("cuda" if on_gpu else "cpu")
     run = RunFolder(config.output)
-    if config.resume and run.is_summarised:
+    if is_done(config, run):
         print(f"{config.output} is done")
         return 0
-    if not config.resume and (run.config_file.exists() or run.seeds()):
-        raise UserError(f"{config.output} holds a run already: choose another --output, --resume, or delete it")
     features = open_features(config.features)
     fitted_to, held_out, test = footage_of(config, features)
     names, others = ([video.name for video in part] for part in (fitted_to, held_out))
@@ -120,6 +119,21 @@ def run_fit(config: FitNormalConfig) -> int:
     seed.write_summary({"seed": 0, "detector": str(seed.detector), "fitted_to": len(fitted_to)})
     summarise(config, run, test)
     return 0
+
+
+FREE_TO_CHANGE = {"output", "resume", "device", "plots", "references"}
+"""What may differ between a run and the same run asked for again."""
+
+
+def is_done(config: FitNormalConfig, run: RunFolder) -> bool:
+    """Whether the run is there and may stay. UserError: it was not to be resumed, is of another command or settings."""
+    refuse_run_of_another_kind(config, config.output)
+    if not config.resume and (run.config_file.exists() or run.seeds()):
+        raise UserError(f"{config.output} holds a run already: choose another --output, --resume, or delete it")
+    saved = run.read_config()
+    if saved is not None:
+        refuse_changed_settings(saved, config, FREE_TO_CHANGE, config.output, f"those in {run.config_file}")
+    return run.is_summarised
 
 
 def footage_of(config: FitNormalConfig, features: FusedFeatures) -> tuple[Catalogue, Catalogue, Catalogue]:

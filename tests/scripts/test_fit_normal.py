@@ -49,6 +49,15 @@ def test_it_finds_what_no_label_named(simulated: Path, tmp_path: Path, capsys: p
     assert "holds a run already: choose another --output, --resume, or delete it" in capsys.readouterr().err
 
 
+def test_it_is_asked_for_again(simulated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    assert run(*flags(simulated, out), "--no-score-test") == 0
+    assert run(*flags(simulated, out), "--no-score-test", "--resume") == 0
+    assert f"{out} is done" in capsys.readouterr().out
+    assert run(*flags(simulated, out), "--no-score-test", "--resume", "--normal.coreset", "50") == 2
+    assert "these settings differ from those in" in capsys.readouterr().err
+
+
 def test_the_same_seed_gives_the_same_detector(simulated: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
         assert run(*flags(simulated, tmp_path / name), "--footage", "all", "--no-score-test") == 0
