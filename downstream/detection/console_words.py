@@ -25,16 +25,17 @@ def describe_rule(rule: AlarmRule, model: Model) -> str:
 
 
 def table(videos: Sequence[VideoDetection]) -> str:
-    """The highest videos, a line each: score, events, where the highest event is."""
+    """The highest videos, a line each: score, events, where the highest event is, or else the highest score."""
     ranked = sorted(videos, key=lambda video: -video.highest_score)
     width = max(len(video.name) for video in ranked[:SHOWN])
     lines = [f"{'video':{width}}  length   highest score  events  the highest event"]
     for video in ranked[:SHOWN]:
         best, fps = max(video.events, key=lambda event: event.peak_score, default=None), video.info.fps
-        when = "" if best is None else f"{clock(best.start / fps)} to {clock(best.end / fps)}"
+        when = f"none; highest at {clock(video.highest_frame / fps)}"
+        if best is not None:
+            when = f"{clock(best.start / fps)} to {clock(best.end / fps)}"
         length = clock(video.seconds)
-        line = f"{video.name:{width}}  {length:>7}  {video.highest_score:13.6f}  {len(video.events):6}  {when}"
-        lines.append(line.rstrip())
+        lines.append(f"{video.name:{width}}  {length:>7}  {video.highest_score:13.6f}  {len(video.events):6}  {when}")
     if len(ranked) > SHOWN:
         lines.append(f"... and {len(ranked) - SHOWN} more")
     return "\n".join(lines)

@@ -22,6 +22,7 @@ from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
 from downstream.features.feature_spec import FeatureSpec
 from downstream.features.snippets import SnippetSettings
 from downstream.runs.run_folder import RunFolder
+from downstream.scores.supervision import supervision_in
 from pretrain.backbones.shipped import SHIPPED
 from pretrain.errors import UserError, problem_list
 from pretrain.versioned_json import read_versioned_json
@@ -59,7 +60,8 @@ def open_model(
     _refuse_mixture(path, groups)
     thresholds = [float(detector.card.get("threshold", 0.5)) for detector in trained]
     names = [detector.card["sha256"] for detector in trained]
-    rule, source = default_rule(RunFolder(path).calibration if calibrated else None, thresholds, names)
+    label_free = all(supervision_in(detector.card) == "none" for detector in trained)
+    rule, source = default_rule(RunFolder(path).calibration if calibrated else None, thresholds, names, label_free)
     return Model(path=path, groups=groups, rule=rule, rule_from=source, device=device)
 
 

@@ -43,6 +43,11 @@ class VideoDetection:
         """Of all snippets."""
         return float(self.scores.scores.max())
 
+    @property
+    def highest_frame(self) -> int:
+        """The first frame of the snippet that has it."""
+        return int(self.scores.edges[self.scores.scores.argmax()])
+
     @cached_property
     def record(self) -> VideoRecord:
         """For output formats."""

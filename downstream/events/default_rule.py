@@ -13,11 +13,14 @@ from downstream.scores.ensemble import mean_scores
 from pretrain.errors import UserError
 
 
-def default_rule(file: Path | None, thresholds: Sequence[float], names: Sequence[str]) -> tuple[AlarmRule, str]:
+def default_rule(
+    file: Path | None, thresholds: Sequence[float], names: Sequence[str], label_free: bool = False
+) -> tuple[AlarmRule, str]:
     """The rule and where it comes from: the calibration in `file`, else the detectors' thresholds, their mean in log
     odds as the scores are: those of validation videos.
 
-    `names`: SHA-256 of the detectors. UserError: a calibration that is damaged, or of other detectors.
+    `names`: SHA-256 of the detectors; `label_free`: none of them was trained on labels. UserError: a calibration that
+    is damaged, or of other detectors.
     """
     if file is not None and file.is_file():
         calibration = read_calibration(file)
@@ -29,5 +32,10 @@ def default_rule(file: Path | None, thresholds: Sequence[float], names: Sequence
         words = f"{calibration.events} event(s) in {calibration.hours:.3g} hours of normal footage"
         return calibration.rule, f"calibrated: {words}, at most {calibration.wanted_per_hour:g} an hour were wanted"
     threshold = float(mean_scores([np.array([value]) for value in thresholds])[0])
-    words = "not calibrated: parts the validation videos best; scripts/calibrate.py finds one for your cameras"
+    what = (
+        "one in a hundred snippets of the footage it was fitted to"
+        if label_free
+        else "parts the validation videos best"
+    )
+    words = f"not calibrated: {what}; scripts/calibrate.py finds one for your cameras"
     return rule_with_margin(threshold, MARGIN, MIN_SECONDS, MERGE_SECONDS), words

@@ -116,7 +116,8 @@ def run_fit(config: FitNormalConfig) -> int:
         seed.write_scores(part, scored, meta)
     if "test" in parts and config.references:
         write_feature_references([run], features, [*fitted_to, *held_out], list(test))
-    seed.write_summary({"seed": 0, "detector": str(seed.detector), "fitted_to": len(fitted_to)})
+    told = {"seed": 0, "detector": str(seed.detector), "fitted_to": len(fitted_to), "validation": {"threshold": 0.5}}
+    seed.write_summary(told)
     summarise(config, run, test)
     return 0
 

@@ -63,7 +63,8 @@ def run_rule(run: Path) -> tuple[AlarmRule, str]:
             raise UserError(f"{run} says no threshold of seed {seed.seed}; train it again with scripts/finetune.py")
         thresholds.append(float(value))
         names.append(str(seed.read_card().get("sha256")))
-    return default_rule(folder.calibration, thresholds, names)
+    label_free = all(supervision_in(seed.read_card()) == "none" for seed in folder.seeds())
+    return default_rule(folder.calibration, thresholds, names, label_free)
 
 
 def run_metrics(run: Path) -> tuple[Metric, ...]:

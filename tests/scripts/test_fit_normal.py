@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from downstream.report.run_contents import run_rule
 from downstream.runs.run_folder import RunFolder
-from scripts import evaluate
+from scripts import evaluate, report
 from scripts.fit_normal import main
 from tests.downstream.simulated import CELLS_SPEC, make_features
 
@@ -42,9 +43,12 @@ def test_it_finds_what_no_label_named(simulated: Path, tmp_path: Path, capsys: p
     card = RunFolder(out).seeds()[0].read_card()
     assert (card["kind"], card["supervision"], len(card["trained_on"])) == ("normal", "none", 12)
     assert (out / "references" / "feature_change.json").is_file()
-    with pytest.raises(SystemExit) as left:
-        evaluate.main([str(out), "--no-plots", "--resamples", "20"])
-    assert not left.value.code
+    for command in (evaluate.main, report.main):
+        more = ["--no-plots", "--resamples", "20"] if command is evaluate.main else []
+        with pytest.raises(SystemExit) as left:
+            command([str(out), *more])
+        assert not left.value.code
+    assert run_rule(out)[1].startswith("not calibrated: one in a hundred snippets of its footage; ")
     assert run(*flags(simulated, out)) == 2
     assert "holds a run already: choose another --output, --resume, or delete it" in capsys.readouterr().err
 
