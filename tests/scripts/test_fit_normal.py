@@ -48,7 +48,7 @@ def test_it_finds_what_no_label_named(simulated: Path, tmp_path: Path, capsys: p
         with pytest.raises(SystemExit) as left:
             command([str(out), *more])
         assert not left.value.code
-    assert run_rule(out)[1].startswith("not calibrated: one in a hundred snippets of its footage; ")
+    assert run_rule(out)[1].startswith("not calibrated: one in a hundred snippets of the footage it was fitted to; ")
     assert run(*flags(simulated, out)) == 2
     assert "holds a run already: choose another --output, --resume, or delete it" in capsys.readouterr().err
 
