@@ -144,16 +144,16 @@ def block_evidence(detector: SnippetDetector, values: Tensor, context: Tensor | 
 
     `context` (N, places, D): see `SnippetDetector.evidence`.
     """
-    bag = _bags(detector, values)
+    bag = as_bags(detector, values)
     mask = torch.ones(bag.shape[:2], dtype=torch.bool, device=bag.device)
-    evidence = detector.evidence(bag, mask, None if context is None else _bags(detector, context))
+    evidence = detector.evidence(bag, mask, None if context is None else as_bags(detector, context))
     return _unbagged(detector, evidence, len(values))
 
 
 @torch.inference_mode()
 def compose_scores(detector: SnippetDetector, evidence: Tensor) -> NDArray[np.float64]:
     """Evidence of a whole video, or of what there is of a stream (T, places, E) -> scores (T, places)."""
-    bag = _bags(detector, evidence.to(next(detector.buffers()).device))
+    bag = as_bags(detector, evidence.to(next(detector.buffers()).device))
     mask = torch.ones(bag.shape[:2], dtype=torch.bool, device=bag.device)
     scores: NDArray[np.float64] = _unbagged(detector, detector.compose(bag, mask).exp(), len(evidence)).cpu().numpy()
     return scores
@@ -164,13 +164,13 @@ def score_block(detector: SnippetDetector, values: Tensor) -> NDArray[np.float64
     return compose_scores(detector, block_evidence(detector, values))
 
 
-def _bags(detector: SnippetDetector, values: Tensor) -> Tensor:
+def as_bags(detector: SnippetDetector, values: Tensor) -> Tensor:
     """(T, places, ...) -> a bag for each crop (places, T, ...), or one of all cells (1, T * cells, ...)."""
     return values.transpose(0, 1) if detector.grid is None else values.flatten(0, 1).unsqueeze(0)
 
 
 def _unbagged(detector: SnippetDetector, values: Tensor, snippets: int) -> Tensor:
-    """The inverse of `_bags`."""
+    """The inverse of `as_bags`."""
     return values.transpose(0, 1) if detector.grid is None else values[0].unflatten(0, (snippets, -1))
 
 

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from downstream.detector.composition import step_lengths, whitening
+from downstream.detector.composition import MAX_DIRECTIONS, OWN_SHARE, step_lengths, whitening
 from downstream.detector.snippet_detector import SnippetDetector
 from downstream.detector.temporal import Smoothing
 from pretrain.errors import UserError, nearest
@@ -33,9 +33,6 @@ CONTEXT_SNIPPETS = 256
 """Of a video, that `deviation` compares with: as many as a stream remembers."""
 ROWS_AT_ONCE = 2048
 """Snippets whose distances to the coreset are in memory together."""
-OWN_SHARE = 0.5
-"""Of a video's own spread in what it is divided by, where the video itself is what scores are relative to; the rest is
-the footage's. With its own alone, noise of a still video would be blown up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +86,8 @@ class NormalDetector(SnippetDetector):
         self.context_snippets = CONTEXT_SNIPPETS if "deviation" in config.parts else 0
         self.smoothing = Smoothing(config.smoothing)
         self.register_buffer("mean", torch.zeros(dim))
-        self.register_buffer("directions", torch.eye(dim, min(dim, 256)))
-        self.register_buffer("members", torch.zeros(members, min(dim, 256)))
+        self.register_buffer("directions", torch.eye(dim, min(dim, MAX_DIRECTIONS)))
+        self.register_buffer("members", torch.zeros(members, min(dim, MAX_DIRECTIONS)))
         count = len(config.parts)
         self.register_buffer("usual", torch.zeros(count, dtype=torch.float64))
         self.register_buffer("spread", torch.ones(count, dtype=torch.float64))
@@ -156,9 +153,12 @@ class NormalDetector(SnippetDetector):
         return F.logsigmoid(self.log_odds(evidence, mask))
 
     def log_odds(self, evidence: Tensor, mask: Tensor) -> Tensor:
-        """Evidence of whole videos (B, T, E) -> (B, T): the sum of the standardised parts, over the root of their
-        number, less the offset."""
-        logs = self.log_parts(evidence, mask)
+        """Evidence of whole videos (B, T, E) -> (B, T)."""
+        return self.odds_of(self.log_parts(evidence, mask), mask)
+
+    def odds_of(self, logs: Tensor, mask: Tensor) -> Tensor:
+        """What `log_parts` gives of whole videos (B, T, E) -> log odds (B, T): the sum of the standardised parts, over
+        the root of their number, less the offset."""
         usual, spread = self.usual, self.spread
         if self._is_relative:
             own_usual, own_spread = own_statistics(logs, mask)

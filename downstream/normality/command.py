@@ -21,7 +21,7 @@ from downstream.scores.supervision import KEY
 from downstream.training.config import MAX_SEED, FeaturesConfig
 from downstream.training.feature_source import open_features
 from downstream.training.run_summary import summarise
-from pretrain.accelerator import check_device
+from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.data.validation_split import split_validation
@@ -84,12 +84,11 @@ def run_fit(config: FitNormalConfig) -> int:
     """Fit, score the test videos, evaluate. Returns the exit status."""
     keep_freed_memory()
     check_device(config.device)
-    on_gpu = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
-    device = torch.device("cuda" if on_gpu else "cpu")
     run = RunFolder(config.output)
     if is_done(config, run):
         print(f"{config.output} is done")
         return 0
+    device = make_accelerator(config.device, "fp32").device
     features = open_features(config.features)
     fitted_to, held_out, test = footage_of(config, features)
     names, others = ([video.name for video in part] for part in (fitted_to, held_out))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from downstream.detector.inference import video_evidence
+from downstream.detector.inference import as_bags, video_evidence
 from downstream.detector.normal_detector import NormalConfig, NormalDetector, coreset
 from downstream.features.fusion import FusedFeatures
 from pretrain.errors import UserError
@@ -52,7 +52,7 @@ def fit_normal(
     detector.to(device)
     logs = [detector_logs(detector, features, name, device) for name in evenly(held_out, USUAL_VIDEOS)]
     detector.standardise(torch.cat([own.flatten(0, 1) for own in logs]))
-    set_offset(detector, features, evenly(held_out, USUAL_VIDEOS), device)
+    set_offset(detector, logs)
     return detector.eval()
 
 
@@ -78,20 +78,23 @@ def whiten(detector: NormalDetector, vectors: Tensor) -> None:
 
 def detector_logs(detector: NormalDetector, features: FusedFeatures, name: str, device: torch.device) -> Tensor:
     """(B, T, E) logarithms of one video's parts, as they are standardised."""
-    bags = video_evidence(detector, features, name, device).to(device)
-    bags = bags.transpose(0, 1) if detector.grid is None else bags.flatten(0, 1).unsqueeze(0)
-    return detector.log_parts(bags, torch.ones(bags.shape[:2], dtype=torch.bool, device=device))
+    bags = as_bags(detector, video_evidence(detector, features, name, device).to(device))
+    return detector.log_parts(bags, whole_mask(bags))
 
 
-def set_offset(detector: NormalDetector, features: FusedFeatures, names: Sequence[str], device: torch.device) -> None:
+def set_offset(detector: NormalDetector, logs: Sequence[Tensor]) -> None:
     """Let a share of `ALARM_SHARE` of these normal videos' snippets (of cells, their highest) score above one half."""
     highest = []
-    for name in names:
-        bags = video_evidence(detector, features, name, device).to(device)
-        whole = bags.transpose(0, 1) if detector.grid is None else bags.flatten(0, 1).unsqueeze(0)
-        odds = detector.log_odds(whole, torch.ones(whole.shape[:2], dtype=torch.bool, device=device))
-        highest.append(odds.mean(dim=0) if detector.grid is None else odds[0].unflatten(0, (len(bags), -1)).amax(dim=1))
+    for own in logs:
+        odds = detector.odds_of(own, whole_mask(own))
+        grid = detector.grid
+        highest.append(odds.mean(dim=0) if grid is None else odds[0].view(-1, grid[0] * grid[1]).amax(dim=1))
     detector.offset.copy_(torch.cat(highest).quantile(1 - ALARM_SHARE))
+
+
+def whole_mask(bags: Tensor) -> Tensor:
+    """bool (B, T): nothing of (B, T, E) is padding."""
+    return torch.ones(bags.shape[:2], dtype=torch.bool, device=bags.device)
 
 
 def evenly(names: Sequence[str], count: int) -> list[str]:
