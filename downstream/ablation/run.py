@@ -24,7 +24,7 @@ from downstream.evaluation.references import References, evaluate_references
 from downstream.evaluation.spatial_evaluation import SpatialEvaluation
 from downstream.evaluation.temporal_evaluation import TemporalEvaluation
 from downstream.features.feature_spec import Grid
-from downstream.references.of_features import MEANING, write_feature_references
+from downstream.references.of_features import reference_names, write_feature_references
 from downstream.training.config import FinetuneConfig
 from downstream.training.feature_source import FeatureSource, open_features
 from pretrain.accelerator import check_device
@@ -186,9 +186,10 @@ def evaluate_references_of(cells: Sequence[Cell], tests: Tests) -> dict[str, Ref
         if test is None:
             continue
         runs = [cell.run for cell in own]
-        if not all(run.has_references(list(MEANING)) for run in runs):
+        stored = open_features(first.config.features)
+        if not all(run.has_references(reference_names(stored)) for run in runs):
             train = open_listed(first.config.catalogue).subset("train")
-            write_feature_references(runs, open_features(first.config.features), train, list(test))
+            write_feature_references(runs, stored, train, list(test))
         found[features] = evaluate_references(first.run.read_references(), test, first.config.evaluation)
     return found
 

@@ -158,6 +158,7 @@ def _from_spec(spec: FeatureSpec) -> EncoderConfig:
         pool=spec.pool or "mean",
         grid=spec.grid,
         stage=spec.stage,
+        motion=spec.motion,
     )
 
 

@@ -190,7 +190,7 @@ def _how_made(trained: Sequence[Trained]) -> str:
     first = trained[0].card
     videos = f"{len(first.get('trained_on', []))} videos"
     if supervision_in(first) == "none":
-        return f"- fitted to: {videos}, by {' and '.join(first['config']['parts'])} of features\n"
+        return f"- fitted to: {videos}, by {', '.join(first['config']['parts'])} of features\n"
     objective = {key.removeprefix("objective."): value for key, value in first.get("objective", {}).items()}
     terms = [
         f"{name.removesuffix('.weight').replace('_', ' ')} {value:g}"

@@ -132,16 +132,17 @@ class Detector(SnippetDetector):
         guidance: Guidance | None = None,
         cluster_temperature: float = 1.0,
         grid: tuple[int, int] | None = None,
+        motion: tuple[int, ...] = (),
     ) -> None:
         """`guidance` None: no clustering branch; otherwise how it guides, see `cross_batch_clustering.guide`.
 
-        `grid`: rows and columns of cells; None: instances are whole snippets. UserError where the configuration does
-        not go with it.
+        `grid`: rows and columns of cells; None: instances are whole snippets. `motion`: which of the `dim` numbers are
+        logarithms of motion. UserError where the configuration does not go with the grid.
         """
         super().__init__()
         check_detector(config, grid)
         self.config, self.dim, self.guidance, self.cluster_temperature = config, dim, guidance, cluster_temperature
-        self.grid = grid
+        self.grid, self.motion = grid, motion
         self.register_buffer("input_mean", torch.zeros(dim))
         self.register_buffer("input_scale", torch.ones(dim))
         self.project = nn.Linear(dim, config.width)
@@ -154,7 +155,7 @@ class Detector(SnippetDetector):
             nn.Linear(seen, config.hidden), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(config.hidden, 1)
         )
         self.smoothing = Smoothing(config.score_smoothing)
-        self.composition = Composition(dim) if config.composition == "which_when" and grid is None else None
+        self.composition = Composition(dim, motion) if config.composition == "which_when" and grid is None else None
         self.branch = None if guidance is None else ClusterBranch(config.width, temperature=cluster_temperature)
 
     @property
@@ -197,20 +198,20 @@ class Detector(SnippetDetector):
         return DetectorOutput(log_scores, inside, embeddings, mask)
 
     def evidence(self, features: Tensor, mask: Tensor, context: Tensor | None = None) -> Tensor:
-        """Each snippet's own log odds, and how much features change around it where scores are composed."""
+        """Each snippet's own log odds; where scores are composed, how much features change around it, and motion."""
         return self._evidence(self.per_snippet(features, mask), features)
 
     def _evidence(self, output: DetectorOutput, features: Tensor) -> Tensor:
         own = log_odds(output.log_scores.double())
         if self.composition is None:
             return own.unsqueeze(2)
-        return torch.stack([own, self.composition.change(features, output.mask)], dim=2)
+        return torch.cat([own.unsqueeze(2), self.composition.evidence(features, output.mask)], dim=2)
 
     def compose(self, evidence: Tensor, mask: Tensor) -> Tensor:
         """Smoothed log odds; composed with the rest, once `fit_composition` was called."""
         own = self._smoothed(evidence[..., 0], mask)
         if self.composition is not None and self.composition.is_fitted:
-            own = self.composition(own, self.composition.smoothed(evidence[..., 1], mask), mask)
+            own = self.composition(own, self.composition.smoothed(evidence[..., 1:], mask), mask)
         return F.logsigmoid(own)
 
     @torch.no_grad()
@@ -221,7 +222,7 @@ class Detector(SnippetDetector):
         parts = []
         for video in evidence:
             mask = torch.ones(video.shape[:2], dtype=torch.bool, device=video.device)
-            parts.append((self._smoothed(video[..., 0], mask), self.composition.smoothed(video[..., 1], mask)))
+            parts.append((self._smoothed(video[..., 0], mask), self.composition.smoothed(video[..., 1:], mask)))
         self.composition.fit(parts, labels)
 
     def _look_around(self, inside: Tensor, mask: Tensor) -> Tensor:
@@ -245,6 +246,8 @@ class Detector(SnippetDetector):
         mean, deviation, covariance = statistics
         if self.composition is not None:
             self.composition.whiten(covariance)
+            # motion has its own part in the score; as an input of the network it made little sets overfit
+            self.input_scale[list(self.motion)] = 0
         if self.config.standardise == "none":
             return
         self.input_mean.copy_(mean)
@@ -252,4 +255,4 @@ class Detector(SnippetDetector):
         if self.config.standardise == "global":
             deviation = whole.expand_as(deviation)
         # a number that hardly ever changes must not be blown up where it does
-        self.input_scale.copy_(1 / deviation.clamp(min=1e-3 * float(whole)))
+        self.input_scale.mul_(1 / deviation.clamp(min=1e-3 * float(whole)))

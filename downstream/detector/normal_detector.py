@@ -7,6 +7,7 @@ Features are whitened by the covariance of footage that is mostly normal, shrunk
     nearest    the mean distance to its 5 nearest of a coreset of the footage's snippets
     gaussian   the distance to the footage's mean (Mahalanobis)
     deviation  the median distance to the other snippets of its own video
+    motion     how much the picture moves (`features.clip_motion`)
 
 The logarithm of each, smoothed over time, is standardised: by the footage that the detector was fitted to, or by the
 video itself ("what is unusual here?"). Their sum, less what the threshold stands for, is the log odds of the score.
@@ -14,7 +15,9 @@ video itself ("what is unusual here?"). Their sum, less what the threshold stand
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -27,7 +30,7 @@ from downstream.detector.snippet_detector import SnippetDetector
 from downstream.detector.temporal import Smoothing
 from pretrain.errors import UserError, nearest
 
-Part = Literal["change", "nearest", "gaussian", "deviation"]
+Part = Literal["change", "nearest", "gaussian", "deviation", "motion"]
 NEIGHBOURS = 5
 CONTEXT_SNIPPETS = 256
 """Of a video, that `deviation` compares with: as many as a stream remembers."""
@@ -39,8 +42,9 @@ ROWS_AT_ONCE = 2048
 class NormalConfig:
     """What a label-free detector looks at."""
 
-    parts: tuple[Part, ...] = ("change", "nearest")
-    """Any of change, nearest, gaussian, deviation; their standardised logarithms are summed."""
+    parts: tuple[Part, ...] | None = None
+    """Any of change, nearest, gaussian, deviation, motion; their standardised logarithms are summed. Default: change,
+    nearest, and of whole pictures motion, where the features say it (those of extract_features.py do)."""
     relative_to: Literal["footage", "video"] = "footage"
     """What scores are standardised by: the footage that it is fitted to, which makes scores of several videos
     comparable; or each video itself, for cameras that no footage is known of."""
@@ -55,18 +59,28 @@ class NormalConfig:
     """On a stream: standardise by what the camera has shown of late (the last 256 snippets) instead of the footage."""
 
     def __post_init__(self) -> None:
-        if unknown := [part for part in self.parts if part not in get_args(Part)]:
-            raise UserError(
-                f"parts has '{unknown[0]}'{nearest(unknown[0], get_args(Part))}; it takes {', '.join(get_args(Part))}"
-            )
-        if not self.parts or len(set(self.parts)) < len(self.parts):
-            raise UserError(f"parts is {' '.join(self.parts) or 'empty'}; give one or more, each once")
+        if self.parts is not None:
+            _check_parts(self.parts)
         if not 0 <= self.smoothing <= 64:
             raise UserError(f"smoothing is {self.smoothing}; it must lie in [0, 64] snippets")
         if self.coreset < NEIGHBOURS:
             raise UserError(f"coreset is {self.coreset}; it must hold the {NEIGHBOURS} neighbours at least")
         if not 0 <= self.trim < 0.5:
             raise UserError(f"trim is {self.trim}; it must lie in [0, 0.5)")
+
+
+def _check_parts(parts: Sequence[str]) -> None:
+    if unknown := [part for part in parts if part not in get_args(Part)]:
+        raise UserError(
+            f"parts has '{unknown[0]}'{nearest(unknown[0], get_args(Part))}; it takes {', '.join(get_args(Part))}"
+        )
+    if not parts or len(set(parts)) < len(parts):
+        raise UserError(f"parts is {' '.join(parts) or 'empty'}; give one or more, each once")
+
+
+def default_parts(motion: Sequence[int], grid: tuple[int, int] | None) -> tuple[Part, ...]:
+    """What a detector looks at that was told nothing. Of cells no motion: who leaves a cell has moved there."""
+    return ("change", "nearest", "motion") if motion and grid is None else ("change", "nearest")
 
 
 class NormalDetector(SnippetDetector):
@@ -79,16 +93,32 @@ class NormalDetector(SnippetDetector):
     spread: Tensor
     offset: Tensor
 
-    def __init__(self, config: NormalConfig, dim: int, members: int = 0, grid: tuple[int, int] | None = None) -> None:
-        """`members`: snippets in the coreset (0 where no part needs one). `grid`: rows and columns of cells."""
+    def __init__(
+        self,
+        config: NormalConfig,
+        dim: int,
+        members: int = 0,
+        grid: tuple[int, int] | None = None,
+        motion: tuple[int, ...] = (),
+    ) -> None:
+        """`members`: snippets in the coreset (0 where no part needs one). `grid`: rows and columns of cells.
+        `motion`: which of the `dim` numbers are logarithms of motion. UserError for that part of features without."""
         super().__init__()
-        self.config, self.dim, self.grid = config, dim, grid
-        self.context_snippets = CONTEXT_SNIPPETS if "deviation" in config.parts else 0
+        self.parts = config.parts or default_parts(motion, grid)
+        if "motion" in self.parts and not motion:
+            raise UserError(
+                "parts has motion, but the features do not say how much the picture moves: extract them from videos "
+                "again (--motion, the default), or leave it out"
+            )
+        self.config = dataclasses.replace(config, parts=self.parts)
+        self.dim, self.grid, self.motion = dim, grid, motion
+        self.context_snippets = CONTEXT_SNIPPETS if "deviation" in self.parts else 0
         self.smoothing = Smoothing(config.smoothing)
         self.register_buffer("mean", torch.zeros(dim))
-        self.register_buffer("directions", torch.eye(dim, min(dim, MAX_DIRECTIONS)))
-        self.register_buffer("members", torch.zeros(members, min(dim, MAX_DIRECTIONS)))
-        count = len(config.parts)
+        directions = min(dim - len(motion), MAX_DIRECTIONS)
+        self.register_buffer("directions", torch.eye(dim, directions))
+        self.register_buffer("members", torch.zeros(members, directions))
+        count = len(self.parts)
         self.register_buffer("usual", torch.zeros(count, dtype=torch.float64))
         self.register_buffer("spread", torch.ones(count, dtype=torch.float64))
         self.register_buffer("offset", torch.zeros((), dtype=torch.float64))
@@ -96,7 +126,7 @@ class NormalDetector(SnippetDetector):
     @property
     def reach(self) -> int | None:
         """A neighbour, for changes."""
-        return 1 if "change" in self.config.parts else 0
+        return 1 if "change" in self.parts else 0
 
     @property
     def score_reach(self) -> int | None:
@@ -121,7 +151,7 @@ class NormalDetector(SnippetDetector):
     def whiten(self, mean: Tensor, covariance: Tensor) -> None:
         """Set what features are whitened by, from the footage's mean (D,) and covariance (D, D)."""
         self.mean.copy_(mean)
-        self.directions.copy_(whitening(covariance.double(), self.directions.shape[1]))
+        self.directions.copy_(whitening(covariance.double(), self.directions.shape[1], self.motion))
 
     def whitened(self, features: Tensor) -> Tensor:
         """(..., D) -> (..., K)."""
@@ -137,8 +167,9 @@ class NormalDetector(SnippetDetector):
             "nearest": lambda: nearest_distance(white.flatten(0, 1), self.members).view(white.shape[:2]),
             "gaussian": lambda: white.double().norm(dim=2),
             "deviation": lambda: self.untracked(median_distance(self.tracks(white), self.tracks(compared)), len(white)),
+            "motion": lambda: features[..., list(self.motion)].double().mean(dim=2).exp(),
         }
-        return torch.stack([parts[part]() for part in self.config.parts], dim=2)
+        return torch.stack([parts[part]() for part in self.parts], dim=2)
 
     def log_parts(self, evidence: Tensor, mask: Tensor) -> Tensor:
         """Evidence of whole videos (B, T, E) -> the parts' logarithms, smoothed over time (B, T, E)."""

@@ -31,12 +31,17 @@ def check_objective(objective: ObjectiveConfig, grid: tuple[int, int] | None) ->
 
 
 def build_detector(
-    config: DetectorConfig, objective: ObjectiveConfig, dim: int, grid: tuple[int, int] | None = None
+    config: DetectorConfig,
+    objective: ObjectiveConfig,
+    dim: int,
+    grid: tuple[int, int] | None = None,
+    motion: tuple[int, ...] = (),
 ) -> Detector:
     """The detector for features of `dim` numbers, with branch and memories where the objective asks for them.
 
-    `grid`: rows and columns where instances are cells. Its weights come from torch's global generator
-    (`torch.manual_seed` is the caller's). UserError for a detector or a term that does not go with the grid.
+    `grid`: rows and columns where instances are cells. `motion`: see `Detector`. Its weights come from torch's
+    global generator (`torch.manual_seed` is the caller's). UserError for a detector or a term that does not go with the
+    grid.
     """
     check_objective(objective, grid)
     if not config.memories and any(term.needs_memories for term in terms_on(objective).values()):
@@ -44,8 +49,8 @@ def build_detector(
     for name, term in terms_on(objective).items():
         if term.needs_clusters:
             clusters = getattr(objective, name)
-            return Detector(config, dim, clusters.guidance, clusters.temperature, grid)
-    return Detector(config, dim, grid=grid)
+            return Detector(config, dim, clusters.guidance, clusters.temperature, grid, motion)
+    return Detector(config, dim, grid=grid, motion=motion)
 
 
 class DetectorTraining(nn.Module):
@@ -70,7 +75,8 @@ class DetectorTraining(nn.Module):
         self.teacher: Detector | None = None
         if any(term.needs_teacher for term in terms.values()):
             self.teacher = Detector(
-                detector.config, detector.dim, detector.guidance, detector.cluster_temperature, detector.grid
+                *(detector.config, detector.dim, detector.guidance, detector.cluster_temperature),
+                *(detector.grid, detector.motion),
             )
             self.teacher.load_state_dict(detector.state_dict())
             self.teacher.requires_grad_(False)

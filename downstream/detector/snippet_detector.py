@@ -19,6 +19,8 @@ class SnippetDetector(nn.Module, ABC):
 
     dim: int
     grid: tuple[int, int] | None
+    motion: tuple[int, ...]
+    """Which of the numbers are logarithms of motion (`features.clip_motion`)."""
     context_snippets = 0
     """Snippets of the whole video, evenly spaced, that `evidence` compares with; 0: none."""
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from downstream.detector.model import Detector, DetectorConfig
 from downstream.detector.normal_detector import NormalConfig, NormalDetector
 from downstream.features.feature_spec import FeatureSpec, Grid
-from downstream.features.fusion import FusedFeatures
+from downstream.features.fusion import FusedFeatures, motion_columns
 from pretrain.errors import UserError, problem_list
 from pretrain.files import replacing, sha256_of, write_json
 from pretrain.versioned_json import read_versioned_json
@@ -73,13 +73,14 @@ def _own_fields(detector: Detector | NormalDetector) -> dict[str, Any]:
 
 def _of_card(card: Mapping[str, Any]) -> Detector | NormalDetector:
     """A detector of the shape that a card tells."""
+    motion = motion_columns(specs_of(card))
     if card["kind"] == LABEL_FREE:
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in card["config"].items()
         }
-        return NormalDetector(NormalConfig(**values), card["dim"], card["members"], grid_of(card))
+        return NormalDetector(NormalConfig(**values), card["dim"], card["members"], grid_of(card), motion)
     config, guidance = DetectorConfig(**card["config"]), card["guidance"]
-    return Detector(config, card["dim"], guidance, card["cluster_temperature"], grid_of(card))
+    return Detector(config, card["dim"], guidance, card["cluster_temperature"], grid_of(card), motion)
 
 
 def load_detector(folder: Path) -> tuple[Detector | NormalDetector, dict[str, Any]]:

@@ -14,6 +14,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from downstream.features.cells import CellNetwork
+from downstream.features.clip_motion import log_motion
 from downstream.features.crops import CROPS, MARGIN, centre_region, check_border, check_crops
 from downstream.features.feature_spec import FeatureSpec, Grid, Output, Pool
 from downstream.features.image_tower import ImageTower, build_tower, load_tower, tower_dim, tower_facts
@@ -69,6 +70,9 @@ class EncoderConfig:
     stage: str | None = None
     """With grid: take the cells from the map of this module of the network (of r3d_18: layer3), which is finer than the
     last one. Default: the network's own map."""
+    motion: bool = True
+    """One number more a vector, the last: the logarithm of how much the clip's frames differ, of each cell with grid.
+    Networks lose it when they pool; scores that are composed take it as a part of its own."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of the forward pass; features are always float32."""
 
@@ -94,8 +98,8 @@ class EncoderConfig:
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> EncoderConfig:
-        """The inverse of `as_json`; TypeError for unknown keys."""
-        read: dict[str, Any] = {
+        """The inverse of `as_json`, or of what was written before there was motion; TypeError for unknown keys."""
+        read: dict[str, Any] = {"motion": False} | {
             name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
         }
         if read.get("weights") is not None:
@@ -135,11 +139,14 @@ class Encoder:
         self.grid: Grid | None = network.grid if isinstance(network, CellNetwork) else None
         self.stage = config.stage
         """The module whose map cells are of; None: the network's own map."""
-        self.dim = (
+        self.motion = config.motion
+        """Whether the last number of a vector is how much the clip's frames differ."""
+        own = (
             network.dim
             if isinstance(network, CellNetwork)
             else spec.feature_dim * (2 if config.pool == "mean_max" else 1)
         )
+        self.dim = own + self.motion
         self.output: Output = output
         self.network = network.eval().requires_grad_(False)
         for parameter in self.network.parameters():
@@ -183,6 +190,7 @@ class Encoder:
             tail=settings.tail,
             grid=self.grid,
             stage=self.stage,
+            motion=self.motion,
         )
 
     def seen(self, info: VideoInfo) -> tuple[float, float, float, float]:
@@ -200,8 +208,8 @@ class Encoder:
         # the permuted view of frames in colour-last order already is what channels_last_3d means
         pixels = rearrange(pixels, "b t h w c -> b c t h w")
         with torch.autocast(clips.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            features: Tensor = self.network(pixels)
-        return features.float()
+            features: Tensor = self.network(pixels).float()
+        return torch.cat([features, log_motion(clips, self.grid)], dim=-1) if self.motion else features
 
 
 def open_encoder(config: EncoderConfig) -> Encoder:

@@ -26,8 +26,8 @@ OUTPUT_WORDS: dict[Output, str] = {
 """What of a network is pooled."""
 WHERE_FROM = ("crops", "crop_margin", "tail")
 """Fields that say which parts of frame and video the vectors are of, not how a vector is made."""
-OF_CELLS = ("grid", "stage")
-"""Fields that only sets of cells have; their manifests alone hold them."""
+OF_SOME: dict[str, Any] = {"grid": None, "stage": None, "motion": False}
+"""Fields that only some sets have, cells or motion, and what they are in the others, whose manifests leave them out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +70,8 @@ class FeatureSpec:
     """Rows and columns: a snippet has a vector for each cell of the picture, rows first, instead of one a crop."""
     stage: str | None = None
     """The module of the encoder whose map the cells are of; None: the encoder's own map."""
+    motion: bool = False
+    """The last of the `dim` numbers is the logarithm of how much the clip's frames differ (`clip_motion`)."""
 
     @property
     def crops_or_cells(self) -> int:
@@ -77,17 +79,17 @@ class FeatureSpec:
         return len(self.crops) if self.grid is None else self.grid[0] * self.grid[1]
 
     def as_json(self) -> dict[str, Any]:
-        """For manifests and cards; what cells alone have is left out where there are none."""
+        """For manifests and cards; what only some sets have is left out of the others'."""
         values = {
             key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()
         }
-        return {key: value for key, value in values.items() if value is not None or key not in OF_CELLS}
+        return {key: value for key, value in values.items() if key not in OF_SOME or value != OF_SOME[key]}
 
     @staticmethod
     def from_json(values: dict[str, Any]) -> FeatureSpec:
         """The inverse of `as_json`; TypeError for unknown or missing keys."""
         names = {field.name for field in dataclasses.fields(FeatureSpec)}
-        if missing := sorted(names - values.keys() - set(OF_CELLS)):
+        if missing := sorted(names - values.keys() - OF_SOME.keys()):
             raise TypeError(f"missing: {', '.join(missing)}")
         return FeatureSpec(**_with_tuples(values))
 
@@ -100,7 +102,7 @@ class FeatureSpec:
         return (
             f"RGB; border cut top {top}, bottom {bottom}, left {left}, right {right} of the frame; scaled to cover "
             f"{size}; crops of {size}; (pixels / 255 - {_numbers(self.mean)}) / {_numbers(self.std)}; "
-            f"{OUTPUT_WORDS[self.output]}, pooled by {self.pool}"
+            f"{OUTPUT_WORDS[self.output]}, pooled by {self.pool}" + ("; motion of the clip" if self.motion else "")
         )
 
     def differences(self, other: FeatureSpec) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,8 @@ class FusedFeatures:
         self.sets, self.normalise, self.pool_cells = tuple(sets), normalise, pool_cells
         self.specs: tuple[FeatureSpec, ...] = tuple(part.spec for part in sets)
         self.dim = sum(spec.dim for spec in self.specs)
+        self.motion = motion_columns(self.specs)
+        """Which numbers of a vector are logarithms of motion (`clip_motion`)."""
         self.stored_crops_or_cells = max(spec.crops_or_cells for spec in self.specs)
         own = next((spec.grid for spec in self.specs if spec.grid is not None), None)
         _check_pooling(pool_cells, own)
@@ -79,7 +82,9 @@ class FusedFeatures:
         for part in self.sets:
             stored = part.read(name)[whole]
             statistics = self._statistics(part, name) if self.normalise in OF_VIDEO else None
-            features = normalised(stored if rows is None else stored[rows], self.normalise, statistics)
+            features = normalised(
+                stored if rows is None else stored[rows], self.normalise, statistics, part.spec.motion
+            )
             if self.pool_cells is not None and part.spec.grid is not None:
                 features = pooled(features, part.spec.grid, self.pool_cells)
             parts.append(np.broadcast_to(features, (len(features), self.crops_or_cells, features.shape[2])))
@@ -110,6 +115,12 @@ class FusedFeatures:
                 f"{len(missing)} of {len(names)} {what} videos have no features in {self.sets[0].folder}:\n"
                 f"{problem_list(missing)}\nExtract them, take them out of the list, or set features.allow_missing"
             )
+
+
+def motion_columns(specs: Sequence[FeatureSpec]) -> tuple[int, ...]:
+    """Which numbers of fused vectors are logarithms of motion: the last of each set that has it."""
+    ends = accumulate(spec.dim for spec in specs)
+    return tuple(end - 1 for end, spec in zip(ends, specs, strict=True) if spec.motion)
 
 
 def pooled(features: NDArray[np.float32], grid: Grid, fewer: Grid) -> NDArray[np.float32]:

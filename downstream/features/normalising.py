@@ -23,15 +23,22 @@ class Statistics(NamedTuple):
     scale: NDArray[np.float32]
 
 
-def normalised(features: NDArray[Any], how: Normalise, statistics: Statistics | None = None) -> NDArray[np.float32]:
+def normalised(
+    features: NDArray[Any], how: Normalise, statistics: Statistics | None = None, motion: bool = False
+) -> NDArray[np.float32]:
     """Features (snippets, places, dim) in any type -> float32.
 
     `l2`: every vector to length sqrt(dim), so that its numbers are about 1; `layer`: every vector to mean 0 and
     deviation 1; `video`: every number less its mean over the video's snippets and places, over its deviation there
     (takes the camera away); `place`: less its mean over the video's snippets at that place (takes away what stands
     there all the time, the background of a cell; not divided: a still video shall not look as lively as a busy one).
-    `statistics`: of the whole video where `features` are a part of it.
+    `statistics`: of the whole video where `features` are a part of it. `motion`: the last number is that of
+    `clip_motion` and stays as it is; it is none of the network's.
     """
+    if motion and how != "none":
+        own = None if statistics is None else Statistics(statistics.mean[:, :-1], statistics.scale[:, :-1])
+        rest = normalised(features[..., :-1], how, own)
+        return np.concatenate([rest, np.asarray(features[..., -1:], np.float32)], axis=2)
     values = np.asarray(features, dtype=np.float32)
     if how == "l2":
         length = np.linalg.norm(values, axis=2, keepdims=True)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 
 from downstream.detector.inference import score_videos
-from downstream.detector.normal_detector import NormalConfig
+from downstream.detector.normal_detector import NormalConfig, default_parts
 from downstream.detector.storage import save_detector
 from downstream.evaluation.choose_videos import has_ground_truth, open_listed, rehearse_evaluation
 from downstream.evaluation.settings import EvaluationSettings
@@ -92,8 +92,9 @@ def run_fit(config: FitNormalConfig) -> int:
     features = open_features(config.features)
     fitted_to, held_out, test = footage_of(config, features)
     names, others = ([video.name for video in part] for part in (fitted_to, held_out))
+    parts = config.normal.parts or default_parts(features.motion, features.grid)
     print(
-        f"{' + '.join(config.normal.parts)} of {features.dim} numbers, relative to the {config.normal.relative_to}; "
+        f"{' + '.join(parts)} of {features.dim} numbers, relative to the {config.normal.relative_to}; "
         f"{len(fitted_to)} videos to fit to, {len(held_out)} held out, {len(test)} to score",
         flush=True,
     )
@@ -103,17 +104,17 @@ def run_fit(config: FitNormalConfig) -> int:
     encoders = [(part.made_with, part.dtype) for part in features.sets]
     save_detector(detector, seed.detector, features.specs, features.normalise, card, features.pool_cells, encoders)
     run.write_config(config)
-    parts: dict[Part, Catalogue] = {"validation": held_out}
+    scored_parts: dict[Part, Catalogue] = {"validation": held_out}
     if config.score_test and len(test):
-        parts["test"] = test
+        scored_parts["test"] = test
     meta: dict[str, Any] = {"seed": 0, KEY: "none", "threshold": 0.5, "unscored": {}}
-    for part, videos in parts.items():
+    for part, videos in scored_parts.items():
         frames = {video.name: video.num_frames for video in videos}
         scored = score_videos(
             detector, features, [video.name for video in videos], device, frames, placed=part == "test"
         )
         seed.write_scores(part, scored, meta)
-    if "test" in parts and config.references:
+    if "test" in scored_parts and config.references:
         write_feature_references([run], features, [*fitted_to, *held_out], list(test))
     told = {"seed": 0, "detector": str(seed.detector), "fitted_to": len(fitted_to), "validation": {"threshold": 0.5}}
     seed.write_summary(told)

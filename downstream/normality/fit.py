@@ -39,8 +39,8 @@ def fit_normal(
             f"{len(vectors)} snippets of {len(names)} video(s) cannot say how {features.dim} numbers vary together: "
             "give more footage"
         )
-    members = min(config.coreset, len(vectors)) if "nearest" in config.parts else 0
-    detector = NormalDetector(config, features.dim, 0, features.grid)
+    detector = NormalDetector(config, features.dim, 0, features.grid, features.motion)
+    members = min(config.coreset, len(vectors)) if "nearest" in detector.parts else 0
     whiten(detector, vectors)
     if config.trim:
         distance = detector.whitened(vectors).norm(dim=1)

@@ -29,12 +29,18 @@ MEANING = {
     "feature_change": "Euclidean distance of a snippet's features to those of the snippet before it, mean of 5",
     "deviation": "median Euclidean distance to the other snippets of the same video",
     "normal_distance": "mean distance to the 5 nearest of at most 4096 snippets of normal training videos, scaled",
+    "clip_motion": "how much the frames of a snippet's clip differ, as the features say",
     "position": "highest in the middle of the video",
 }
 """Each reference, and what it is."""
 SEED = 0
 """Of the draw of normal snippets: one for all runs, so that their references are the same."""
 _DRAWN_ROWS = 256
+
+
+def reference_names(features: FusedFeatures) -> list[str]:
+    """Which references these features give, where there are normal training videos."""
+    return [name for name in MEANING if name != "clip_motion" or features.motion]
 
 
 def write_feature_references(
@@ -60,7 +66,8 @@ def score_references(
 ) -> dict[str, list[VideoScores]]:
     """Reference -> scores of the test videos, in their order and on a detector's snippets. `normal`: names."""
     bank = draw_bank(features, normal, rng) if normal else None
-    found: dict[str, list[VideoScores]] = {name: [] for name in MEANING if bank or name != "normal_distance"}
+    names = [name for name in reference_names(features) if bank or name != "normal_distance"]
+    found: dict[str, list[VideoScores]] = {name: [] for name in names}
     for video in test:
         entry = features.videos[video.name]
         edges = entry.edges_with(video.num_frames)
@@ -76,7 +83,11 @@ def _of_one(features: FusedFeatures, name: str, bank: NormalSnippets | None) -> 
         "deviation": deviation(_parts(features, name), _placed(features, features.read(name, rows)), rows),
         "position": position(features.videos[name].snippets),
     }
-    return scores if bank is None else scores | {"normal_distance": normal_distance(_parts(features, name), bank)}
+    if bank is not None:
+        scores["normal_distance"] = normal_distance(_parts(features, name), bank)
+    if features.motion:
+        scores["clip_motion"] = np.concatenate([_motion(features, part) for _, part in blocks(features, name)])
+    return scores
 
 
 def draw_bank(features: FusedFeatures, names: Sequence[str], rng: np.random.Generator) -> NormalSnippets:
@@ -94,7 +105,7 @@ def draw_bank(features: FusedFeatures, names: Sequence[str], rng: np.random.Gene
 
 def _vectors(features: FusedFeatures, name: str, rows: NDArray[np.int64], places: NDArray[np.int64]) -> Features:
     """(rows, dim): of each row the vector of its place, a few rows in memory at a time."""
-    found = np.empty((len(rows), features.dim), np.float32)
+    found = np.empty((len(rows), features.dim - len(features.motion)), np.float32)
     for start in range(0, len(rows), _DRAWN_ROWS):
         some = slice(start, start + _DRAWN_ROWS)
         values = _placed(features, features.read(name, rows[some]))
@@ -107,4 +118,13 @@ def _parts(features: FusedFeatures, name: str) -> Iterator[Features]:
 
 
 def _placed(features: FusedFeatures, values: Features) -> Features:
-    return one_place(values) if features.grid is None else values
+    """What the networks say of each place; motion is a reference of its own."""
+    placed = one_place(values) if features.grid is None else values
+    return np.delete(placed, features.motion, axis=2) if features.motion else placed
+
+
+def _motion(features: FusedFeatures, values: Features) -> Floats:
+    """(snippets,): of the place where most moves; of crops their mean."""
+    moved = values[..., list(features.motion)].mean(axis=2, dtype=np.float64)
+    found: Floats = moved.mean(axis=1) if features.grid is None else moved.max(axis=1)
+    return found

@@ -137,7 +137,9 @@ class FeatureTraining:
         torch.manual_seed(seed)
         # no term of the objective is on in a ceiling, nor is a branch that such a term would train
         objective, base = (ObjectiveConfig(), frame_bce) if source.ceiling else (source.objective, None)
-        detector = build_detector(source.detector, objective, source.features.dim, source.features.grid)
+        detector = build_detector(
+            source.detector, objective, source.features.dim, source.features.grid, source.features.motion
+        )
         if source.detector.standardise != "none" or source.detector.composition != "none":
             detector.standardise(self.bags.statistics())
         self.model = DetectorTraining(detector, objective, base)

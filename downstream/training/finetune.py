@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from accelerate import Accelerator
 
 from downstream.evaluation.choose_videos import missing_ground_truth
-from downstream.references.of_features import MEANING, write_feature_references
+from downstream.references.of_features import reference_names, write_feature_references
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.supervision import CEILING
 from downstream.training.config import MAX_SEED, FinetuneConfig
@@ -69,7 +69,7 @@ def source_of(config: FinetuneConfig, seed: int, source: TrainingSource) -> Trai
 def keep_references(config: FinetuneConfig, run: RunFolder, source: TrainingSource) -> None:
     """Score the test videos by what needs no learning, where stored features allow it and it was not done before."""
     wanted = config.references and config.score_test and len(source.videos.test)
-    if isinstance(source, FeatureSource) and wanted and not run.has_references(list(MEANING)):
+    if isinstance(source, FeatureSource) and wanted and not run.has_references(reference_names(source.features)):
         videos = source.videos
         write_feature_references([run], source.features, [*videos.train, *videos.validation], list(videos.test))
 

@@ -102,7 +102,7 @@ class GroupFeatures:
                     "broken"
                 )
             statistics = self._statistics[number].push(stored) if self._statistics else None
-            part = normalised(stored[None], self._group.normalise, statistics)
+            part = normalised(stored[None], self._group.normalise, statistics, source.encoder.motion)
             if self._group.pool_cells is not None and source.encoder.grid is not None:
                 part = pooled(part, source.encoder.grid, self._group.pool_cells)
             parts.append(np.broadcast_to(part[0], (self._places, part.shape[2])))

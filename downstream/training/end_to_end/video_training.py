@@ -158,7 +158,7 @@ class VideoTraining:
         return self._score(encoder, detector.to(self.accelerator.device), videos)
 
     def _wanted(self, backbone: str) -> EncoderConfig:
-        return EncoderConfig(backbone=backbone, precision=self.plan.precision, grid=self.grid)
+        return EncoderConfig(backbone=backbone, precision=self.plan.precision, grid=self.grid, motion=False)
 
     def _reader(self, spec: BackboneSpec) -> SnippetReader:
         return SnippetReader(
@@ -170,7 +170,9 @@ class VideoTraining:
 
     def _encoder(self, backbone: Backbone) -> Encoder:
         """What extraction makes of that backbone; freezes it."""
-        return encoder_of(EncoderConfig(precision=self.plan.precision, grid=self.grid), backbone, self.border)
+        return encoder_of(
+            EncoderConfig(precision=self.plan.precision, grid=self.grid, motion=False), backbone, self.border
+        )
 
     def _load(self, bags: VideoBags, steps: range) -> Iterator[ClipBatch]:
         loaded: Any

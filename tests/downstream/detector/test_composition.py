@@ -10,7 +10,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from downstream.detector.composition import OWN_SHARE, Composition, log_odds, top_mean, video_weight, whitening
+from downstream.detector.composition import (
+    MOTION_SHARE,
+    OWN_SHARE,
+    Composition,
+    log_odds,
+    top_mean,
+    video_weight,
+    whitening,
+)
 from downstream.detector.inference import block_evidence, compose_scores
 from downstream.detector.model import Detector, DetectorConfig, FeatureStatistics
 
@@ -21,10 +29,12 @@ def numbers(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def fitted() -> Composition:
-    composition = Composition(DIM)
+def fitted(motion: tuple[int, ...] = ()) -> Composition:
+    composition = Composition(DIM, motion)
+    parts = 2 if motion else 1
     videos = [
-        (2 * numbers(1, 20, seed=n).double() + 3 * (n % 2), numbers(1, 20, seed=n + 50).double()) for n in range(8)
+        (2 * numbers(1, 20, seed=n).double() + 3 * (n % 2), 2 * numbers(1, 20, parts, seed=n + 50).double())
+        for n in range(8)
     ]
     composition.fit(videos, [n % 2 for n in range(8)])
     return composition
@@ -52,10 +62,22 @@ def test_change_is_the_mean_distance_to_both_neighbours() -> None:
     composition = Composition(DIM)  # not whitened yet: Euclidean
     features = torch.tensor([[0.0, 3.0, 3.0, 9.0]]).unsqueeze(2).repeat(1, 1, DIM) / math.sqrt(DIM)
     mask = torch.ones(1, 4, dtype=torch.bool)
-    assert composition.change(features, mask)[0].tolist() == pytest.approx([3, 1.5, 3, 6], abs=1e-5)
+    assert composition.evidence(features, mask)[0, :, 0].tolist() == pytest.approx([3, 1.5, 3, 6], abs=1e-5)
     mask[0, 3] = False
-    assert composition.change(features, mask)[0, :3].tolist() == pytest.approx([3, 1.5, 0], abs=1e-5)
-    assert composition.change(features[:, :1], mask[:, :1]).tolist() == [[0.0]]
+    assert composition.evidence(features, mask)[0, :3, 0].tolist() == pytest.approx([3, 1.5, 0], abs=1e-5)
+    assert composition.evidence(features[:, :1], mask[:, :1]).tolist() == [[[0.0]]]
+
+
+def test_motion_is_a_part_of_its_own_and_no_change_of_features() -> None:
+    composition = Composition(DIM, (1, 3))
+    composition.whiten(torch.cov(numbers(60, DIM, seed=5).T))
+    features, mask = numbers(1, 30, DIM, seed=2), torch.ones(1, 30, dtype=torch.bool)
+    evidence = composition.evidence(features, mask)
+    torch.testing.assert_close(evidence[0, :, 1], features[0, :, [1, 3]].mean(dim=1).double())
+    wilder = features.clone()
+    wilder[..., [1, 3]] *= 100
+    assert torch.equal(composition.evidence(wilder, mask)[..., 0], evidence[..., 0])
+    assert not torch.equal(composition.evidence(2 * features, mask)[..., 0], evidence[..., 0])
 
 
 @pytest.mark.parametrize(
@@ -86,23 +108,28 @@ def test_many_videos_told_apart_weigh_more_than_few() -> None:
     assert video_weight(tops.tolist(), [1] * 2000 + [0] * 2000) == pytest.approx(expected, rel=0.05)
 
 
-def test_the_sum_by_hand() -> None:
-    composition = fitted()
-    own, change = numbers(1, 30, seed=9).double(), numbers(1, 30, seed=8).double()
+@pytest.mark.parametrize("motion", [(), (4,)])
+def test_the_sum_by_hand(motion: tuple[int, ...]) -> None:
+    composition = fitted(motion)
+    own, when = numbers(1, 30, seed=9).double(), numbers(1, 30, 2 if motion else 1, seed=8).double()
     _, weight, video_mean, video_scale, own_mean, own_scale, spread = composition.values.tolist()
-    o, c = own[0].numpy(), change[0].numpy()
+    o, c = own[0].numpy(), when[0, :, 0].numpy()
     top = np.sort(o)[-2:].mean()  # 30 // 16 + 1
     by_hand = weight * (top - video_mean) / video_scale + (o - own_mean) / own_scale
     by_hand += (c - c.mean()) / math.sqrt(OWN_SHARE * c.var() + (1 - OWN_SHARE) * spread**2)
-    composed = composition(own, change, torch.ones(1, 30, dtype=torch.bool))
+    if motion:
+        m, across = when[0, :, 1].numpy(), float(composition.motion_spread)
+        assert 1 < across < 3  # twice standard normal numbers
+        by_hand += MOTION_SHARE * (m - m.mean()) / math.sqrt(OWN_SHARE * m.var() + (1 - OWN_SHARE) * across**2)
+    composed = composition(own, when, torch.ones(1, 30, dtype=torch.bool))
     np.testing.assert_allclose(composed[0].numpy(), by_hand, atol=1e-12)
     assert weight > 0
     assert float(top_mean(own, torch.ones(1, 30, dtype=torch.bool))) == pytest.approx(top)
 
 
-def composed_detector() -> Detector:
+def composed_detector(motion: tuple[int, ...] = (DIM - 1,)) -> Detector:
     torch.manual_seed(1)
-    net = Detector(DetectorConfig(width=12, hidden=4, temporal="multi_scale"), DIM).eval()
+    net = Detector(DetectorConfig(width=12, hidden=4, temporal="multi_scale"), DIM, motion=motion).eval()
     covariance = torch.cov(numbers(60, DIM, seed=5).T)
     net.standardise(FeatureStatistics(torch.zeros(DIM), covariance.diagonal().sqrt(), covariance))
     with torch.no_grad():
@@ -158,3 +185,14 @@ def test_log_odds_of_sure_scores_stay_finite() -> None:
 
 def test_cells_have_their_own_log_odds_alone() -> None:
     assert Detector(DetectorConfig(), DIM, grid=(2, 3)).composition is None
+
+
+def test_the_network_does_not_see_motion_but_the_score_does() -> None:
+    net = composed_detector()
+    features, mask = numbers(1, 40, DIM, seed=4), torch.ones(1, 40, dtype=torch.bool)
+    livelier = features.clone()
+    livelier[0, 20:24, -1] += 3
+    assert torch.equal(net.per_snippet(livelier, mask).log_scores, net.per_snippet(features, mask).log_scores)
+    higher = net(livelier).log_scores - net(features).log_scores
+    assert (higher[0, 20:24] > 0.3).all()
+    assert (higher[0, :10] < 0).all()

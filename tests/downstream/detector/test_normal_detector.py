@@ -35,7 +35,7 @@ def numbers(*shape: int, seed: int = 0) -> torch.Tensor:
 
 def made(grid: tuple[int, int] | None = None, **config: Any) -> NormalDetector:
     """Fitted to standard normal features."""
-    net = NormalDetector(NormalConfig(**{"parts": PARTS} | config), DIM, 0, grid).eval()
+    net = NormalDetector(NormalConfig(**{"parts": PARTS} | config), DIM, 0, grid, (DIM - 1,)).eval()
     footage = numbers(400, DIM, seed=9)
     net.whiten(footage.mean(dim=0), torch.cov(footage.T))
     net.members = net.whitened(footage[:50])
@@ -85,7 +85,8 @@ def test_any_length_and_padding_changes_nothing(relative_to: str, length: int, p
 @pytest.mark.parametrize("part", PARTS)
 def test_what_is_unlike_the_rest_scores_highest(part: Part) -> None:
     values = 0.3 * numbers(60, 1, DIM, seed=3)
-    values[30] += 6
+    values[30] += 6 if part != "motion" else 0
+    values[30:32, :, -1] += 6
     for relative_to in ("footage", "video"):
         net = made(parts=(part,), relative_to=relative_to, smoothing=0)
         scores = compose_scores(net, block_evidence(net, values))[:, 0]
@@ -114,7 +115,7 @@ def test_two_cameras_are_comparable_by_footage_and_not_by_themselves() -> None:
 
 def test_saved_and_loaded(tmp_path: Path) -> None:
     net = made(keeps_learning=True)
-    spec = FeatureSpec(encoder="e", weights_sha256=None, dim=DIM)
+    spec = FeatureSpec(encoder="e", weights_sha256=None, dim=DIM, motion=True)
     save_detector(net, tmp_path, [spec], "none", {"threshold": 0.5})
     again, card = load_detector(tmp_path)
     assert isinstance(again, NormalDetector)
@@ -125,6 +126,14 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     assert np.array_equal(compose_scores(again, block_evidence(again, values)), expected)
     with pytest.raises(UserError, match=r"holds a label-free detector, of scripts/fit_normal\.py; give one of"):
         load_trained(tmp_path)
+
+
+def test_motion_is_a_part_by_default_where_whole_pictures_say_it() -> None:
+    assert NormalDetector(NormalConfig(), DIM, 0, None, (DIM - 1,)).config.parts == ("change", "nearest", "motion")
+    assert NormalDetector(NormalConfig(), DIM, 0, None).config.parts == ("change", "nearest")
+    assert NormalDetector(NormalConfig(), DIM, 0, (2, 3), (DIM - 1,)).config.parts == ("change", "nearest")
+    with pytest.raises(UserError, match="parts has motion, but the features do not say how much the picture moves"):
+        NormalDetector(NormalConfig(parts=("motion",)), DIM)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def exported(tmp_path: Path) -> Path:
 def test_an_exported_backbone_gives_its_pooled_map(exported: Path) -> None:
     from pretrain.backbones import load_backbone
 
-    encoder = open_encoder(EncoderConfig(backbone=str(exported)))
+    encoder = open_encoder(EncoderConfig(backbone=str(exported), motion=False))
     assert (encoder.clip.height, encoder.clip.width, encoder.clip.frames, encoder.clip.stride) == (32, 48, 8, 2)
     assert encoder.border_crop == (0.1, 0.0, 0.0, 0.2)
     given = clips(encoder)
@@ -45,7 +45,7 @@ def test_an_exported_backbone_gives_its_pooled_map(exported: Path) -> None:
     feature_map = backbone(normalised(encoder, given))
     mean = feature_map.mean(dim=(2, 3, 4))
     torch.testing.assert_close(encoder.features(given), mean.detach(), rtol=1e-5, atol=1e-5)
-    both = open_encoder(EncoderConfig(backbone=str(exported), pool="mean_max"))
+    both = open_encoder(EncoderConfig(backbone=str(exported), pool="mean_max", motion=False))
     expected = torch.cat([mean, feature_map.amax(dim=(2, 3, 4))], dim=1).detach()
     torch.testing.assert_close(both.features(given), expected, rtol=1e-5, atol=1e-5)
     assert both.dim == 2 * encoder.dim == expected.shape[1]
@@ -54,14 +54,15 @@ def test_an_exported_backbone_gives_its_pooled_map(exported: Path) -> None:
 def test_the_spec_says_what_makes_features_comparable(exported: Path) -> None:
     settings = SnippetSettings(crops=5, tail="pad")
     spec = open_encoder(EncoderConfig(backbone=str(exported))).spec(settings)
-    assert (spec.encoder, spec.dim, spec.snippet_frames) == ("small3d", 128, 16)
+    assert (spec.encoder, spec.dim, spec.snippet_frames, spec.motion) == ("small3d", 129, 16, True)
     assert (spec.clip_frames, spec.clip_stride, len(spec.crops)) == (8, 2, 5)
     assert (spec.border_crop, spec.crop_height, spec.crop_width) == ((0.1, 0.0, 0.0, 0.2), 32, 48)
     assert (spec.mean, spec.std) == ((0.45, 0.45, 0.45), (0.225, 0.225, 0.225))
     assert (spec.output, spec.pool) == ("map", "mean")
     assert spec.describe_preprocessing() == (
         "RGB; border cut top 0.1, bottom 0, left 0, right 0.2 of the frame; scaled to cover 32x48; "
-        "crops of 32x48; (pixels / 255 - (0.45, 0.45, 0.45)) / (0.225, 0.225, 0.225); feature map, pooled by mean"
+        "crops of 32x48; (pixels / 255 - (0.45, 0.45, 0.45)) / (0.225, 0.225, 0.225); feature map, pooled by mean; "
+        "motion of the clip"
     )
     assert (spec.crop_margin, spec.tail) == (1.15, "pad")
     other = open_encoder(EncoderConfig(backbone=str(exported), pool="mean_max", border_crop=(0, 0, 0, 0)))
@@ -97,7 +98,9 @@ def test_the_hash_is_of_the_weights_wherever_they_come_from(exported: Path) -> N
 def test_an_image_tower_is_timms_own_output_averaged_over_frames(tmp_path: Path) -> None:
     net = timm.create_model(TOWER.removeprefix("timm/"), num_classes=7).eval()
     save_file(net.state_dict(), tmp_path / "tower.safetensors")
-    encoder = open_encoder(EncoderConfig(backbone=TOWER, weights=tmp_path / "tower.safetensors", image_frames=3))
+    encoder = open_encoder(
+        EncoderConfig(backbone=TOWER, weights=tmp_path / "tower.safetensors", image_frames=3, motion=False)
+    )
     given = clips(encoder)
     net.reset_classifier(0)
     with torch.no_grad():
@@ -106,7 +109,9 @@ def test_an_image_tower_is_timms_own_output_averaged_over_frames(tmp_path: Path)
     torch.testing.assert_close(encoder.features(given), expected.mean(dim=1), rtol=1e-5, atol=1e-5)
     assert encoder.spec(SnippetSettings(snippet_frames=24)).clip_stride == 8
     both = open_encoder(
-        EncoderConfig(backbone=TOWER, weights=tmp_path / "tower.safetensors", image_frames=3, pool="mean_max")
+        EncoderConfig(
+            backbone=TOWER, weights=tmp_path / "tower.safetensors", image_frames=3, pool="mean_max", motion=False
+        )
     )
     wide = torch.cat([expected.mean(dim=1), expected.amax(dim=1)], dim=1)
     torch.testing.assert_close(both.features(given), wide, rtol=1e-5, atol=1e-5)
@@ -132,7 +137,7 @@ def test_an_exported_timm_backbone_keeps_its_temporal_mixing(tmp_path: Path) -> 
         for layer in backbone.mixing.layers:
             layer.project.weight.normal_(generator=torch.Generator().manual_seed(0))
     save_backbone(backbone, tmp_path / "x", {})
-    encoder = open_encoder(EncoderConfig(backbone=str(tmp_path / "x")))
+    encoder = open_encoder(EncoderConfig(backbone=str(tmp_path / "x"), motion=False))
     given = clips(encoder)
     with torch.no_grad():
         expected = backbone.pool(backbone(normalised(encoder, given)))

@@ -123,7 +123,7 @@ def test_features_depend_on_no_neighbour_batch_or_chunk(
     found = {result.name: result.features for result in together}
     assert found.keys() == alone.keys()
     for name, features in alone.items():
-        assert features.shape == (-(-LENGTHS[name] // 16), 10, 128)
+        assert features.shape == (-(-LENGTHS[name] // 16), 10, 129)
         np.testing.assert_allclose(found[name], features, rtol=1e-5, atol=1e-5)
 
 
@@ -153,7 +153,7 @@ def test_several_clips_of_a_snippet_are_averaged(folder: Path) -> None:
     half = open_encoder(EncoderConfig(height=32, width=48, clip_stride=1))
     both, _ = extract_video(folder / "b.mp4", half, SnippetSettings(), CPU)
     each, _ = extract_video(folder / "b.mp4", half, SnippetSettings(snippet_frames=8), CPU)
-    np.testing.assert_allclose(both, each[:4].reshape(2, 2, 1, 128).mean(axis=1), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(both, each[:4].reshape(2, 2, 1, 129).mean(axis=1), rtol=1e-5, atol=1e-5)
 
 
 def test_a_bad_video_is_named_and_changes_no_other(
@@ -173,7 +173,7 @@ def test_a_bad_video_is_named_and_changes_no_other(
     assert "left out: bb: not a video" in said.err
     assert "2 of 6 videos failed and are left out, see" in said.out
     assert "WARNING: 33% of the videos failed, more than max_bad_fraction = 0.01" in said.out
-    assert "done: 4 videos, 9 snippets x 1 crop(s) x 128; 149 frames now at" in said.out
+    assert "done: 4 videos, 9 snippets x 1 crop(s) x 129; 149 frames now at" in said.out
     assert set(read_quarantine(tmp_path / "mixed" / "failed.txt")) == {"bb", "cut"}
     good, mixed_set = FeatureSet.open(tmp_path / "good"), FeatureSet.open(tmp_path / "mixed")
     assert list(good.videos) == list(mixed_set.videos) == sorted(LENGTHS)
@@ -196,7 +196,7 @@ def test_a_second_run_does_only_what_is_new(
     first = FeatureSet.open(out).read("a").copy()
     (some / "c.mp4").symlink_to(folder / "c.mp4")
     assert extract(config(some, out)) == 0
-    assert "done: 3 videos (2 done before), 7 snippets x 1 crop(s) x 128; 7 frames now" in capfd.readouterr().out
+    assert "done: 3 videos (2 done before), 7 snippets x 1 crop(s) x 129; 7 frames now" in capfd.readouterr().out
     np.testing.assert_array_equal(FeatureSet.open(out).read("a"), first)
     assert extract(config(some, out)) == 0
     with pytest.raises(UserError, match="holds features of another kind"):

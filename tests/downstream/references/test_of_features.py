@@ -41,7 +41,7 @@ def test_scores_are_those_of_the_whole_video(
     monkeypatch.setattr("downstream.features.blocks.BLOCK_BYTES", 4 * 16 * 5)  # a few snippets at a time
     monkeypatch.setattr(of_features, "_DRAWN_ROWS", 3)
     scores = score_references(features, TEST, NORMAL, np.random.default_rng(0))
-    assert list(scores) == list(MEANING)
+    assert set(scores) == set(MEANING) - {"clip_motion"}
     bank = draw_bank(features, NORMAL, np.random.default_rng(0))
     for number, video in enumerate(TEST):
         values = features.read(video.name)
@@ -81,8 +81,8 @@ def test_every_run_gets_them_with_what_they_are(tmp_path: Path) -> None:
     features, runs = opened(tmp_path, SPEC), [RunFolder(tmp_path / "a"), RunFolder(tmp_path / "b")]
     write_feature_references(runs, features, TRAIN, TEST)
     first, second = (run.read_references() for run in runs)
-    assert sorted(MEANING) == list(first) == list(second)
-    assert all(run.has_references(list(MEANING)) for run in runs)
+    assert sorted(set(MEANING) - {"clip_motion"}) == list(first) == list(second)
+    assert all(run.has_references(list(first)) for run in runs)
     meta = first["deviation"].meta
     assert (meta["reference"], meta["places"], meta["features"]) == (
         "deviation",
@@ -99,3 +99,16 @@ def test_every_run_gets_them_with_what_they_are(tmp_path: Path) -> None:
 def test_without_normal_training_videos_there_is_no_distance_to_them(tmp_path: Path) -> None:
     scores = score_references(opened(tmp_path, SPEC), TEST, [], np.random.default_rng(0))
     assert list(scores) == ["feature_change", "deviation", "position"]
+
+
+@pytest.mark.parametrize("spec", [SPEC, CELLS_SPEC], ids=["crops", "cells"])
+def test_motion_is_a_reference_of_its_own_and_part_of_no_other(tmp_path: Path, spec: FeatureSpec) -> None:
+    plain, moving = opened(tmp_path / "plain", spec), opened(tmp_path / "moving", replace(spec, motion=True))
+    without, scores = (
+        score_references(features, TEST, NORMAL, np.random.default_rng(0)) for features in (plain, moving)
+    )
+    assert set(scores) - set(without) == {"clip_motion"}
+    values = moving.read("v024")[..., -1]
+    expected = values.mean(axis=1) if spec.grid is None else values.max(axis=1)
+    assert scores["clip_motion"][0].scores == pytest.approx(expected, abs=1e-5)
+    assert not np.allclose(scores["feature_change"][0].scores, without["feature_change"][0].scores)

@@ -88,7 +88,7 @@ def test_it_trains_and_scores_maps_that_stored_cells_give_too(config: FinetuneCo
     assert finetune(config) == 0
     folder = config.output / "seed-0"
     out = tmp_path / "cells"
-    encoder = EncoderConfig(backbone=str(folder / "detector" / "backbone"), grid="map")
+    encoder = EncoderConfig(backbone=str(folder / "detector" / "backbone"), grid="map", motion=False)
     assert extract(ExtractConfig(out=out, encoder=encoder, catalogue=config.catalogue, dtype="float32")) == 0
     source, (detector, card) = FusedFeatures.open([out]), load_detector(folder)
     assert source.grid == detector.grid == GRID
@@ -142,7 +142,7 @@ def test_the_cells_of_a_bag_are_those_of_extraction(config: FinetuneConfig, film
     videos = dataclasses.replace(config.videos, augment="none", snippets=4, unfreeze=0)
     config = dataclasses.replace(config, videos=videos)
     training = VideoSource.open(config).seed_training(0, Accelerator(cpu=True))
-    encoder = open_encoder(EncoderConfig(backbone=str(filmed / "exported"), grid="map"))
+    encoder = open_encoder(EncoderConfig(backbone=str(filmed / "exported"), grid="map", motion=False))
     batch = training.batch(0)
     seen: list[torch.Tensor] = []
     training.model.detection.register_forward_pre_hook(lambda _, inputs: seen.extend(inputs[:2]))

@@ -103,7 +103,7 @@ def test_the_last_stage_moves_and_what_is_saved_gives_the_scores_of_the_run(
     assert moved == {"3"}  # layers.3 is the last of four
 
     out = tmp_path / "features"
-    encoder = EncoderConfig(backbone=str(detector / "backbone"))
+    encoder = EncoderConfig(backbone=str(detector / "backbone"), motion=False)
     assert extract(ExtractConfig(out=out, encoder=encoder, catalogue=config.catalogue, dtype="float32")) == 0
     source = FusedFeatures.open([out])
     tuned, card = load_detector(detector)
@@ -118,7 +118,7 @@ def test_the_last_stage_moves_and_what_is_saved_gives_the_scores_of_the_run(
             np.testing.assert_allclose(mine.scores, theirs.scores, atol=1e-6)
 
     frozen = tmp_path / "frozen"
-    encoder = EncoderConfig(backbone=str(labelled / "exported"))
+    encoder = EncoderConfig(backbone=str(labelled / "exported"), motion=False)
     assert extract(ExtractConfig(out=frozen, encoder=encoder, catalogue=config.catalogue)) == 0
     with pytest.raises(UserError, match="weights_sha256"):
         refuse_other_features(card, FusedFeatures.open([frozen]))
@@ -206,14 +206,14 @@ def test_without_unfreezing_the_backbone_stays_as_it_was(config: FinetuneConfig,
     tuned = config.output / "seed-0" / "detector"
     before, after = weights(labelled / "exported"), weights(tuned / "backbone")
     assert all(torch.equal(before[key], after[key]) for key in before)
-    encoder = open_encoder(EncoderConfig(backbone=str(labelled / "exported")))
+    encoder = open_encoder(EncoderConfig(backbone=str(labelled / "exported"), motion=False))
     assert read_card(tuned)["features"]["specs"][0]["weights_sha256"] == encoder.weights_sha256
 
 
 def test_the_clips_of_a_bag_are_those_of_extraction(config: FinetuneConfig, labelled: Path) -> None:
     """With as many snippets as a video has, and no augmentation, the bag is the video."""
     training = training_of(changed(config, augment="none", snippets=6, unfreeze=0))
-    encoder = open_encoder(EncoderConfig(backbone=str(labelled / "exported")))
+    encoder = open_encoder(EncoderConfig(backbone=str(labelled / "exported"), motion=False))
     batch = training.batch(0)
     features = training.model.encode(batch.inputs)
     start = 0
