@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pretrain.data.video.container import FFMPEG_ERRORS, looks_encrypted, open_stream
+from pretrain.data.video.container import FFMPEG_ERRORS, looks_encrypted, open_stream, pixel_aspect_of
 from pretrain.data.video.decode import StreamMismatch, all_frames, decode_frames, packets_of, plane_rows
 from pretrain.data.video.info import VideoError
 from pretrain.data.video.packet_index import (
@@ -41,6 +41,7 @@ class _Scan:
     stated_fps: float
     header_frames: int
     header_seconds: float
+    pixel_aspect: float
     pts: list[int] = field(default_factory=list)
     size: list[int] = field(default_factory=list)
     flags: list[int] = field(default_factory=list)
@@ -96,6 +97,7 @@ def _index(scan: _Scan, first: Any, order: np.ndarray | None, counted: _Count | 
         height=first.height,
         quarter_turns=turns,
         mirrored=mirrored,
+        pixel_aspect=scan.pixel_aspect,
         fps=fps,
         is_constant_rate=constant,
         duration_seconds=seconds if has_times else len(frame_packet) / fps,
@@ -113,7 +115,14 @@ def _scan_packets(container: Any, stream: Any) -> _Scan:
     context = stream.codec_context
     codec = context.codec.canonical_name
     rate = stream.average_rate or stream.base_rate or 0
-    scan = _Scan(codec, float(stream.time_base or 0), float(rate), stream.frames, _announced_seconds(container, stream))
+    scan = _Scan(
+        codec,
+        float(stream.time_base or 0),
+        float(rate),
+        stream.frames,
+        _announced_seconds(container, stream),
+        pixel_aspect_of(stream),
+    )
     points = EntryPoints(codec, context.extradata)
     for packet in packets_of(container, stream):
         flags = DISPOSABLE * packet.is_disposable | DISCARD * packet.is_discard | CORRUPT * packet.is_corrupt

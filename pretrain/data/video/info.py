@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+from av.error import FFmpegError
 
 from pretrain.errors import UserError
 
@@ -15,9 +20,25 @@ class VideoError(UserError):
     """
 
 
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Whatever the disk says while a video is read is that video's VideoError, and nobody else's.
+
+    Recorders' ring buffers remove files while a run goes on, network shares come and go: one video fails, the others
+    go on.
+    """
+    try:
+        yield
+    except (OSError, EOFError, FFmpegError) as error:
+        if not os.path.lexists(path):
+            raise VideoError(f"{path}: no such file any more; it was removed or renamed, or its disk is gone") from error
+        reason = getattr(error, "strerror", None) or error
+        raise VideoError(f"{path}: cannot be read ({reason}); check its permissions and its disk") from error
+
+
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """Facts of one video; sizes are those of the picture as displayed, after rotation."""
+    """Facts of one video; sizes are those of the picture as displayed: turned, and of square pixels."""
 
     num_frames: int
     """How many frames a full decode gives (see `PacketIndex` for when that was counted and when derived)."""
@@ -32,6 +53,15 @@ class VideoInfo:
     """Degrees clockwise by which the stored picture is turned for display, already done in `read_frames`."""
     is_constant_rate: bool
     """Whether all frames lie equally far apart in time, within a quarter of the median distance."""
+
+
+def displayed_size(width: int, height: int, quarter_turns: int, pixel_aspect: float) -> tuple[int, int]:
+    """`(height, width)` in square pixels of a stored picture, turned clockwise by so many quarters.
+
+    Its height is kept and its width is stretched or shrunk, as players do, before it is turned.
+    """
+    square = max(1, round(width * pixel_aspect))
+    return (square, height) if quarter_turns % 2 else (height, square)
 
 
 def cover_size(info: VideoInfo, height: int, width: int) -> tuple[int, int]:

@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from pretrain.data.video.info import VideoInfo
+from pretrain.data.video.info import VideoInfo, displayed_size
 from pretrain.files import replacing
 
-VERSION = 2
+VERSION = 3
 KEY, DISPOSABLE, DISCARD, CORRUPT, ENTRY = 1, 2, 4, 8, 16
 """Packet flags: keyframe; nothing refers to it (where the container says so); hidden by an edit list; damaged;
 decoding may begin here with exact results."""
@@ -45,6 +45,8 @@ class StreamFacts:
     """How often the stored picture is turned clockwise by 90 degrees for display: 0 to 3."""
     mirrored: bool
     """Flipped left to right, before turning."""
+    pixel_aspect: float
+    """Width of a stored pixel over its height; pictures are given in square ones."""
     fps: float
     is_constant_rate: bool
     duration_seconds: float
@@ -83,12 +85,12 @@ class PacketIndex:
     @property
     def info(self) -> VideoInfo:
         facts = self.facts
-        turned = facts.quarter_turns % 2 == 1
+        height, width = displayed_size(facts.width, facts.height, facts.quarter_turns, facts.pixel_aspect)
         return VideoInfo(
             num_frames=self.num_frames,
             fps=facts.fps,
-            width=facts.height if turned else facts.width,
-            height=facts.width if turned else facts.height,
+            width=width,
+            height=height,
             duration_seconds=facts.duration_seconds,
             codec=facts.codec,
             rotation=90 * facts.quarter_turns,
