@@ -25,7 +25,7 @@ import numpy as np
 from pretrain.data.video.container import FFMPEG_ERRORS, open_stream, pixel_aspect_of
 from pretrain.data.video.decode import packets_of
 from pretrain.data.video.decord_reader import DecordReader
-from pretrain.data.video.frame_folder import IMAGE_SUFFIXES, FrameFolderReader
+from pretrain.data.video.frame_folder import IMAGE_SUFFIXES, FrameFolderReader, image_names
 from pretrain.data.video.index_cache import IndexCache
 from pretrain.data.video.info import VideoError, VideoInfo, cover_size, reading
 from pretrain.data.video.jpeg_pack import SUFFIX as JPEG_PACK_SUFFIX
@@ -149,8 +149,11 @@ def stream_frames(
         return
     height, width = size or (info.height, info.width)
     at_a_time = min(STREAM_BLOCK, max(1, STREAM_BYTES // (3 * height * width)))
+    names = image_names(path) if os.path.isdir(path) else ()
     for start in range(0, len(wanted), at_a_time):
         block = wanted[start : start + at_a_time]
+        if names and image_names(path)[: len(names)] != names:  # numbers would mean other pictures from here on
+            raise VideoError(f"{path}: images were removed, or others put between them, while it was read; read it again")
         yield from zip(block.tolist(), read_frames(path, block, size=size, cache=cache), strict=True)
 
 
