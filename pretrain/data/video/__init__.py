@@ -54,6 +54,7 @@ __all__ = [
     "check_picture",
     "cover_size",
     "frame_times",
+    "image_names",
     "is_media_file",
     "open_stream",
     "packets_of",
@@ -109,7 +110,7 @@ def read_frames(
     reader: str = "pyav",
     cache: IndexCache | None = None,
 ) -> np.ndarray:
-    """Frames by number, RGB uint8 `(len(indices), height, width, 3)`, as they are to be displayed: turned, square pixels.
+    """Frames by number, RGB uint8 `(len(indices), height, width, 3)`, as they are displayed: turned, square pixels.
 
     `indices` may come in any order and repeat; the file is opened once and each frame decoded at most once. `size` is
     `(height, width)`; None keeps the video's own. Raises VideoError: unreadable, damaged, or no such frame.
@@ -153,7 +154,9 @@ def stream_frames(
     for start in range(0, len(wanted), at_a_time):
         block = wanted[start : start + at_a_time]
         if names and image_names(path)[: len(names)] != names:  # numbers would mean other pictures from here on
-            raise VideoError(f"{path}: images were removed, or others put between them, while it was read; read it again")
+            raise VideoError(
+                f"{path}: images were removed, or others put between them, while it was read; read it again"
+            )
         yield from zip(block.tolist(), read_frames(path, block, size=size, cache=cache), strict=True)
 
 

@@ -119,8 +119,8 @@ def _as_rgb(file: str, image: Image.Image, bits: Callable[[], int]) -> Image.Ima
         return Image.fromarray(_to_bytes(file, np.asarray(image), bits())).convert("RGB")
     if _is_cut(image) and bits() < 16:
         raise VideoError(
-            f"{file}: its colours are stored in 16 bits, of which these images use {bits()} at most, so they would come "
-            "out nearly black; save the frames as 8-bit images"
+            f"{file}: its colours are stored in 16 bits, of which these images use {bits()} at most, so they would "
+            "come out nearly black; save the frames as 8-bit images"
         )
     return image.convert("RGB")
 

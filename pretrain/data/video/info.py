@@ -31,7 +31,9 @@ def reading(path: str) -> Iterator[None]:
         yield
     except (OSError, EOFError, FFmpegError) as error:
         if not os.path.lexists(path):
-            raise VideoError(f"{path}: no such file any more; it was removed or renamed, or its disk is gone") from error
+            raise VideoError(
+                f"{path}: no such file any more; it was removed or renamed, or its disk is gone"
+            ) from error
         reason = getattr(error, "strerror", None) or error
         raise VideoError(f"{path}: cannot be read ({reason}); check its permissions and its disk") from error
 

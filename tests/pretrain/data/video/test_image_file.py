@@ -64,7 +64,9 @@ def test_an_image_beyond_the_range_of_those_asked_is_refused(tmp_path: Path) -> 
         high = 60_000 if number == 101 else 4000
         Image.fromarray(np.full((4, 4), high, np.uint16)).save(folder / f"{number}.png")
     assert read_frames(folder, [100])[0].max() == 4000 >> 4
-    with pytest.raises(VideoError, match=r"101\.png: grey values from 60000 to 60000, and the other images use 12 bits"):
+    with pytest.raises(
+        VideoError, match=r"101\.png: grey values from 60000 to 60000, and the other images use 12 bits"
+    ):
         read_frames(folder, [101])
 
 
@@ -87,7 +89,9 @@ def test_deep_colour_of_fewer_bits_is_refused_and_of_all_bits_is_read(tmp_path: 
 
 def test_numbers_without_a_range_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.ones((4, 4), np.float32)).save(tmp_path / "0.tif")
-    with pytest.raises(VideoError, match=r"0\.tif: pixels are floating-point numbers of unknown range; save the frames"):
+    with pytest.raises(
+        VideoError, match=r"0\.tif: pixels are floating-point numbers of unknown range; save the frames"
+    ):
         read_frames(tmp_path, [0])
     (tmp_path / "0.tif").unlink()
     Image.fromarray(np.full((4, 4), 1 << 20, np.int32)).save(tmp_path / "1.tif")

@@ -30,7 +30,7 @@ def test_pixels_are_square(name: str, ratio: Fraction, columns: int, encode: Any
     assert (info.width, info.height) == (columns, 48)
     frames = read_frames(path, [0, 5])
     assert frames.shape == (2, 48, columns, 3)
-    streamed = dict((number, picture.copy()) for number, picture in stream_frames(path, [0, 5]))
+    streamed = {number: picture.copy() for number, picture in stream_frames(path, [0, 5])}
     np.testing.assert_array_equal(frames[1], streamed[5])
 
 
@@ -39,7 +39,9 @@ def test_it_is_the_picture_stretched_and_nothing_of_it_is_lost(encode: Any, deco
     stored = decode_all(path)[2].astype(float)
     shown = read_frames(path, [2])[0].astype(float)
     assert shown.shape == (64, 192, 3)
-    assert np.abs(shown.reshape(64, 96, 2, 3).mean(axis=2) - stored).mean() < 12  # of blocks with hard edges; another frame is 60 off
+    assert (
+        np.abs(shown.reshape(64, 96, 2, 3).mean(axis=2) - stored).mean() < 12
+    )  # of blocks with hard edges; another frame is 60 off
 
 
 def test_before_it_is_turned(encode: Any) -> None:

@@ -93,6 +93,6 @@ def test_a_folder_that_grows_at_its_end_is_read_as_it_was(tmp_path: Path) -> Non
 def test_a_disk_that_fails_is_the_videos_error(tmp_path: Path) -> None:
     there = tmp_path / "there.mp4"
     there.touch()
-    with pytest.raises(VideoError, match=r"there\.mp4: cannot be read \(Input/output error\); check its permissions"):
-        with reading(str(there)):
-            raise OSError(5, "Input/output error")
+    said = r"there\.mp4: cannot be read \(Input/output error\); check its permissions"
+    with pytest.raises(VideoError, match=said), reading(str(there)):
+        raise OSError(5, "Input/output error")
