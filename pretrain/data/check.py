@@ -145,7 +145,7 @@ def frame_count_problems(index: PacketIndex) -> list[str]:
 
 def _notes(index: PacketIndex) -> list[str]:
     facts = index.facts
-    notes = []
+    notes = [index.info.size_note] if facts.other_sizes else []
     if not facts.is_constant_rate:
         notes.append(f"variable frame rate, {facts.fps:.3g} on average")
     if facts.num_errors:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 
 from av.error import FFmpegError
 
@@ -55,6 +56,34 @@ class VideoInfo:
     """Degrees clockwise by which the stored picture is turned for display, already done in `read_frames`."""
     is_constant_rate: bool
     """Whether all frames lie equally far apart in time, within a quarter of the median distance."""
+    other_sizes: tuple[tuple[int, int, int], ...] = ()
+    """Where the picture has another size than before: (frame, width, height). All are read at the size of the first."""
+
+    def __post_init__(self) -> None:
+        # JSON, in which caches keep it, knows lists alone
+        sizes = tuple((int(first), int(width), int(height)) for first, width, height in self.other_sizes)
+        object.__setattr__(self, "other_sizes", sizes)
+
+    def size_at(self, frame: int) -> tuple[int, int]:
+        """`(width, height)` of a frame of its own."""
+        sizes = [(width, height) for first, width, height in self.other_sizes if first <= frame]
+        return sizes[-1] if sizes else (self.width, self.height)
+
+    def pieces(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Frames `[start, end)` cut where the picture changes its size."""
+        cuts = [start, *(first for first, _, _ in self.other_sizes if start < first < end), end]
+        return list(pairwise(cuts))
+
+    @property
+    def size_note(self) -> str:
+        """A clause on that; empty where the picture keeps its size."""
+        if not self.other_sizes:
+            return ""
+        first, width, height = self.other_sizes[0]
+        return (
+            f"the picture changes its size {len(self.other_sizes)} time(s), first to {width}x{height} at frame {first}"
+            f"; all is read at {self.width}x{self.height}"
+        )
 
 
 def displayed_size(width: int, height: int, quarter_turns: int, pixel_aspect: float) -> tuple[int, int]:

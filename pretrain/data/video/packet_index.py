@@ -62,6 +62,13 @@ class StreamFacts:
     """False: frames are found by counting from the beginning alone."""
     num_errors: int
     """Packets that did not decode cleanly when the frames were counted; 0 if they were not counted."""
+    other_sizes: tuple[tuple[int, int, int], ...] = ()
+    """Where the stored picture has another size than before: (frame, width, height)."""
+
+    def __post_init__(self) -> None:
+        # JSON knows lists alone
+        sizes = tuple((int(first), int(width), int(height)) for first, width, height in self.other_sizes)
+        object.__setattr__(self, "other_sizes", sizes)
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,12 @@ class PacketIndex:
     def info(self) -> VideoInfo:
         facts = self.facts
         height, width = displayed_size(facts.width, facts.height, facts.quarter_turns, facts.pixel_aspect)
+        others = []
+        for frame, stored_width, stored_height in facts.other_sizes:
+            other_height, other_width = displayed_size(
+                stored_width, stored_height, facts.quarter_turns, facts.pixel_aspect
+            )
+            others.append((frame, other_width, other_height))
         return VideoInfo(
             num_frames=self.num_frames,
             fps=facts.fps,
@@ -95,6 +108,7 @@ class PacketIndex:
             codec=facts.codec,
             rotation=90 * facts.quarter_turns,
             is_constant_rate=facts.is_constant_rate,
+            other_sizes=tuple(others),
         )
 
     @cached_property
