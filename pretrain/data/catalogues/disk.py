@@ -102,7 +102,7 @@ def _entries(folder: str, left: LeftAlone) -> tuple[list[str], list[str]]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                is_folder = entry.is_dir()
+                is_folder = _is_folder(entry)
                 if is_folder and (entry.name.startswith(".") or is_system_folder(entry.name)):
                     left.add_folder(entry.name)
                 elif is_folder:
@@ -114,6 +114,13 @@ def _entries(folder: str, left: LeftAlone) -> tuple[list[str], list[str]]:
     except OSError as error:
         raise UserError(f"cannot list the folder '{folder}': {error.strerror}; mend its permissions") from error
     return sorted(folders), sorted(files)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads in a circle: as a file it fails by itself, when it is read
+        return False
 
 
 class OnDisk:

@@ -7,6 +7,8 @@ holds more than those asked is refused, never cut off.
 
 from __future__ import annotations
 
+import os
+import stat
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -42,6 +44,8 @@ DAMAGE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombErr
 def _opened(file: str) -> Iterator[Image.Image]:
     """The image, its header read, within the limits. VideoError."""
     with reading(file):
+        if not stat.S_ISREG(os.stat(file).st_mode):  # a pipe would wait for ever
+            raise VideoError(f"{file}: not a regular file; replace it or take the folder off the list")
         stream = open(file, "rb")  # noqa: SIM115 (closed below)
     with stream:
         try:
@@ -58,7 +62,23 @@ def image_size(file: str) -> tuple[int, int]:
     """`(width, height)` as displayed, from the header. VideoError: unreadable, or beyond the limits."""
     with _opened(file) as image:
         width, height = image.size
+        if _num_pictures(image) > 1:
+            raise VideoError(
+                f"{file}: holds {_num_pictures(image)} pictures, and one file is one frame; save each as a file of its "
+                "own"
+            )
         return (height, width) if _orientation(image) in SIDEWAYS else (width, height)
+
+
+def _num_pictures(image: Image.Image) -> int:
+    """How many pictures of one size it holds. Smaller ones beside it are thumbnails; MPO is a photo and its twin."""
+    count = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
+    if count > 1 and image.format == "TIFF":
+        size = image.size
+        image.seek(1)
+        count = count if image.size == size else 1
+        image.seek(0)
+    return count
 
 
 def rgb_image(file: str, size: tuple[int, int] | None, bits: Callable[[], int]) -> NDArray[np.uint8]:

@@ -144,6 +144,14 @@ def test_imported_features_name_what_they_leave(tmp_path: Path) -> None:
     ]
 
 
+def test_a_link_in_a_circle_spoils_no_folder(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4")
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    (tmp_path / "nowhere.mp4").symlink_to(tmp_path / "gone.mp4")
+    (tmp_path / "itself").symlink_to(tmp_path)
+    assert names_of_catalogue(tmp_path) == ["a", "nowhere"]  # the latter fails when it is read, by its name
+
+
 def test_many_kinds_are_cut_short() -> None:
     left = LeftAlone()
     for number in range(20):

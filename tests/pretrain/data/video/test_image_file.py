@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -108,3 +109,25 @@ def test_a_folder_named_like_an_image_is_none(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
     (tmp_path / "2.png").mkdir()
     assert probe(tmp_path).num_frames == 1
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "1.png")
+    with pytest.raises(VideoError, match=r"1\.png: not a regular file"):
+        probe(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["tif", "webp", "png"])
+def test_a_file_of_many_pictures_is_not_its_first_one(suffix: str, tmp_path: Path) -> None:
+    pictures = [Image.new("RGB", (12, 8), (60 * number, 0, 0)) for number in range(4)]
+    pictures[0].save(tmp_path / f"stack.{suffix}", save_all=True, append_images=pictures[1:])
+    with pytest.raises(
+        VideoError, match=r"holds 4 pictures, and one file is one frame; save each as a file of its own"
+    ):
+        probe(tmp_path)
+
+
+def test_a_thumbnail_beside_a_picture_does_no_harm(tmp_path: Path) -> None:
+    small = Image.new("RGB", (6, 4))
+    Image.new("RGB", (12, 8)).save(tmp_path / "0.tif", save_all=True, append_images=[small])
+    assert probe(tmp_path).width == 12
