@@ -115,7 +115,7 @@ class StoredPicture(NamedTuple):
     """Clockwise, by 90 degrees: 0 to 3."""
     mirrored: bool
     """Flipped left to right, before turning."""
-    pixel_aspect: float
+    pixel_aspect: float = 1.0
     """Width of a stored pixel over its height."""
 
     @property
