@@ -53,6 +53,14 @@ def describe_short(videos: Sequence[VideoDetection], snippet_frames: int) -> str
     )
 
 
+def describe_sizes(videos: Sequence[VideoDetection]) -> str:
+    """A line for each video whose picture changes its size; nothing where all keep theirs."""
+    lines = [f"note: {video.name}: {video.info.size_note}" for video in videos if video.info.other_sizes]
+    if len(lines) > SHOWN:
+        lines[SHOWN:] = [f"... and {len(lines) - SHOWN} more"]
+    return "\n".join([*lines, "boxes are in the pixels of their own frame"] if lines else [])
+
+
 def describe_failed(failed: Sequence[FailedVideo]) -> str:
     """Which videos could not be scored, a line each; nothing where all could."""
     return f"{len(failed)} video(s) could not be scored:\n{problems_of(failed)}" if failed else ""

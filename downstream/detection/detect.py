@@ -17,6 +17,7 @@ from downstream.detection.console_words import (
     describe_failed,
     describe_rule,
     describe_short,
+    describe_sizes,
     describe_speed,
     describe_totals,
     table,
@@ -70,7 +71,8 @@ def detect(config: DetectConfig) -> int:
     if accelerator.is_main_process:
         if config.report:
             write_detection_report(config.out / REPORT, model, rule, videos, failed, films, indices)
-        parts = [table(videos), describe_short(videos, model.snippet_frames), describe_failed(failed)]
+        parts = [table(videos), describe_short(videos, model.snippet_frames)]
+        parts += [describe_sizes(videos), describe_failed(failed)]
         parts.append(describe_totals(videos, f"{clock(time.monotonic() - began)}{speed}"))
         parts.append(describe_written(config, [*files, *[f"{FILMS}/"] * bool(films)]))
         say(config, accelerator, "\n".join(filter(None, parts)))

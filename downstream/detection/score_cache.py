@@ -48,10 +48,14 @@ class ScoreCache:
             return None  # scored again
 
     def store(self, scored: ScoredFile, video: Video) -> None:
-        """Keep it, atomically. What could not be scored is tried again next time."""
+        """Keep it, atomically. What could not be scored, or is gone by now, is tried again next time."""
         if scored.scores is None or scored.info is None:
             return
-        meta: dict[str, Any] = {"of": self._of(video), "info": dataclasses.asdict(scored.info)}
+        try:
+            of = self._of(video)
+        except OSError:
+            return
+        meta: dict[str, Any] = {"of": of, "info": dataclasses.asdict(scored.info)}
         write = write_maps if self._cells else write_scores
         write(self._file(video.name), [scored.scores], meta)
 

@@ -12,6 +12,7 @@ from downstream.detection.records import BoxRecord, EventRecord, VideoRecord, ev
 from downstream.events.boxes import ScoredBox, find_boxes
 from downstream.events.finder import DetectedEvent, find_events
 from downstream.events.rule import AlarmRule
+from downstream.scores.cell_geometry import PixelBox
 from downstream.scores.video_scores import VideoScores
 from pretrain.data.video import VideoInfo
 
@@ -65,16 +66,18 @@ class VideoDetection:
         edges, num_frames = self.scores.edges, self.info.num_frames
         first, past = np.searchsorted(edges, (event.start, event.end)).tolist()
         boxes = [
-            BoxRecord(
-                start_frame=int(edges[box.snippet]),
-                end_frame=int(min(edges[box.snippet + 1], num_frames)),
-                box=box.box,
-                score=box.score,
-            )
+            BoxRecord(start_frame=start, end_frame=end, box=self._in_pixels_of(start, box.box), score=box.score)
             for snippet in range(first, past)
             for box in self.boxes[snippet]
+            for start, end in self.info.pieces(int(edges[snippet]), int(min(edges[snippet + 1], num_frames)))
         ]
         return event_record(event, self.info.fps, num_frames, None if self.scores.map is None else tuple(boxes))
+
+    def _in_pixels_of(self, frame: int, box: PixelBox) -> PixelBox:
+        """A box, found where all frames are read at the size of the first, in the pixels of that frame itself."""
+        width, height = self.info.size_at(frame)
+        across, down = width / self.info.width, height / self.info.height
+        return PixelBox(box.x1 * across, box.y1 * down, box.x2 * across, box.y2 * down)
 
 
 def find_video_events(scored: ScoredFile, rule: AlarmRule) -> VideoDetection:

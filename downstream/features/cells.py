@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from downstream.features.feature_spec import Grid, Pool
+from downstream.features.map_reach import Reach, find_reach
 from pretrain.backbones import Backbone, BackboneSpec
 from pretrain.errors import UserError, nearest
 
@@ -26,7 +27,8 @@ class CellNetwork(nn.Module):
         """`map` takes the map's own cells; a smaller grid pools it (`pool`). `stage`: a module of the backbone's
         network that gives a map (B, D, T', H', W'); default: the backbone's own map.
 
-        UserError: no such stage, one that gives no map of the picture, or a grid finer than the map.
+        UserError: no such stage, one that gives no map of the picture, a grid finer than the map, or frames that the
+        network divides into cells of different sizes.
         """
         super().__init__()
         self.backbone, self.pool, self.stage = backbone, pool, stage
@@ -34,6 +36,8 @@ class CellNetwork(nn.Module):
         self.grid: Grid = (shape[3], shape[4]) if grid == "map" else grid
         self.dim = shape[1] * (2 if pool == "mean_max" else 1)
         _check_grid(backbone.spec.name, stage, self.grid, (shape[3], shape[4]))
+        self.reach = self._find_reach((shape[3], shape[4]))
+        """Which part of a clip's frames cells are of."""
 
     def forward(self, clips: Tensor) -> Tensor:
         feature_map = self.map_of(clips).float().mean(dim=2)
@@ -57,6 +61,22 @@ class CellNetwork(nn.Module):
         finally:
             handle.remove()
         raise UserError(f"stage '{self.stage}' of {self.backbone.spec.name} is not on the way to its feature map")
+
+    @torch.no_grad()
+    def _find_reach(self, own: Grid) -> Reach:
+        spec, was_training = self.backbone.spec, self.backbone.training
+        parameter = next(self.backbone.parameters())
+        self.backbone.eval()
+        try:
+            return find_reach(
+                f"stage '{self.stage}' of {spec.name}" if self.stage else spec.name,
+                self.backbone.net,
+                lambda clips: self.map_of(clips.to(parameter)).float().cpu(),
+                spec.clip,
+                own,
+            )
+        finally:
+            self.backbone.train(was_training)
 
     @torch.no_grad()
     def _dry_pass(self) -> torch.Size:

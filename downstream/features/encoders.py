@@ -18,6 +18,7 @@ from downstream.features.clip_motion import log_motion
 from downstream.features.crops import CROPS, MARGIN, centre_region, check_border, check_crops
 from downstream.features.feature_spec import FeatureSpec, Grid, Output, Pool
 from downstream.features.image_tower import ImageTower, build_tower, load_tower, tower_dim, tower_facts
+from downstream.features.map_reach import Reach
 from downstream.features.snippets import ClipView, SnippetSettings
 from pretrain.backbones import (
     BACKBONES,
@@ -137,6 +138,8 @@ class Encoder:
         """What the network reads; `stride` 0: its frames spread over the snippet, however long that is."""
         self.border_crop = border
         self.grid: Grid | None = network.grid if isinstance(network, CellNetwork) else None
+        self.reach = network.reach if isinstance(network, CellNetwork) else Reach()
+        """Which part of a crop the cells are of; all of it where there are none."""
         self.stage = config.stage
         """The module whose map cells are of; None: the network's own map."""
         self.motion = config.motion
@@ -194,11 +197,16 @@ class Encoder:
         )
 
     def seen(self, info: VideoInfo) -> tuple[float, float, float, float]:
-        """x1, y1, x2, y2: the part of a video's picture, in its pixels, that one crop shows."""
+        """x1, y1, x2, y2: the part of a video's picture, in its pixels, that one crop shows, or its cells see."""
         region = centre_region(info, self.clip.height, self.clip.width, self.border_crop)
         down, across = info.height / region.decode_height, info.width / region.decode_width
-        y, x = region.y, region.x
-        return x * across, y * down, (x + region.width) * across, (y + region.height) * down
+        y, x, reach = region.y, region.x, self.reach
+        return (
+            (x + region.width * reach.left) * across,
+            (y + region.height * reach.top) * down,
+            (x + region.width * reach.right) * across,
+            (y + region.height * reach.bottom) * down,
+        )
 
     @torch.inference_mode()
     def features(self, clips: Tensor) -> Tensor:

@@ -134,6 +134,8 @@ def encode_share(
     problems: dict[str, str] = {}
     with closing(results), closing(progress):
         for result in results:
+            if result.info is not None and result.info.other_sizes:
+                progress.say(f"note: {result.name}: {result.info.size_note}")
             problem = store(writer, result, encoder).removeprefix(f"{own[result.name]}: ")
             if problem:
                 problems[result.name] = problem

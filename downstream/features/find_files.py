@@ -12,6 +12,7 @@ from typing import NamedTuple
 from downstream.features.layouts import SUFFIXES
 from downstream.features.store import MANIFEST
 from pretrain.data.catalogues.disk import video_name
+from pretrain.data.catalogues.left_alone import LeftAlone, is_system_folder
 from pretrain.errors import UserError, problem_list
 
 
@@ -49,21 +50,27 @@ def find_files(sources: Sequence[Path], root: Path | None = None) -> FeaturePath
 def _in_folder(folder: Path) -> FeaturePaths:
     if (folder / MANIFEST).is_file():
         raise UserError(f"{folder} is a feature set of ours already; --describe or --export it")
-    everything = list(walk_files(folder))
+    skipped = LeftAlone()
+    everything = list(walk_files(folder, skipped))
     arrays, texts = ([path for path in everything if path.endswith(suffix)] for suffix in SUFFIXES)
     if not arrays and not texts:
         suffixes = sorted({os.path.splitext(path)[1] or os.path.basename(path) for path in everything})[:8]
         there = f"there are {len(everything)} file(s): {' '.join(suffixes)}" if everything else "it is empty"
         raise UserError(f"no feature files ({', '.join(SUFFIXES)}) under {folder}: {there}")
-    left = len(everything) - len(arrays or texts)
-    rest = (
-        [f"{folder}: {left} file(s) that are not {SUFFIXES[0] if arrays else SUFFIXES[1]} left alone"] if left else []
-    )
-    return FeaturePaths(arrays or texts, [f"{folder}: {len(arrays or texts)} feature files", *rest])
+    taken = set(arrays or texts)
+    for path in everything:
+        if path not in taken:
+            skipped.add_file(os.path.basename(path))
+    kind = SUFFIXES[0] if arrays else SUFFIXES[1]
+    rest = [f"{folder}: {line}" for line in skipped.lines(f" that are not {kind}")]
+    return FeaturePaths(arrays or texts, [f"{folder}: {len(taken)} feature files", *rest])
 
 
-def walk_files(folder: Path) -> Iterator[str]:
-    """Paths of all visible files under `folder`, sorted within each folder; linked folders are followed once."""
+def walk_files(folder: Path, skipped: LeftAlone) -> Iterator[str]:
+    """Paths of all visible files under `folder`, sorted within each folder; linked folders are followed once.
+
+    Hidden folders and those of systems (`@eaDir`) are `skipped`.
+    """
     seen: set[tuple[int, int]] = set()
 
     def refuse(error: OSError) -> None:
@@ -75,7 +82,10 @@ def walk_files(folder: Path) -> Iterator[str]:
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in folders:
+            if name.startswith(".") or is_system_folder(name):
+                skipped.add_folder(name)
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and not is_system_folder(name))
         yield from (os.path.join(parent, name) for name in sorted(files) if not name.startswith("."))
 
 
@@ -136,7 +146,7 @@ class _Under:
         """Files of that base name; for the name of a video, those of its features."""
         if self._by_base is None:
             self._by_base = {}
-            for path in walk_files(self.root):
+            for path in walk_files(self.root, LeftAlone()):
                 if path.endswith(SUFFIXES):
                     name = unicodedata.normalize("NFC", os.path.basename(path))
                     self._by_base.setdefault(name, []).append(path)

@@ -25,7 +25,7 @@ from downstream.scores.cell_geometry import PixelBox
 from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.film_audio import Sound, added, find_sound
 from downstream.visualisation.heat import HeatRange, heat_range, to_heat
-from downstream.visualisation.pictures import check_fits, draw_frame, snippet_of
+from downstream.visualisation.pictures import as_read, check_fits, draw_frame, snippet_of
 from downstream.visualisation.score_bar import BAR_HEIGHT, ScoreBar
 from downstream.visualisation.strip import frames_of
 from pretrain.data.catalogue import Box, merge_spans
@@ -122,7 +122,7 @@ def _drawn(
     """Each frame's number and picture, in order."""
     annotated: dict[int, list[PixelBox]] = defaultdict(list)
     for box in truth:
-        annotated[box.frame].append(PixelBox(box.x1, box.y1, box.x2, box.y2))
+        annotated[box.frame].append(as_read(box, info))
     is_on = np.zeros(info.num_frames, bool)
     for start, end in events:
         is_on[start:end] = True

@@ -22,6 +22,7 @@ from downstream.scores.score_map import ScoreMap
 from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.heat import blend_heat
 from downstream.visualisation.score_axis import plain_score
+from pretrain.data.catalogue import Box
 from pretrain.data.video import VideoInfo
 from pretrain.errors import UserError, problem_list
 
@@ -63,6 +64,13 @@ def check_fits(
     if problems:
         raise UserError(f"cannot draw '{scores.name}' over {video_path}:\n{problem_list(problems)}")
     return scores.map
+
+
+def as_read(box: Box, info: VideoInfo) -> PixelBox:
+    """An annotated box, in the pixels of its own frame, in those of the video's first, at whose size all are read."""
+    width, height = info.size_at(box.frame)
+    across, down = info.width / width, info.height / height
+    return PixelBox(box.x1 * across, box.y1 * down, box.x2 * across, box.y2 * down)
 
 
 def snippet_of(scores: VideoScores, frame: int) -> int:

@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from downstream.events.boxes import ScoredBox
 from downstream.events.finder import DetectedEvent, find_events
 from downstream.events.rule import AlarmRule
-from downstream.scores.cell_geometry import PixelBox
 from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.heat import HeatRange, heat_range, heat_scale, to_heat
-from downstream.visualisation.pictures import ANNOTATED, DARK, FOUND, check_fits, draw_frame, snippet_of
+from downstream.visualisation.pictures import ANNOTATED, DARK, FOUND, as_read, check_fits, draw_frame, snippet_of
 from downstream.visualisation.plots import STYLE
 from downstream.visualisation.score_axis import plain_score, score_axis
 from pretrain.data.catalogue import Box, merge_spans
@@ -79,7 +78,7 @@ def write_strip(
         snippet = snippet_of(scores, shown.frame)
         glow = None if cells is None or heat is None else to_heat(cells.scores[snippet], *heat)
         found, seen = boxes[snippet] if boxes else (), cells.seen if cells else None
-        annotated = [PixelBox(b.x1, b.y1, b.x2, b.y2) for b in truth if b.frame == shown.frame]
+        annotated = [as_read(box, info) for box in truth if box.frame == shown.frame]
         tiles.append(np.asarray(draw_frame(frame, glow, seen, found, annotated, (info.width, info.height))))
     spans = merge_spans(spans or frames_of(truth))
     _lay_out(target, tiles, chosen, info, scores, spans, title, threshold, heat)

@@ -6,6 +6,7 @@ is counted, not derived, and its entry points are verified: see `pretrain.data.v
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from pretrain.data.catalogue import Video
+from pretrain.data.catalogues.left_alone import series_of
 from pretrain.data.video import (
     CORRUPT,
     DISCARD,
@@ -22,6 +24,7 @@ from pretrain.data.video import (
     PacketIndex,
     VideoError,
     VideoInfo,
+    image_names,
     probe,
     read_frames,
 )
@@ -91,12 +94,29 @@ def check_video(video: Video, options: CheckOptions, index_cache: Path | None) -
 def _look_at(path: str, options: CheckOptions, cache: IndexCache) -> tuple[VideoInfo, list[str], list[str]]:
     info = probe(path, cache=cache)
     if Path(path).is_dir():
-        read_frames(path, np.unique([0, info.num_frames // 2, info.num_frames - 1]))
-        return info, [], []
+        asked = np.unique([0, info.num_frames // 2, info.num_frames - 1]) if options.quick else range(info.num_frames)
+        return info, damaged_images(path, asked, info.num_frames), series_notes(path)
     index = cache.get(path, count=not options.quick)
     if options.quick:
         read_frames(path, np.unique([0, index.num_frames - 1]), cache=cache)
     return index.info, frame_count_problems(index), _notes(index)
+
+
+def damaged_images(path: str, frames: Iterable[int], num_frames: int) -> list[str]:
+    """A problem where any of these images of a folder does not decode, each looked at by itself."""
+    reasons: list[str] = []
+    for number in frames:
+        try:
+            read_frames(path, [number])
+        except VideoError as error:
+            reasons.append(str(error).removeprefix(f"{path}{os.sep}"))
+    return [f"damaged: {len(reasons)} of {num_frames} images do not decode, first {reasons[0]}"] if reasons else []
+
+
+def series_notes(path: str) -> list[str]:
+    """A note where a folder's images are named like those of several videos."""
+    starts = series_of(image_names(path))
+    return [f"named like the images of {len(starts)} videos: {', '.join(starts[:3])}"] if len(starts) > 1 else []
 
 
 def frame_count_problems(index: PacketIndex) -> list[str]:
@@ -125,7 +145,7 @@ def frame_count_problems(index: PacketIndex) -> list[str]:
 
 def _notes(index: PacketIndex) -> list[str]:
     facts = index.facts
-    notes = []
+    notes = [index.info.size_note] if facts.other_sizes else []
     if not facts.is_constant_rate:
         notes.append(f"variable frame rate, {facts.fps:.3g} on average")
     if facts.num_errors:

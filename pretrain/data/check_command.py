@@ -112,5 +112,11 @@ def _kinds(reports: Sequence[VideoReport]) -> Counter[str]:
 
 def _note_kinds(reports: Sequence[VideoReport]) -> Counter[str]:
     """Notes without their figures."""
-    kinds = ("variable frame rate", "do not decode cleanly", "slow to read")
+    kinds = (
+        "variable frame rate",
+        "do not decode cleanly",
+        "slow to read",
+        "named like the images of",
+        "changes its size",
+    )
     return Counter(kind for report in reports for note in report.notes for kind in kinds if kind in note)

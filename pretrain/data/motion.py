@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pretrain.data.video import IndexCache, probe, read_frames
+from pretrain.data.video import IndexCache, probe, read_frames, reading
 from pretrain.files import replacing
 
 BIN_FRAMES = 8
@@ -39,7 +39,8 @@ def cached_motion_profile(
     path: str, folder: Path, *, reader: str = "pyav", cache: IndexCache | None = None
 ) -> np.ndarray:
     """`motion_profile`, computed once for each state of a file (path, size, time of change)."""
-    status = Path(path).stat()
+    with reading(path):
+        status = Path(path).stat()
     key = hashlib.sha256(
         f"{PROFILE_VERSION} {Path(path).resolve()} {status.st_size} {status.st_mtime_ns}".encode()
     ).hexdigest()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,7 +21,7 @@ from pretrain.backbones import load_backbone
 from pretrain.checkpoint import newest_state, whole_states
 from pretrain.config import PretrainConfig
 from pretrain.errors import UserError
-from pretrain.prepare import split_catalogue
+from pretrain.prepare import Videos, split_catalogue
 from pretrain.run_folder import as_json
 from pretrain.tracking import read_log
 from pretrain.train import pretrain
@@ -255,3 +257,21 @@ def test_a_run_folder_is_not_overwritten_and_not_continued_with_other_settings(t
 
 def test_short_videos_can_be_held(tiny_config: PretrainConfig) -> None:
     assert pretrain(changed(tiny_config, data__window_frames=100, data__short_videos="hold", optim__steps=2)) == 0
+
+
+def test_a_video_that_vanishes_during_the_run_fails_alone(
+    tiny_config: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    videos = Path(shutil.copytree(tiny_config.catalogue.root, tmp_path / "videos"))
+    prepared = train_module.prepare_videos
+
+    def and_then_one_is_gone(*arguments: Any, **options: Any) -> Videos:
+        found = prepared(*arguments, **options)
+        Path(found.train[0].path).unlink()
+        return found
+
+    monkeypatch.setattr(train_module, "prepare_videos", and_then_one_is_gone)
+    config = changed(tiny_config, catalogue__root=videos, data__max_bad_fraction=0.5)
+    assert pretrain(config) == 0
+    (bad,) = (config.output / "quarantine.txt").read_text(encoding="utf-8").splitlines()
+    assert "no such file" in bad

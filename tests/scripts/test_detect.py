@@ -347,3 +347,51 @@ def test_a_film_that_finds_no_room_leaves_the_rest(
         f"error: cannot write the film {film} (File too large); free some space or choose another folder, then run it "
         "again"
     ]
+
+
+@pytest.mark.parametrize("when", ["after it was listed", "after it was scored"])
+def test_a_video_that_vanishes_fails_alone(
+    when: str,
+    trained_world: Path,
+    tmp_path: Path,
+    flags: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    recordings = tmp_path / "recordings"
+    recordings.mkdir()
+    for name in ("a", "b", "c"):
+        shutil.copy(trained_world / "videos" / "v9.mp4", recordings / f"{name}.mp4")
+    step = "videos_of" if when == "after it was listed" else "score_all"
+    done = getattr(detection, step)
+
+    def and_then_it_is_gone(*arguments: Any) -> Any:
+        result = done(*arguments)
+        (recordings / "b.mp4").unlink()
+        return result
+
+    monkeypatch.setattr(detection, step, and_then_it_is_gone)
+    out = tmp_path / "out"
+    shown = [*flags[:4], "--films", "3", "--threshold", EVENT]
+    assert call(recordings, *shown) == (1 if when == "after it was listed" else 2)
+    films = sorted(path.name[3:] for path in (out / "films").iterdir())
+    assert films == ["a.mp4", "c.mp4"]
+    said = capsys.readouterr()
+    assert f"{recordings / 'b.mp4'}: no such file" in said.out + said.err
+    assert "Traceback" not in said.err
+    assert names(out) == (["a", "c"] if when == "after it was listed" else ["a", "b", "c"])
+    assert (out / "report.html").exists()
+
+
+def test_a_picture_beyond_the_limits_fails_alone_and_takes_no_memory(
+    trained_world: Path, tmp_path: Path, flags: list[str], video: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    thin = tmp_path / "thin"
+    thin.mkdir()
+    for number in range(20):
+        Image.new("RGB", (1, 100_000)).save(thin / f"{number}.png")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert call(thin, video, *flags) == 1
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # kB; 24 GB before
+    assert names(tmp_path / "out") == ["v9"]
+    assert "its picture is 1x100000 pixels, one side 100000 times the other" in capsys.readouterr().out

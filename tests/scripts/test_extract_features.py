@@ -11,8 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from downstream.features import extract as extraction
 from downstream.features.store import FeatureSet
+from pretrain.data.catalogue import Video
 from pretrain.data.check import read_quarantine
 from scripts.extract_features import main
 from tests.paths import ROOT
@@ -167,3 +170,27 @@ def test_wrong_grids_and_the_help(tmp_path: Path, capfd: pytest.CaptureFixture[s
     help_text = " ".join(capfd.readouterr().out.replace("│", " ").split())
     assert "--grid {None,map}|{INT INT}" in help_text
     assert "Store features of cells of the picture, to find out where: `map` for the cells" in help_text
+
+
+def test_videos_that_vanish_or_are_beyond_the_limits_fail_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    videos = encode_folder(tmp_path / "videos", count=3, num_frames=32)
+    (videos / "thin").mkdir()
+    for number in range(20):
+        Image.new("L", (1, 50_000)).save(videos / "thin" / f"{number}.png")
+    chosen = extraction.choose_videos
+
+    def and_then_one_is_gone(config: extraction.ExtractConfig) -> list[Video]:
+        found = chosen(config)
+        (videos / "clip1.mp4").unlink()
+        return found
+
+    monkeypatch.setattr(extraction, "choose_videos", and_then_one_is_gone)
+    assert run(*flags(videos, tmp_path / "out")) == 1
+    assert list(FeatureSet.open(tmp_path / "out").videos) == ["clip0", "clip2"]
+    failed = (tmp_path / "out" / "failed.txt").read_text(encoding="utf-8").splitlines()[1:]
+    assert [line.partition("\t")[0] for line in failed] == ["clip1", "thin"]
+    assert "no such file" in failed[0]
+    assert "its picture is 1x50000 pixels, one side 50000 times the other" in failed[1]
+    assert "Traceback" not in capfd.readouterr().err

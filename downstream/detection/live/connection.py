@@ -14,7 +14,7 @@ import av.stream
 from av.stream import Disposition
 
 from downstream.detection.live.address import Address
-from pretrain.data.video import FFMPEG_ERRORS, VideoError, open_stream
+from pretrain.data.video import FFMPEG_ERRORS, VideoError, open_stream, pixel_aspect_of
 
 RATES = (0.1, 240.0)
 """Frame rates outside are none: some cameras announce the ticks of their clock (90 000) instead."""
@@ -40,6 +40,11 @@ class Connection:
     def codec(self) -> str:
         """FFmpeg's name of it."""
         return str(self._stream.codec_context.codec.canonical_name)
+
+    @property
+    def pixel_aspect(self) -> float:
+        """Width of a pixel over its height."""
+        return pixel_aspect_of(self._stream)
 
     @property
     def is_finite(self) -> bool:

@@ -18,7 +18,7 @@ from downstream.detection.live.connection import Connection, StreamBroken, conne
 from downstream.detection.live.frame_queue import Frame, FrameQueue, Gap, Item, Lost, Opened
 from downstream.detection.live.settings import SourceSettings
 from downstream.features.crops import Region
-from pretrain.data.video import Picture, StoredPicture, VideoError, VideoInfo
+from pretrain.data.video import Picture, StoredPicture, VideoError, VideoInfo, check_picture
 
 
 class FrameSource:
@@ -161,16 +161,18 @@ class FrameSource:
             fps, fps_from, head = find_rate(connection, frames)
             if not head:
                 raise StreamBroken("it ended before the first frame")
+            stored = StoredPicture.of_frame(head[0], connection.pixel_aspect)
+            check_picture(self.label, *reversed(stored.displayed))  # before it counts as an input that works
+            info = _info(connection, stored, self._fps or fps)
+            region = self._region_of(info)
             if not self._fps:
                 self._fps, self._fps_from = fps, fps_from
                 self._queue.fps = fps
                 self._queue.may_drop = self.settings.realtime or not connection.is_finite
-            stored = StoredPicture.of_frame(head[0])
-            info = _info(connection, stored, self._fps)
             self._queue.put(Opened(info, self._fps_from, time.time()))
             self._answered.set()
             self._come_back(connection)
-            self._put_frames(connection, chain(head, frames), stored, self._region_of(info))
+            self._put_frames(connection, chain(head, frames), stored, region)
 
     def _come_back(self, connection: Connection) -> None:
         if not self._outage:

@@ -8,13 +8,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pretrain.data.catalogue import CatalogueConfig
+from pretrain.data.catalogues.left_alone import LeftAlone, is_system_folder
 from pretrain.data.catalogues.problems import Problems
 from pretrain.errors import UserError
 
-VIDEO_SUFFIXES = frozenset(
-    (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".3gp", ".gif")
+VIDEO_SUFFIXES = frozenset((
+    ".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".3gp", ".gif",
+    ".mts", ".m2ts", ".m2t", ".mp2t", ".trp", ".tp", ".mod", ".tod", ".vob", ".evo", ".mxf", ".gxf", ".dv", ".dif",
+    ".dav", ".264", ".h264", ".avc", ".265", ".h265", ".hevc", ".m1v", ".m2v", ".mpv", ".mpe", ".mjpeg", ".mjpg",
+    ".asf", ".f4v", ".3g2", ".3gpp", ".ogv", ".ogm", ".divx", ".xvid", ".rm", ".rmvb", ".m4s", ".cmfv", ".wtv",
+    ".dvr-ms", ".ivf", ".obu", ".y4m", ".nut", ".nsv", ".amv", ".qt", ".mj2",
+))  # fmt: skip
+"""Endings of files that FFmpeg opens. (Whether one can be read is said when it is.)"""
+IMAGE_SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp", ".jp2", ".ppm", ".pgm", ".pnm")
 )
-IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"))
+LIST_SUFFIXES = frozenset((".txt", ".csv", ".tsv", ".json", ".mat", ".npy", ".npz", ".xml", ".md", ".pdf"))
+"""Endings of the lists and annotations that come with a dataset."""
 
 
 def video_name(file_name: str) -> str:
@@ -39,41 +49,78 @@ def require_root(root: Path) -> None:
         raise UserError(f"'{root}' is a file; give the folder of the videos (--catalogue.root)")
 
 
-def walk_videos(root: Path) -> Iterator[str]:
+def walk_videos(root: Path, beside: frozenset[str] = frozenset()) -> Iterator[str]:
     """Paths of all videos under `root` in sorted order: video files, and folders of frames.
 
     A folder of frames holds images, no video file and no folder (a stray thumbnail beside videos makes no video).
-    Hidden entries are skipped; linked folders are followed, each real folder once. So are pixel masks in the manner
-    of UCSD (`Test001_gt` beside `Test001`). UserError for a folder that cannot be read.
+    Linked folders are followed, each real folder once. Skipped are hidden entries, folders of systems (`@eaDir`), and
+    pixel masks in the manner of UCSD (`Test001_gt` beside `Test001`). What was left alone is told at the end, with what
+    may be several videos taken as one; `beside` are endings that belong beside videos, of which there is nothing to
+    tell. UserError for a folder that cannot be read.
     """
-    pending, seen = [str(root)], set()
+    pending, left = [str(root)], LeftAlone()
+    seen: set[tuple[int, int]] = set()
     while pending:
         folder = pending.pop()
-        status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in seen:
+        identity = _identity(folder)
+        if identity is None or identity in seen:
             continue
-        seen.add((status.st_dev, status.st_ino))
-        folders, files = _entries(folder)
+        seen.add(identity)
+        folders, files = _entries(folder, left)
         videos = [name for name in files if _suffix(name) in VIDEO_SUFFIXES]
         yield from (os.path.join(folder, name) for name in videos)
-        if not videos and not folders and any(_suffix(name) in IMAGE_SUFFIXES for name in files):
+        images = [] if videos or folders else [name for name in files if _suffix(name) in IMAGE_SUFFIXES]
+        if images:
             yield folder
+            left.add_series(folder, images)
+        taken = {*videos, *images}
+        for name in files:
+            if name not in taken and _suffix(name) not in beside:
+                left.add_file(name)
         masks = {name for name in folders if name.endswith("_gt") and name[:-3] in folders}
+        for name in masks:
+            left.add_folder(name)
         pending += [os.path.join(folder, name) for name in reversed(folders) if name not in masks]
+    left.say(str(root))
 
 
-def _entries(folder: str) -> tuple[list[str], list[str]]:
-    """Sorted names of the visible folders and files in `folder`."""
+def _identity(folder: str) -> tuple[int, int] | None:
+    """Which real folder it is; None where it is gone by now."""
+    try:
+        status = os.stat(folder)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UserError(f"cannot look at the folder '{folder}': {error.strerror}; mend its permissions") from error
+    return status.st_dev, status.st_ino
+
+
+def _entries(folder: str, left: LeftAlone) -> tuple[list[str], list[str]]:
+    """Sorted names of the folders and files in `folder` that may be videos."""
     folders: list[str] = []
     files: list[str] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if not entry.name.startswith("."):
-                    (folders if entry.is_dir() else files).append(entry.name)
+                is_folder = _is_folder(entry)
+                if is_folder and (entry.name.startswith(".") or is_system_folder(entry.name)):
+                    left.add_folder(entry.name)
+                elif is_folder:
+                    folders.append(entry.name)
+                elif not entry.name.startswith("."):
+                    files.append(entry.name)
+                elif _suffix(entry.name) in VIDEO_SUFFIXES | IMAGE_SUFFIXES:
+                    left.add_file(entry.name)
     except OSError as error:
         raise UserError(f"cannot list the folder '{folder}': {error.strerror}; mend its permissions") from error
     return sorted(folders), sorted(files)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads in a circle: as a file it fails by itself, when it is read
+        return False
 
 
 class OnDisk:
@@ -83,7 +130,7 @@ class OnDisk:
         require_root(root)
         self.root = root
         self._paths: dict[str, list[str]] = {}
-        for path in walk_videos(root):
+        for path in walk_videos(root, LIST_SUFFIXES):
             self._paths.setdefault(video_name(os.path.basename(path)), []).append(path)
         if not self._paths:
             raise no_videos(root)
@@ -145,9 +192,11 @@ def _parent(path: str) -> str:
 
 
 def no_videos(root: Path) -> UserError:
-    """The error for a root without a single video."""
-    kinds = " ".join(sorted(VIDEO_SUFFIXES))
-    return UserError(f"no videos under '{root}' (looked for {kinds} and folders of images); give their folder")
+    """The error for a root without a single video; what there is instead was told by the walk."""
+    return UserError(
+        f"no videos under '{root}' (looked for .mp4 .avi .mkv .mov .ts and {len(VIDEO_SUFFIXES) - 5} other endings, and "
+        "folders of images); give their folder"
+    )
 
 
 def check_listed(paths: list[str], where: Callable[[int], str], problems: Problems) -> list[bool]:

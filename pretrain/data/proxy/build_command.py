@@ -131,7 +131,8 @@ def print_summary(report: BuildReport, config: BuildCacheConfig, wall_seconds: f
 
 def print_break_even(report: BuildReport, cache: ProxyCache, videos: list[Video], config: BuildCacheConfig) -> None:
     """After how many epochs, of one window a video, the CPU time of the build is won back."""
-    held = [video for video in videos if video.name in report.manifests]
+    # asked again: a recorder may have removed the video since
+    held = [video for video in videos if video.name in report.manifests and cache.manifest(video)]
     if not held or not config.measure_windows:
         return
     from pretrain.data.proxy.savings import measure_savings  # late: needs torch, which no worker process should import

@@ -10,7 +10,7 @@ import numpy as np
 
 from pretext_tasks import ClipGeometry, PretextTasks
 from pretrain.data.catalogue import Video
-from pretrain.data.video import IndexCache, probe, read_frames
+from pretrain.data.video import IndexCache, VideoError, probe, read_frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,10 @@ def measure_savings(
             continue
         samples = tasks.sample(geometry, rng).values()
         frames = np.unique(np.concatenate([sample.frames for sample in samples])) + int(rng.integers(room + 1))
-        spent += [_cpu_seconds(path, frames, (info.height, info.width), cache) for path in ways]
+        try:
+            spent += [_cpu_seconds(path, frames, (info.height, info.width), cache) for path in ways]
+        except VideoError:  # gone since its proxy was made
+            continue
         measured += 1
     if not measured:
         return None

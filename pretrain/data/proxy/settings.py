@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pretrain.errors import UserError
 
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
 """Raised whenever the same settings would give other pictures: older proxies are then stale."""
 SUFFIXES = {"h264": ".mp4", "jpeg": ".jpegpack"}
 DEFAULT_QUALITY = {"h264": 20, "jpeg": 90}

@@ -22,14 +22,15 @@ from typing import Protocol
 
 import numpy as np
 
-from pretrain.data.video.container import FFMPEG_ERRORS, open_stream
+from pretrain.data.video.container import FFMPEG_ERRORS, open_stream, pixel_aspect_of
 from pretrain.data.video.decode import packets_of
 from pretrain.data.video.decord_reader import DecordReader
-from pretrain.data.video.frame_folder import IMAGE_SUFFIXES, FrameFolderReader
+from pretrain.data.video.frame_folder import IMAGE_SUFFIXES, FrameFolderReader, image_names
 from pretrain.data.video.index_cache import IndexCache
-from pretrain.data.video.info import VideoError, VideoInfo, cover_size
+from pretrain.data.video.info import VideoError, VideoInfo, cover_size, reading
 from pretrain.data.video.jpeg_pack import SUFFIX as JPEG_PACK_SUFFIX
 from pretrain.data.video.jpeg_pack import JpegPackReader, JpegPackWriter
+from pretrain.data.video.limits import MAX_PIXELS, check_picture
 from pretrain.data.video.packet_index import CORRUPT, DISCARD, PacketIndex
 from pretrain.data.video.pyav_reader import SHARED_INDEXES, Picture, PyAVReader, StoredPicture
 from pretrain.data.video.stream import stream_file
@@ -41,6 +42,7 @@ __all__ = [
     "FFMPEG_ERRORS",
     "IMAGE_SUFFIXES",
     "JPEG_PACK_SUFFIX",
+    "MAX_PIXELS",
     "READERS",
     "IndexCache",
     "JpegPackWriter",
@@ -49,18 +51,22 @@ __all__ = [
     "StoredPicture",
     "VideoError",
     "VideoInfo",
+    "check_picture",
     "cover_size",
     "frame_times",
+    "image_names",
     "is_media_file",
     "open_stream",
     "packets_of",
+    "pixel_aspect_of",
     "probe",
     "read_frames",
+    "reading",
     "stream_frames",
 ]
 
-STREAM_BLOCK = 64
-"""Frames read at a time from what is no stream: a folder of images, a JPEG pack."""
+STREAM_BLOCK, STREAM_BYTES = 64, 64 << 20
+"""Frames read at a time, and bytes they may take, from what is no stream: a folder of images, a JPEG pack."""
 
 
 class Reader(Protocol):
@@ -79,13 +85,21 @@ _JPEG_PACKS = JpegPackReader()
 
 
 def probe(path: str | Path, *, reader: str = "pyav", cache: IndexCache | None = None) -> VideoInfo:
-    """What the video at `path` is. Raises VideoError, naming the file and the reason, when it cannot be read."""
-    return _reader_for(str(path), reader).probe(str(path), cache)
+    """What the video at `path` is. Raises VideoError, naming the file and the reason, when it cannot be read.
+
+    So it does for a picture beyond the limits (`limits`), before one is decoded.
+    """
+    path = str(path)
+    with reading(path):
+        info = _reader_for(path, reader).probe(path, cache)
+    check_picture(path, info.width, info.height)
+    return info
 
 
 def frame_times(path: str | Path, *, reader: str = "pyav", cache: IndexCache | None = None) -> np.ndarray:
     """float64 (num_frames,): seconds of each frame after the first one. Raises VideoError."""
-    return _reader_for(str(path), reader).frame_times(str(path), cache)
+    with reading(str(path)):
+        return _reader_for(str(path), reader).frame_times(str(path), cache)
 
 
 def read_frames(
@@ -96,7 +110,7 @@ def read_frames(
     reader: str = "pyav",
     cache: IndexCache | None = None,
 ) -> np.ndarray:
-    """Frames by number, RGB uint8 `(len(indices), height, width, 3)`, turned as they are to be displayed.
+    """Frames by number, RGB uint8 `(len(indices), height, width, 3)`, as they are displayed: turned, square pixels.
 
     `indices` may come in any order and repeat; the file is opened once and each frame decoded at most once. `size` is
     `(height, width)`; None keeps the video's own. Raises VideoError: unreadable, damaged, or no such frame.
@@ -104,13 +118,13 @@ def read_frames(
     asked = np.asarray(indices, np.int64).reshape(-1)
     if size is not None and min(size) < 1:
         raise UserError(f"size {size}: height and width must be at least 1 pixel")
-    chosen = _reader_for(str(path), reader)
     frames, places = np.unique(asked, return_inverse=True)
-    info = chosen.probe(str(path), cache)
+    info = probe(path, reader=reader, cache=cache)
     _refuse_beyond(str(path), frames, info.num_frames)
     if not len(frames):
         return np.empty((0, *(size or (info.height, info.width)), 3), np.uint8)
-    read = chosen.read(str(path), frames, size, cache)
+    with reading(str(path)):
+        read = _reader_for(str(path), reader).read(str(path), frames, size, cache)
     return read if len(frames) == len(asked) and np.all(np.diff(asked) > 0) else read[places.reshape(-1)]
 
 
@@ -128,13 +142,21 @@ def stream_frames(
     """
     path = str(path)
     wanted = np.fromiter(frames, np.int64)
+    info = probe(path, cache=cache)
+    _refuse_beyond(path, wanted, info.num_frames)
     if is_media_file(path):
-        indexes = cache or SHARED_INDEXES
-        _refuse_beyond(path, wanted, indexes.get(path).num_frames)
-        yield from stream_file(path, wanted, size, indexes)
+        with reading(path):
+            yield from stream_file(path, wanted, size, cache or SHARED_INDEXES)
         return
-    for start in range(0, len(wanted), STREAM_BLOCK):
-        block = wanted[start : start + STREAM_BLOCK]
+    height, width = size or (info.height, info.width)
+    at_a_time = min(STREAM_BLOCK, max(1, STREAM_BYTES // (3 * height * width)))
+    names = image_names(path) if os.path.isdir(path) else ()
+    for start in range(0, len(wanted), at_a_time):
+        block = wanted[start : start + at_a_time]
+        if names and image_names(path)[: len(names)] != names:  # numbers would mean other pictures from here on
+            raise VideoError(
+                f"{path}: images were removed, or others put between them, while it was read; read it again"
+            )
         yield from zip(block.tolist(), read_frames(path, block, size=size, cache=cache), strict=True)
 
 

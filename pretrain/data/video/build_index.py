@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pretrain.data.video.container import FFMPEG_ERRORS, looks_encrypted, open_stream
+from pretrain.data.video.container import FFMPEG_ERRORS, looks_encrypted, open_stream, pixel_aspect_of
 from pretrain.data.video.decode import StreamMismatch, all_frames, decode_frames, packets_of, plane_rows
 from pretrain.data.video.info import VideoError
 from pretrain.data.video.packet_index import (
@@ -25,6 +25,7 @@ from pretrain.data.video.packet_index import (
     rate_of,
 )
 from pretrain.data.video.random_access import EntryPoints
+from pretrain.data.video.size_headers import SizeWatch
 
 ALWAYS_COUNTED = frozenset({"mpeg4", "msmpeg4v3", "gif"})
 """MPEG-4 in AVI packs two pictures into one packet and fills up with empty ones: packets and frames do not pair."""
@@ -41,11 +42,13 @@ class _Scan:
     stated_fps: float
     header_frames: int
     header_seconds: float
+    pixel_aspect: float
     pts: list[int] = field(default_factory=list)
     size: list[int] = field(default_factory=list)
     flags: list[int] = field(default_factory=list)
     head: list[Any] = field(default_factory=list)
     """The first frames that decode."""
+    may_change_size: bool = False
 
 
 @dataclass
@@ -54,6 +57,8 @@ class _Count:
 
     pts: list[int | None] = field(default_factory=list)
     checksums: list[int] = field(default_factory=list)
+    sizes: list[tuple[int, int, int]] = field(default_factory=list)
+    """Where the stored picture has another size than before: (frame, width, height)."""
     errors: list[str] = field(default_factory=list)
     first: Any = None
 
@@ -68,7 +73,7 @@ def build_index(path: str, *, count: bool = False) -> PacketIndex:
         scan = _scan_packets(container, stream)
     if not scan.pts:
         raise VideoError(f"{path}: {_reason_no_frame(path, 0)}")
-    order = None if count or scan.codec in ALWAYS_COUNTED else _derive(scan)
+    order = None if count or scan.may_change_size or scan.codec in ALWAYS_COUNTED else _derive(scan)
     if order is not None:
         return _index(scan, scan.head[0], order, None)
     counted = _count_frames(path)
@@ -96,6 +101,7 @@ def _index(scan: _Scan, first: Any, order: np.ndarray | None, counted: _Count | 
         height=first.height,
         quarter_turns=turns,
         mirrored=mirrored,
+        pixel_aspect=scan.pixel_aspect,
         fps=fps,
         is_constant_rate=constant,
         duration_seconds=seconds if has_times else len(frame_packet) / fps,
@@ -105,6 +111,7 @@ def _index(scan: _Scan, first: Any, order: np.ndarray | None, counted: _Count | 
         is_counted=counted is not None,
         can_seek=order is not None,
         num_errors=len(counted.errors) if counted else 0,
+        other_sizes=tuple(counted.sizes) if counted else (),
     )
     return PacketIndex(facts, pts, np.array(scan.size, np.int32), np.array(scan.flags, np.uint8), frame_packet)
 
@@ -113,12 +120,22 @@ def _scan_packets(container: Any, stream: Any) -> _Scan:
     context = stream.codec_context
     codec = context.codec.canonical_name
     rate = stream.average_rate or stream.base_rate or 0
-    scan = _Scan(codec, float(stream.time_base or 0), float(rate), stream.frames, _announced_seconds(container, stream))
+    scan = _Scan(
+        codec,
+        float(stream.time_base or 0),
+        float(rate),
+        stream.frames,
+        _announced_seconds(container, stream),
+        pixel_aspect_of(stream),
+    )
     points = EntryPoints(codec, context.extradata)
+    sizes = SizeWatch(codec, points.length_bytes)
     for packet in packets_of(container, stream):
         flags = DISPOSABLE * packet.is_disposable | DISCARD * packet.is_discard | CORRUPT * packet.is_corrupt
         if packet.is_keyframe:
-            flags |= KEY | ENTRY * points.accepts(bytes(packet), is_first=not scan.pts)
+            content = bytes(packet)
+            flags |= KEY | ENTRY * points.accepts(content, is_first=not scan.pts)
+            sizes.take(content, bool(scan.pts) and packet.has_sidedata("new_extradata"))
         scan.pts.append(NO_PTS if packet.pts is None else packet.pts)
         scan.size.append(packet.size)
         scan.flags.append(flags)
@@ -126,6 +143,7 @@ def _scan_packets(container: Any, stream: Any) -> _Scan:
             scan.head += _tolerant(context, packet)
     if len(scan.head) < HEAD_FRAMES:
         scan.head += _tolerant(context, None)
+    scan.may_change_size = sizes.has_changed
     return scan
 
 
@@ -175,9 +193,13 @@ def _has_holes(pts: np.ndarray) -> bool:
 
 def _count_frames(path: str) -> _Count:
     counted = _Count()
+    size = None
     with open_stream(path) as (container, stream):
         for frame in all_frames(container, stream, counted.errors):
             counted.first = counted.first or frame
+            if size not in (None, (frame.width, frame.height)):
+                counted.sizes.append((len(counted.pts), frame.width, frame.height))
+            size = frame.width, frame.height
             counted.pts.append(frame.pts)
             counted.checksums.append(checksum(frame))
     return counted

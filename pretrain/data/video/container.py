@@ -13,10 +13,13 @@ import av.stream
 from av.stream import Disposition
 
 from pretrain.data.video.info import VideoError
+from pretrain.data.video.limits import check_picture
 
 FFMPEG_ERRORS = (av.error.FFmpegError, EOFError)
 """What PyAV raises when demuxing or decoding fails. (EOFError: some of its errors are the built-in ones.)"""
 
+NEARLY_SQUARE = 0.01
+"""Real pixels that are not square differ by 6 % and more (16:15, 12:11, 8:9)."""
 _NOT_FOOTAGE = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 _DISCARD = getattr(av.stream, "Discard", None)  # PyAV 18 and later
 _OPEN_OPTIONS = {"protocol_whitelist": "file"}  # a playlist file must not make us open the network
@@ -58,7 +61,18 @@ def open_stream(path: str) -> Iterator[tuple[Any, Any]]:
         if stream.codec_context is None:  # a codec unknown to the FFmpeg at hand, or a damaged header
             raise VideoError(f"{path}: no decoder for its video stream (unknown codec or damaged); convert it to H.264")
         stream.codec_context.thread_count = 1
+        if stream.width and stream.height:  # what the header says; the decoder says it again
+            check_picture(path, stream.width, stream.height)
         yield container, stream
+
+
+def pixel_aspect_of(stream: Any) -> float:
+    """Width of the stream's pixels over their height, by its container, else by its codec; 1 where neither says.
+
+    So it is for ratios nearly 1, which scaling to whole pixels leaves behind (640:639): nobody filmed them.
+    """
+    ratio = float(stream.sample_aspect_ratio or 0)
+    return ratio if ratio > 0 and abs(ratio - 1) > NEARLY_SQUARE else 1.0
 
 
 def looks_encrypted(path: str) -> bool:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pretrain.data.video.container import check_file
-from pretrain.data.video.info import VideoError, VideoInfo
+from pretrain.data.video.container import check_file, open_stream, pixel_aspect_of
+from pretrain.data.video.info import VideoError, VideoInfo, displayed_size
 from pretrain.data.video.packet_index import rate_of
 from pretrain.errors import UserError
 
@@ -26,6 +26,7 @@ class DecordReader:
         video = _open(path, None)
         times = self._times(path, video)
         height, width = _guarded(path, lambda: video[0].asnumpy()).shape[:2]
+        height, width = displayed_size(width, height, 0, _pixel_aspect(path))
         fps, constant, seconds = rate_of(times, float(video.get_avg_fps()))
         return VideoInfo(len(video), fps, width, height, seconds, "unknown", 0, constant)
 
@@ -33,12 +34,20 @@ class DecordReader:
         return self._times(path, _open(path, None))
 
     def read(self, path: str, frames: np.ndarray, size: tuple[int, int] | None, cache: IndexCache | None) -> np.ndarray:
+        if size is None and _pixel_aspect(path) != 1:  # decord knows no shape of pixels
+            info = self.probe(path, cache)
+            size = info.height, info.width
         video = _open(path, size)
         return np.asarray(_guarded(path, lambda: video.get_batch(frames.tolist()).asnumpy()))
 
     def _times(self, path: str, video: Any) -> np.ndarray:
         starts = np.asarray(_guarded(path, lambda: video.get_frame_timestamp(range(len(video)))))[:, 0]
         return (starts - starts[0]).astype(np.float64)
+
+
+def _pixel_aspect(path: str) -> float:
+    with open_stream(path) as (_, stream):
+        return pixel_aspect_of(stream)
 
 
 def _decord() -> Any:

@@ -8,20 +8,22 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
-from pretrain.data.video.info import VideoError, VideoInfo
+from pretrain.data.video.image_file import SAMPLED_IMAGES, highest_value, image_size, rgb_image, used_bits
+from pretrain.data.video.info import VideoError, VideoInfo, reading
 
 if TYPE_CHECKING:
     from pretrain.data.video.index_cache import IndexCache
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (
+    ".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".jpe", ".jfif", ".jp2", ".ppm", ".pgm", ".pnm",
+)  # fmt: skip
 FOLDER_FPS = 25.0
 """Images carry no rate; 25 is what the datasets that come as images (ShanghaiTech, UCSD, Avenue) are played at."""
 
 
 class FrameFolderReader:
-    """Reads images with Pillow; all must be of one size."""
+    """Reads images with Pillow, turned as their EXIF data says; all must be of one size."""
 
     def probe(self, path: str, cache: IndexCache | None) -> VideoInfo:
         """Looks at every image's header, once per process and state of the folder."""
@@ -34,7 +36,16 @@ class FrameFolderReader:
 
     def read(self, path: str, frames: np.ndarray, size: tuple[int, int] | None, cache: IndexCache | None) -> np.ndarray:
         names = image_names(path)
-        return np.stack([_rgb(os.path.join(path, names[number]), size) for number in frames])
+        pictures = (self._image(path, names[number], size) for number in frames)
+        first = next(pictures)
+        out = np.empty((len(frames), *first.shape), np.uint8)  # never both all pictures and a copy of them
+        out[0] = first
+        for place, picture in enumerate(pictures, start=1):
+            out[place] = picture
+        return out
+
+    def _image(self, path: str, name: str, size: tuple[int, int] | None) -> np.ndarray:
+        return rgb_image(os.path.join(path, name), size, lambda: folder_bits(path))
 
 
 def image_names(path: str) -> tuple[str, ...]:
@@ -50,8 +61,14 @@ def image_names(path: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=64)
 def _listing(path: str, mtime_ns: int) -> tuple[str, ...]:
-    names = [name for name in os.listdir(path) if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")]
+    with os.scandir(path) as entries:
+        names = [entry.name for entry in entries if is_image(entry.name) and not entry.is_dir()]
     return tuple(sorted(names, key=natural_key))
+
+
+def is_image(name: str) -> bool:
+    """Whether a file of that name is one of a folder's frames."""
+    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
 
 def natural_key(name: str) -> tuple[list[str | int], str]:
@@ -65,8 +82,7 @@ def _common_size(path: str, mtime_ns: int) -> tuple[int, int]:
     names = image_names(path)
     sizes: dict[tuple[int, int], str] = {}
     for name in names:
-        with _open(os.path.join(path, name)) as image:
-            sizes.setdefault(image.size, name)
+        sizes.setdefault(image_size(os.path.join(path, name)), name)
         if len(sizes) > 1:
             (first, first_name), (other, other_name) = sizes.items()
             raise VideoError(
@@ -76,23 +92,14 @@ def _common_size(path: str, mtime_ns: int) -> tuple[int, int]:
     return next(iter(sizes))
 
 
-def _open(file: str) -> Image.Image:
-    try:
-        return Image.open(file)
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise VideoError(
-            f"{file}: not a readable image ({error}); replace it or take the folder off the list"
-        ) from error
+def folder_bits(path: str) -> int:
+    """How many bits the folder's 16-bit grey images use, judged by some of them: 8, 10, 12, 14 or 16."""
+    with reading(path):
+        return _folder_bits(path, os.stat(path).st_mtime_ns)
 
 
-def _rgb(file: str, size: tuple[int, int] | None) -> np.ndarray:
-    with _open(file) as image:
-        try:
-            if image.mode.startswith("I;16"):  # Pillow would clip 16 bits to 8 instead of scaling
-                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-            picture = image.convert("RGB")
-        except (OSError, SyntaxError, ValueError) as error:
-            raise VideoError(f"{file}: the image does not decode ({error}); replace it") from error
-    if size is not None and picture.size != (size[1], size[0]):
-        picture = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    return np.asarray(picture)
+@lru_cache(maxsize=64)
+def _folder_bits(path: str, mtime_ns: int) -> int:
+    names = image_names(path)
+    chosen = np.unique(np.linspace(0, len(names) - 1, min(len(names), SAMPLED_IMAGES)).astype(int))
+    return used_bits(highest_value(os.path.join(path, names[number])) for number in chosen)

@@ -11,6 +11,7 @@ from typing import Any
 
 from pretrain.data.video.build_index import build_index
 from pretrain.data.video.container import check_file
+from pretrain.data.video.info import reading
 from pretrain.data.video.packet_index import VERSION, PacketIndex
 from pretrain.errors import UserError
 
@@ -42,7 +43,8 @@ class IndexCache:
         key = self._key(path)
         index = self._memory.get(key) or self._load(key)
         if index is None or (count and not index.facts.is_counted):
-            index = build_index(path, count=count)
+            with reading(path):
+                index = build_index(path, count=count)
             self._store(key, index)
         self._memory[key] = index
         self._memory.move_to_end(key)
@@ -56,11 +58,12 @@ class IndexCache:
 
     def _key(self, path: str) -> str:
         absolute = os.path.abspath(path)
-        try:
-            status = os.stat(absolute)
-        except OSError:
-            check_file(path)
-            raise
+        with reading(path):
+            try:
+                status = os.stat(absolute)
+            except OSError:
+                check_file(path)  # its words are better
+                raise
         identity = f"{VERSION}|{absolute}|{status.st_size}|{status.st_mtime_ns}"
         return hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:40]
 

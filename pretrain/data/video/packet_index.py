@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from pretrain.data.video.info import VideoInfo
+from pretrain.data.video.info import VideoInfo, displayed_size
 from pretrain.files import replacing
 
-VERSION = 2
+VERSION = 3
 KEY, DISPOSABLE, DISCARD, CORRUPT, ENTRY = 1, 2, 4, 8, 16
 """Packet flags: keyframe; nothing refers to it (where the container says so); hidden by an edit list; damaged;
 decoding may begin here with exact results."""
@@ -45,6 +45,8 @@ class StreamFacts:
     """How often the stored picture is turned clockwise by 90 degrees for display: 0 to 3."""
     mirrored: bool
     """Flipped left to right, before turning."""
+    pixel_aspect: float
+    """Width of a stored pixel over its height; pictures are given in square ones."""
     fps: float
     is_constant_rate: bool
     duration_seconds: float
@@ -60,6 +62,13 @@ class StreamFacts:
     """False: frames are found by counting from the beginning alone."""
     num_errors: int
     """Packets that did not decode cleanly when the frames were counted; 0 if they were not counted."""
+    other_sizes: tuple[tuple[int, int, int], ...] = ()
+    """Where the stored picture has another size than before: (frame, width, height)."""
+
+    def __post_init__(self) -> None:
+        # JSON knows lists alone
+        sizes = tuple((int(first), int(width), int(height)) for first, width, height in self.other_sizes)
+        object.__setattr__(self, "other_sizes", sizes)
 
 
 @dataclass(frozen=True)
@@ -83,16 +92,23 @@ class PacketIndex:
     @property
     def info(self) -> VideoInfo:
         facts = self.facts
-        turned = facts.quarter_turns % 2 == 1
+        height, width = displayed_size(facts.width, facts.height, facts.quarter_turns, facts.pixel_aspect)
+        others = []
+        for frame, stored_width, stored_height in facts.other_sizes:
+            other_height, other_width = displayed_size(
+                stored_width, stored_height, facts.quarter_turns, facts.pixel_aspect
+            )
+            others.append((frame, other_width, other_height))
         return VideoInfo(
             num_frames=self.num_frames,
             fps=facts.fps,
-            width=facts.height if turned else facts.width,
-            height=facts.width if turned else facts.height,
+            width=width,
+            height=height,
             duration_seconds=facts.duration_seconds,
             codec=facts.codec,
             rotation=90 * facts.quarter_turns,
             is_constant_rate=facts.is_constant_rate,
+            other_sizes=tuple(others),
         )
 
     @cached_property

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from downstream.detection.console_words import (
     describe_failed,
     describe_short,
+    describe_sizes,
     describe_speed,
     describe_totals,
     table,
@@ -39,3 +42,16 @@ def test_nothing_is_said_of_what_is_not_there() -> None:
     assert describe_short([video], 16) == ""
     assert describe_short([video], 17).endswith("were scored as one, the last frame held: street (16)")
     assert describe_speed([], 1.0) == ""
+
+
+def test_a_picture_that_changes_its_size_is_said() -> None:
+    plain = detection("plain", [0.1], 16)
+    assert describe_sizes([plain]) == ""
+    changes = replace(plain, name="changes", info=replace(plain.info, other_sizes=((8, 128, 48),)))
+    assert describe_sizes([plain, changes]).splitlines() == [
+        f"note: changes: the picture changes its size 1 time(s), first to 128x48 at frame 8; all is read at "
+        f"{plain.info.width}x{plain.info.height}",
+        "boxes are in the pixels of their own frame",
+    ]
+    many = describe_sizes([changes] * 23).splitlines()
+    assert (len(many), many[-2]) == (22, "... and 3 more")

@@ -56,3 +56,21 @@ def test_the_record_says_what_is_known_of_the_video() -> None:
     assert (record.num_snippets, record.highest_score, record.live) == (2, 0.7, None)
     (event,) = record.events
     assert (event.number, event.kind, event.boxes, event.peak_box) == (1, "ended", None, None)
+
+
+def test_boxes_are_in_the_pixels_of_their_own_frame() -> None:
+    """The picture grows in the middle of the second snippet: its box comes in two pieces, each of its frames' size."""
+    scored = of_cells(np.full((3, 2, 3), 0.9), 3 * LENGTH)
+    assert scored.info is not None
+    change, (width, height) = LENGTH + 4, SIZE
+    info = replace(scored.info, other_sizes=((change, 2 * width, 3 * height),))
+    (event,) = find_video_events(scored._replace(info=info), make_rule(0.5)).record.events
+    assert event.boxes is not None
+    small, large = [0.0, 0.0, width, height], [0.0, 0.0, 2.0 * width, 3.0 * height]
+    assert [(box.start_frame, box.end_frame, box.corners) for box in event.boxes] == [
+        (0, LENGTH, small),
+        (LENGTH, change, small),
+        (change, 2 * LENGTH, large),
+        (2 * LENGTH, 3 * LENGTH, large),
+    ]
+    assert event.peak_box == event.boxes[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from pretrain.data.catalogue import Video
 from pretrain.data.check import (
@@ -116,6 +117,29 @@ def test_real_avi_that_decord_misreads() -> None:
         pytest.skip("needs the real videos in ../shared/real, which are not here")
     (problem,) = report_of(REAL / "surveillance" / "video02.avi", CheckOptions(compare_readers=True)).problems
     assert problem == "readers disagree: PyAV has 748 frames, decord 750"
+
+
+@pytest.mark.parametrize("broken", [[7], [1, 7, 18], list(range(20))])
+def test_every_image_of_a_folder_is_decoded(broken: list[int], tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(20):
+        Image.fromarray(rng.integers(0, 256, (40, 60, 3), np.uint8)).save(tmp_path / f"{number}.png")
+        if number in broken:
+            data = (tmp_path / f"{number}.png").read_bytes()
+            (tmp_path / f"{number}.png").write_bytes(data[: len(data) // 2])
+    report = check_video(Video("frames", str(tmp_path)), PLAIN, None)
+    assert report.problems[0].startswith(
+        f"damaged: {len(broken)} of 20 images do not decode, first {broken[0]}.png: the image does not decode ("
+    )
+    quick = check_video(Video("frames", str(tmp_path)), CheckOptions(quick=True), None)
+    assert bool(quick.problems) == bool(set(broken) & {0, 10, 19})
+
+
+def test_a_folder_of_several_videos_is_noted(tmp_path: Path) -> None:
+    for name in ("a_1", "a_2", "b_1", "b_2"):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.png")
+    report = check_video(Video("frames", str(tmp_path)), PLAIN, None)
+    assert (report.problems, report.notes) == ((), ("named like the images of 2 videos: a_, b_",))
 
 
 def test_a_folder_of_images_is_checked(tmp_path: Path) -> None:

@@ -360,7 +360,7 @@ def test_manifests_say_what_was_made_of_what(tmp_path: Path, video: Video) -> No
     }
     assert stored["num_frames"] == 60
     assert stored["proxy_bytes"] == proxy.stat().st_size
-    assert stored["settings"] == {"short_side": 128, "format": "h264", "gop": 16, "quality": 20, "renderer": 1}
+    assert stored["settings"] == {"short_side": 128, "format": "h264", "gop": 16, "quality": 20, "renderer": 2}
     proxy.with_suffix(".json").write_text('{"source": 3')
     assert ProxyCache(tmp_path / "p").manifest(video) is None
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -202,3 +204,36 @@ def test_a_file_in_real_time_takes_its_time(tmp_path: Path) -> None:
         frames = frames_of(list(live))
     assert len(frames) == 11
     assert frames[-1].arrived - frames[0].arrived > 0.39
+
+
+def test_a_stream_is_displayed_in_square_pixels(stream: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "wide.ts"
+    with av.open(str(path), "w") as container:
+        track = container.add_stream("libx264", rate=25, options={"tune": "zerolatency"})
+        track.height, track.width, track.pix_fmt = 48, 64, "yuv420p"
+        track.codec_context.sample_aspect_ratio = Fraction(3, 2)
+        for number in range(30):
+            picture = np.full((48, 64, 3), 8 * number, np.uint8)
+            container.mux(track.encode(av.VideoFrame.from_ndarray(picture)))
+        container.mux(track.encode(None))
+    with camera(HttpCamera, path.read_bytes(), seconds=0.3) as server, source(http(server), on_end="stop") as live:
+        first, *frames = list(live)
+    assert isinstance(first, Opened)
+    assert (first.info.width, first.info.height) == (96, 48)
+    np.testing.assert_array_equal([frame.pixels for frame in frames_of(frames)], offline(path))
+
+
+@pytest.mark.parametrize("how", ["file", "http"])
+def test_a_picture_beyond_the_limits_is_refused_before_it_is_scaled(how: str, tmp_path: Path) -> None:
+    path = tmp_path / "thin.ts"
+    with av.open(str(path), "w") as container:
+        track = container.add_stream("mpeg2video", rate=25)
+        track.height, track.width, track.pix_fmt = 16, 4000, "yuv420p"
+        for _ in range(5):
+            container.mux(track.encode(av.VideoFrame.from_ndarray(np.zeros((16, 4000, 3), np.uint8))))
+        container.mux(track.encode(None))
+    said = r"4000x16 pixels, one side 250 times the other and the limit is 32; crop it"
+    with camera(HttpCamera, path.read_bytes(), seconds=0.2) as server:
+        url = str(path) if how == "file" else http(server)
+        with pytest.raises(VideoError, match=said), source(url):
+            pass
