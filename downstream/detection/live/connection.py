@@ -146,7 +146,10 @@ def _footage(address: Address, container: Any) -> Any:
 
 
 def reason_of(error: BaseException, timeout: float, waited: float) -> str:
-    """What went wrong, without the address. RTSP gives its own error where the time limit struck."""
+    """What went wrong, without the address: what FFmpeg or the system calls it, never the text of the error.
+
+    RTSP gives its own error where the time limit struck.
+    """
     if isinstance(error, av.error.ExitError) or waited >= 0.98 * timeout:
         return f"no answer within {timeout:g} s (timeout)"
-    return str(getattr(error, "strerror", None) or error)
+    return str(getattr(error, "strerror", None) or f"the address cannot be used ({type(error).__name__})")

@@ -57,7 +57,7 @@ class LiveSettings:
     window_seconds: float = 600.0
     """What a detector that sees the whole video (a transformer, features normalised by video or place) sees of a
     stream: so many seconds before now."""
-    webhook: str | None = None
+    webhook: str | None = field(default=None, repr=False)
     """URL to POST a JSON object to when an event begins, and when it ends."""
     status_every: float = 10.0
     """Seconds between lines about delay, speed and dropped frames; 0: none."""

@@ -13,6 +13,7 @@ from downstream.detection.live.frame_queue import Frame, Gap, Item, Lost, Opened
 from downstream.detection.live.settings import SourceSettings
 from downstream.detection.live.source import FrameSource
 from downstream.features.crops import Region, decode_region
+from pretrain.addresses import address_label
 from pretrain.data.video import VideoError, VideoInfo, probe, read_frames
 from tests.downstream.detection.live.servers import PACKET, HttpCamera, RtspCamera, Server, camera, mute, render_ts
 from tests.pretrain.encoding import encode_video
@@ -132,9 +133,7 @@ def test_a_stream_that_falls_silent_is_lost_and_given_up_after_max_outage(stream
                 pass
             server.kill()
             assert lost.reason == "no answer within 0.5 s (timeout)"
-            with pytest.raises(
-                VideoError, match=r"http://\*\*\*@127.0.0.1:\d+/silent: away for more than 0.7 s \(max_"
-            ):
+            with pytest.raises(VideoError, match=r"http://127.0.0.1:\d+/~\w{6}: away for more than 0.7 s \(max_"):
                 list(items)
 
 
@@ -147,15 +146,15 @@ def test_nobody_who_says_a_word_is_one_clear_line(scheme: str) -> None:
     ):
         pass
     assert str(refused.value) == (
-        f"{scheme}://***@127.0.0.1:{port}/a: not opened: no answer within 0.3 s (timeout); is it switched on, and are "
-        "address and password right?"
+        f"{address_label(f'{scheme}://127.0.0.1:{port}/a')}: not opened: no answer within 0.3 s (timeout); is it "
+        "switched on, and are address and password right?"
     )
 
 
 def test_what_cannot_be_opened_is_said_at_once(tmp_path: Path, stream: bytes) -> None:
     with mute() as port:
         pass  # nobody listens there any more
-    with pytest.raises(VideoError, match=r"http://\*\*\*@127.*: not opened: Connection refused; is it switched on"):
+    with pytest.raises(VideoError, match=r"http://127.*: not opened: Connection refused; is it switched on"):
         source(f"http://me:secret@127.0.0.1:{port}/a").__enter__()
     with pytest.raises(VideoError, match="no such file; check the path"):
         source(str(tmp_path / "none.mp4")).__enter__()
