@@ -25,6 +25,7 @@ import numpy as np
 from pretrain.data.video.container import FFMPEG_ERRORS, open_stream
 from pretrain.data.video.decode import packets_of
 from pretrain.data.video.decord_reader import DecordReader
+from pretrain.data.video.frame_clock import Clock, FrameClock, clock_of
 from pretrain.data.video.frame_folder import IMAGE_SUFFIXES, FrameFolderReader
 from pretrain.data.video.index_cache import IndexCache
 from pretrain.data.video.info import VideoError, VideoInfo, cover_size
@@ -42,6 +43,8 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "JPEG_PACK_SUFFIX",
     "READERS",
+    "Clock",
+    "FrameClock",
     "IndexCache",
     "JpegPackWriter",
     "PacketIndex",
@@ -49,14 +52,17 @@ __all__ = [
     "StoredPicture",
     "VideoError",
     "VideoInfo",
+    "clock_of",
     "cover_size",
     "frame_times",
+    "has_times",
     "is_media_file",
     "open_stream",
     "packets_of",
     "probe",
     "read_frames",
     "stream_frames",
+    "video_clock",
 ]
 
 STREAM_BLOCK = 64
@@ -86,6 +92,16 @@ def probe(path: str | Path, *, reader: str = "pyav", cache: IndexCache | None = 
 def frame_times(path: str | Path, *, reader: str = "pyav", cache: IndexCache | None = None) -> np.ndarray:
     """float64 (num_frames,): seconds of each frame after the first one. Raises VideoError."""
     return _reader_for(str(path), reader).frame_times(str(path), cache)
+
+
+def video_clock(path: str | Path, *, cache: IndexCache | None = None) -> FrameClock:
+    """The video's clock: all that is said of it in seconds comes from its frames' own times. Raises VideoError."""
+    return FrameClock.of_times(frame_times(path, cache=cache), probe(path, cache=cache).fps)
+
+
+def has_times(path: str | Path) -> bool:
+    """Whether something is there that says when its frames are shown; a folder of images does not."""
+    return os.path.isfile(path)
 
 
 def read_frames(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -155,7 +156,7 @@ def test_what_cannot_be_opened_is_said_at_once(tmp_path: Path, stream: bytes) ->
     with mute() as port:
         pass  # nobody listens there any more
     with pytest.raises(VideoError, match=r"http://127.*: not opened: Connection refused; is it switched on"):
-        source(f"http://me:secret@127.0.0.1:{port}/a").__enter__()
+        source(f"http://me:secret@127.0.0.1:{port}/a", max_outage=0.1).__enter__()
     with pytest.raises(VideoError, match="no such file; check the path"):
         source(str(tmp_path / "none.mp4")).__enter__()
     with camera(HttpCamera, b"no video at all" * 1000, 0) as server, pytest.raises(VideoError, match="not opened: Inv"):
@@ -201,3 +202,56 @@ def test_a_file_in_real_time_takes_its_time(tmp_path: Path) -> None:
         frames = frames_of(list(live))
     assert len(frames) == 11
     assert frames[-1].arrived - frames[0].arrived > 0.39
+
+
+@pytest.mark.parametrize(("kind", "scheme"), [(HttpCamera, "http"), (RtspCamera, "rtsp")])
+def test_a_camera_that_is_not_there_yet_is_waited_for(kind: type, scheme: str, stream: bytes) -> None:
+    with mute() as port:
+        pass
+    said: list[str] = []
+    live = FrameSource(
+        f"{scheme}://me:secret@127.0.0.1:{port}/live",
+        region_of,
+        SourceSettings(timeout=5.0, first_delay=0.1, on_end="stop"),
+        np.random.default_rng(0),
+        say=said.append,
+    )
+    servers = []
+
+    def start_later() -> None:
+        while not said:  # it was called, and nobody was there
+            time.sleep(0.01)
+        servers.append(camera(kind, stream, 0.5, port=port))
+        servers[0].__enter__()
+
+    thread = threading.Thread(target=start_later)
+    thread.start()
+    with live:
+        frames = frames_of(list(live))
+    thread.join()
+    servers[0].__exit__(None, None, None)
+    assert len(frames) >= FRAMES - 1
+    (text,) = said
+    assert "not opened: Connection refused" in text
+    assert text.endswith("it is called again for 15 s")
+    assert "secret" not in text
+
+
+def test_nobody_waits_for_one_that_the_server_refuses_or_that_is_stopped(stream: bytes) -> None:
+    begun = time.monotonic()
+    with camera(HttpCamera, b"no video at all" * 1000, 0) as server, pytest.raises(VideoError, match="not opened: Inv"):
+        source(http(server, "/file"), timeout=60).__enter__()
+    stopped: list[str] = []
+    with mute() as port:
+        pass
+    live = FrameSource(
+        f"http://127.0.0.1:{port}/live",
+        region_of,
+        SourceSettings(),
+        np.random.default_rng(0),
+        stopped=stopped,
+        say=lambda _: stopped.append("SIGINT"),
+    )
+    with live:
+        assert not live.is_waited_for
+    assert time.monotonic() - begun < 20
