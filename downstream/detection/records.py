@@ -147,8 +147,6 @@ class VideoRecord:
     """Of a stream its address, without passwords."""
     fps: float
     """Frames in a second of footage, on average."""
-    seconds: float
-    """Of footage: what was seen, without gaps in the recording or outages."""
     num_frames: int
     num_snippets: int
     highest_score: float
@@ -157,6 +155,13 @@ class VideoRecord:
     """When its frames are shown; None of a stream, which keeps no account of each."""
     live: LiveFigures | None = None
     """None of a file that was read to its end."""
+    footage: float | None = None
+    """Seconds of what was seen, without gaps in the recording or outages; None: by the frame rate."""
+
+    @property
+    def seconds(self) -> float:
+        """Its length: of what was seen."""
+        return round(self.num_frames / self.fps if self.footage is None else self.footage, 3)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,7 +66,7 @@ class VideoDetection:
             name=self.name,
             path=self.path,
             fps=self.fps,
-            seconds=round(self.seconds, 3),
+            footage=self.seconds,
             clock=self.clock,
             num_frames=self.info.num_frames,
             num_snippets=len(self.scores.scores),
@@ -95,8 +95,7 @@ def find_video_events(scored: ScoredFile, rule: AlarmRule) -> VideoDetection:
     an event going."""
     assert scored.scores is not None
     assert scored.info is not None
-    assert scored.clock is not None
-    scores, clock = scored.scores, scored.clock
+    scores, clock = scored.scores, scored.clock or FrameClock.steady(scored.info.fps)
     last = scored.info.num_frames  # the last snippet may reach beyond
     events = tuple(replace(event, end=min(event.end, last)) for event in find_events(scores, rule, clock))
     boxes: list[tuple[ScoredBox, ...]] = [()] * len(scores.scores)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
-from downstream.detection.live.connection import RATES, Connection
+from downstream.detection.live.connection import RATES, Connection, StreamBroken
 
 ASSUMED_FPS = 25.0
 MEASURED_FRAMES, MEASURED_SECONDS = 30, 3.0
@@ -36,10 +36,27 @@ class Arrived(NamedTuple):
     """By `time.monotonic()`."""
 
 
-def arriving(frames: Iterator[Any]) -> Iterator[Arrived]:
-    """Frames with the times at which they come."""
-    for frame in frames:
-        yield Arrived(frame, time.monotonic())
+class Arriving:
+    """Frames with the times at which they come. Where they break off, `head` still has what came."""
+
+    def __init__(self, frames: Iterator[Any]) -> None:
+        self._frames = frames
+        self._broken: StreamBroken | None = None
+
+    def __iter__(self) -> Iterator[Arrived]:
+        return self
+
+    def __next__(self) -> Arrived:
+        if self._broken is not None:
+            raise self._broken
+        return Arrived(next(self._frames), time.monotonic())
+
+    def head(self) -> Iterator[Arrived]:
+        """The first frames: a break ends them, and is raised to who asks for more."""
+        try:
+            yield from self
+        except StreamBroken as broken:
+            self._broken = broken
 
 
 def find_rate(connection: Connection, frames: Iterator[Arrived]) -> tuple[float, str, list[Arrived]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Collection
 
-from pretrain.data.video.frame_clock import GAP_SECONDS, GAP_STEPS
+from pretrain.data.video import GAP_SECONDS, GAP_STEPS
 
 _OFTEN = 500
 """Frames between two times that old ones are let go."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from downstream.detection.live.address import parse_address
 from downstream.detection.live.back_off import BackOff
-from downstream.detection.live.clock import Arrived, StreamClock, arriving, find_rate
+from downstream.detection.live.clock import Arrived, Arriving, StreamClock, find_rate
 from downstream.detection.live.connection import Connection, NotThere, StreamBroken, connect
 from downstream.detection.live.frame_queue import Frame, FrameQueue, Gap, Item, Lost, Opened
 from downstream.detection.live.settings import SourceSettings
@@ -193,8 +193,8 @@ class FrameSource:
     def _deliver(self, connection: Connection) -> None:
         """Put a connection's frames into the queue, and before them what is to be known of it. StreamBroken."""
         with closing(connection.frames(self._stopped)) as frames:
-            coming = arriving(frames)
-            fps, fps_from, head = find_rate(connection, coming)
+            coming = Arriving(frames)
+            fps, fps_from, head = find_rate(connection, coming.head())
             if not head:
                 raise StreamBroken("it ended before the first frame")
             if not self._fps:

@@ -136,7 +136,7 @@ class LiveState:
             name=name,
             path=address,
             fps=self.fps if abs(mean / self.fps - 1) < STATED_AGREES else mean,
-            seconds=round(self.clock.footage, 3),
+            footage=self.clock.footage,
             num_frames=self.frames,
             num_snippets=self.whole.snippets,
             highest_score=self.highest,

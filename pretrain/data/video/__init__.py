@@ -25,7 +25,7 @@ import numpy as np
 from pretrain.data.video.container import FFMPEG_ERRORS, open_stream
 from pretrain.data.video.decode import packets_of
 from pretrain.data.video.decord_reader import DecordReader
-from pretrain.data.video.frame_clock import Clock, FrameClock, clock_of
+from pretrain.data.video.frame_clock import GAP_SECONDS, GAP_STEPS, Clock, FrameClock, clock_of
 from pretrain.data.video.frame_folder import IMAGE_SUFFIXES, FrameFolderReader
 from pretrain.data.video.index_cache import IndexCache
 from pretrain.data.video.info import VideoError, VideoInfo, cover_size
@@ -40,6 +40,8 @@ __all__ = [
     "CORRUPT",
     "DISCARD",
     "FFMPEG_ERRORS",
+    "GAP_SECONDS",
+    "GAP_STEPS",
     "IMAGE_SUFFIXES",
     "JPEG_PACK_SUFFIX",
     "READERS",

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -85,6 +85,7 @@ def anomalies(videos: Videos) -> int:
     return sum(len(video.spans) for video, _ in videos)
 
 
+@settings(deadline=None)
 @given(VIDEOS, RULES)
 def test_at_every_score_it_counts_what_the_rule_for_events_gives(drawn: list, settings: dict[str, float]) -> None:
     videos = made(drawn)
@@ -99,6 +100,7 @@ def test_at_every_score_it_counts_what_the_rule_for_events_gives(drawn: list, se
     assert len(sweep.found_from) == len(sweep.found_in) == anomalies(videos)
 
 
+@settings(deadline=None)
 @given(VIDEOS, RULES, st.integers(0, 10_000))
 def test_shares_of_drawn_videos_are_those_of_a_list_in_which_they_stand_so_often(
     drawn: list, settings: dict[str, float], seed: int
@@ -120,6 +122,7 @@ def test_shares_of_drawn_videos_are_those_of_a_list_in_which_they_stand_so_often
         assert (np.diff(row) >= 0).all(), "more false alarms find less"
 
 
+@settings(deadline=None)
 @given(VIDEOS, RULES, st.integers(0, 5))
 def test_the_threshold_named_finds_as_much_with_no_more_false_alarms(
     drawn: list, settings: dict[str, float], allowed: int

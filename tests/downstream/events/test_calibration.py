@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from downstream.events.calibration import allowed_events, calibrate
@@ -58,6 +58,7 @@ def slow_threshold(videos: Videos, allowed: int, settings: dict[str, float]) -> 
     return best
 
 
+@settings(deadline=None)
 @given(VIDEOS, st.integers(0, 4), st.sampled_from([0.0, 0.7, 2.5]), st.integers(0, 3), st.integers(0, 3))
 def test_it_is_the_lowest_score_from_which_on_no_threshold_has_too_many_events(
     drawn: list[tuple[list[float], Clock | float]], allowed: int, margin: float, least: int, gap: int
@@ -70,6 +71,7 @@ def test_it_is_the_lowest_score_from_which_on_no_threshold_has_too_many_events(
     assert found.events == events_at(videos, found.rule.threshold, settings) <= allowed
 
 
+@settings(deadline=None)
 @given(VIDEOS, st.integers(0, 3), st.sampled_from([0.0, 0.7]), st.integers(0, 2))
 def test_what_is_left_out_is_judged_by_what_calibrating_the_others_gives(
     drawn: list[tuple[list[float], Clock | float]], allowed: int, margin: float, gap: int
