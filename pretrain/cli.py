@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import tyro
 import yaml
 
+from pretrain.addresses import GIVEN, print_redacted, redacted_threads
 from pretrain.errors import UserError
 from pretrain.launch import start_cpu_processes
 from pretrain.renamed import refuse_renamed
@@ -46,12 +47,12 @@ def parse(config: type[Config], arguments: Sequence[str], prog: str, default: Co
     rest = list(arguments)
     while rest and rest[0].endswith((".yaml", ".yml")):
         flags += yaml_flags(Path(rest.pop(0)))
-    flags += rest
+    flags = GIVEN.arguments(flags + rest)  # errors of flags repeat them, addresses and passwords too
     refuse_renamed(flags, config)
     usage = f"{prog} [CONFIG.yaml ...]"
     if default is None:
-        return tyro.cli(config, prog=usage, args=flags)
-    return tyro.cli(config, prog=usage, args=flags, default=default)
+        return GIVEN.restored(tyro.cli(config, prog=usage, args=flags))
+    return GIVEN.restored(tyro.cli(config, prog=usage, args=flags, default=default))
 
 
 def yaml_flags(path: Path) -> list[str]:
@@ -109,21 +110,38 @@ def run_script(
 
 
 def run_command(command: Callable[[], int | None]) -> NoReturn:
-    """Run a command and leave with its exit status; a UserError becomes one message and exit status 2."""
+    """Run a command and leave with its exit status; a UserError becomes one message and exit status 2.
+
+    Nothing that is printed here repeats an address that the command was given (`pretrain.addresses`).
+    """
+    GIVEN.forget()
     try:
-        status = command() or 0
+        with redacted_threads():
+            status = command() or 0
     except UserError as error:
         # several processes of one launch would all say the same
         if os.environ.get("LOCAL_RANK", "0") == "0":
-            print(f"error: {error}", file=sys.stderr, flush=True)
+            print(GIVEN.redacted(f"error: {error}"), file=sys.stderr, flush=True)
         status = 2
     except BrokenPipeError:  # `... | head`: whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 128 + signal.SIGPIPE
     except OSError as error:
         if error.errno not in DISK_PROBLEMS:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror}; {DISK_PROBLEMS[error.errno]}", file=sys.stderr, flush=True)
-        status = 2
+            status = _program_error(error)
+        else:
+            where = f"{error.filename}: " if error.filename else ""
+            text = f"error: {where}{error.strerror}; {DISK_PROBLEMS[error.errno]}"
+            print(GIVEN.redacted(text), file=sys.stderr, flush=True)
+            status = 2
+    except Exception as error:
+        status = _program_error(error)
     sys.exit(status)
+
+
+def _program_error(error: Exception) -> int:
+    """An error of the program keeps its traceback, but for addresses; the exit status."""
+    if not GIVEN:
+        raise error
+    print_redacted(error)
+    return 1

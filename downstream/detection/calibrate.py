@@ -70,8 +70,8 @@ def run_calibration(config: CalibrateConfig) -> int:
     scored = score_all(model, videos, config.scoring, accelerator)
     footage, folders = [], []
     for video in scored:
-        if video.scores is not None and video.info is not None:
-            footage.append((video.scores, video.info.fps))
+        if video.scores is not None and video.clock is not None:
+            footage.append((video.scores, video.clock))
             folders.append(os.path.dirname(video.path))
     by_folder = config.group_by == "folder" and len(set(folders)) > 1
     calibration = calibrate(

@@ -34,7 +34,7 @@ class DetectConfig:
     guess from training videos; scripts/calibrate.py finds one for your cameras.
     """
 
-    inputs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="INPUT ...")]
+    inputs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="INPUT ...")] = field(repr=False)
     """Video files, folders, a folder of frames; or one stream: a URL (rtsp, http) or a device (/dev/video0)."""
     detector: Path | None = None
     """A run of scripts/finetune.py (all its seeds together) or scripts/fit_normal.py, one seed's folder, or a package.

@@ -30,10 +30,10 @@ def table(videos: Sequence[VideoDetection]) -> str:
     width = max(len(video.name) for video in ranked[:SHOWN])
     lines = [f"{'video':{width}}  length   highest score  events  the highest event"]
     for video in ranked[:SHOWN]:
-        best, fps = max(video.events, key=lambda event: event.peak_score, default=None), video.info.fps
-        when = f"none; highest at {clock(video.highest_frame / fps)}"
+        best = max(video.events, key=lambda event: event.peak_score, default=None)
+        when = f"none; highest at {clock(video.clock.begin(video.highest_frame))}"
         if best is not None:
-            when = f"{clock(best.start / fps)} to {clock(best.end / fps)}"
+            when = f"{clock(video.clock.begin(best.start))} to {clock(video.clock.end(best.end))}"
         length = clock(video.seconds)
         lines.append(f"{video.name:{width}}  {length:>7}  {video.highest_score:13.6f}  {len(video.events):6}  {when}")
     if len(ranked) > SHOWN:
@@ -68,8 +68,8 @@ def describe_failed(failed: Sequence[FailedVideo]) -> str:
 
 def describe_speed(scored: Sequence[ScoredFile], seconds: float) -> str:
     """`, scored at 24.0 times real time`, of the videos that were scored just now; empty where there are none."""
-    now = [video.info for video in scored if video.info is not None and not video.from_cache]
-    length = sum(info.num_frames / info.fps for info in now)
+    now = [(video.info, video.clock) for video in scored if video.info and video.clock and not video.from_cache]
+    length = sum(clock.seen(0, info.num_frames) for info, clock in now)
     return f", scored at {length / max(seconds, 1e-9):.1f} times real time" if now else ""
 
 

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from pretrain.addresses import URL, may_be_address, shown
 from pretrain.data.catalogues.disk import VIDEO_SUFFIXES, no_videos, video_name, walk_videos
 from pretrain.errors import UserError, problem_list
-
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def is_stream(text: str) -> bool:
     """Whether it is a URL, or a device such as /dev/video0."""
-    if _URL.match(text):
+    if URL.match(text):
         return True
     try:
         return stat.S_ISCHR(os.stat(text).st_mode)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a NUL in it
         return False
 
 
@@ -31,8 +29,8 @@ def find_videos(inputs: Sequence[str]) -> list[tuple[str, str]]:
     Names are unique: where two would be one, both keep their suffix, or the whole path. UserError: nothing there, a
     folder without videos, a stream beside other inputs.
     """
-    problems = [f"'{text}' is a stream; give it alone" for text in inputs if is_stream(text)]
-    problems += [f"there is no '{text}'" for text in inputs if not is_stream(text) and not os.path.exists(text)]
+    problems = [f"'{shown(text)}' is a stream; give it alone" for text in inputs if is_stream(text)]
+    problems += [_missing(text) for text in inputs if not is_stream(text) and not os.path.exists(text)]
     if problems:
         raise UserError(f"{len(problems)} input(s) cannot be scored:\n{problem_list(problems)}")
     by_place: dict[str, tuple[str, str]] = {}
@@ -48,6 +46,12 @@ def find_videos(inputs: Sequence[str]) -> list[tuple[str, str]]:
         for path in paths:
             by_place[os.path.realpath(path)] = (os.path.relpath(path, root), path)
     return _unique(list(by_place.values()))
+
+
+def _missing(text: str) -> str:
+    if may_be_address(text):
+        return f"'{shown(text)}' is no file, and not written like an address (rtsp://host/path)"
+    return f"there is no '{text}'"
 
 
 def _unique(videos: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

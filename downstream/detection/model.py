@@ -33,7 +33,7 @@ from downstream.features.store import FeatureSet
 from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import ScoreFile
 from downstream.scores.video_scores import VideoScores
-from pretrain.data.video import VideoError, VideoInfo
+from pretrain.data.video import FrameClock, IndexCache, VideoError, VideoInfo, video_clock
 from pretrain.errors import UserError
 
 BATCH_CLIPS = 32
@@ -138,6 +138,8 @@ class ScoredFile(NamedTuple):
     scores: VideoScores | None
     info: VideoInfo | None
     problem: str
+    clock: FrameClock | None = None
+    """When its frames are shown; None where it could not be scored."""
     from_cache: bool = False
     """Whether it was scored by an earlier call."""
 
@@ -156,16 +158,17 @@ def score_files(
     `decoders` videos are decoded at a time where one encoder does; several encoders read each video in turn.
     `on_frames(name, count, total)` hears of progress in frames.
     """
-    paths = dict(videos)
+    paths, indices = dict(videos), IndexCache(cache)
     for name, encoded in _encoded(model, videos, cache, decoders, batch_clips, on_frames):
         problem = next((str(part.problem) for part in encoded if part.problem is not None), "")
-        info, scores = encoded[0].info, None
+        info, scores, clock = encoded[0].info, None, None
         if not problem:
             try:
+                clock = video_clock(paths[name], cache=indices)
                 scores = _scored(model, name, encoded)
             except VideoError as error:
                 problem = str(error)
-        yield ScoredFile(name, paths[name], scores, info, problem)
+        yield ScoredFile(name, paths[name], scores, info, problem, clock)
 
 
 def _encoded(

@@ -12,6 +12,7 @@ from downstream.events.finder import DetectedEvent
 from downstream.events.rule import AlarmRule
 from downstream.features.feature_spec import Grid
 from downstream.scores.cell_geometry import PixelBox
+from pretrain.data.video import Clock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,19 +94,19 @@ class EventRecord:
 
 def event_record(
     event: DetectedEvent,
-    fps: float,
+    clock: Clock | float,
     num_frames: int,
     boxes: tuple[BoxRecord, ...] | None,
     *,
     kind: Literal["begun", "ended"] = "ended",
     is_cut_short: bool = False,
 ) -> EventRecord:
-    """The record of an event in a video of so many frames, or in a stream of which so many were seen.
+    """The record of an event in a video of so many frames, or in a stream of which so many were seen, by its clock.
 
     A snippet may reach past them, an event does not.
     """
     return EventRecord(
-        **replace(event, end=min(event.end, num_frames)).as_json(fps),
+        **replace(event, end=min(event.end, num_frames)).as_json(clock),
         peak_start_frame=event.peak_start,
         peak_end_frame=min(event.peak_end, num_frames),
         kind=kind,
@@ -145,17 +146,22 @@ class VideoRecord:
     path: str
     """Of a stream its address, without passwords."""
     fps: float
+    """Frames in a second of footage, on average."""
     num_frames: int
     num_snippets: int
     highest_score: float
     events: tuple[EventRecord, ...]
+    clock: Clock | None = None
+    """When its frames are shown; None of a stream, which keeps no account of each."""
     live: LiveFigures | None = None
     """None of a file that was read to its end."""
+    footage: float | None = None
+    """Seconds of what was seen, without gaps in the recording or outages; None: by the frame rate."""
 
     @property
     def seconds(self) -> float:
-        """Its length."""
-        return round(self.num_frames / self.fps, 3)
+        """Its length: of what was seen."""
+        return round(self.num_frames / self.fps if self.footage is None else self.footage, 3)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,7 +49,8 @@ def write_detection_report(
         shown.append(
             ReportVideo(
                 name=video.name,
-                fps=video.info.fps,
+                fps=video.fps,
+                clock=video.clock,
                 scores=video.scores,
                 thumbnails=thumbnails,
                 link=None if target.is_dir() else relative_link(target, path),

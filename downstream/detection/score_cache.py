@@ -18,7 +18,7 @@ from downstream.detection.model import Model, ScoredFile
 from downstream.scores.map_file import read_maps, write_maps
 from downstream.scores.score_file import read_scores, write_scores
 from pretrain.data.catalogue import Video
-from pretrain.data.video import VideoInfo
+from pretrain.data.video import FrameClock, VideoInfo
 from pretrain.errors import UserError
 
 FOLDER = "scored"
@@ -42,20 +42,21 @@ class ScoreCache:
             kept = (read_maps if self._cells else read_scores)(file)
             if kept.meta["of"] != self._of(video):
                 return None
-            info = VideoInfo(**kept.meta["info"])
-            return ScoredFile(video.name, video.path, kept.videos[0], info, "", from_cache=True)
-        except (UserError, KeyError, TypeError, OSError):
+            info, clock = VideoInfo(**kept.meta["info"]), FrameClock.of_json(kept.meta["clock"])
+            return ScoredFile(video.name, video.path, kept.videos[0], info, "", clock, from_cache=True)
+        except (UserError, KeyError, TypeError, ValueError, OSError):
             return None  # scored again
 
     def store(self, scored: ScoredFile, video: Video) -> None:
         """Keep it, atomically. What could not be scored, or is gone by now, is tried again next time."""
-        if scored.scores is None or scored.info is None:
+        if scored.scores is None or scored.info is None or scored.clock is None:
             return
         try:
             of = self._of(video)
         except OSError:
             return
         meta: dict[str, Any] = {"of": of, "info": dataclasses.asdict(scored.info)}
+        meta["clock"] = scored.clock.as_json()
         write = write_maps if self._cells else write_scores
         write(self._file(video.name), [scored.scores], meta)
 

@@ -14,7 +14,10 @@ from downstream.events.finder import DetectedEvent, find_events
 from downstream.events.rule import AlarmRule
 from downstream.scores.cell_geometry import PixelBox
 from downstream.scores.video_scores import VideoScores
-from pretrain.data.video import VideoInfo
+from pretrain.data.video import FrameClock, VideoInfo
+
+STATED_AGREES = 0.005
+"""Frame rates that differ by less are one: as in `pretrain.data.video`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +28,8 @@ class VideoDetection:
     path: str
     scores: VideoScores
     info: VideoInfo
+    clock: FrameClock
+    """All seconds are by it."""
     events: tuple[DetectedEvent, ...]
     boxes: tuple[tuple[ScoredBox, ...], ...]
     """Of each snippet; only within events, empty of detectors of whole pictures."""
@@ -36,8 +41,14 @@ class VideoDetection:
 
     @property
     def seconds(self) -> float:
-        """Its length."""
-        return self.info.num_frames / self.info.fps
+        """Of footage: what was seen, without gaps in the recording."""
+        return self.clock.seen(0, self.info.num_frames)
+
+    @property
+    def fps(self) -> float:
+        """Frames in a second of footage, on average; as stated where the frames' times agree with that."""
+        mean = self.info.num_frames / self.seconds
+        return self.info.fps if abs(mean / self.info.fps - 1) < STATED_AGREES else mean
 
     @property
     def highest_score(self) -> float:
@@ -55,7 +66,9 @@ class VideoDetection:
         return VideoRecord(
             name=self.name,
             path=self.path,
-            fps=self.info.fps,
+            fps=self.fps,
+            footage=self.seconds,
+            clock=self.clock,
             num_frames=self.info.num_frames,
             num_snippets=len(self.scores.scores),
             highest_score=self.highest_score,
@@ -71,7 +84,7 @@ class VideoDetection:
             for box in self.boxes[snippet]
             for start, end in self.info.pieces(int(edges[snippet]), int(min(edges[snippet + 1], num_frames)))
         ]
-        return event_record(event, self.info.fps, num_frames, None if self.scores.map is None else tuple(boxes))
+        return event_record(event, self.clock, num_frames, None if self.scores.map is None else tuple(boxes))
 
     def _in_pixels_of(self, frame: int, box: PixelBox) -> PixelBox:
         """A box, found where all frames are read at the size of the first, in the pixels of that frame itself."""
@@ -85,9 +98,9 @@ def find_video_events(scored: ScoredFile, rule: AlarmRule) -> VideoDetection:
     an event going."""
     assert scored.scores is not None
     assert scored.info is not None
-    scores, fps = scored.scores, scored.info.fps
+    scores, clock = scored.scores, scored.clock or FrameClock.steady(scored.info.fps)
     last = scored.info.num_frames  # the last snippet may reach beyond
-    events = tuple(replace(event, end=min(event.end, last)) for event in find_events(scores, rule, fps))
+    events = tuple(replace(event, end=min(event.end, last)) for event in find_events(scores, rule, clock))
     boxes: list[tuple[ScoredBox, ...]] = [()] * len(scores.scores)
     if scores.map is not None:
         of_snippets = find_boxes(scores.map, rule.release)
@@ -95,5 +108,11 @@ def find_video_events(scored: ScoredFile, rule: AlarmRule) -> VideoDetection:
             first, past = np.searchsorted(scores.edges, (event.start, event.end))
             boxes[first:past] = [tuple(of_snippet) for of_snippet in of_snippets[first:past]]
     return VideoDetection(
-        name=scored.name, path=scored.path, scores=scores, info=scored.info, events=events, boxes=tuple(boxes)
+        name=scored.name,
+        path=scored.path,
+        scores=scores,
+        info=scored.info,
+        clock=clock,
+        events=events,
+        boxes=tuple(boxes),
     )

@@ -12,7 +12,8 @@ most public evaluations; the evaluation says for how many videos that was so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from downstream.scores.video_scores import VideoScores
 from pretrain.data.catalogue import Video
+from pretrain.data.video import Clock, VideoError, clock_of, has_times, video_clock
 from pretrain.errors import UserError, nearest, problem_list
 
 TAIL_RULES = ("hold", "drop")
@@ -35,7 +37,8 @@ class LabelledVideo:
     name: str
     label: int
     class_name: str | None
-    fps: float | None
+    clock: Clock | None
+    """When its frames are shown: by its file where that is there, else by its annotated frame rate; None: not known."""
     scores: NDArray[np.float64]
     """(S,)"""
     edges: NDArray[np.int64]
@@ -60,7 +63,22 @@ class Aligned(NamedTuple):
     notes: tuple[str, ...]
 
 
-def align(scores: Sequence[VideoScores], videos: Sequence[Video], tail: str = "hold") -> Aligned:
+def clocks_of(videos: Sequence[Video]) -> dict[str, Clock]:
+    """The clocks of videos whose files are there to tell their frames' times, by name."""
+    clocks: dict[str, Clock] = {}
+    for video in videos:
+        if has_times(video.path):
+            with suppress(VideoError):  # what cannot be read was scored elsewhere: its annotated rate has to do
+                clocks[video.name] = video_clock(video.path)
+    return clocks
+
+
+def align(
+    scores: Sequence[VideoScores],
+    videos: Sequence[Video],
+    tail: str = "hold",
+    clocks: Mapping[str, Clock] | None = None,
+) -> Aligned:
     """Bring scores and the videos to be evaluated together, by name.
 
     Raises UserError with all of these at once: scores of unknown videos, videos without scores, lengths that differ by
@@ -81,7 +99,7 @@ def align(scores: Sequence[VideoScores], videos: Sequence[Video], tail: str = "h
         notes += said
         unknown_lengths += video.num_frames is None
         if not wrong:
-            aligned.append(label_snippets(by_name[video.name], video, tail))
+            aligned.append(label_snippets(by_name[video.name], video, tail, (clocks or {}).get(video.name)))
     problems = problems or _class_problems(aligned)
     if problems:
         raise UserError(f"{len(problems)} problem(s) between scores and ground truth:\n{problem_list(problems)}")
@@ -104,8 +122,11 @@ def length_verdict(video: Video, covered_frames: int, snippet_frames: int) -> tu
     return True, f"{said}: tail rule applies" if off else said
 
 
-def label_snippets(entry: VideoScores, video: Video, tail: str = "hold") -> LabelledVideo:
-    """Anomalous and normal frames of each snippet, after the tail rule. Checks nothing: `align` does."""
+def label_snippets(entry: VideoScores, video: Video, tail: str = "hold", clock: Clock | None = None) -> LabelledVideo:
+    """Anomalous and normal frames of each snippet, after the tail rule. Checks nothing: `align` does.
+
+    `clock`: the video's own; None: by the frame rate of the catalogue.
+    """
     frames = entry.covered_frames if video.num_frames is None else video.num_frames
     edges = np.minimum(entry.edges, frames)
     if tail == "hold":
@@ -118,7 +139,9 @@ def label_snippets(entry: VideoScores, video: Video, tail: str = "hold") -> Labe
     positive = before[1:] - before[:-1]
     negative = edges[1:] - edges[:-1] - positive
     label = int(bool(video.spans)) if video.label is None else video.label
-    return LabelledVideo(entry.name, label, video.class_name, video.fps, entry.scores, edges, positive, negative, spans)
+    if clock is None and video.fps:
+        clock = clock_of(video.fps)
+    return LabelledVideo(entry.name, label, video.class_name, clock, entry.scores, edges, positive, negative, spans)
 
 
 def _name_problems(by_name: dict[str, VideoScores], num_scores: int, videos: Sequence[Video]) -> list[str]:

@@ -109,8 +109,7 @@ def curve_of_json(document: Mapping[str, Any]) -> OperatingCurve:
 
 def sweep_of(videos: Sequence[LabelledVideo], settings: EvaluationSettings) -> AlarmSweep | None:
     """One seed's scores at every threshold; None where a frame rate is not known or no rate is asked about."""
-    fps = [video.fps or settings.fps for video in videos]
-    known = [(video, rate) for video, rate in zip(videos, fps, strict=True) if rate]
+    known = [(video, clock) for video in videos if (clock := video.clock or settings.fps)]
     if len(known) < len(videos) or not settings.max_alarms_per_hour:
         return None
     seconds = {"min_seconds": settings.min_seconds, "merge_seconds": settings.merge_seconds}

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from downstream.evaluation.evaluation import Evaluation, check_seeds, values_over_seeds
-from downstream.evaluation.ground_truth import LabelledVideo, align
+from downstream.evaluation.ground_truth import LabelledVideo, align, clocks_of
 from downstream.evaluation.metrics import compute_metrics
 from downstream.evaluation.operating_curve import OperatingCurve, operating_curve, sweep_of
 from downstream.evaluation.settings import EvaluationSettings
@@ -70,7 +70,8 @@ def evaluate_seeds(
     left_out = {video.name: unscored[video.name] for video in videos if video.name in unscored} if unscored else {}
     videos = [video for video in videos if video.name not in left_out]
     scores = {seed: [video for video in own if video.name not in left_out] for seed, own in scores.items()}
-    aligned = check_seeds(method, scores, lambda _, own: align(own, videos, settings.tail))
+    clocks = clocks_of(videos)
+    aligned = check_seeds(method, scores, lambda _, own: align(own, videos, settings.tail, clocks))
     labelled = tuple(own.videos for own in aligned.values())
     sweeps = [sweep_of(own, settings) for own in labelled]
     compute = [partial(_metrics, own, settings, sweep) for own, sweep in zip(labelled, sweeps, strict=True)]
@@ -87,7 +88,7 @@ def evaluate_seeds(
         notes=(
             *(f"'{name}' could not be scored and is left out: {reason}" for name, reason in left_out.items()),
             *dict.fromkeys(note for own in aligned.values() for note in own.notes),
-            *_assumed_fps(videos, settings),
+            *_assumed_fps(labelled[0], settings),
         ),
         samples=samples,
         videos=labelled,
@@ -119,9 +120,9 @@ def _describe(counts: Mapping[str, int], settings: EvaluationSettings) -> str:
     )
 
 
-def _assumed_fps(videos: Sequence[Video], settings: EvaluationSettings) -> list[str]:
+def _assumed_fps(videos: Sequence[LabelledVideo], settings: EvaluationSettings) -> list[str]:
     """A note where the seconds of the rule for events are of an assumed frame rate."""
-    count = sum(not (video.fps or settings.fps) for video in videos)
+    count = sum(not (video.clock or settings.fps) for video in videos)
     if not count:
         return []
     return [

@@ -21,6 +21,7 @@ from downstream.events.alarm_sweep import AlarmSweep
 from downstream.events.finder import find_events
 from downstream.events.matching import count_matches
 from downstream.events.rule import FALLBACK_FPS
+from pretrain.data.video import clock_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -101,9 +102,9 @@ def false_alarms(test: WeightedVideos) -> Values:
     frames = np.array([float(video.frames) for video in normal])
     over = np.array([float(video.negative[video.scores >= settings.threshold].sum()) for video in normal])
     values = {"false_alarm_rate": ratio(weights @ over, weights @ frames)}
-    fps = [video.fps or settings.fps for video in normal]
-    if normal and all(fps):
-        hours = frames / np.array(fps, np.float64) / 3600
+    clocks = [clock_of(clock) for video in normal if (clock := video.clock or settings.fps)]
+    if normal and len(clocks) == len(normal):
+        hours = np.array([clock.seen(0, v.frames) for clock, v in zip(clocks, normal, strict=True)]) / 3600
         values["false_alarms_per_hour"] = ratio(weights @ np.array(counts, np.float64), weights @ hours)
     return values
 
@@ -148,10 +149,11 @@ def classes_of(videos: Sequence[LabelledVideo]) -> list[str]:
 def events_of(video: LabelledVideo, settings: EvaluationSettings) -> list[tuple[int, int]]:
     """The events that the settings make of a video's scores, half-open frames: the alarms an operator would get.
 
-    But that a last snippet ends where the tail rule says, and that seconds are of the catalogue's frame rate.
+    But that a last snippet ends where the tail rule says, and that seconds are of the catalogue's frame rate where the
+    video's file is not there to say its frames' times.
     """
-    fps = video.fps or settings.fps or FALLBACK_FPS
-    return [(event.start, event.end) for event in find_events(video, settings.rule(), fps)]
+    clock = video.clock or settings.fps or FALLBACK_FPS
+    return [(event.start, event.end) for event in find_events(video, settings.rule(), clock)]
 
 
 def _precision(prefix: str, videos: Sequence[LabelledVideo], weights: Floats, rates: Sequence[float]) -> Values:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from downstream.events.false_alarms import FallingEvents, Footage
 from downstream.events.finder import ScoredSnippets
 from downstream.events.rule import release_below, rule_with_margin
+from pretrain.data.video import Clock
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -98,9 +99,9 @@ class AlarmSweep:
 
 
 def sweep_thresholds(
-    videos: Sequence[tuple[AnnotatedScores, float]], *, margin: float, min_seconds: float, merge_seconds: float
+    videos: Sequence[tuple[AnnotatedScores, Clock | float]], *, margin: float, min_seconds: float, merge_seconds: float
 ) -> AlarmSweep:
-    """Of videos and their frames per second. Events at each threshold: those of `find_events` with
+    """Of videos and their clocks, or frames per second. Events at each threshold: those of `find_events` with
     `rule_with_margin(threshold, margin, min_seconds, merge_seconds)`.
 
     In one pass, whose time grows with the snippets and not with the thresholds. It ends where all anomalies are found:

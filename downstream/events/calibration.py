@@ -22,12 +22,13 @@ from downstream.events.calibration_file import Calibration, LeftOut
 from downstream.events.false_alarms import Footage, RuleAt, Turn
 from downstream.events.rule import AlarmRule, rule_with_margin
 from downstream.scores.video_scores import VideoScores
+from pretrain.data.video import Clock
 from pretrain.errors import UserError, problem_list
 
 MAX_FOLDS = 20
 _LONG_SHARE = 0.1
-Videos = Sequence[tuple[VideoScores, float]]
-"""Scores of each video and its frames per second."""
+Videos = Sequence[tuple[VideoScores, Clock | float]]
+"""Scores of each video and its clock, or frames per second."""
 
 
 def calibrate(
@@ -115,7 +116,7 @@ def _refuse(videos: Videos, per_hour: float, margin: float, min_seconds: float, 
     problems += [
         f"'{scores.name}': {fps} frames per second; it must be above 0, say how many the video has"
         for scores, fps in videos
-        if not 0 < fps < math.inf
+        if isinstance(fps, int | float) and not 0 < fps < math.inf
     ]
     if problems:
         raise UserError(f"no threshold can be calibrated:\n{problem_list(problems)}")

@@ -23,8 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downstream.events.finder import ScoredSnippets
-from downstream.events.rule import AlarmRule
+from downstream.events.rule import SLACK_SECONDS, AlarmRule
+from pretrain.data.video import Clock, clock_of
 
+Floats = NDArray[np.float64]
 _PIECE = 65_536  # positions that are Python numbers at a time
 RuleAt = Callable[[float], AlarmRule]
 """Threshold -> rule, the same least length and gap for all; `release` never falls where the threshold rises."""
@@ -50,10 +52,15 @@ class Footage:
     A video of S snippets takes S + 1 positions, one an edge; the last is no snippet, so no run crosses it.
     """
 
-    def __init__(self, videos: Sequence[tuple[ScoredSnippets, float]]) -> None:
-        """`videos`: scores and frames per second of each."""
-        self.fps = [fps for _, fps in videos]
-        self.seconds = np.array([int(scores.edges[-1]) / fps for scores, fps in videos])
+    def __init__(self, videos: Sequence[tuple[ScoredSnippets, Clock | float]]) -> None:
+        """`videos`: scores and clock (or frame rate) of each."""
+        self.num_videos = len(videos)
+        self.firsts = np.cumsum([0, *(len(scores.edges) for scores, _ in videos)]).tolist()
+        """Position of each video's first snippet; the last number is where they end."""
+        times = [_seconds_of(scores.edges, clock_of(clock)) for scores, clock in videos]
+        self.begins, self.ends, self.seen = (np.concatenate(each) for each in zip(*times, strict=True))
+        """Of each position: when its snippet begins and ends, and how much footage of the video is before it."""
+        self.seconds = self.seen[np.array(self.firsts[1:]) - 1]
         self.edges: NDArray[np.int64] = np.concatenate([scores.edges for scores, _ in videos])
         self.video_of = np.repeat(np.arange(len(videos), dtype=np.int32), [len(scores.edges) for scores, _ in videos])
         self.scores = np.concatenate([np.append(scores.scores, -np.inf) for scores, _ in videos])
@@ -80,7 +87,7 @@ class Footage:
 
     def find(self, rule: AlarmRule, videos: NDArray[np.bool_]) -> EventTotals:
         """Events of these videos (bool mask)."""
-        counts = _Counts([0] * len(self.fps))
+        counts = _Counts([0] * self.num_videos)
         found = FallingEvents(self, rule, counts.melted)
         for _, positions in self.levels(videos, rule.release):
             for position in positions:
@@ -118,6 +125,14 @@ class Footage:
                 break
             turns.passed(threshold, {fold_of[video] for video in self.video_of[begins]})
         return turns.end()
+
+
+def _seconds_of(edges: NDArray[np.int64], clock: Clock) -> tuple[Floats, Floats, Floats]:
+    """Begin, end (of the snippet from this edge on) and footage before each of the edges."""
+    frames = edges.tolist()
+    begins = np.array([clock.begin(frame) for frame in frames])
+    ends = np.array([clock.end(frame) for frame in [*frames[1:], frames[-1]]])
+    return begins, ends, np.array([clock.seen(0, frame) for frame in frames])
 
 
 class _Counts:
@@ -179,29 +194,35 @@ class FallingEvents:
     def __init__(self, footage: Footage, rule: AlarmRule, melted: Melted) -> None:
         """`rule`: its seconds alone count here. `melted` is told of every change."""
         self._footage, self._melted = footage, melted
-        # whole frames, exact: a gap is longer than 2.5 frames where it is longer than 2
-        self._gaps = [math.floor(rule.merge_seconds * fps) for fps in footage.fps]
-        self._least = [math.ceil(rule.min_seconds * fps) for fps in footage.fps]
+        self._gap, self._least = rule.merge_seconds + SLACK_SECONDS, rule.min_seconds - SLACK_SECONDS
+        # no run goes on over a gap in the recording that is not merged
+        pauses = footage.begins[1:] - footage.ends[:-1]
+        self._is_cut = np.append(False, pauses > self._gap).tolist()
         self._up: dict[int, int] = {}
         self._last: dict[int, int] = {}
         self._first: dict[int, int] = {}
-        self._starts: list[list[int]] = [[] for _ in footage.fps]
-        self._ends: list[list[int]] = [[] for _ in footage.fps]
+        self._starts: list[list[int]] = [[] for _ in range(footage.num_videos)]
+        self._ends: list[list[int]] = [[] for _ in range(footage.num_videos)]
 
     def seconds(self) -> float:
-        """How long those that last long enough last together."""
-        return sum(
-            sum(b - a for a, b in zip(starts, ends, strict=True) if b - a >= least) / fps
-            for starts, ends, least, fps in zip(self._starts, self._ends, self._least, self._footage.fps, strict=True)
+        """How much footage those are together that last long enough."""
+        lengths = (
+            self._length(first, last)
+            for starts, ends in zip(self._starts, self._ends, strict=True)
+            for first, last in zip(starts, ends, strict=True)
         )
+        return sum(length for length in lengths if length >= self._least)
+
+    def _length(self, first: int, last: int) -> float:
+        return float(self._footage.seen[last + 1] - self._footage.seen[first])
 
     def release(self, position: int) -> None:
         """The release has come down to this snippet's score: it joins the runs beside it."""
         up, last, root = self._up, self._last, position
-        if position - 1 in up:
+        if position - 1 in up and not self._is_cut[position]:
             root = self._run_of(position - 1)
         up[position], end, begins = root, position, None
-        if position + 1 in up:  # the first of its run, so its root
+        if position + 1 in up and not self._is_cut[position + 1]:  # the first of its run, so its root
             up[position + 1] = root
             end, begins = last.pop(position + 1), self._first.pop(position + 1, None)
         last[root] = end
@@ -227,13 +248,26 @@ class FallingEvents:
 
     def _cover(self, first: int, last: int) -> None:
         """Snippets `first` to `last` belong to one event, with all events that are near enough."""
-        edges, video = self._footage.edges, int(self._footage.video_of[first])
-        start, end, gap, least = int(edges[first]), int(edges[last + 1]), self._gaps[video], self._least[video]
+        footage, video = self._footage, int(self._footage.video_of[first])
         starts, ends = self._starts[video], self._ends[video]
-        i, j = bisect_left(ends, start - gap), bisect_right(starts, end + gap)
-        parts = [(a, b) for a, b in zip(starts[i:j], ends[i:j], strict=True) if b - a >= least]
+        i, j = self._near(first, last, video)
+        parts = [
+            self._frames(a, b)
+            for a, b in zip(starts[i:j], ends[i:j], strict=True)
+            if footage.seen[b + 1] - footage.seen[a] >= self._least
+        ]
         if i < j:
-            start, end = min(start, starts[i]), max(end, ends[j - 1])
-        starts[i:j], ends[i:j] = [start], [end]
-        if end - start >= least:
-            self._melted(video, parts, start, end)
+            first, last = min(first, starts[i]), max(last, ends[j - 1])
+        starts[i:j], ends[i:j] = [first], [last]
+        if self._length(first, last) >= self._least:
+            self._melted(video, parts, *self._frames(first, last))
+
+    def _near(self, first: int, last: int, video: int) -> tuple[int, int]:
+        """Which of the video's events, by number, are no further from these snippets than is merged."""
+        footage, own = self._footage, (self._footage.firsts[video], self._footage.firsts[video + 1] - 1)
+        from_there = bisect_left(footage.ends, footage.begins[first] - self._gap, *own)
+        up_to = bisect_right(footage.begins, footage.ends[last] + self._gap, *own)
+        return bisect_left(self._ends[video], from_there), bisect_left(self._starts[video], up_to)
+
+    def _frames(self, first: int, last: int) -> tuple[int, int]:
+        return int(self._footage.edges[first]), int(self._footage.edges[last + 1])

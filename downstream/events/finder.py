@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from downstream.events.rule import AlarmRule
+from downstream.events.rule import SLACK_SECONDS, AlarmRule
+from pretrain.data.video import Clock, clock_of
 
 
 class ScoredSnippets(Protocol):
@@ -34,18 +35,19 @@ class DetectedEvent:
     """The snippet with the highest score, the first of equals, is frames `[peak_start, peak_end)`."""
     peak_end: int
 
-    def seconds(self, fps: float) -> dict[str, float]:
-        """Begin, end and the middle of the peak, in seconds."""
+    def seconds(self, clock: Clock | float) -> dict[str, float]:
+        """Begin, end and the middle of the peak, in seconds by the video's clock (or at its frame rate)."""
+        clock = clock_of(clock)
         return {
-            "start_seconds": round(self.start / fps, 3),
-            "end_seconds": round(self.end / fps, 3),
-            "peak_seconds": round((self.peak_start + self.peak_end) / 2 / fps, 3),
+            "start_seconds": round(clock.begin(self.start), 3),
+            "end_seconds": round(clock.end(self.end), 3),
+            "peak_seconds": round((clock.begin(self.peak_start) + clock.end(self.peak_end)) / 2, 3),
         }
 
-    def as_json(self, fps: float) -> dict[str, Any]:
+    def as_json(self, clock: Clock | float) -> dict[str, Any]:
         """For files."""
         frames = {"number": self.number, "start_frame": self.start, "end_frame": self.end}
-        return frames | self.seconds(fps) | {"peak_score": self.peak_score}
+        return frames | self.seconds(clock) | {"peak_score": self.peak_score}
 
 
 class Change(NamedTuple):
@@ -57,13 +59,24 @@ class Change(NamedTuple):
 
 
 class EventFinder:
-    """Takes snippets in order; says when an event has begun (it lasts long enough) and when it has ended."""
+    """Takes snippets in order; says when an event has begun (it lasts long enough) and when it has ended.
 
-    def __init__(self, rule: AlarmRule, fps: float) -> None:
+    An event lasts as long as there is footage of it, and ends at a gap in the recording that is longer than those that
+    are merged.
+    """
+
+    def __init__(self, rule: AlarmRule, clock: Clock | float) -> None:
+        """`clock`: the video's, or its frame rate."""
         self.rule = rule
-        self._min_frames, self._merge_frames = rule.min_seconds * fps, rule.merge_seconds * fps
+        self._clock = clock_of(clock)
+        self._least, self._gap = rule.min_seconds - SLACK_SECONDS, rule.merge_seconds + SLACK_SECONDS
         self._open: DetectedEvent | None = None
         self._is_over, self._is_told, self._count = False, False, 0
+
+    @property
+    def so_far(self) -> DetectedEvent | None:
+        """The event that goes on, said or not."""
+        return self._open
 
     @property
     def is_open(self) -> bool:
@@ -74,7 +87,7 @@ class EventFinder:
         """The snippet of frames `[start, end)`; what it changes."""
         changes: list[Change] = []
         event = self._open
-        if event is not None and start - event.end > self._merge_frames:
+        if event is not None and self._clock.begin(start) - self._clock.end(event.end) > self._gap:
             changes += self.close()
             event = None
         goes_on = event is not None and not self._is_over and score >= self.rule.release
@@ -88,7 +101,7 @@ class EventFinder:
         else:
             event = dataclasses.replace(event, end=end)
         self._open, self._is_over = event, False
-        if not self._is_told and event.end - event.start >= self._min_frames:
+        if not self._is_told and self._clock.seen(event.start, event.end) >= self._least:
             self._is_told, self._count = True, event.number
             changes.append(Change("begun", event))
         return changes
@@ -100,8 +113,8 @@ class EventFinder:
         return changes
 
 
-def find_events(video: ScoredSnippets, rule: AlarmRule, fps: float) -> list[DetectedEvent]:
-    """All events of a video, in order."""
+def find_events(video: ScoredSnippets, rule: AlarmRule, fps: Clock | float) -> list[DetectedEvent]:
+    """All events of a video, in order; `fps`: its clock, or its frame rate where nothing else is known."""
     finder = EventFinder(rule, fps)
     changes: list[Change] = []
     edges = video.edges.tolist()

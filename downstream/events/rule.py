@@ -19,6 +19,8 @@ from pretrain.errors import UserError, problem_list
 MARGIN, MIN_SECONDS, MERGE_SECONDS = 1.0, 0.0, 1.0
 """Of the rule where there is no calibration: log odds of hysteresis, seconds that an event lasts at least, and seconds
 between events that are one [ours]."""
+SLACK_SECONDS = 0.005
+"""By which lengths and gaps may miss the rule's: times of frames are rounded to milliseconds in many files."""
 FALLBACK_FPS = 30.0
 """Frames per second of a video of which nobody says it: rules count in seconds [an assumption]."""
 

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 from downstream.evaluation.operating_curve import OperatingCurve
 from downstream.events.rule import AlarmRule
 from downstream.scores.video_scores import VideoScores
+from pretrain.data.video import FrameClock
 
 Spans = tuple[tuple[int, int], ...]
 
@@ -38,7 +39,9 @@ class ReportVideo:
 
     name: str
     fps: float
-    """Frames per second: turns frames into times."""
+    """Frames per second: turns frames into times where there is no clock."""
+    clock: FrameClock | None = None
+    """When its frames are shown."""
     scores: VideoScores | None
     """None where `problem` says why there are none."""
     label: int | None = None

@@ -14,6 +14,7 @@ from downstream.events.rule import AlarmRule
 from downstream.report.content import Report, ReportVideo
 from downstream.scores.video_scores import VideoScores
 from pretrain.data.catalogue import merge_spans
+from pretrain.data.video import FrameClock
 
 _LEAST_SHARE = 0.01
 """Of the scores that may lie below the axis: the calmest snippets say little, and would squeeze the rest."""
@@ -71,7 +72,7 @@ def video_entry(video: ReportVideo) -> dict[str, Any]:
             {"seconds": one.seconds, "score": one.score, "alt": one.alt, "frame": one.frame} for one in video.thumbnails
         ],
     }
-    return entry | ({} if video.scores is None else _scores_entry(video.scores))
+    return entry | ({} if video.scores is None else _scores_entry(video.scores) | _times_entry(video))
 
 
 def _scores_entry(scores: VideoScores) -> dict[str, Any]:
@@ -79,6 +80,21 @@ def _scores_entry(scores: VideoScores) -> dict[str, Any]:
     regular = np.all(lengths[:-1] == lengths[0])  # the last one may be cut at the end of the video
     edges = {"step": int(lengths[0]), "end": scores.covered_frames} if regular else {"edges": scores.edges.tolist()}
     return {**edges, "scores": base64.b64encode(scores.scores.astype("<f8").tobytes()).decode()}
+
+
+def _times_entry(video: ReportVideo) -> dict[str, Any]:
+    """When each snippet begins and ends, in seconds, where that does not follow from the frame rate; and how much
+    footage is before each of its edges."""
+    if video.clock is None or video.scores is None or (video.clock.is_even and _agrees(video.clock, video.fps)):
+        return {}
+    edges = video.scores.edges
+    times = {"begins": video.clock.begins_of(edges[:-1]), "ends": video.clock.ends_of(edges[1:])}
+    times["seen"] = video.clock.seen_before(edges)
+    return {name: [round(seconds, 3) for seconds in own.tolist()] for name, own in times.items()}
+
+
+def _agrees(clock: FrameClock, fps: float) -> bool:
+    return abs(clock.seen(0, 1) * fps - 1) < 1e-9
 
 
 def picture_data(video: ReportVideo) -> list[str]:

@@ -44,7 +44,7 @@ function svg(tag, attributes) {
   return made;
 }
 
-const linkAt = (video, frame) => (video.link ? `${video.link}#t=${Math.max(0, frame / video.fps).toFixed(1)}` : null);
+const linkAt = (video, seconds) => (video.link ? `${video.link}#t=${Math.max(0, seconds).toFixed(1)}` : null);
 const maybeLink = (href, ...children) => (href ? element("a", { href }, ...children) : children[0]);
 
 function showSummary() {

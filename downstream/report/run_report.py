@@ -17,7 +17,7 @@ from downstream.runs.run_folder import RunFolder
 from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.heat import HeatRange, heat_range
 from pretrain.data.catalogue import Catalogue, Video
-from pretrain.data.video import VideoError, probe
+from pretrain.data.video import FrameClock, VideoError, has_times, probe, video_clock
 from pretrain.errors import UserError, problem_list
 
 
@@ -83,12 +83,13 @@ def report_of_run(
 def report_video(video: Video, scores: VideoScores | None, problem: str, view: ReportView) -> ReportVideo:
     """One video; what goes wrong with its file is said beside it and spoils no report."""
     there = Path(video.path).exists()
-    fps, pictures = video.fps or view.fps, tuple[Thumbnail, ...]()
+    fps, pictures = video.fps or view.fps or FALLBACK_FPS, tuple[Thumbnail, ...]()
+    clock: FrameClock | None = None
     try:
-        if there and not video.fps:
-            fps = probe(video.path).fps
+        if has_times(video.path) or (there and not video.fps):
+            fps, clock = probe(video.path).fps, video_clock(video.path)
         if there and scores is not None and view.thumbnails:
-            events = find_events(scores, view.rule, fps or FALLBACK_FPS)
+            events = find_events(scores, view.rule, clock or fps)
             pictures = peak_thumbnails(video.path, scores, events, count=view.thumbnails, heat=view.heat)
     except VideoError as error:
         problem = problem or f"no pictures: {error}"
@@ -97,7 +98,8 @@ def report_video(video: Video, scores: VideoScores | None, problem: str, view: R
     spans = video.spans or (() if video.label == 0 else None)
     return ReportVideo(
         name=video.name,
-        fps=fps or FALLBACK_FPS,
+        fps=fps,
+        clock=clock,
         scores=scores,
         label=video.label,
         class_name=video.class_name,

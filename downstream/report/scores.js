@@ -46,16 +46,51 @@ function releaseFor(threshold) {
   return Math.min(threshold, fromAxis(odds(threshold) - (odds(rule.threshold) - odds(rule.release))));
 }
 
+// the snippet that holds a frame; of one on an edge the later one, or the one before
+function snippetOf(video, frame, before) {
+  let [low, high] = [0, video.edges.length - 2];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (before ? video.edges[middle] < frame : video.edges[middle] <= frame) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+// seconds by the frames' own times, where the frame rate does not say them: exact at edges of snippets
+function between(video, frame, i, from, to) {
+  const [start, end] = [video.edges[i], video.edges[i + 1]];
+  return from + ((to - from) * (frame - start)) / (end - start);
+}
+function beginOf(video, frame) {
+  if (!video.begins) return frame / video.fps;
+  const i = snippetOf(video, frame, false);
+  return between(video, frame, i, video.begins[i], video.ends[i]);
+}
+function endOf(video, frame) {
+  if (!video.begins) return frame / video.fps;
+  const i = snippetOf(video, frame, true);
+  return between(video, frame, i, video.begins[i], video.ends[i]);
+}
+// seconds of footage before a frame: gaps in the recording do not count
+function seenBefore(video, frame) {
+  if (!video.seen) return frame / video.fps;
+  const i = snippetOf(video, frame, false);
+  return between(video, frame, i, video.seen[i], video.seen[i + 1]);
+}
+const seenIn = (video, start, end) => seenBefore(video, end) - seenBefore(video, start);
+const SLACK_SECONDS = 0.005; // of downstream/events/rule.py: times in files are rounded
+
 // the rule of downstream/events/finder.py, snippet by snippet
 function findEvents(video, limits) {
   const { scores, edges } = video;
-  const minFrames = limits.min_seconds * video.fps;
-  const mergeFrames = limits.merge_seconds * video.fps;
+  const least = limits.min_seconds - SLACK_SECONDS;
+  const gap = limits.merge_seconds + SLACK_SECONDS;
   const found = [];
   let open = null;
   let isOver = false;
   const close = () => {
-    if (open && open.end - open.start >= minFrames) found.push(open);
+    if (open && seenIn(video, open.start, open.end) >= least) found.push(open);
     open = null;
     isOver = false;
   };
@@ -63,7 +98,7 @@ function findEvents(video, limits) {
     const start = edges[i];
     const end = edges[i + 1];
     const score = scores[i];
-    if (open && start - open.end > mergeFrames) close();
+    if (open && beginOf(video, start) - endOf(video, open.end) > gap) close();
     const goesOn = open && !isOver && score >= limits.release;
     if (!goesOn && score < limits.threshold) {
       isOver = true;
@@ -81,11 +116,11 @@ function findEvents(video, limits) {
 }
 
 const touches = (event, spans) => spans.some(([start, end]) => start < event.end && event.start < end);
-const normalFrames = (video) =>
-  video.spans.reduce((left, [s, e]) => left - Math.max(0, Math.min(e, video.frames) - s), video.frames);
-const hoursOf = (list, frames) => list.reduce((sum, video) => sum + frames(video) / video.fps, 0) / 3600;
-const normalHours = hoursOf(judged, normalFrames);
-const allHours = hoursOf(scored, (video) => video.frames);
+const normalSeconds = (video) =>
+  video.spans.reduce((left, [s, e]) => left - Math.max(0, seenIn(video, s, Math.max(s, Math.min(e, video.frames)))), seenBefore(video, video.frames));
+const hoursOf = (list, seconds) => list.reduce((sum, video) => sum + seconds(video), 0) / 3600;
+const normalHours = hoursOf(judged, normalSeconds);
+const allHours = hoursOf(scored, (video) => seenBefore(video, video.frames));
 const spanCount = judged.reduce((sum, video) => sum + video.spans.length, 0);
 
 let limits = null;

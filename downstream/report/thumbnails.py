@@ -14,7 +14,7 @@ from downstream.scores.score_map import ScoreMap
 from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.heat import HeatRange, to_heat
 from downstream.visualisation.pictures import check_fits, draw_frame, snippet_of
-from pretrain.data.video import IndexCache, probe, read_frames
+from pretrain.data.video import IndexCache, probe, read_frames, video_clock
 from pretrain.errors import UserError
 
 QUALITY = 80
@@ -39,7 +39,7 @@ def peak_thumbnails(
     if count < 1 or width < 1:
         raise UserError(f"count is {count}, width {width}; a video has at least 1 thumbnail, at least 1 pixel wide")
     cache = cache or IndexCache(None)
-    info = probe(path, cache=cache)
+    info, clock = probe(path, cache=cache), video_clock(path, cache=cache)
     cells: ScoreMap | None = None
     if heat is not None and scores.map is not None:
         cells = check_fits(str(path), info, scores, [[] for _ in scores.scores], heat.low)
@@ -54,7 +54,7 @@ def peak_thumbnails(
         drawn = draw_frame(picture, glow, seen, [], [], (info.width, info.height))
         data = io.BytesIO()
         drawn.save(data, "JPEG", quality=QUALITY, optimize=True)
-        seconds = number / info.fps
+        seconds = clock.begin(number)
         what = "Frame with heat where the detector looked" if glow is not None else "Frame"
         thumbnails.append(
             Thumbnail(

@@ -46,7 +46,20 @@ function curvePoints(video) {
   return points.join("L");
 }
 
+// the axis is of frames: where seconds are not even along it, four of its places say theirs
+function unevenTicks(video) {
+  const row = element("div", { class: "times", "aria-hidden": "true" });
+  for (const at of [0, 0.25, 0.5, 0.75, 1]) {
+    const frame = Math.round(at * video.frames);
+    const tick = element("span", { text: clock(at < 1 ? beginOf(video, frame) : endOf(video, frame), false) });
+    tick.style.left = `${100 * at}%`;
+    row.append(tick);
+  }
+  return row;
+}
+
 function timeTicks(video) {
+  if (video.begins) return unevenTicks(video);
   const seconds = video.frames / video.fps;
   const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
   const step = steps.find((each) => seconds / each <= 4) || Math.ceil(seconds / 4 / 86400) * 86400;
@@ -106,13 +119,7 @@ function followPointer(video, plot) {
     const box = plot.getBoundingClientRect();
     const at = Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1);
     const frame = at * video.frames;
-    let [low, high] = [0, video.scores.length - 1];
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (video.edges[middle] <= frame) low = middle;
-      else high = middle - 1;
-    }
-    readout.textContent = `${clock(frame / video.fps)}  score ${scoreWords(video.scores[low])}`;
+    readout.textContent = `${clock(beginOf(video, frame))}  score ${scoreWords(video.scores[snippetOf(video, frame, false)])}`;
     cursor.hidden = readout.hidden = false;
     cursor.style.left = `${100 * at}%`;
     readout.style.left = at < 0.5 ? `calc(${100 * at}% + 6px)` : "auto";
@@ -126,7 +133,7 @@ function makePictures(video) {
   const images = video.pictures.map((one) => {
     const image = element("img", { alt: one.alt, decoding: "async" });
     const caption = element("figcaption", { text: `${clock(one.seconds)}  score ${scoreWords(one.score)}` });
-    row.append(element("figure", {}, maybeLink(linkAt(video, one.seconds * video.fps), image), caption));
+    row.append(element("figure", {}, maybeLink(linkAt(video, one.seconds), image), caption));
     return image;
   });
   whenParsed(() => {
@@ -146,9 +153,9 @@ function eventTable(video) {
   const columns = ["Event", "Start", "End", "Peak", "Score", ...(video.spans ? ["Annotated there"] : [])];
   const head = element("tr", {}, ...columns.map((text) => element("th", { scope: "col", text })));
   const rows = video.events.map((event, i) => {
-    const peak = (event.peakStart + event.peakEnd) / 2;
-    const time = (frame) => maybeLink(linkAt(video, frame), element("span", { text: clock(frame / video.fps) }));
-    const cells = [time(event.start), time(event.end), time(peak), scoreWords(event.peak)];
+    const peak = (beginOf(video, event.peakStart) + endOf(video, event.peakEnd)) / 2;
+    const time = (seconds) => maybeLink(linkAt(video, seconds), element("span", { text: clock(seconds) }));
+    const cells = [time(beginOf(video, event.start)), time(endOf(video, event.end)), time(peak), scoreWords(event.peak)];
     if (video.spans) cells.push(event.isFalse ? "no: false alarm" : "yes");
     return element("tr", {}, element("th", { scope: "row", text: String(i + 1) }), ...cells.map((cell) => element("td", { class: "number" }, cell)));
   });
@@ -157,11 +164,12 @@ function eventTable(video) {
 }
 
 function describe(video) {
-  const events = video.events.slice(0, 5).map((event) => `${clock(event.start / video.fps)} to ${clock(event.end / video.fps)}`);
+  const span = (start, end) => `${clock(beginOf(video, start))} to ${clock(endOf(video, end))}`;
+  const events = video.events.slice(0, 5).map((event) => span(event.start, event.end));
   const more = video.events.length > 5 ? ` and ${video.events.length - 5} more` : "";
-  const truth = (video.spans || []).slice(0, 5).map(([s, e]) => `${clock(s / video.fps)} to ${clock(e / video.fps)}`);
+  const truth = (video.spans || []).slice(0, 5).map(([s, e]) => span(s, e));
   return (
-    `Scores of ${video.name} over ${clock(video.frames / video.fps)}, highest ${scoreWords(video.highest)}. ` +
+    `Scores of ${video.name} over ${clock(seenBefore(video, video.frames))}, highest ${scoreWords(video.highest)}. ` +
     (events.length ? `Events: ${events.join(", ")}${more}.` : "No event.") +
     (truth.length ? ` Annotated: ${truth.join(", ")}.` : "")
   );

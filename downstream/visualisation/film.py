@@ -29,7 +29,7 @@ from downstream.visualisation.pictures import as_read, check_fits, draw_frame, s
 from downstream.visualisation.score_bar import BAR_HEIGHT, ScoreBar
 from downstream.visualisation.strip import frames_of
 from pretrain.data.catalogue import Box, merge_spans
-from pretrain.data.video import FFMPEG_ERRORS, IndexCache, VideoInfo, frame_times, probe, stream_frames
+from pretrain.data.video import FFMPEG_ERRORS, FrameClock, IndexCache, VideoInfo, frame_times, probe, stream_frames
 from pretrain.errors import UserError
 from pretrain.files import replacing
 
@@ -157,7 +157,7 @@ class _Film:
         try:
             with replacing(target) as temporary, _container(temporary) as container, ExitStack() as stack:
                 # a rate of whole numbers: 30000/1001 is meant, not its 64 bits
-                stream = container.add_stream(ENCODER, Fraction(info.fps).limit_denominator(1001), OPTIONS)
+                stream = container.add_stream(ENCODER, _rate_of(info, times), OPTIONS)
                 stream.width, stream.height = size
                 stream.pix_fmt, stream.codec_context.time_base = "yuv420p", Fraction(1, TICKS)
                 film = cls(container, stream, times, info.duration_seconds - float(times[-1]))
@@ -197,6 +197,15 @@ class _Film:
                 at, reason = max(0.0, entry[0]), error.strerror
                 self.note = f"the film's sound ends at {at:.1f} s: what follows is damaged ({reason})"
                 self._sound = iter(())
+
+
+def _rate_of(info: VideoInfo, times: NDArray[np.float64]) -> Fraction:
+    """What the film is announced at: frames in a second of footage. Of a recording with long gaps `info` has hardly any
+    in a second of the whole."""
+    fps = info.fps
+    if not info.is_constant_rate:
+        fps = info.num_frames / FrameClock.of_times(times, info.fps).seen(0, info.num_frames)
+    return Fraction(fps).limit_denominator(1001) or Fraction(1, 1001)
 
 
 def _check_encoder(target: Path) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from downstream.evaluation.curves import OperatingPoints, operating_points, pr_curve, roc_auc, roc_curve
 from downstream.evaluation.evaluation import MetricValue
 from downstream.evaluation.temporal_evaluation import TemporalEvaluation
+from pretrain.data.video import Clock, clock_of
 from pretrain.files import replacing
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#000000")
@@ -184,12 +185,12 @@ def _spread(ranked: list[int], count: int) -> list[int]:
 
 def _panel(axis: Any, evaluations: Sequence[TemporalEvaluation], index: int) -> None:
     video = evaluations[0].videos[0][index]
-    unit = 1 / video.fps if video.fps else 1.0
+    clock = clock_of(1.0) if video.clock is None else video.clock  # else in frames
     for colour, evaluation in zip(_colours(evaluations), evaluations, strict=True):
         seeds = [videos[index] for videos in evaluation.videos]
         same = all(np.array_equal(seed.edges, seeds[0].edges) for seed in seeds)
         scores = np.array([seed.scores for seed in (seeds if same else seeds[:1])])
-        edges = seeds[0].edges * unit
+        edges = _times_of(seeds[0].edges, clock)
         if len(scores) > 1 and len(evaluations) == 1:  # bands of several methods hide each other
             ends = (np.append(side, side[-1]) for side in (scores.min(axis=0), scores.max(axis=0)))
             axis.fill_between(edges, *ends, step="post", color=colour, alpha=0.2, linewidth=0)
@@ -198,10 +199,17 @@ def _panel(axis: Any, evaluations: Sequence[TemporalEvaluation], index: int) -> 
     axis.axhline(threshold, color="#777777", linestyle=":", linewidth=1, label=f"threshold {threshold:g}")
     for number, (start, end) in enumerate(video.spans):
         label = "annotated anomaly" if not number else None
-        axis.axvspan(start * unit, end * unit, color=TRUTH_COLOUR, alpha=0.3, linewidth=0, zorder=0, label=label)
-    axis.set_xlim(0, video.frames * unit)
-    axis.set_xlabel("seconds" if video.fps else "frame", fontsize=9)
+        axis.axvspan(
+            clock.begin(start), clock.end(end), color=TRUTH_COLOUR, alpha=0.3, linewidth=0, zorder=0, label=label
+        )
+    axis.set_xlim(0, clock.end(video.frames))
+    axis.set_xlabel("frame" if video.clock is None else "seconds", fontsize=9)
     axis.set_title(_panel_title(evaluations, index), loc="left", fontsize=9)
+
+
+def _times_of(edges: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
+    *starts, last = edges.tolist()
+    return np.array([*map(clock.begin, starts), clock.end(last)])
 
 
 def _panel_title(evaluations: Sequence[TemporalEvaluation], index: int) -> str:

@@ -22,7 +22,7 @@ from downstream.visualisation.pictures import ANNOTATED, DARK, FOUND, as_read, c
 from downstream.visualisation.plots import STYLE
 from downstream.visualisation.score_axis import plain_score, score_axis
 from pretrain.data.catalogue import Box, merge_spans
-from pretrain.data.video import IndexCache, VideoInfo, probe, read_frames
+from pretrain.data.video import FrameClock, IndexCache, probe, read_frames, video_clock
 from pretrain.errors import UserError
 from pretrain.files import replacing
 
@@ -63,7 +63,7 @@ def write_strip(
     if not 1 <= columns <= 12:
         raise UserError(f"columns is {columns}; a strip has 1 to 12 frames")
     cache = cache or IndexCache(None)
-    info = probe(video_path, cache=cache)
+    info, clock = probe(video_path, cache=cache), video_clock(video_path, cache=cache)
     cells = check_fits(video_path, info, scores, boxes, threshold)
     if cells is None:
         heat = None
@@ -81,7 +81,7 @@ def write_strip(
         annotated = [as_read(box, info) for box in truth if box.frame == shown.frame]
         tiles.append(np.asarray(draw_frame(frame, glow, seen, found, annotated, (info.width, info.height))))
     spans = merge_spans(spans or frames_of(truth))
-    _lay_out(target, tiles, chosen, info, scores, spans, title, threshold, heat)
+    _lay_out(target, tiles, chosen, clock, scores, spans, title, threshold, heat)
 
 
 def frames_of(truth: Iterable[Box]) -> list[tuple[int, int]]:
@@ -126,7 +126,7 @@ def _lay_out(
     target: Path,
     tiles: Sequence[NDArray[np.uint8]],
     chosen: Sequence[Shown],
-    info: VideoInfo,
+    clock: FrameClock,
     scores: VideoScores,
     spans: Sequence[tuple[int, int]],
     title: str,
@@ -147,7 +147,7 @@ def _lay_out(
             x = MARGIN + number * (width + GAP)
             figure.figimage(tile, x, total - HEAD - height, origin="upper")
             words = [
-                f"{number + 1}   {shown.frame / info.fps:.1f} s",
+                f"{number + 1}   {clock.begin(shown.frame):.1f} s",
                 f"frame {shown.frame}",
                 *filter(None, [shown.part]),
             ]
@@ -155,7 +155,7 @@ def _lay_out(
             figure.text(x / WIDTH, y, ", ".join(words), va="center", fontsize=12)
         bottom, left = 52, MARGIN + 110
         place = (left / WIDTH, bottom / total, (WIDTH - left - MARGIN) / WIDTH, (TIMELINE - bottom - 26) / total)
-        _timeline(figure.add_axes(place), chosen, info, scores, spans, threshold)
+        _timeline(figure.add_axes(place), chosen, clock, scores, spans, threshold)
         _legend(figure, total, heat, threshold)
         with replacing(target) as temporary:
             figure.savefig(temporary, dpi=DPI)
@@ -164,7 +164,7 @@ def _lay_out(
 def _timeline(
     axis: Any,
     chosen: Sequence[Shown],
-    info: VideoInfo,
+    clock: FrameClock,
     scores: VideoScores,
     spans: Sequence[tuple[int, int]],
     threshold: float,
@@ -172,18 +172,19 @@ def _timeline(
     """Scores over the whole video, annotated spans behind them, the strip's frames as numbered lines."""
     places = score_axis(scores.scores, threshold)
     for start, end in spans:
-        axis.axvspan(start / info.fps, end / info.fps, color=SPAN_COLOUR, linewidth=0, zorder=0)
-    axis.stairs(places.place(scores.scores), scores.edges / info.fps, baseline=None, color=SCORE_COLOUR, linewidth=2)
+        axis.axvspan(clock.begin(start), clock.end(end), color=SPAN_COLOUR, linewidth=0, zorder=0)
+    edges = np.append(clock.begins_of(scores.edges[:-1]), clock.end(scores.covered_frames))
+    axis.stairs(places.place(scores.scores), edges, baseline=None, color=SCORE_COLOUR, linewidth=2)
     axis.axhline(float(places.place(threshold)), color="#555555", linestyle=":", linewidth=1.5)
     for number, shown in enumerate(chosen):
-        seconds = (shown.frame + 0.5) / info.fps
+        seconds = clock.begin(shown.frame)
         axis.axvline(seconds, color=DARK, linewidth=1, ymax=0.97)
         axis.annotate(
             str(number + 1), (seconds, 1), xycoords=("data", "axes fraction"), xytext=(0, 2),
             textcoords="offset points", ha="center", va="bottom", fontsize=12,
         )  # fmt: skip
     margin = 0.06 * (places.high - places.low)
-    axis.set(xlim=(0, info.num_frames / info.fps), ylim=(places.low - margin, places.high + margin))
+    axis.set(xlim=(0, edges[-1]), ylim=(places.low - margin, places.high + margin))
     ticks = places.ticks(5)
     axis.set_yticks([place for place, _ in ticks], [label for _, label in ticks])
     axis.set(xlabel="seconds", ylabel="score" if scores.map is None else "hottest cell")

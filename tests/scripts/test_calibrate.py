@@ -130,7 +130,7 @@ def test_what_is_wrong_is_said_before_anything_is_scored(
         ([cameras, "--per-hour", "inf", "--margin", "-1"], "margin is -1.0; it must be a number, 0 or more"),
         (["--per-hour", "1"], "no footage: give videos or folders in which"),
         ([tmp_path / "empty", "--per-hour", "1"], f"{tmp_path}/empty"),
-        (["rtsp://camera/live", "--per-hour", "1"], "'rtsp://camera/live' is a stream; "),
+        (["rtsp://camera", "--per-hour", "1"], "'rtsp://camera' is a stream; "),
     ):
         assert call(calibrate, *arguments, "--detector", run) == 2
         message = " ".join(capsys.readouterr().err.split())  # some lines are wrapped

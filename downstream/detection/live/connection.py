@@ -11,6 +11,7 @@ from typing import Any
 import av
 import av.error
 import av.stream
+from av.format import Flags
 from av.stream import Disposition
 
 from downstream.detection.live.address import Address
@@ -23,6 +24,18 @@ _DISCARD = getattr(av.stream, "Discard", None)  # PyAV 18 and later
 
 class StreamBroken(Exception):
     """The connection broke or fell silent; the text says how, without the address."""
+
+
+class NotThere(VideoError):
+    """Nobody answers, or not to the end: that may pass. What the server refuses, or is no video, does not."""
+
+
+_LASTING = (
+    *(av.error.HTTPClientError, av.error.InvalidDataError, av.error.ProtocolNotFoundError),
+    *(av.error.DemuxerNotFoundError, av.error.DecoderNotFoundError, av.error.OptionNotFoundError),
+    *(av.error.ArgumentError, PermissionError, FileNotFoundError, ValueError),
+)
+"""Errors that are the same at the next call."""
 
 
 class Connection:
@@ -64,8 +77,16 @@ class Connection:
                 return float(rate), source
         return None
 
+    @property
+    def states_times(self) -> bool:
+        """Whether frames carry their times. Where the format has none FFmpeg makes some up, at a rate it guesses: that
+        is good enough for a file alone."""
+        return self.is_finite or not self._container.format.flags & Flags.no_timestamps.value
+
     def seconds_of(self, frame: Any) -> float | None:
         """The stream's own time of a frame, where it carries one."""
+        if not self.states_times:
+            return None
         return None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
 
     def frames(self, stopped: threading.Event) -> Generator[Any, None, None]:
@@ -135,8 +156,9 @@ def _open(address: Address, timeout: float) -> Any:
         )
     except (*FFMPEG_ERRORS, OSError, ValueError) as error:
         reason = reason_of(error, timeout, time.monotonic() - begun)
+        kind = VideoError if isinstance(error, _LASTING) else NotThere
     # not chained: the text of FFmpeg's error holds the address with its password
-    raise VideoError(f"{address.label}: not opened: {reason}; is it switched on, and are address and password right?")
+    raise kind(f"{address.label}: not opened: {reason}; is it switched on, and are address and password right?")
 
 
 def _footage(address: Address, container: Any) -> Any:
@@ -151,7 +173,10 @@ def _footage(address: Address, container: Any) -> Any:
 
 
 def reason_of(error: BaseException, timeout: float, waited: float) -> str:
-    """What went wrong, without the address. RTSP gives its own error where the time limit struck."""
+    """What went wrong, without the address: what FFmpeg or the system calls it, never the text of the error.
+
+    RTSP gives its own error where the time limit struck.
+    """
     if isinstance(error, av.error.ExitError) or waited >= 0.98 * timeout:
         return f"no answer within {timeout:g} s (timeout)"
-    return str(getattr(error, "strerror", None) or error)
+    return str(getattr(error, "strerror", None) or f"the address cannot be used ({type(error).__name__})")

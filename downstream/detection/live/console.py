@@ -62,12 +62,12 @@ class Console:
 
 
 @contextmanager
-def stop_signals() -> Iterator[list[str]]:
+def stop_signals(received: list[str] | None = None) -> Iterator[list[str]]:
     """Ctrl-C, SIGTERM and a closed terminal are noted here while this lasts, and do nothing else.
 
     In other threads than the main one nothing can be noted.
     """
-    received: list[str] = []
+    received = [] if received is None else received
     previous: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
         for name in _SIGNALS:

@@ -40,7 +40,8 @@ class Frame:
     number: int
     """From 0; goes on over gaps by the frames that are missing (`Gap.frames`)."""
     seconds: float
-    """By the stream's own clock, which may begin anywhere and begins again with each connection."""
+    """Since the first frame of the run: by the times that the stream states, else by those of arrival. Goes on over
+    gaps."""
     arrived: float
     """Wall-clock time at which it was decoded, in seconds since 1970."""
     pixels: NDArray[np.uint8] = field(repr=False)

@@ -58,7 +58,7 @@ class LiveRun:
         self.scorer, self.rule, self.settings, self.source = scorer, rule, settings, source
         self.console, self.output, self.hook = console, output, hook
         self.state = LiveState(source, output.name, opened.info.fps, scorer.model.snippet_frames)
-        self.alarms = Alarms(rule, opened.info.fps)
+        self.alarms = Alarms(rule, self.state.clock)
         scorer.look(opened.info)
         # on a terminal it is written in place, so that it may come more often
         self._status_seconds = min(1.0, settings.status_every) if console.is_terminal else settings.status_every
@@ -87,6 +87,7 @@ class LiveRun:
         begun = time.monotonic()
         if isinstance(item, Frame):
             self.state.frames = item.number + 1
+            self.state.clock.note(item.number, item.seconds)
             self._take_scores(self.scorer.push(item.number, item.pixels, item.arrived), begun)
         elif isinstance(item, Opened):
             self.state.lost = None
@@ -106,18 +107,19 @@ class LiveRun:
             self.output.add_score(score)
             if score.is_settled:
                 self._tell(self.alarms.take(score))
+            self.state.clock.forget(score.start, self.alarms.frames_in_use)
         self.state.worked(time.monotonic() - begun)
 
     def _take_lost(self, lost: Lost) -> None:
         self.state.lost = (time.monotonic(), lost.reason)
         self.state.outages += 1
-        self._say(lost.arrived, f"lost at {moment(self.state.frames / self.state.fps)}: {lost.reason}")
+        self._say(lost.arrived, f"lost at {moment(self.state.clock.now)}: {lost.reason}")
 
     def _take_gap(self, gap: Gap) -> None:
         if gap.seconds > self.rule.merge_seconds:
             self._tell(self.alarms.close())
         self.state.missing += gap.frames
-        where = moment(self.state.frames / self.state.fps)
+        where = moment(self.state.clock.now)
         self.state.frames += gap.frames
         if gap.kind == "outage":
             self._say(gap.arrived, f"back after {gap.seconds:.1f} s: about {gap.frames} frames were never seen")
@@ -151,8 +153,8 @@ class LiveRun:
         """The journal comes first: what is printed or posted can be found there."""
         for alarm in alarms:
             self.state.events = alarm.event.number
-            event = alarm.record(self.state.fps, self.state.frames)
-            when = self.state.wall_clock(event.start_frame if event.kind == "begun" else event.end_frame)
+            event = alarm.record(self.state.clock, self.state.frames)
+            when = self.state.wall_clock(event.start_seconds if event.kind == "begun" else event.end_seconds)
             event = dataclasses.replace(event, wall_clock=iso(when), stream=self.source.label)
             self.output.add_event(event)
             self._say(when, describe_event(event))

@@ -20,7 +20,8 @@ class SourceSettings:
     """When the stream ends. auto: a file, here or of known length on a server, is over then; a camera, a device and a
     stream of unknown length have broken off and are connected again. stop: also where a stream breaks off."""
     max_outage: float | None = None
-    """Give up when it stays away for so many seconds; None: never."""
+    """Give up when it stays away for so many seconds; None: never, but for one that has not answered yet, which is
+    called for three times `timeout`."""
     realtime: bool = False
     """Play files at their own pace, like a camera: frames are dropped where they cannot be kept up with."""
     queue_frames: int = 128
@@ -57,7 +58,7 @@ class LiveSettings:
     window_seconds: float = 600.0
     """What a detector that sees the whole video (a transformer, features normalised by video or place) sees of a
     stream: so many seconds before now."""
-    webhook: str | None = None
+    webhook: str | None = field(default=None, repr=False)
     """URL to POST a JSON object to when an event begins, and when it ends."""
     status_every: float = 10.0
     """Seconds between lines about delay, speed and dropped frames; 0: none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from itertools import chain
 from typing import Any
@@ -13,19 +13,22 @@ import numpy as np
 
 from downstream.detection.live.address import parse_address
 from downstream.detection.live.back_off import BackOff
-from downstream.detection.live.clock import StreamClock, find_rate
-from downstream.detection.live.connection import Connection, StreamBroken, connect
+from downstream.detection.live.clock import Arrived, Arriving, StreamClock, find_rate
+from downstream.detection.live.connection import Connection, NotThere, StreamBroken, connect
 from downstream.detection.live.frame_queue import Frame, FrameQueue, Gap, Item, Lost, Opened
 from downstream.detection.live.settings import SourceSettings
 from downstream.features.crops import Region
 from pretrain.data.video import Picture, StoredPicture, VideoError, VideoInfo, check_picture
 
+POLL_SECONDS = 0.2
+
 
 class FrameSource:
     """`with FrameSource(...) as source: for item in source: ...`; see `frame_queue` for the items.
 
-    Entering waits until the input answers. VideoError there where it does not, and from `get` where a file on a server
-    breaks off or a camera stays away for longer than `max_outage`.
+    Entering waits until the input answers: one that is not there is called again by the same rule as one that broke
+    off, for `max_outage`, or three times `timeout`. VideoError there where it does not answer, and from `get` where a
+    file on a server breaks off or a camera stays away for longer than `max_outage`.
     """
 
     def __init__(
@@ -34,20 +37,32 @@ class FrameSource:
         region_of: Callable[[VideoInfo], Region],
         settings: SourceSettings,
         rng: np.random.Generator,
+        *,
+        stopped: Sequence[str] = (),
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`text`: an address, see `parse_address`. `region_of`: which part of a picture is wanted, at what scale."""
+        """`text`: an address, see `parse_address`. `region_of`: which part of a picture is wanted, at what scale.
+
+        `stopped`: as soon as something lies in it, nobody waits for an answer any more. `say` is told, once and by the
+        reading thread, that an answer is waited for.
+        """
         self.address = parse_address(text, settings.rtsp_transport)
         self.label = self.address.label
         self.settings = settings
         self.damaged = 0
         """Packets and frames that did not decode cleanly."""
         self.reconnects = 0
-        self._region_of = region_of
+        self.is_waited_for = True
+        """False: it was stopped before an answer came."""
+        self._region_of, self._wanted_off, self._say = region_of, stopped, say
+        self._patience = 3 * settings.timeout if settings.max_outage is None else settings.max_outage
+        self._called: float | None = None
         self._queue = FrameQueue(settings.queue_frames, may_drop=True)
         self._stopped, self._answered = threading.Event(), threading.Event()
         self._back_off = BackOff(settings.first_delay, rng)
         self._thread = threading.Thread(target=self._run, name=f"reads {self.label}", daemon=True)
         self._number, self._fps, self._fps_from = 0, 0.0, ""
+        self._seconds = 0.0
         self._heard, self._outage = 0.0, ""
 
     @property
@@ -81,10 +96,16 @@ class FrameSource:
     def __enter__(self) -> FrameSource:
         self._thread.start()
         # FFmpeg keeps the limit by itself; this one is for what it cannot interrupt, such as a name server
-        limit = None if self.address.kind == "file" else 3 * self.settings.timeout + 2
-        if not self._answered.wait(limit):
-            self.close()
-            raise VideoError(f"{self.label}: no frame within {limit:g} s; is it switched on, and the address right?")
+        limit = self._patience + 3 * self.settings.timeout + 2
+        begun = time.monotonic()
+        while not self._answered.wait(POLL_SECONDS):
+            if self._wanted_off:
+                self.is_waited_for = False
+                self.close()
+                return self
+            if self.address.kind != "file" and time.monotonic() - begun > limit:
+                self.close()
+                raise VideoError(f"{self.label}: no frame within {limit:g} s; is it switched on, and address right?")
         if not self._fps:
             self.get()  # raises what went wrong
         return self
@@ -123,10 +144,11 @@ class FrameSource:
             reason = str(broken)
         except VideoError as problem:
             if not self._fps:
-                raise
+                return self._wait_at_first(problem)
             reason = str(problem).removeprefix(f"{self.label}: ")
         if not self._fps:
-            raise VideoError(f"{self.label}: no frame came: {reason}; does it play elsewhere?")
+            text = f"{self.label}: no frame came: {reason}; does it play elsewhere?"
+            return self._wait_at_first(VideoError(text) if is_finite else NotThere(text))
         if is_finite and not may_return:
             raise VideoError(f"{self.label}: broke off after {self._number} frames: {reason}; start again")
         if not may_return:  # many streams end without a word: nobody can tell that from breaking
@@ -135,6 +157,19 @@ class FrameSource:
         if self._number > number:
             self._back_off.worked(self._heard - connection.begun)
         self._stay_out(reason)
+        return True
+
+    def _wait_at_first(self, problem: VideoError) -> bool:
+        """Nobody has answered yet: wait until the next attempt. Raises the problem where that does not help."""
+        if not isinstance(problem, NotThere):
+            raise problem
+        if self._called is None:
+            self._called = time.monotonic()
+            self._say(f"{problem}\nit is called again for {self._patience:g} s")
+        left = self._patience - (time.monotonic() - self._called)
+        if left <= 0:
+            raise problem
+        self._stopped.wait(min(self._back_off.next(), left))
         return True
 
     def _may_return(self, connection: Connection) -> bool:
@@ -158,10 +193,11 @@ class FrameSource:
     def _deliver(self, connection: Connection) -> None:
         """Put a connection's frames into the queue, and before them what is to be known of it. StreamBroken."""
         with closing(connection.frames(self._stopped)) as frames:
-            fps, fps_from, head = find_rate(connection, frames)
+            coming = Arriving(frames)
+            fps, fps_from, head = find_rate(connection, coming.head())
             if not head:
                 raise StreamBroken("it ended before the first frame")
-            stored = StoredPicture.of_frame(head[0], connection.pixel_aspect)
+            stored = StoredPicture.of_frame(head[0].frame, connection.pixel_aspect)
             check_picture(self.label, *reversed(stored.displayed))  # before it counts as an input that works
             info = _info(connection, stored, self._fps or fps)
             region = self._region_of(info)
@@ -172,24 +208,29 @@ class FrameSource:
             self._queue.put(Opened(info, self._fps_from, time.time()))
             self._answered.set()
             self._come_back(connection)
-            self._put_frames(connection, chain(head, frames), stored, region)
+            self._put_frames(connection, chain(head, coming), stored, region)
 
     def _come_back(self, connection: Connection) -> None:
         if not self._outage:
             return
         # until the camera was called, not until its first frame was decoded: it had sent frames since
-        self._miss("outage", f"no connection: {self._outage}", connection.begun - self._heard)
+        away = connection.begun - self._heard
+        self._miss("outage", f"no connection: {self._outage}", away)
+        self._seconds += max(away, 1 / self._fps)
         self._outage = ""
         self.reconnects += 1
 
-    def _put_frames(self, connection: Connection, frames: Iterator[Any], stored: StoredPicture, region: Region) -> None:
+    def _put_frames(
+        self, connection: Connection, frames: Iterator[Arrived], stored: StoredPicture, region: Region
+    ) -> None:
         picture = Picture(stored, (region.decode_height, region.decode_width))
         y, x, height, width = region[2:]
-        clock, damaged = StreamClock(connection, self._fps), self.damaged
-        for frame in frames:
+        clock, damaged = StreamClock(connection, self._fps, self._seconds), self.damaged
+        for frame, at in frames:
             if not connection.is_finite and (frame.width, frame.height) != (stored.width, stored.height):
                 raise StreamBroken(f"its picture is {frame.width}x{frame.height} pixels now")
-            leap = clock.take(frame)
+            leap = clock.take(frame, at)
+            self._seconds = clock.seconds
             if leap:
                 self._miss("jump", f"its time stamps leap by {leap:.1f} s", leap)
             if self.settings.realtime and connection.is_finite:

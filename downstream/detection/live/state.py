@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 from downstream.detection.live.frame_queue import Opened
 from downstream.detection.live.meter import Meter
+from downstream.detection.live.run_clock import RunClock
 from downstream.detection.live.scorer import LiveScore, LiveScorer
 from downstream.detection.live.source import FrameSource
 from downstream.detection.records import EventRecord, FailedVideo, LiveFigures, VideoRecord
+from downstream.detection.video_events import STATED_AGREES
 from pretrain.tracking import clock
 
 SETTLE_SECONDS = 10.0
@@ -31,7 +33,9 @@ class LiveState:
     """Counters and figures; none of them grows with time."""
 
     def __init__(self, source: FrameSource, name: str, fps: float, snippet_frames: int) -> None:
+        """`fps`: as at first; all seconds are by `clock`."""
         self.source, self.name, self.fps, self.snippet_frames = source, name, fps, snippet_frames
+        self.clock = RunClock(fps)
         self.whole, self.recent = Meter(), Meter()
         """Figures of the run, and since the last status line."""
         self.frames = 0
@@ -49,7 +53,7 @@ class LiveState:
     @property
     def seconds(self) -> float:
         """Of the stream so far, with those of an outage that goes on."""
-        return self.frames / self.fps + self.away
+        return self.clock.now + self.away
 
     @property
     def away(self) -> float:
@@ -63,18 +67,18 @@ class LiveState:
         is_late = score.arrived is not None and self.source.is_paced
         delay = max(0.0, time.time() - (score.arrived or 0.0)) if is_late else None
         for meter in (self.whole, self.recent):
-            meter.scored(self.snippet_frames / self.fps, delay)
+            meter.scored(self.clock.seen(score.start, score.end), delay)
 
     def worked(self, seconds: float) -> None:
         """The run was busy for so long."""
         for meter in (self.whole, self.recent):
             meter.worked(seconds)
 
-    def wall_clock(self, frame: int) -> float:
-        """When a frame of lately arrived, in seconds since 1970; of a file that plays at no pace: now."""
+    def wall_clock(self, seconds: float) -> float:
+        """When footage of lately arrived, in seconds since 1970; of a file that plays at no pace: now."""
         if self.score is None or self.score.arrived is None or not self.source.is_paced:
             return time.time()
-        return self.score.arrived + (frame - self.score.end) / self.fps
+        return self.score.arrived + seconds - self.clock.end(self.score.end)
 
     def begin_lines(self, opened: Opened, scorer: LiveScorer) -> list[str]:
         """The stream answers."""
@@ -94,7 +98,7 @@ class LiveState:
 
     def status_line(self, is_event_on: bool) -> str:
         """How it goes; empty before there is anything to say."""
-        now = moment(self.frames / self.fps)
+        now = moment(self.clock.now)
         if self.lost is not None:
             return f"{now}  no connection for {self.away:.0f} s: {self.lost[1]}"
         if self.score is None:
@@ -114,7 +118,7 @@ class LiveState:
         source, pace = self.source, [self.whole.describe_delay(), self.whole.describe_speed()]
         lines = [
             f"{time_of_day(time.time())}  {ending.reason}",
-            f"{self.events} event(s) in {clock(self.frames / self.fps)} of footage, {self.whole.snippets} snippets",
+            f"{self.events} event(s) in {clock(self.clock.footage)} of footage, {self.whole.snippets} snippets",
             "  ".join(text for text in pace if text),
             f"{source.dropped} frames dropped, {self.missing} missing in all; {self.outages} outage(s), "
             f"{source.reconnects} reconnect(s)" + (f"; {source.damaged} damaged" if source.damaged else ""),
@@ -127,10 +131,12 @@ class LiveState:
         if self.highest is None:
             problem = f"{address}: not a whole snippet of {self.snippet_frames} frames came: {ending.reason}"
             return FailedVideo(name=name, path=address, problem=problem, live=live)
+        mean = self.clock.frames / self.clock.footage
         return VideoRecord(
             name=name,
             path=address,
-            fps=self.fps,
+            fps=self.fps if abs(mean / self.fps - 1) < STATED_AGREES else mean,
+            footage=self.clock.footage,
             num_frames=self.frames,
             num_snippets=self.whole.snippets,
             highest_score=self.highest,

@@ -42,20 +42,26 @@ def watch(config: DetectConfig) -> int:
     device = make_accelerator(config.scoring.device, "fp32").device
     model = open_model(or_unfitted(config.detector), config.backbone, device)
     rule, text = config.rule.applied_to(model.rule), config.inputs[0]
-    source = FrameSource(text, region_for(model), config.live.source, np.random.default_rng())
+    stopped: list[str] = []
+    source = FrameSource(
+        text, region_for(model), config.live.source, np.random.default_rng(), stopped=stopped, say=console.say
+    )
     name = source.label if is_stream(text) else find_videos([text])[0][0]
     note = f"{UNFITTED_NOTE}\n" if config.detector is None else ""
     console.say(f"{note}{model.describe()}\n{describe_rule(rule, model)}\nopening {source.label}")
     hook = None if config.live.webhook is None else Webhook(config.live.webhook, console.say)
     with ExitStack() as stack:
+        stack.enter_context(stop_signals(stopped))
+        if hook is not None:
+            stack.callback(hook.close)
         opened = _open(stack, source)
+        if opened is None:
+            console.say(f"stopped by {stopped[0]} before {source.label} answered")
+            return 0
         scorer = scorer_for(model, config.live, opened.info.fps)
-        stopped = stack.enter_context(stop_signals())
         output = stack.enter_context(LiveOutput(config.out, name, model.facts(rule)))
         if output.folder != config.out:
             console.say(f"{config.out} holds another run's files: this one writes to {output.folder}")
-        if hook is not None:
-            stack.callback(hook.close)
         run = LiveRun(scorer, rule, config.live, source, opened, console, output, hook)
         ending = run.until_the_end(stopped)
         stack.pop_all().close()  # what is on its way to the webhook counts in the summary
@@ -66,10 +72,12 @@ def watch(config: DetectConfig) -> int:
     return config.status_on_event if run.state.events and config.status_on_event else int(ending.is_failure)
 
 
-def _open(stack: ExitStack, source: FrameSource) -> Opened:
-    """What the input looks like, as soon as it answers. UserError where it does not."""
+def _open(stack: ExitStack, source: FrameSource) -> Opened | None:
+    """What the input looks like, as soon as it answers; None: stopped before. UserError where it does not answer."""
     try:
         stack.enter_context(source)
+        if not source.is_waited_for:
+            return None
         opened = source.get()
     except VideoError as error:
         raise UserError(str(error)) from error

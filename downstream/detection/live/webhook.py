@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 import threading
 import urllib.error
 import urllib.request
 from collections import deque
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from downstream.detection.live.address import masked
+from pretrain.addresses import address_label
 from pretrain.errors import UserError
 
 TRIES = 3
@@ -40,7 +42,7 @@ class Webhook:
 
         UserError unless it is an address of http or https.
         """
-        self.label = masked(url)
+        self.label = address_label(url)
         self._url, self._headers = _split_login(url)
         self._say, self._timeout, self._first_delay = say, timeout, first_delay
         self.sent = self.failed = 0
@@ -107,27 +109,42 @@ class Webhook:
             try:
                 with _OPENER.open(request, timeout=self._timeout):
                     return ""
-            except urllib.error.HTTPError as error:
-                error.close()
-                problem = f"{error}"
             # anything at all: a server's nonsense must not end the run
             except Exception as error:
-                problem = str(getattr(error, "reason", None) or error) or type(error).__name__
+                problem = _reason_of(error)
         return problem
+
+
+def _reason_of(error: BaseException) -> str:
+    """What went wrong, never by a text that the server or the address has a part in."""
+    if isinstance(error, urllib.error.HTTPError):
+        error.close()
+        phrases = {status.value: status.phrase for status in HTTPStatus}
+        return f"HTTP Error {error.code}: {phrases.get(error.code, 'no known status')}"
+    inner = getattr(error, "reason", None)
+    if isinstance(inner, BaseException):
+        return _reason_of(inner)
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate cannot be trusted (code {error.verify_code})"
+    return str(getattr(error, "strerror", None) or type(error).__name__)
 
 
 def _split_login(url: str) -> tuple[str, dict[str, str]]:
     """The address without `user:password@`, and the headers: they say who we are."""
     headers = {"Content-Type": "application/json", "User-Agent": "anomaly-pretext"}
-    parts = urlsplit(url)
+    refusal = f"webhook {address_label(url)}: not an address of the web; give one like https://example.org/alarm"
     try:
+        parts = urlsplit(url.strip())
         is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number
-        is_usable = False
-    if not is_usable:
-        raise UserError(f"webhook {masked(url)}: not an address of the web; give one like https://example.org/alarm")
+    except ValueError:  # a port that is no number, a bracket alone
+        raise UserError(refusal) from None
+    if not is_usable or any(sign.isspace() for sign in parts.netloc):
+        raise UserError(refusal)
     login, at, host = parts.netloc.rpartition("@")
     if at:
         token = base64.b64encode(":".join(map(unquote, login.split(":", 1))).encode()).decode()
         headers["Authorization"] = f"Basic {token}"
-    return urlunsplit(parts._replace(netloc=host)), headers
+    path, query = (quote(part, safe="%/?:@!$&'()*+,;=~-._[]") for part in (parts.path, parts.query))
+    return urlunsplit((parts.scheme, host, path, query, "")), headers

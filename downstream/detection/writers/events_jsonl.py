@@ -2,7 +2,7 @@
 
     {"kind": "ended", "number": 1, "start_frame": 288, "end_frame": 352, "start_seconds": 9.6, "end_seconds": 11.733,
      "peak_seconds": 9.867, "peak_score": 0.9993, "peak_start_frame": 288, "peak_end_frame": 304,
-     "box": [106.67, 77.84, 213.33, 181.62], "wall_clock": "2026-11-21T12:13:50.708+00:00", "stream": "rtsp://***@host"}
+     "box": [106.67, 77.84, 213.33, 181.62], "wall_clock": "2026-11-21T12:13:50.708+00:00", "stream": "rtsp://host/~3fa2b1"}
 
 The same object goes to the webhook and, with --json, to stdout.
 """

@@ -8,6 +8,7 @@ import numpy as np
 
 from downstream.detection.records import DetectionFacts, VideoRecord
 from downstream.detection.writers.writer import Sink, Writer
+from pretrain.data.video import clock_of
 
 
 class FrameScoresCsv(Writer):
@@ -30,7 +31,8 @@ class FrameScoresCsv(Writer):
 
     def video(self, video: VideoRecord) -> None:
         snippets = np.searchsorted(self._ends, np.arange(video.num_frames), side="right")
+        clock = clock_of(video.fps) if video.clock is None else video.clock
         for frame, snippet in enumerate(np.minimum(snippets, len(self._scores) - 1).tolist()):
-            self._rows.writerow((video.name, frame, round(frame / video.fps, 3), repr(self._scores[snippet])))
+            self._rows.writerow((video.name, frame, round(clock.begin(frame), 3), repr(self._scores[snippet])))
         self._ends.clear()
         self._scores.clear()

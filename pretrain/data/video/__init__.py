@@ -25,6 +25,7 @@ import numpy as np
 from pretrain.data.video.container import FFMPEG_ERRORS, open_stream, pixel_aspect_of
 from pretrain.data.video.decode import packets_of
 from pretrain.data.video.decord_reader import DecordReader
+from pretrain.data.video.frame_clock import GAP_SECONDS, GAP_STEPS, Clock, FrameClock, clock_of
 from pretrain.data.video.frame_folder import IMAGE_SUFFIXES, FrameFolderReader, image_names
 from pretrain.data.video.index_cache import IndexCache
 from pretrain.data.video.info import VideoError, VideoInfo, cover_size, reading
@@ -40,10 +41,14 @@ __all__ = [
     "CORRUPT",
     "DISCARD",
     "FFMPEG_ERRORS",
+    "GAP_SECONDS",
+    "GAP_STEPS",
     "IMAGE_SUFFIXES",
     "JPEG_PACK_SUFFIX",
     "MAX_PIXELS",
     "READERS",
+    "Clock",
+    "FrameClock",
     "IndexCache",
     "JpegPackWriter",
     "PacketIndex",
@@ -52,8 +57,10 @@ __all__ = [
     "VideoError",
     "VideoInfo",
     "check_picture",
+    "clock_of",
     "cover_size",
     "frame_times",
+    "has_times",
     "image_names",
     "is_media_file",
     "open_stream",
@@ -63,6 +70,7 @@ __all__ = [
     "read_frames",
     "reading",
     "stream_frames",
+    "video_clock",
 ]
 
 STREAM_BLOCK, STREAM_BYTES = 64, 64 << 20
@@ -100,6 +108,16 @@ def frame_times(path: str | Path, *, reader: str = "pyav", cache: IndexCache | N
     """float64 (num_frames,): seconds of each frame after the first one. Raises VideoError."""
     with reading(str(path)):
         return _reader_for(str(path), reader).frame_times(str(path), cache)
+
+
+def video_clock(path: str | Path, *, cache: IndexCache | None = None) -> FrameClock:
+    """The video's clock: all that is said of it in seconds comes from its frames' own times. Raises VideoError."""
+    return FrameClock.of_times(frame_times(path, cache=cache), probe(path, cache=cache).fps)
+
+
+def has_times(path: str | Path) -> bool:
+    """Whether something is there that says when its frames are shown; a folder of images does not."""
+    return os.path.isfile(path)
 
 
 def read_frames(

@@ -51,7 +51,7 @@ def stream_event(**fields: object) -> EventRecord:
     values: dict[str, object] = {
         "number": 1, "start_frame": 16, "end_frame": 40, "start_seconds": 1.6, "end_seconds": 4.0,
         "peak_seconds": 2.4, "peak_score": 0.9, "peak_start_frame": 16, "peak_end_frame": 32,
-        "wall_clock": "2026-01-02T03:04:05.678+00:00", "stream": "rtsp://***@cam",
+        "wall_clock": "2026-01-02T03:04:05.678+00:00", "stream": "rtsp://cam/~3fa2b1",
     }  # fmt: skip
     return EventRecord(**(values | fields))  # type: ignore[arg-type]
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from downstream.detection.inputs import find_videos, is_stream
+from pretrain.addresses import shown
 from pretrain.errors import UserError
 
 
@@ -93,12 +94,13 @@ def test_streams_are_told_from_files(tmp_path: Path) -> None:
 
 def test_all_inputs_that_are_wrong_are_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
-        find_videos([str(tmp_path / "gone.mp4"), "rtsp://camera/live", str(tmp_path / "nowhere")])
+        find_videos([str(tmp_path / "gone.mp4"), "rtsp://camera", str(tmp_path / "nowhere"), "rtsp:/u:secret@cam"])
     assert str(error.value).splitlines() == [
-        "3 input(s) cannot be scored:",
-        "  - 'rtsp://camera/live' is a stream; give it alone",
+        "4 input(s) cannot be scored:",
+        "  - 'rtsp://camera' is a stream; give it alone",
         f"  - there is no '{tmp_path}/gone.mp4'",
         f"  - there is no '{tmp_path}/nowhere'",
+        f"  - '{shown('rtsp:/u:secret@cam')}' is no file, and not written like an address (rtsp://host/path)",
     ]
 
 

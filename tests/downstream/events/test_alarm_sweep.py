@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -16,6 +16,8 @@ from downstream.events.finder import find_events
 from downstream.events.matching import count_touches
 from downstream.events.rule import rule_with_margin
 from pretrain.data.catalogue import merge_spans
+from pretrain.data.video import Clock
+from tests.downstream.events.clocks import CLOCKS, seconds_of
 
 SNIPPET = 10
 
@@ -26,11 +28,11 @@ class Annotated(NamedTuple):
     spans: tuple[tuple[int, int], ...]
 
 
-Videos = list[tuple[Annotated, float]]
+Videos = list[tuple[Annotated, Clock | float]]
 LEVELS = st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.6, 0.7, 0.9, 0.97, 1.0])
 SPANS = st.lists(st.tuples(st.integers(0, 240), st.integers(1, 40)), max_size=3)
 VIDEOS = st.lists(
-    st.tuples(st.lists(LEVELS, min_size=1, max_size=25), SPANS, st.sampled_from([5.0, 10.0, 12.5])),
+    st.tuples(st.lists(LEVELS, min_size=1, max_size=25), SPANS, CLOCKS),
     min_size=1,
     max_size=4,
 )
@@ -44,7 +46,7 @@ RULES = st.fixed_dictionaries(
 PLAIN = {"margin": 0.0, "min_seconds": 0.0, "merge_seconds": 0.0}
 
 
-def made(drawn: Sequence[tuple[list[float], list[tuple[int, int]], float]]) -> Videos:
+def made(drawn: Sequence[tuple[list[float], list[tuple[int, int]], Clock | float]]) -> Videos:
     """`drawn`: scores, anomalies as begin and length, frames per second."""
     videos = []
     for levels, spans, fps in drawn:
@@ -83,6 +85,7 @@ def anomalies(videos: Videos) -> int:
     return sum(len(video.spans) for video, _ in videos)
 
 
+@settings(deadline=None)
 @given(VIDEOS, RULES)
 def test_at_every_score_it_counts_what_the_rule_for_events_gives(drawn: list, settings: dict[str, float]) -> None:
     videos = made(drawn)
@@ -97,6 +100,7 @@ def test_at_every_score_it_counts_what_the_rule_for_events_gives(drawn: list, se
     assert len(sweep.found_from) == len(sweep.found_in) == anomalies(videos)
 
 
+@settings(deadline=None)
 @given(VIDEOS, RULES, st.integers(0, 10_000))
 def test_shares_of_drawn_videos_are_those_of_a_list_in_which_they_stand_so_often(
     drawn: list, settings: dict[str, float], seed: int
@@ -112,12 +116,13 @@ def test_shares_of_drawn_videos_are_those_of_a_list_in_which_they_stand_so_often
         if not anomalies(listed):
             assert np.isnan(row).all()
             continue
-        hours = sum(video.edges[-1] / fps for video, fps in listed) / 3600
+        hours = sum(seconds_of(int(video.edges[-1]), fps) for video, fps in listed) / 3600
         wanted = [slow_found(listed, rate * hours + 1e-6, settings) / anomalies(listed) for rate in rates]
         assert row.tolist() == pytest.approx(wanted)
         assert (np.diff(row) >= 0).all(), "more false alarms find less"
 
 
+@settings(deadline=None)
 @given(VIDEOS, RULES, st.integers(0, 5))
 def test_the_threshold_named_finds_as_much_with_no_more_false_alarms(
     drawn: list, settings: dict[str, float], allowed: int

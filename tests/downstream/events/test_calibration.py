@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from downstream.events.calibration import allowed_events, calibrate
@@ -17,17 +17,17 @@ from downstream.events.finder import find_events
 from downstream.events.rate_bound import upper_count, upper_rate
 from downstream.events.rule import rule_with_margin
 from downstream.scores.video_scores import VideoScores, make_scores
+from pretrain.data.video import Clock
 from pretrain.errors import UserError
+from tests.downstream.events.clocks import CLOCKS, seconds_of
 
-Videos = list[tuple[VideoScores, float]]
+Videos = list[tuple[VideoScores, Clock | float]]
 LEVELS = st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.6, 0.7, 0.9, 0.97, 1.0])
-VIDEOS = st.lists(
-    st.tuples(st.lists(LEVELS, min_size=1, max_size=25), st.sampled_from([5.0, 10.0, 12.5])), min_size=1, max_size=4
-)
+VIDEOS = st.lists(st.tuples(st.lists(LEVELS, min_size=1, max_size=25), CLOCKS), min_size=1, max_size=4)
 SETTINGS = {"margin": 0.0, "min_seconds": 0.0, "merge_seconds": 0.0}
 
 
-def made(drawn: list[tuple[list[float], float]], length: int = 10) -> Videos:
+def made(drawn: list[tuple[list[float], Clock | float]], length: int = 10) -> Videos:
     return [
         (make_scores(f"v{number}", levels, np.arange(len(levels) + 1) * length), fps)
         for number, (levels, fps) in enumerate(drawn)
@@ -35,7 +35,7 @@ def made(drawn: list[tuple[list[float], float]], length: int = 10) -> Videos:
 
 
 def hours_of(videos: Videos) -> float:
-    return sum(scores.covered_frames / fps for scores, fps in videos) / 3600
+    return sum(seconds_of(scores.covered_frames, fps) for scores, fps in videos) / 3600
 
 
 def events_at(videos: Videos, threshold: float, settings: dict[str, float]) -> int:
@@ -58,9 +58,10 @@ def slow_threshold(videos: Videos, allowed: int, settings: dict[str, float]) -> 
     return best
 
 
+@settings(deadline=None)
 @given(VIDEOS, st.integers(0, 4), st.sampled_from([0.0, 0.7, 2.5]), st.integers(0, 3), st.integers(0, 3))
 def test_it_is_the_lowest_score_from_which_on_no_threshold_has_too_many_events(
-    drawn: list[tuple[list[float], float]], allowed: int, margin: float, least: int, gap: int
+    drawn: list[tuple[list[float], Clock | float]], allowed: int, margin: float, least: int, gap: int
 ) -> None:
     videos = made(drawn)
     settings = {"margin": margin, "min_seconds": least * 0.9, "merge_seconds": gap * 0.9}
@@ -70,9 +71,10 @@ def test_it_is_the_lowest_score_from_which_on_no_threshold_has_too_many_events(
     assert found.events == events_at(videos, found.rule.threshold, settings) <= allowed
 
 
+@settings(deadline=None)
 @given(VIDEOS, st.integers(0, 3), st.sampled_from([0.0, 0.7]), st.integers(0, 2))
 def test_what_is_left_out_is_judged_by_what_calibrating_the_others_gives(
-    drawn: list[tuple[list[float], float]], allowed: int, margin: float, gap: int
+    drawn: list[tuple[list[float], Clock | float]], allowed: int, margin: float, gap: int
 ) -> None:
     videos = made(drawn)
     settings = {"margin": margin, "min_seconds": 0.0, "merge_seconds": gap * 0.9}

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from downstream.detection.live.webhook import MAX_WAITING, Webhook
+from pretrain.addresses import address_label
 from pretrain.errors import UserError
 
 Answer = Callable[[int], int]
@@ -36,7 +37,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.posted.append((body, self.headers.get("Authorization", "")))
         status = self.server.answer(len(self.server.posted))
-        self.send_response(status)
+        self.send_response(status, f"no {self.path} here" if status == 404 else None)
         if status == 302:
             self.send_header("Location", "/elsewhere")
         self.end_headers()
@@ -83,10 +84,10 @@ def test_a_server_that_comes_round_is_tried_three_times(serve: Callable[[Answer]
 @pytest.mark.parametrize(("status", "text"), [(404, "HTTP Error 404: Not Found"), (302, "HTTP Error 302: Found")])
 def test_refusals_are_counted_and_said(serve: Callable[[Answer], Receiver], status: int, text: str) -> None:
     server, said = serve(lambda n: status), []
-    hook = Webhook(server.address("me:secret@"), said.append, first_delay=0.01)
+    hook = Webhook(server.address("me:secret@") + "/secret", said.append, first_delay=0.01)
     hook.post({})
     hook.close()
-    label = server.address("***@")
+    label = address_label(server.address() + "/secret")
     assert said == [f"webhook {label}: not delivered after 3 tries: {text}"]
     assert (hook.sent, hook.failed, len(server.posted)) == (0, 1, 3)
 
@@ -134,9 +135,31 @@ def test_nobody_there_is_said(serve: Callable[[Answer], Receiver]) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://host/x", "file:///etc/passwd", "http://", "http://u:secret@host:port/", "alarm"]
+    "url",
+    [
+        "ftp://host/x",
+        "file:///etc/passwd",
+        "http://",
+        "http://u:secret@host:port/",
+        "alarm",
+        "http://u:secret@ho st/",
+        "http://[secret",
+    ],
 )
 def test_other_addresses_are_refused(url: str) -> None:
     with pytest.raises(UserError, match="not an address of the web; give one like https://") as refused:
         Webhook(url, print)
     assert "secret" not in str(refused.value)
+
+
+def test_what_cannot_be_sent_says_nothing_of_its_path(serve: Callable[[Answer], Receiver]) -> None:
+    server, said = serve(lambda n: 200), []
+    hook = Webhook(server.address() + "/secret geheim ü?token=secret#secret", said.append, first_delay=0.01)
+    hook.post({})
+    hook.close()
+    assert (hook.sent, said) == (1, [])
+    assert "secret" not in hook.label
+    hook = Webhook(server.address().replace("127.0.0.1", "secret@127.0.0.1.invalid"), said.append, first_delay=0.01)
+    hook.post({})
+    hook.close()
+    assert "secret" not in said[0]

@@ -43,7 +43,7 @@ def test_boxes_are_those_of_each_snippet() -> None:
 def test_a_stream_adds_its_figures_and_when_events_ended() -> None:
     box = BoxRecord(start_frame=16, end_frame=32, box=PixelBox(1 / 3, 2, 30, 40), score=0.9)
     video = VideoRecord(
-        name="cam", path="rtsp://***@cam", fps=10.0, num_frames=45, num_snippets=2, highest_score=0.9,
+        name="cam", path="rtsp://cam/~3fa2b1", fps=10.0, num_frames=45, num_snippets=2, highest_score=0.9,
         events=(stream_event(boxes=(box,), is_cut_short=True), stream_event(number=2)), live=FIGURES,
     )  # fmt: skip
     content = document(FACTS, [video], [FailedVideo(name="n", path="p", problem="why", live=FIGURES)])

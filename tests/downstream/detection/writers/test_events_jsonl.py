@@ -21,7 +21,7 @@ def test_a_line_says_all_that_is_known_of_the_event() -> None:
         ("kind", "ended"), ("number", 1), ("start_frame", 16), ("end_frame", 40), ("start_seconds", 1.6),
         ("end_seconds", 4.0), ("peak_seconds", 2.4), ("peak_score", 0.9), ("peak_start_frame", 16),
         ("peak_end_frame", 32), ("box", [1.5, 2.25, 30.0, 40.0]), ("cut_short", True),
-        ("wall_clock", "2026-01-02T03:04:05.678+00:00"), ("stream", "rtsp://***@cam"),
+        ("wall_clock", "2026-01-02T03:04:05.678+00:00"), ("stream", "rtsp://cam/~3fa2b1"),
     ]  # fmt: skip
     assert not {"box", "cut_short"} & set(event_line(stream_event()))
 

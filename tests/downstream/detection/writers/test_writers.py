@@ -52,7 +52,7 @@ def test_a_new_format_is_written_of_a_stream_line_by_line(tmp_path: Path, new_fo
         output.add_event(stream_event())
         assert (tmp_path / new_format).read_text().splitlines()[1:] == ["1: 1.6 to 4.0"]
         stream = VideoRecord(
-            name="cam", path="rtsp://***@cam", fps=10.0, num_frames=45, num_snippets=1, highest_score=0.9,
+            name="cam", path="rtsp://cam/~3fa2b1", fps=10.0, num_frames=45, num_snippets=1, highest_score=0.9,
             events=tuple(output.ended_events()),
         )  # fmt: skip
         output.finish(stream)
