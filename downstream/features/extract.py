@@ -25,11 +25,13 @@ from downstream.features.progress import FrameProgress
 from downstream.features.snippets import SnippetSettings
 from downstream.features.store import FeatureSet, FeatureWriter
 from pretrain.cpu import keep_freed_memory
+from pretrain.data.bad_videos import quarantine_lines
 from pretrain.data.catalogue import CatalogueConfig, Video
 from pretrain.data.catalogues import open_catalogue
 from pretrain.data.check import read_quarantine
 from pretrain.errors import UserError
 from pretrain.files import write_text
+from pretrain.names import shown
 
 __all__ = ["ExtractConfig", "extract", "extract_video"]
 
@@ -134,7 +136,7 @@ def encode_share(
     problems: dict[str, str] = {}
     with closing(results), closing(progress):
         for result in results:
-            problem = store(writer, result, encoder).removeprefix(f"{own[result.name]}: ")
+            problem = store(writer, result, encoder).removeprefix(f"{shown(own[result.name])}: ")
             if problem:
                 problems[result.name] = problem
                 progress.say(f"left out: {result.name}: {problem}")
@@ -205,9 +207,8 @@ def finish(
     failed: dict[str, str],
 ) -> None:
     """Write the list of failed videos, and join the rest in the catalogue's order."""
-    lines = [f"# Videos left out of {config.out.name}. One per line: name, tab, reason.\n"]
-    lines += [f"{name}\t{' '.join(reason.split())}\n" for name, reason in sorted(failed.items())]
-    write_text(config.out / FAILED_FILE, "".join(lines))
+    head = f"# Videos left out of {shown(config.out.name)}. One per line: name, tab, reason.\n"
+    write_text(config.out / FAILED_FILE, head + quarantine_lines(failed))
     writer.finish([video.name for video in videos])
 
 

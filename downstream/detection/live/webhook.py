@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import threading
 import urllib.error
 import urllib.request
@@ -14,6 +13,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from downstream.detection.live.address import masked
 from pretrain.errors import UserError
+from pretrain.files import json_text
 
 TRIES = 3
 MAX_WAITING = 100
@@ -53,7 +53,7 @@ class Webhook:
 
     def post(self, event: Mapping[str, Any]) -> bool:
         """Send it when its turn comes; False, counted as failed, where 100 are waiting already."""
-        body = json.dumps(event, allow_nan=False, ensure_ascii=False).encode()
+        body = json_text(event).encode()
         with self._changed:
             if self._is_closing or len(self._waiting) >= MAX_WAITING:
                 self.failed += 1
