@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +55,9 @@ def _name_target(error: OSError, path: Path, temporary: Path) -> None:
     """Let the error say which file could not be written: a write names none, a full copy names what it read."""
     is_written = error.filename in (None, str(temporary)) or (error.filename2 is not None and error.errno in NO_ROOM)
     if is_written and error.errno is not None:
-        error.filename = str(path)
-        error.filename2 = None
+        with suppress(AttributeError):  # FFmpeg's errors take no other name; who writes with it says the file
+            error.filename = str(path)
+            error.filename2 = None
 
 
 def copy_file(source: Path, target: Path) -> None:

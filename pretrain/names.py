@@ -80,6 +80,14 @@ def read_back(text: str) -> str:
     return text
 
 
+def name_bytes(name: str) -> bytes:
+    """A name's bytes on a disk; of one that no disk has (JSON may hold any half of a letter), some of its own."""
+    try:
+        return name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return name.encode("utf-8", "surrogatepass")
+
+
 def file_name(name: str, most_bytes: int = 200) -> str:
     """A name as part of a file's, which any program can open: no folders, nothing unsafe, its last `most_bytes`."""
     plain = re.sub(rf'[{UNSAFE}/\\:*?"<>|]', "_", name)

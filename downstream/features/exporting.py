@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from downstream.features.layouts import split_name
 from downstream.features.store import FeatureSet
 from pretrain.errors import UserError, nearest, problem_list
 from pretrain.files import replacing, write_text
-from pretrain.names import KnownNames, written
+from pretrain.names import KnownNames, name_bytes, written
 
 LIST_FILE = "features.list"
 TEXT_ROWS = 32
@@ -89,7 +88,7 @@ def _refuse(features: FeatureSet, layout: str, order: Sequence[str]) -> None:
     problems = [f"'{name}': the set has no such video{known.hint(name)}" for name in missing]
     problems += [f"'{name}' is named twice" for name in sorted({name for name in order if order.count(name) > 1})]
     for name in order:
-        if "/" in name or "\0" in name or name.startswith(".") or len(os.fsencode(name)) > MAX_FILE_NAME_BYTES:
+        if "/" in name or "\0" in name or name.startswith(".") or len(name_bytes(name)) > MAX_FILE_NAME_BYTES:
             problems.append(f"'{name}' cannot name a file: it holds '/', begins with '.', or is over 240 bytes long")
         elif split_name(f"{name}.npy", False) != (name, None):
             problems.append(f"{name!r} would be read back as another name")

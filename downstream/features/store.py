@@ -29,7 +29,7 @@ from downstream.features.normalising import BLOCK_BYTES
 from downstream.features.scratch import drop_pages
 from pretrain.errors import UserError, nearest, problem_list
 from pretrain.files import replacing, reserve, write_json
-from pretrain.names import read_back, written
+from pretrain.names import name_bytes, read_back, written
 from pretrain.versioned_json import read_versioned_json
 
 FORMAT = "anomaly-pretext/features/2"
@@ -294,7 +294,7 @@ class FeatureWriter:
 
     def _part(self, name: str) -> Path:
         # names may hold any character; a digest is a file name everywhere
-        return self._parts / f"{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.safetensors"
+        return self._parts / f"{hashlib.sha256(name_bytes(name)).hexdigest()[:32]}.safetensors"
 
     def _part_names(self) -> dict[str, Path]:
         parts = {}

@@ -71,4 +71,4 @@ def draw(
 
 
 def _title(video: Video) -> str:
-    return f"{video.name} ({video.class_name or _KINDS[video.label]})"
+    return f"{shown(video.name)} ({video.class_name or _KINDS[video.label]})"

@@ -13,6 +13,7 @@ from downstream.evaluation.curves import OperatingPoints, operating_points, pr_c
 from downstream.evaluation.evaluation import MetricValue
 from downstream.evaluation.temporal_evaluation import TemporalEvaluation
 from pretrain.files import replacing
+from pretrain.names import shown
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#000000")
 """Okabe and Ito (2008): told apart by readers with any colour vision."""
@@ -207,7 +208,8 @@ def _panel(axis: Any, evaluations: Sequence[TemporalEvaluation], index: int) -> 
 def _panel_title(evaluations: Sequence[TemporalEvaluation], index: int) -> str:
     """Name, class where the name does not say it, AUC inside the video of each method."""
     video = evaluations[0].videos[0][index]
-    name = video.name if len(video.name) <= 32 else f"{video.name[:20]}…{video.name[-11:]}"
+    name = shown(video.name)
+    name = name if len(name) <= 32 else f"{name[:20]}…{name[-11:]}"
     if video.label == 0:
         return f"{name} · normal"
     if video.class_name and video.class_name.lower() not in video.name.lower():

@@ -6,7 +6,6 @@ is counted, not derived, and its entry points are verified: see `pretrain.data.v
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from pretrain.data.video import (
 from pretrain.data.worker_pool import map_unordered
 from pretrain.errors import UserError
 from pretrain.files import write_text
-from pretrain.names import read_back, shown
+from pretrain.names import name_bytes, read_back, shown
 
 COMPARED_FRAMES = 8
 MAX_READER_DIFFERENCE = 12.0
@@ -80,7 +79,7 @@ def check_video(video: Video, options: CheckOptions, index_cache: Path | None) -
         info, problems, notes = _look_at(video.path, options, cache)
         if options.compare_readers and not Path(video.path).is_dir():
             # seeded by the name: the same frames each time, on any number of processes
-            difference = readers_differ(video.path, np.random.default_rng(zlib.crc32(os.fsencode(video.name))), cache)
+            difference = readers_differ(video.path, np.random.default_rng(zlib.crc32(name_bytes(video.name))), cache)
             problems += [difference] if difference else []
     except VideoError as error:
         reason = str(error).removeprefix(f"{shown(video.path)}: ")

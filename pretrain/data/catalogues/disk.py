@@ -25,8 +25,13 @@ def video_name(file_name: str) -> str:
 
     Other dots stay (`Bad.Boys.1995__#00-26-51_label_A`); NFC because some file systems return names decomposed.
     """
+    return same_form(exact_name(file_name))
+
+
+def exact_name(file_name: str) -> str:
+    """A file name less a known video suffix, in the Unicode form that the disk has it in."""
     base, dot, suffix = file_name.rpartition(".")
-    return same_form(base if base and dot + suffix.lower() in VIDEO_SUFFIXES else file_name)
+    return base if base and dot + suffix.lower() in VIDEO_SUFFIXES else file_name
 
 
 def _suffix(file_name: str) -> str:
