@@ -53,11 +53,13 @@ def _mode_of_new(path: Path) -> int:
 
 def _name_target(error: OSError, path: Path, temporary: Path) -> None:
     """Let the error say which file could not be written: a write names none, a full copy names what it read."""
-    is_written = error.filename in (None, str(temporary)) or (error.filename2 is not None and error.errno in NO_ROOM)
-    if is_written and error.errno is not None:
+    if error.errno is None:
+        return
+    if error.filename2 is not None and error.errno in NO_ROOM:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    if error.filename in (None, str(temporary)):
         with suppress(AttributeError):  # FFmpeg's errors take no other name; who writes with it says the file
             error.filename = str(path)
-            error.filename2 = None
 
 
 def copy_file(source: Path, target: Path) -> None:
