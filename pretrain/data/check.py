@@ -180,17 +180,19 @@ def read_quarantine(path: str | Path) -> dict[str, str]:
     Raises UserError when the file is not there or not text.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
+        text = Path(path).read_text(encoding="utf-8-sig", errors="surrogateescape")
     except FileNotFoundError:
         raise UserError(
             f"no quarantine list {path}: write one with scripts/check_videos.py, or leave it unset"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise UserError(
             f"{path} is not a readable quarantine list ({error}); it holds `NAME<TAB>reason` lines"
         ) from None
+    if "\0" in text:
+        raise UserError(f"{path} is not a readable quarantine list (no UTF-8 text); it holds `NAME<TAB>reason` lines")
     entries: dict[str, str] = {}
-    for line in lines:
+    for line in text.split("\n"):
         if line.strip() and not line.startswith("#"):
             name, _, reason = line.partition("\t")
             entries.setdefault(read_back(name.strip()), reason.strip())
