@@ -18,8 +18,8 @@ from pretrain.cli import flags_of, parse
 from pretrain.config import PretrainConfig
 from pretrain.data.transforms import ClipTransform
 from pretrain.data.video import probe, read_frames
-from pretrain.data.video.x264 import REPEATABLE
 from pretrain.data.windows import Control, Source, ValidationWindows
+from pretrain.data.x264 import REPEATABLE
 from pretrain.errors import UserError
 from pretrain.intervals import Accuracy
 from pretrain.model import PretextModel

@@ -30,7 +30,7 @@ from downstream.visualisation.score_bar import BAR_HEIGHT, ScoreBar
 from downstream.visualisation.strip import frames_of
 from pretrain.data.catalogue import Box, merge_spans
 from pretrain.data.video import FFMPEG_ERRORS, IndexCache, VideoInfo, frame_times, probe, stream_frames
-from pretrain.data.video.x264 import REPEATABLE
+from pretrain.data.x264 import REPEATABLE
 from pretrain.errors import UserError
 from pretrain.files import replacing
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from pretrain.data.video.x264 import REPEATABLE
+from pretrain.data.x264 import REPEATABLE
 
 
 def encoded(pictures: np.ndarray, rng: np.random.Generator) -> str:
