@@ -16,6 +16,7 @@ import yaml
 from pretrain.addresses import GIVEN, print_redacted, redacted_threads
 from pretrain.errors import UserError
 from pretrain.launch import start_cpu_processes
+from pretrain.plain_output import plain_output, untouched_output
 from pretrain.renamed import refuse_renamed
 
 Config = TypeVar("Config")
@@ -50,9 +51,10 @@ def parse(config: type[Config], arguments: Sequence[str], prog: str, default: Co
     flags = GIVEN.arguments(flags + rest)  # errors of flags repeat them, addresses and passwords too
     refuse_renamed(flags, config)
     usage = f"{prog} [CONFIG.yaml ...]"
-    if default is None:
-        return GIVEN.restored(tyro.cli(config, prog=usage, args=flags))
-    return GIVEN.restored(tyro.cli(config, prog=usage, args=flags, default=default))
+    with untouched_output():  # its help has colours
+        if default is None:
+            return GIVEN.restored(tyro.cli(config, prog=usage, args=flags))
+        return GIVEN.restored(tyro.cli(config, prog=usage, args=flags, default=default))
 
 
 def yaml_flags(path: Path) -> list[str]:
@@ -109,6 +111,7 @@ def run_script(
     run_command(parse_and_run)
 
 
+@plain_output()
 def run_command(command: Callable[[], int | None]) -> NoReturn:
     """Run a command and leave with its exit status; a UserError becomes one message and exit status 2.
 

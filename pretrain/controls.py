@@ -19,6 +19,7 @@ from pretrain.config import PretrainConfig
 from pretrain.data.transforms import ClipTransform
 from pretrain.data.video import probe, read_frames
 from pretrain.data.windows import Control, Source, ValidationWindows
+from pretrain.data.x264 import REPEATABLE
 from pretrain.errors import UserError
 from pretrain.intervals import Accuracy
 from pretrain.model import PretextModel
@@ -73,7 +74,9 @@ def encode_again(source: Source, folder: Path, backward: bool) -> Source:
     frames = read_frames(source.path, range(source.info.num_frames))
     height, width = (length // 2 * 2 for length in frames.shape[1:3])
     with av.open(str(target), "w") as container:
-        stream = container.add_stream("libx264", rate=round(source.info.fps), options={"preset": "veryfast"})
+        stream = container.add_stream(
+            "libx264", rate=round(source.info.fps), options={"preset": "veryfast"} | REPEATABLE
+        )
         stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
         for frame in frames[::-1] if backward else frames:
             picture = np.ascontiguousarray(frame[:height, :width])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+from pretrain.names import shown
+
 
 class UserError(ValueError):
     """Something the user gave cannot be used.
@@ -21,8 +23,8 @@ def nearest(wrong: str, known: Iterable[str]) -> str:
 
 
 def problem_list(problems: Sequence[str], limit: int = 20) -> str:
-    """One problem a line, indented; past `limit` lines the rest is counted."""
-    lines = [f"  - {problem}" for problem in problems[:limit]]
+    """One problem a line, indented, whatever names stand in it; past `limit` lines the rest is counted."""
+    lines = [f"  - {shown(problem)}" for problem in problems[:limit]]
     if len(problems) > limit:
         lines.append(f"  ... and {len(problems) - limit} more")
     return "\n".join(lines)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from pretrain.names import json_escaped
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -16,21 +22,50 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; on success it is synced to disk and renamed to `path`.
 
     On any failure (a full disk, a kill by exception) the temporary file is removed and `path` is what it was.
-    The suffix of `path` is kept, for writers that choose a format by it.
+    The suffix of `path` is kept, for writers that choose a format by it. Who may read the file is for the umask to say,
+    also where its writer would keep it to the owner (safetensors does). An OSError names `path`, or what was read.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
+        mode = _mode_of_new(temporary)
         yield temporary
+        if temporary.stat().st_mode & 0o777 != mode:
+            temporary.chmod(mode)
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        if error.filename is None and error.errno is not None:  # a write does not say to what
-            error.filename = str(path)
+        _name_target(error, path, temporary)
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _mode_of_new(path: Path) -> int:
+    """Make an empty file; the permissions that it gets, as any file of any program here would."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
+        return os.fstat(descriptor).st_mode & 0o777
+    finally:
+        os.close(descriptor)
+
+
+def _name_target(error: OSError, path: Path, temporary: Path) -> None:
+    """Let the error say which file could not be written: a write names none, a full copy names what it read."""
+    if error.errno is None:
+        return
+    if error.filename2 is not None and error.errno in NO_ROOM:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    if error.filename in (None, str(temporary)):
+        with suppress(AttributeError):  # FFmpeg's errors take no other name; who writes with it says the file
+            error.filename = str(path)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file's bytes, atomically; the umask says who may read it. A full disk is the target's."""
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def reserve(path: Path) -> None:
@@ -47,14 +82,22 @@ def reserve(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically."""
+    """Write UTF-8 text atomically. What UTF-8 has not (names of other bytes) stands as an escape, not in the way."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write indented JSON atomically; NaN and infinity are refused."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    write_text(path, json_text(value, indent=2) + "\n")
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON for people and programs: letters as they are, what is unsafe in a name (`names.UNSAFE`) as an escape.
+
+    So every name is read back as it was, and the text may go to a terminal. ValueError for NaN and infinity.
+    """
+    return json_escaped(json.dumps(value, indent=indent, allow_nan=False, ensure_ascii=False))
 
 
 def sha256_of(path: Path) -> str:

@@ -17,7 +17,7 @@ from pretrain.checkpoint import load_state, read_meta, save_state
 from pretrain.cli import run_script
 from pretrain.config import FREE_TO_CHANGE, PretrainConfig
 from pretrain.cpu import keep_freed_memory
-from pretrain.data.bad_videos import BadVideos
+from pretrain.data.bad_videos import BadVideos, quarantine_lines
 from pretrain.data.loading import load_batches
 from pretrain.data.transforms import ClipTransform
 from pretrain.data.windows import Batch, Share, TrainWindows, ValidationWindows
@@ -296,8 +296,7 @@ class Run:
     def _save_bad_videos(self) -> None:
         """Bad videos of this run in the form that `data.quarantine` takes."""
         if self.bad.reasons:
-            lines = [f"{name}\t{' '.join(reason.split())}" for name, reason in sorted(self.bad.reasons.items())]
-            write_text(self.config.output / "quarantine.txt", "\n".join(lines) + "\n")
+            write_text(self.config.output / "quarantine.txt", quarantine_lines(self.bad.reasons))
 
     def _finish(self, accuracies: dict[str, Accuracy], meter: Meter) -> None:
         run = self.config.output

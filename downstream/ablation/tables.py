@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -12,6 +10,7 @@ from downstream.ablation.results import Ablation
 from downstream.evaluation.bootstrap import Interval
 from downstream.evaluation.evaluation import Difference, MetricValue
 from downstream.evaluation.metrics import METRICS
+from pretrain.tables import table_line
 
 COLUMNS = ("frame_auc", "frame_ap", "abnormal_auc", "per_video_auc", "video_auc", "pixel_auc", "pointing")
 """Of the test videos; `ablation.json` has all that was measured."""
@@ -71,14 +70,12 @@ def latex(ablation: Ablation) -> str:
 
 def as_csv(ablation: Ablation) -> str:
     """A line a cell, all metrics of the table with deviation and interval, all differences with theirs; references."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     names = ["features", "base", "terms", "variant", "seeds"]
     columns = shown(ablation)
     for metric in columns:
         names += [metric, f"{metric}_std", f"{metric}_low", f"{metric}_high"]
         names += [f"{metric}_diff", f"{metric}_diff_low", f"{metric}_diff_high"]
-    writer.writerow([*names, "validation_video_auc", "validation_video_auc_std"])
+    lines = [table_line([*names, "validation_video_auc", "validation_video_auc_std"])]
     for row in ablation.rows:
         cell = row.cell
         values: list[float | None] = []
@@ -89,8 +86,8 @@ def as_csv(ablation: Ablation) -> str:
             values += [None, None, None] if difference is None else _numbers(difference.value, difference.interval)
         values += [row.validation.value, row.validation.deviation]
         plain = ["" if value is None or math.isnan(value) else f"{value:.6g}" for value in values]
-        writer.writerow(
-            [cell.features, cell.base, cell.terms, cell.variant or "", len(row.validation.per_seed), *plain]
+        lines.append(
+            table_line([cell.features, cell.base, cell.terms, cell.variant or "", len(row.validation.per_seed), *plain])
         )
     for features, references in ablation.references.items():
         for reference in references:
@@ -100,8 +97,8 @@ def as_csv(ablation: Ablation) -> str:
                 values += [None] * 4 if value is None else _numbers(value.value, value.interval, value)
                 values += [None] * 3
             plain = ["" if value is None or math.isnan(value) else f"{value:.6g}" for value in values]
-            writer.writerow([features, REFERENCE, reference.method, "", "", *plain, "", ""])
-    return text.getvalue()
+            lines.append(table_line([features, REFERENCE, reference.method, "", "", *plain, "", ""]))
+    return "".join(lines)
 
 
 def _numbers(value: float, interval: Interval | None, metric: MetricValue | None = None) -> list[float | None]:

@@ -9,6 +9,7 @@ from downstream.detection.records import FailedVideo
 from downstream.detection.scoring import problems_of
 from downstream.detection.video_events import VideoDetection
 from downstream.events.rule import AlarmRule
+from pretrain.names import shown
 from pretrain.tracking import clock
 
 SHOWN = 20
@@ -27,7 +28,7 @@ def describe_rule(rule: AlarmRule, model: Model) -> str:
 def table(videos: Sequence[VideoDetection]) -> str:
     """The highest videos, a line each: score, events, where the highest event is, or else the highest score."""
     ranked = sorted(videos, key=lambda video: -video.highest_score)
-    width = max(len(video.name) for video in ranked[:SHOWN])
+    width = max(len(shown(video.name)) for video in ranked[:SHOWN])
     lines = [f"{'video':{width}}  length   highest score  events  the highest event"]
     for video in ranked[:SHOWN]:
         best = max(video.events, key=lambda event: event.peak_score, default=None)
@@ -35,7 +36,8 @@ def table(videos: Sequence[VideoDetection]) -> str:
         if best is not None:
             when = f"{clock(video.clock.begin(best.start))} to {clock(video.clock.end(best.end))}"
         length = clock(video.seconds)
-        lines.append(f"{video.name:{width}}  {length:>7}  {video.highest_score:13.6f}  {len(video.events):6}  {when}")
+        name = shown(video.name)
+        lines.append(f"{name:{width}}  {length:>7}  {video.highest_score:13.6f}  {len(video.events):6}  {when}")
     if len(ranked) > SHOWN:
         lines.append(f"... and {len(ranked) - SHOWN} more")
     return "\n".join(lines)
@@ -43,7 +45,8 @@ def table(videos: Sequence[VideoDetection]) -> str:
 
 def describe_short(videos: Sequence[VideoDetection], snippet_frames: int) -> str:
     """A line about videos that are no snippet long; nothing where there are none."""
-    short = [f"{video.name} ({video.info.num_frames})" for video in videos if video.info.num_frames < snippet_frames]
+    few = [video for video in videos if video.info.num_frames < snippet_frames]
+    short = [f"{shown(video.name)} ({video.info.num_frames})" for video in few]
     if not short:
         return ""
     more = f" and {len(short) - SHOWN} more" if len(short) > SHOWN else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -38,6 +37,8 @@ from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory
 from pretrain.data.video import IndexCache
 from pretrain.errors import UserError
+from pretrain.files import json_text
+from pretrain.names import file_name, shown
 from pretrain.tracking import clock
 
 FILMS, REPORT = "films", "report.html"
@@ -78,7 +79,7 @@ def detect(config: DetectConfig) -> int:
         say(config, accelerator, "\n".join(filter(None, parts)))
         if config.json:
             content = document(facts, [video.record for video in videos], failed)
-            print(json.dumps(content, ensure_ascii=False), flush=True)
+            print(json_text(content), flush=True)
     accelerator.end_training()
     if undrawn:
         raise UserError("\n".join(undrawn))
@@ -120,17 +121,12 @@ def draw_films(
                 cache=indices,
             )
         except UserError as error:
-            problems[video.name] = str(error)
+            problems[video.name] = shown(str(error))
         else:
             if note:
-                tqdm.write(note, file=sys.stderr)
+                tqdm.write(shown(note), file=sys.stderr)
     undrawn = dict(gather_object(list(problems.items())))
     return {video.name: target for video, target in numbered if video.name not in undrawn}, list(undrawn.values())
-
-
-def file_name(name: str) -> str:
-    """A video's name as one of a file: no folders, no more than file systems take."""
-    return name.replace("/", "_").replace("\\", "_").encode()[-200:].decode(errors="ignore")
 
 
 def describe_written(config: DetectConfig, names: Sequence[str]) -> str:

@@ -15,7 +15,6 @@ import dataclasses
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +39,7 @@ from downstream.runs.run_folder import CALIBRATION_FILE, RunFolder
 from downstream.scores.supervision import supervision_in
 from pretrain.backbones.storage import copy_backbone, save_backbone
 from pretrain.errors import UserError
-from pretrain.files import sync_folder, write_json, write_text
+from pretrain.files import copy_file, replacing, sync_folder, write_json, write_text
 
 CARD = "README.md"
 TAUGHT = {
@@ -91,14 +90,19 @@ def make_package(run: Path, out: Path, backbones: Sequence[Path] = (), title: st
     model = open_model(run, backbones)  # whatever does not fit is said before anything is written
     trained = open_trained(run, backbones)
     out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
+    folder = out.with_name(f".{out.name}.{os.getpid()}.tmp")  # who may read it is for the umask to say
+    shutil.rmtree(folder, ignore_errors=True)  # of a killed process that had our number
+    folder.mkdir()
     try:
         _fill(folder, run, trained, title or out.name, model)
         made = open_model(folder)
         for filled in sorted({path.parent for path in folder.rglob("*") if path.is_file()}):
             sync_folder(filled)
-        folder.chmod(0o755)  # a temporary folder is the owner's alone
         os.replace(folder, out)
+    except OSError as error:
+        if error.filename is not None and Path(error.filename).is_relative_to(folder):
+            error.filename = str(out / Path(error.filename).relative_to(folder))  # the user knows no other
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return dataclasses.replace(made, path=out)
@@ -117,11 +121,11 @@ def _fill(folder: Path, run: Path, trained: Sequence[Trained], title: str, model
         target = folder / "detectors" / str(number)
         target.mkdir(parents=True)
         for name in (WEIGHTS_FILE, CARD_FILE):
-            shutil.copyfile(detector.folder / name, target / name)
+            copy_file(detector.folder / name, target / name)
         _forget_places(target / CARD_FILE)
         entries.append({"folder": f"detectors/{number}", "encoders": numbers})
     if (calibration := RunFolder(run).calibration).is_file():
-        shutil.copyfile(calibration, folder / CALIBRATION_FILE)
+        copy_file(calibration, folder / CALIBRATION_FILE)
     encoders = [config.as_json() for _, config in configs.values()]
     write_text(folder / CARD, card(title, trained, model))
     write_json(folder / PACKAGE_FILE, {"format": PACKAGE_FORMAT, "encoders": encoders, "detectors": entries})
@@ -145,7 +149,8 @@ def _copy_encoder(config: EncoderConfig, folder: Path, number: int) -> EncoderCo
     weights = f"{place}/weights.safetensors"
     (folder / place).mkdir(parents=True)
     state = {key: value.detach().cpu().contiguous() for key, value in network.net.state_dict().items()}
-    save_file(state, folder / weights)
+    with replacing(folder / weights) as temporary:
+        save_file(state, temporary)
     return dataclasses.replace(config, weights=Path(weights), download=False)
 
 

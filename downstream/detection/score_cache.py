@@ -20,6 +20,7 @@ from downstream.scores.score_file import read_scores, write_scores
 from pretrain.data.catalogue import Video
 from pretrain.data.video import FrameClock, VideoInfo
 from pretrain.errors import UserError
+from pretrain.names import name_bytes
 
 FOLDER = "scored"
 
@@ -62,7 +63,7 @@ class ScoreCache:
 
     def _file(self, name: str) -> Path:
         # names may hold any character; a digest is a file name everywhere
-        digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        digest = hashlib.sha256(name_bytes(name)).hexdigest()[:32]
         return self._folder / f"{digest}.{'safetensors' if self._cells else 'json'}"
 
     def _of(self, video: Video) -> dict[str, Any]:

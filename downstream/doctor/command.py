@@ -15,6 +15,7 @@ from downstream.features.store import FeatureSet
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.errors import UserError
 from pretrain.files import write_json
+from pretrain.names import shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ def as_text(findings: Sequence[Finding], num_videos: int) -> str:
     summary: list[str] = []
     for (severity, kind), group in groupby(findings, key=lambda finding: (finding.severity, finding.kind)):
         texts = [finding.text for finding in group]
-        lines += [f"{severity}: {kind} ({len(texts)})", *(f"  {text}" for text in texts), ""]
+        lines += [f"{severity}: {kind} ({len(texts)})", *(f"  {shown(text)}" for text in texts), ""]
         summary.append(f"  {severity:<5}  {kind:<24} {len(texts):>6}")
     wrong = sum(finding.severity == "wrong" for finding in findings)
     verdict = f"{wrong} wrong" if wrong else "nothing wrong"

@@ -24,9 +24,9 @@ from downstream.scores.video_scores import VideoScores
 from pretrain.data.catalogue import Video
 from pretrain.data.video import Clock, VideoError, clock_of, has_times, video_clock
 from pretrain.errors import UserError, nearest, problem_list
+from pretrain.names import KnownNames
 
 TAIL_RULES = ("hold", "drop")
-_MAX_SUGGESTIONS = 20  # a suggestion compares with every known name
 Spans = tuple[tuple[int, int], ...]
 
 
@@ -151,9 +151,9 @@ def _name_problems(by_name: dict[str, VideoScores], num_scores: int, videos: Seq
     problems = [f"{num_scores - len(by_name)} video(s) have scores twice; keep one of each"] * (
         num_scores > len(by_name)
     )
-    for number, name in enumerate(unknown):
-        clause = nearest(name, without or known) if number < _MAX_SUGGESTIONS else ""
-        problems.append(f"'{name}': scores, but it is none of the {len(known)} videos to evaluate{clause}")
+    near = KnownNames(without or known)
+    for name in unknown:
+        problems.append(f"'{name}': scores, but it is none of the {len(known)} videos to evaluate{near.hint(name)}")
     return problems + [f"'{name}': a video to evaluate without scores" for name in without]
 
 

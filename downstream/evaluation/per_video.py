@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 
 import numpy as np
@@ -13,6 +11,7 @@ from downstream.evaluation.ground_truth import LabelledVideo
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.evaluation.temporal_evaluation import TemporalEvaluation
 from downstream.evaluation.temporal_metrics import events_of
+from pretrain.tables import table_line
 
 PER_VIDEO_COLUMNS = (
     *("name", "label", "class_name", "frames", "anomalous_frames"),
@@ -23,16 +22,14 @@ PER_VIDEO_COLUMNS = (
 
 def per_video_csv(evaluation: TemporalEvaluation) -> str:
     """A line a video: its length, its scores and what the threshold makes of it, each the mean over seeds."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(PER_VIDEO_COLUMNS)
+    lines = [table_line(PER_VIDEO_COLUMNS)]
     for seeds in zip(*evaluation.videos, strict=True):
         video = seeds[0]
         values = np.mean([_video_values(own, evaluation.settings) for own in seeds], axis=0)
         cells = ["" if math.isnan(value) else f"{value:.6g}" for value in values]
         counts = [video.frames, int(video.positive.sum())]
-        writer.writerow([video.name, video.label, video.class_name or "", *counts, *cells])
-    return text.getvalue()
+        lines.append(table_line([video.name, video.label, video.class_name or "", *counts, *cells]))
+    return "".join(lines)
 
 
 def _video_values(video: LabelledVideo, settings: EvaluationSettings) -> list[float]:

@@ -31,7 +31,9 @@ def wrong_files(name: str, files: Sequence[FeatureFile], numbers: Sequence[int |
             paths = " and ".join(file.path for file in files if file.crop == number)
             problems.append(f"{count} files for '{name}'{'' if number is None else f', crop {number}'}: {paths}")
     if missing := [str(number) for number in numbers if number not in {file.crop for file in files}]:
-        problems.append(f"'{name}': no file of crop {', '.join(missing)} (files are numbered 0 to {numbers[-1]})")
+        problems.append(
+            f"'{name}': no file of crop {', '.join(missing)} (files are numbered {numbers[0]} to {numbers[-1]})"
+        )
     if not problems and len({file.shape[shape.snippet_axis] for file in files}) > 1:
         lengths = ", ".join(f"{file.path}: {file.shape[shape.snippet_axis]}" for file in files)
         problems.append(f"'{name}': its files differ in length ({lengths} snippets)")
@@ -43,7 +45,7 @@ def wrong_values(paths: Iterable[str], shape: SetShape, dtype: str) -> list[str]
     problems = []
     for path in paths:
         try:
-            values = load_values(path)
+            values = load_values(path, shape.squeezed)
         except UserError as error:
             problems.append(str(error))
             continue

@@ -14,6 +14,7 @@ from downstream.features.layouts import split_name
 from downstream.features.store import FeatureSet
 from pretrain.errors import UserError, nearest, problem_list
 from pretrain.files import replacing, write_text
+from pretrain.names import KnownNames, name_bytes, written
 
 LIST_FILE = "features.list"
 TEXT_ROWS = 32
@@ -41,7 +42,8 @@ def export_features(
     dtype: str | None = None,
     progress: Callable[[Iterable[str]], Iterable[str]] = lambda names: names,
 ) -> Path:
-    """Write every video's files into `out` and, last, `features.list`: their names, one a line, ordered as `names`.
+    """Write every video's files into `out` and, last, `features.list`: their names, one a line, ordered as `names`
+    (`pretrain.names.written`: odd ones in quotes).
 
     `crop` alone is written where given (needed for layouts of one crop from sets of several); `dtype` defaults to the
     stored one. Each file is written atomically. Returns the list file. UserError, before anything is written: an
@@ -60,7 +62,7 @@ def export_features(
         for file, array in LAYOUTS[layout](name, values):
             _write(out / file, array)
             listed.append(file)
-    write_text(out / LIST_FILE, "".join(f"{file}\n" for file in listed))
+    write_text(out / LIST_FILE, "".join(f"{written(file)}\n" for file in listed))
     return out / LIST_FILE
 
 
@@ -81,12 +83,14 @@ def _crops_to_write(features: FeatureSet, layout: str, crop: str | None) -> list
 
 
 def _refuse(features: FeatureSet, layout: str, order: Sequence[str]) -> None:
-    problems = [f"'{name}': the set has no such video" for name in order if name not in features.videos]
+    known = KnownNames(features.videos)
+    missing = [name for name in order if name not in features.videos]
+    problems = [f"'{name}': the set has no such video{known.hint(name)}" for name in missing]
     problems += [f"'{name}' is named twice" for name in sorted({name for name in order if order.count(name) > 1})]
     for name in order:
-        if "/" in name or "\0" in name or name.startswith(".") or len(name.encode()) > MAX_FILE_NAME_BYTES:
+        if "/" in name or "\0" in name or name.startswith(".") or len(name_bytes(name)) > MAX_FILE_NAME_BYTES:
             problems.append(f"'{name}' cannot name a file: it holds '/', begins with '.', or is over 240 bytes long")
-        elif "\n" in name or "\r" in name or name != name.strip() or split_name(f"{name}.npy", False) != (name, None):
+        elif split_name(f"{name}.npy", False) != (name, None):
             problems.append(f"{name!r} would be read back as another name")
         elif layout == "c3d_text" and features.videos[name].snippets != TEXT_ROWS:
             problems.append(f"'{name}': {features.videos[name].snippets} snippets; C3D text has {TEXT_ROWS} a video")

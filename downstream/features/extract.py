@@ -25,11 +25,13 @@ from downstream.features.progress import FrameProgress
 from downstream.features.snippets import SnippetSettings
 from downstream.features.store import FeatureSet, FeatureWriter
 from pretrain.cpu import keep_freed_memory
+from pretrain.data.bad_videos import quarantine_lines
 from pretrain.data.catalogue import CatalogueConfig, Video
 from pretrain.data.catalogues import open_catalogue
 from pretrain.data.check import read_quarantine
 from pretrain.errors import UserError
 from pretrain.files import write_text
+from pretrain.names import shown
 
 __all__ = ["ExtractConfig", "extract", "extract_video"]
 
@@ -135,8 +137,8 @@ def encode_share(
     with closing(results), closing(progress):
         for result in results:
             if result.info is not None and result.info.other_sizes:
-                progress.say(f"note: {result.name}: {result.info.size_note}")
-            problem = store(writer, result, encoder).removeprefix(f"{own[result.name]}: ")
+                progress.say(f"note: {shown(result.name)}: {result.info.size_note}")
+            problem = store(writer, result, encoder).removeprefix(f"{shown(own[result.name])}: ")
             if problem:
                 problems[result.name] = problem
                 progress.say(f"left out: {result.name}: {problem}")
@@ -207,9 +209,8 @@ def finish(
     failed: dict[str, str],
 ) -> None:
     """Write the list of failed videos, and join the rest in the catalogue's order."""
-    lines = [f"# Videos left out of {config.out.name}. One per line: name, tab, reason.\n"]
-    lines += [f"{name}\t{' '.join(reason.split())}\n" for name, reason in sorted(failed.items())]
-    write_text(config.out / FAILED_FILE, "".join(lines))
+    head = f"# Videos left out of {shown(config.out.name)}. One per line: name, tab, reason.\n"
+    write_text(config.out / FAILED_FILE, head + quarantine_lines(failed))
     writer.finish([video.name for video in videos])
 
 

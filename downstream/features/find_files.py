@@ -14,6 +14,7 @@ from downstream.features.store import MANIFEST
 from pretrain.data.catalogues.disk import video_name
 from pretrain.data.catalogues.left_alone import LeftAlone, is_system_folder
 from pretrain.errors import UserError, problem_list
+from pretrain.names import KnownNames, read_back
 
 
 class FeaturePaths(NamedTuple):
@@ -26,9 +27,10 @@ class FeaturePaths(NamedTuple):
 def find_files(sources: Sequence[Path], root: Path | None = None) -> FeaturePaths:
     """The feature files under folders (searched through) and in list files (one path a line), in order.
 
-    Lines are paths relative to `root` (default: the list's own folder), or absolute. A path that is not there, as those
-    of somebody else's machine, is looked for under `root` by its last parts: the file that shares most of them, where
-    that is one alone. UserError lists every line without a file, and every file listed twice.
+    Lines are paths relative to `root` (default: the list's own folder), or absolute; in quotes, JSON strings. A path
+    that is not there, as those of somebody else's machine, is looked for under `root` by its last parts: the file that
+    shares most of them, where that is one alone. UserError lists every line without a file, and every file listed
+    twice.
     """
     paths: list[str] = []
     notes: list[str] = []
@@ -94,11 +96,14 @@ def _in_list(file: Path, root: Path) -> FeaturePaths:
         raise UserError(f"{file} is one feature file; give the folder that holds it, or a list file")
     try:
         # a line may hold spaces and '#': XD-Violence's names do
-        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").split("\n")]
+        text = file.read_text(encoding="utf-8-sig", errors="surrogateescape")
+        lines = [read_back(line.strip()) for line in text.split("\n")]
     except FileNotFoundError:
         raise UserError(f"there is no '{file}': give a folder of feature files, or a list file") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise UserError(f"{file} cannot be read as a list, UTF-8 text with a path a line ({error})") from error
+    if "\0" in text:
+        raise UserError(f"{file} cannot be read as a list, UTF-8 text with a path a line (it is UTF-16 or no text)")
     if not root.is_dir():
         raise UserError(f"--root '{root}' is not a folder; set it to the folder of the feature files")
     under = _Under(root)
@@ -126,6 +131,7 @@ class _Under:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._by_base: dict[str, list[str]] | None = None
+        self._known = KnownNames(())
 
     def locate(self, line: str) -> _Located:
         exact = os.path.join(self.root, line)
@@ -135,7 +141,8 @@ class _Under:
         parts = [part for part in re.split(r"[/\\]", unicodedata.normalize("NFC", line)) if part]
         candidates = self._named(parts[-1]) if parts else []
         if not candidates:
-            return _Located(problem=f"no such feature file under {self.root}: {line}")
+            hint = self._known.hint(parts[-1] if parts else line)
+            return _Located(problem=f"no such feature file under {self.root}: {line}{hint}")
         shared = {path: _shared_parts(parts, path) for path in candidates}
         best = [path for path in candidates if shared[path] == max(shared.values())]
         if len(best) > 1:
@@ -150,6 +157,7 @@ class _Under:
                 if path.endswith(SUFFIXES):
                     name = unicodedata.normalize("NFC", os.path.basename(path))
                     self._by_base.setdefault(name, []).append(path)
+            self._known = KnownNames(self._by_base)
         if base.endswith(SUFFIXES):
             return self._by_base.get(base, [])
         stems = dict.fromkeys((base, video_name(base)))

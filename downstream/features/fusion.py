@@ -19,6 +19,7 @@ from downstream.features.normalising import OF_VIDEO, Normalise, Statistics, nor
 from downstream.features.scratch import drop_pages
 from downstream.features.store import FeatureSet
 from pretrain.errors import UserError, problem_list
+from pretrain.names import KnownNames
 
 MAX_LENGTH_DIFFERENCE = 1
 KEPT_BYTES = 128 << 20
@@ -111,9 +112,11 @@ class FusedFeatures:
             )
         missing = [name for name in names if name not in self.videos]
         if missing:
+            known = KnownNames(self.videos)
+            lines = [f"{name}{known.hint(name)}" for name in missing]
             raise UserError(
                 f"{len(missing)} of {len(names)} {what} videos have no features in {self.sets[0].folder}:\n"
-                f"{problem_list(missing)}\nExtract them, take them out of the list, or set features.allow_missing"
+                f"{problem_list(lines)}\nExtract them, take them out of the list, or set features.allow_missing"
             )
 
 

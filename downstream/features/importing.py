@@ -23,10 +23,12 @@ from downstream.features.layouts import (
     load_video,
     read_shape,
     split_name,
+    squeeze,
 )
 from downstream.features.store import FeatureSet, FeatureWriter
 from downstream.features.timing import Timing, timing_of
 from pretrain.errors import UserError, problem_list
+from pretrain.names import KnownNames, shown
 
 SHOWN_PROBLEMS = 200
 C3D_SEGMENTS = 32
@@ -94,14 +96,18 @@ def plan_import(
     files, problems = _read_headers(paths, crop_files, options.strip)
     if not files:
         raise _refusal(problems, len(paths))
+    files, squeezed = squeeze(files)
     by_name = _group(files)
     try:
         shape, numbers, crops, (snippet_frames, how) = _decide(by_name, options, crop_files, grid is not None)
     except UserError as error:
         raise _refusal([str(error), *problems], len(paths)) from None
+    shape = shape._replace(squeezed=squeezed)
     problems += [text for file in files if (text := odd_shape(file, shape))]
     problems += [text for name, held in by_name.items() for text in wrong_files(name, held, numbers, shape)]
-    problems += [f"'{name}': --grid has no line for it" for name in by_name if grid is not None and name not in grid]
+    if grid is not None:
+        lines = KnownNames(grid)
+        problems += [f"'{n}': --grid has no line for it{lines.hint(n)}" for n in by_name if n not in grid]
     videos = [
         VideoFiles(name, tuple(file.path for file in held), timing_of(name, grid or {}, known or {}))
         for name, held in by_name.items()
@@ -114,13 +120,19 @@ def plan_import(
         encoder=options.encoder, weights_sha256=None, dim=shape.dim, crops=crops, snippet_frames=snippet_frames
     )
     notes = [
-        f"axes: {'one file a crop, (snippets, dim)' if crop_files else shape.rule}",
-        f"crops: {len(crops)}, in this order: {', '.join(crops)}",
+        f"axes: {'one file a crop, (snippets, dim)' if crop_files else shape.rule}{_without(squeezed)}",
+        f"crops: {len(crops)}, in this order: {', '.join(crops)}{' (files counted from 1)' * (numbers[0] == 1)}",
         f"snippets: {how}",
         *([] if grid is None else _unmatched(by_name, grid, "grid lines")),
         *([] if known is None else _unmatched(by_name, known, "catalogue's videos")),
     ]
     return ImportPlan(spec, options.dtype, shape, tuple(videos), tuple(notes))
+
+
+def _without(squeezed: Sequence[int]) -> str:
+    """What is said of axes that were left out."""
+    numbers = ", ".join(str(axis + 1) for axis in squeezed)
+    return f"; axis {numbers} of each array has length 1 and is left out" if squeezed else ""
 
 
 class _Decided(NamedTuple):
@@ -146,8 +158,13 @@ def _decide(
 def _unmatched(names: Mapping[str, object], timings: Mapping[str, Timing], what: str) -> list[str]:
     """How many names on either side the other has not."""
     here, there = [name for name in names if name not in timings], [name for name in timings if name not in names]
-    lines = [f"{len(here)} video(s) are none of the {what}, e.g. '{here[0]}'"] if here else []
-    return lines + ([f"{len(there)} of the {what} have no features here, e.g. '{there[0]}'"] if there else [])
+    lines = []
+    if here:
+        hint = KnownNames(there or timings).hint(here[0])
+        lines.append(f"{len(here)} video(s) are none of the {what}, e.g. '{shown(here[0])}'{hint}")
+    if there:
+        lines.append(f"{len(there)} of the {what} have no features here, e.g. '{shown(there[0])}'")
+    return lines
 
 
 def _check_flags(options: ImportOptions, has_grid: bool) -> None:
@@ -170,7 +187,7 @@ def import_features(plan: ImportPlan, out: Path, progress: Progress = lambda vid
         timing = video.timing
         writer.add(
             video.name,
-            load_video(video.paths, plan.shape.axes),
+            load_video(video.paths, plan.shape.axes, plan.shape.squeezed),
             frames=timing.frames,
             fps=timing.fps,
             snippet_frames=timing.snippet_frames,
@@ -188,17 +205,18 @@ def _read_headers(paths: Sequence[str], crop_files: bool, strip: str) -> tuple[l
     for path in paths:
         try:
             files.append(FeatureFile(path, *split_name(path, crop_files, strip), read_shape(path)))
-            files[-1].name.encode("utf-8")
         except UserError as error:
             problems.append(str(error))
-        except UnicodeEncodeError:
-            problems.append(f"{path!a}: its name is not UTF-8; rename it")
     return files, problems
 
 
 def _crop_numbers(files: Sequence[FeatureFile], crop_files: bool) -> tuple[int | None, ...]:
-    """The numbers that every video should have a file of; (None,) for one file a video."""
-    return tuple(range(1 + max(file.crop or 0 for file in files))) if crop_files else (None,)
+    """The numbers that every video should have a file of, from 0 or from 1; (None,) for one file a video."""
+    if not crop_files:
+        return (None,)
+    last = max(file.crop or 0 for file in files)
+    first = int(last > 1 and all(file.crop for file in files))  # `__1` alone may as well have lost its `__0`
+    return tuple(range(first, 1 + last))
 
 
 def _crop_names(count: int, given: tuple[str, ...]) -> tuple[str, ...]:

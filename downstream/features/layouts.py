@@ -1,8 +1,8 @@
 """Feature files as other code bases store them: whose they are, which axis is which, their numbers.
 
-Read are `.npy` arrays of floating-point numbers, (snippets, dim), (snippets, crops, dim) or (crops, snippets, dim), and
-`.txt` files of one snippet a line (C3D: 32 lines of 4096 numbers). Either may be one crop of several: `NAME__0.npy`,
-`NAME__1.npy`, ...
+Read are `.npy` arrays of floating-point numbers, (snippets, dim), (snippets, crops, dim) or (crops, snippets, dim),
+with further axes of length 1 where some program left them, and `.txt` files of one snippet a line (C3D: 32 lines of
+4096 numbers). Either may be one crop of several: `NAME__0.npy`, `NAME__1.npy`, ..., counted from 0 or from 1.
 
 A video's name is the file's, less its suffix, less `__N` where files are of one crop each, less a video's suffix
 (`pretrain.data.catalogues.disk.video_name`): the name it has in the catalogues.
@@ -26,6 +26,9 @@ SNIPPETS_FIRST = "snippets,crops,dim"
 CROPS_FIRST = "crops,snippets,dim"
 AXES = (SNIPPETS_FIRST, CROPS_FIRST)
 SUFFIXES = (".npy", ".txt")
+LEAST_WIDTH = 64
+"""Numbers that features are wide, at least, where that is guessed."""
+USUAL_WIDTHS = (256, 384, 400, 432, 512, 640, 768, 1024, 1280, 1408, 1536, 2048, 2304, 4096)
 _CROP = re.compile(r"(.+)__(\d{1,2})")
 
 
@@ -49,6 +52,8 @@ class SetShape(NamedTuple):
     dim: int
     rule: str
     """How that was decided, in words."""
+    squeezed: tuple[int, ...] = ()
+    """Axes of the arrays as stored, of length 1 in all files, that are left out."""
 
     @property
     def snippet_axis(self) -> int:
@@ -95,7 +100,7 @@ def read_shape(path: str) -> tuple[int, ...]:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, EOFError) as error:
         raise UserError(f"{path}: {_reason(path, error)}") from error
-    if len(shape) not in (2, 3):
+    if len(shape) < 2 or sum(length != 1 for length in shape) > 3:
         raise UserError(f"{path}: shape {shape}; features have 2 axes (snippets, dim) or 3 (with crops)")
     if 0 in shape:
         raise UserError(f"{path}: empty, shape {shape}")
@@ -142,23 +147,73 @@ def _reason(path: str, error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def load_values(path: str) -> NDArray[Any]:
-    """All numbers of a file as stored (text: float32); UserError, naming the file, where they cannot be read."""
+def load_values(path: str, squeezed: Sequence[int] = ()) -> NDArray[Any]:
+    """All numbers of a file as stored (text: float32), without axes of length 1 that are `squeezed`.
+
+    UserError, naming the file, where they cannot be read.
+    """
     try:
         if path.endswith(".txt"):
             return np.loadtxt(path, dtype=np.float32, ndmin=2, comments=None, encoding="utf-8")
         values: NDArray[Any] = np.load(path, allow_pickle=False)
-        return values
+        return values.squeeze(tuple(squeezed)) if squeezed and values.ndim > max(squeezed) else values
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
 
 
-def load_video(paths: Sequence[str], axes: str | None) -> NDArray[Any]:
-    """(snippets, crops, dim) of one video, from its one file or from its crops' files in order."""
-    arrays = [load_values(path) for path in paths]
+def load_video(paths: Sequence[str], axes: str | None, squeezed: Sequence[int] = ()) -> NDArray[Any]:
+    """(snippets, crops, dim) of one video, from its one file or from its crops' files in order; `SetShape.squeezed`."""
+    arrays = [load_values(path, squeezed) for path in paths]
     if axes is None:
         return np.stack(arrays, axis=1)
     return arrays[0] if axes == SNIPPETS_FIRST else arrays[0].swapaxes(0, 1)
+
+
+def squeeze(files: Sequence[FeatureFile]) -> tuple[list[FeatureFile], tuple[int, ...]]:
+    """The files without axes that no layout has and that have length 1 in all of them; which axes these are.
+
+    (1, snippets, crops, dim) and (snippets, crops, dim, 1, 1) become (snippets, crops, dim); (snippets, dim, 1), as
+    pooled maps are left, becomes (snippets, dim), and so do files of one crop.
+    """
+    num_axes = _most(len(file.shape) for file in files)
+    alike = [file.shape for file in files if len(file.shape) == num_axes]
+    ones = {axis for axis in range(num_axes) if all(shape[axis] == 1 for shape in alike)}
+    left, wanted = list(range(num_axes)), 3 if files[0].crop is None else 2
+    while len(left) > wanted and left[-1] in ones:
+        left.pop()
+    for axis in left[:-1]:
+        if len(left) > wanted and axis in ones:
+            left.remove(axis)
+    if len(left) == 3 and left[-1] in ones and min(shape[left[1]] for shape in alike) >= LEAST_WIDTH:
+        left.pop()
+    squeezed = tuple(axis for axis in range(num_axes) if axis not in left)
+    if not squeezed:
+        return list(files), ()
+    kept = [
+        file._replace(shape=tuple(file.shape[axis] for axis in left)) if len(file.shape) == num_axes else file
+        for file in files
+    ]
+    return kept, squeezed
+
+
+def _refuse_turned(files: Sequence[FeatureFile]) -> None:
+    """UserError where the last axis is not the width of the features: it differs from video to video, and another one,
+    as wide as features are, does not; or it is narrow, and in all files the first is a width that networks have."""
+    shapes = [file.shape for file in files]
+    lasts, many = {shape[-1] for shape in shapes}, len(shapes) > 1
+    steady = [axis for axis in range(len(shapes[0]) - 1) if len({shape[axis] for shape in shapes}) == 1]
+    wide = [axis for axis in steady if shapes[0][axis] >= LEAST_WIDTH]
+    varies = many and 2 * len(lasts) > len(shapes) and len(lasts) > 1
+    is_narrow = many and len(shapes[0]) == 2 and max(lasts) < LEAST_WIDTH and shapes[0][0] in USUAL_WIDTHS
+    if not wide or not (varies or is_narrow):
+        return
+    axis = wide[-1]
+    mend = "values.T" if len(shapes[0]) == 2 else f"numpy.moveaxis(values, {axis}, -1)"
+    raise UserError(
+        f"the files seem to be turned: their last axis is not the width of the features (e.g. {files[0].path} "
+        f"{shapes[0]}, {files[-1].path} {shapes[-1]}), {shapes[0][axis]} in all files is, and must come last. Turn "
+        f"each once: values = numpy.load(path); numpy.save(path, {mend})"
+    )
 
 
 def decide_shape(files: Sequence[FeatureFile], wanted: str | None, crop_counts: Sequence[int]) -> SetShape:
@@ -171,6 +226,7 @@ def decide_shape(files: Sequence[FeatureFile], wanted: str | None, crop_counts: 
     num_axes = _most(len(file.shape) for file in files)
     alike = [file for file in files if len(file.shape) == num_axes]
     dim = _most(file.shape[-1] for file in alike)
+    _refuse_turned(alike)
     if num_axes == 2:
         if wanted is not None:
             raise UserError(
@@ -199,6 +255,7 @@ def _crop_axis(files: Sequence[FeatureFile], crop_counts: Sequence[int]) -> tupl
         f"{'have' if fitting else 'has'} one length of {possible} in all files ("
         + "; ".join(f"{_NTH[axis]}: {_tally(lengths[axis])}" for axis in (0, 1))
         + f"; e.g. {files[0].path} {files[0].shape}). Say --axes {SNIPPETS_FIRST} or --axes {CROPS_FIRST}"
+        + ("" if fitting else "; the width of the features must be the last axis: numpy.moveaxis(values, AXIS, -1)")
     )
 
 

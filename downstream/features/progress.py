@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from tqdm import tqdm
 
+from pretrain.names import shown
 from pretrain.tracking import clock
 
 LINE_SECONDS = 10.0
@@ -50,7 +51,7 @@ class FrameProgress:
 
     def say(self, text: str) -> None:
         """A line on stderr that leaves the bar whole."""
-        tqdm.write(text, file=sys.stderr)
+        tqdm.write(shown(text), file=sys.stderr)
 
     def seconds(self) -> float:
         """Since the start."""

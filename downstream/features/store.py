@@ -29,6 +29,7 @@ from downstream.features.normalising import BLOCK_BYTES
 from downstream.features.scratch import drop_pages
 from pretrain.errors import UserError, nearest, problem_list
 from pretrain.files import replacing, reserve, write_json
+from pretrain.names import name_bytes, read_back, written
 from pretrain.versioned_json import read_versioned_json
 
 FORMAT = "anomaly-pretext/features/2"
@@ -137,7 +138,7 @@ def _write_part(file: Path, features: NDArray[Any], dtype: str, meta: Mapping[st
             with np.errstate(over="ignore"):
                 rows = np.ascontiguousarray(features[start : start + block], dtype=stored)
             if not np.isfinite(rows).all():
-                name = json.loads(header)["__metadata__"]["name"]
+                name = read_back(json.loads(header)["__metadata__"]["name"])
                 with np.errstate(over="ignore"):
                     wrong = not_finite(name, features.astype(stored))
                 raise UserError(f"too large for {dtype} (beyond 65504): {wrong}; store the set as float32")
@@ -228,7 +229,7 @@ class FeatureWriter:
             "snippet_frames": snippet_frames or self.spec.snippet_frames,
         }
         facts |= {} if self.spec.grid is None else {"size": size, "seen": seen}
-        meta = {"name": name, "facts": json.dumps(facts)}
+        meta = {"name": written(name), "facts": json.dumps(facts)}  # safetensors takes UTF-8 alone
         with replacing(self._part(name)) as temporary:
             _write_part(temporary, features, self.dtype, meta)
 
@@ -293,7 +294,7 @@ class FeatureWriter:
 
     def _part(self, name: str) -> Path:
         # names may hold any character; a digest is a file name everywhere
-        return self._parts / f"{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.safetensors"
+        return self._parts / f"{hashlib.sha256(name_bytes(name)).hexdigest()[:32]}.safetensors"
 
     def _part_names(self) -> dict[str, Path]:
         parts = {}
@@ -302,7 +303,7 @@ class FeatureWriter:
                 continue  # what a killed process left half-written
             try:
                 with safe_open(path, framework="numpy") as file:
-                    parts[file.metadata()["name"]] = path
+                    parts[read_back(file.metadata()["name"])] = path
             except (SafetensorError, OSError, KeyError, TypeError) as error:
                 raise UserError(f"{path} is damaged ({error}); delete it and run again") from error
         return parts

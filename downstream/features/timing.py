@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -11,6 +10,7 @@ from pretrain.data.catalogue import Catalogue, Video
 from pretrain.data.catalogues.disk import video_name
 from pretrain.data.video import VideoError, probe
 from pretrain.errors import UserError, nearest, problem_list
+from pretrain.tables import Table, cell_text, open_table, whole_number
 
 COLUMNS = ("name", "snippet_frames", "frames", "fps")
 
@@ -31,21 +31,22 @@ def read_grid(file: Path) -> dict[str, Timing]:
     problems: list[str] = []
     timings: dict[str, Timing] = {}
     try:
-        with open(file, newline="", encoding="utf-8-sig") as opened:
-            reader = csv.DictReader(opened, strict=True)
-            _check_header([column.strip() for column in reader.fieldnames or ()], file)
-            reader.fieldnames = [column.strip() for column in reader.fieldnames or ()]
-            for row in reader:
-                where = f"{file.name}:{reader.line_num}"
+        with open_table(file) as opened:
+            table = Table(opened, file)
+            _check_header(table.header, file)
+            for row in table.rows():
+                if not row:
+                    continue
+                where = f"{file.name}:{table.line}"
                 try:
-                    name, timing = _timing(row)
+                    name, timing = _timing(row, table)
                 except ValueError as error:
                     problems.append(f"{where}: {error}")
                     continue
                 if name in timings:
                     problems.append(f"{where}: '{name}' for the second time")
                 timings[name] = timing
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
         raise UserError(f"--grid {file} cannot be read as CSV in UTF-8 ({error})") from error
     if problems:
         raise UserError(f"{len(problems)} bad line(s) in {file}:\n{problem_list(problems)}")
@@ -64,28 +65,31 @@ def _check_header(columns: list[str], file: Path) -> None:
         )
 
 
-def _timing(row: Mapping[str, str | None]) -> tuple[str, Timing]:
-    if None in row or None in row.values():
+def _timing(row: Sequence[str], table: Table) -> tuple[str, Timing]:
+    if len(row) != len(table.header):
         raise ValueError("the line has not as many cells as the header")
-    cells = {column: (row.get(column) or "").strip() for column in COLUMNS}
+    cells = dict.fromkeys(COLUMNS, "") | dict(zip(table.header, map(str.strip, row), strict=True))
     if not cells["name"]:
         raise ValueError("the name is empty")
-    snippet_frames, frames = (_positive(cells[column], int, column) for column in ("snippet_frames", "frames"))
-    return video_name(cells["name"]), Timing(snippet_frames, frames, _positive(cells["fps"], float, "fps"))
+    snippet_frames, frames = (
+        _positive(cells[column], whole_number, column, "integer") for column in ("snippet_frames", "frames")
+    )
+    fps = _positive(cells["fps"], table.number, "fps", "number")
+    return video_name(cell_text(cells["name"])), Timing(snippet_frames, frames, fps)
 
 
 Number = TypeVar("Number", int, float)
 
 
-def _positive(cell: str, convert: type[Number], column: str) -> Number | None:
+def _positive(cell: str, convert: Callable[[str], Number], column: str, kind: str) -> Number | None:
     if not cell:
         return None
     try:
         value = convert(cell)
-    except ValueError:
-        value = convert(0)
+    except (ValueError, OverflowError):
+        value = convert("0")
     if not 0 < value < float("inf"):
-        raise ValueError(f"{column} is '{cell}'; it must be a positive {'number' if convert is float else 'integer'}")
+        raise ValueError(f"{column} is '{cell}'; it must be a positive {kind}")
     return value
 
 

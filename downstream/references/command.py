@@ -29,6 +29,7 @@ from pretrain.data.catalogues import open_catalogue
 from pretrain.data.geometry import NO_BORDER, BorderCrop
 from pretrain.data.video import IndexCache, VideoError
 from pretrain.errors import UserError, problem_list
+from pretrain.names import KnownNames
 
 MOTION = "motion_energy"
 _SEEN = ("features.sets", "features.normalise", "features.pool_cells")
@@ -95,9 +96,11 @@ def test_videos(catalogue: Catalogue, scored: ScoreFile) -> list[Video]:
     """The videos that the run's detectors scored, in their order; UserError where the catalogue knows some not."""
     known = {video.name: video for video in catalogue}
     if unknown := [video.name for video in scored.videos if video.name not in known]:
+        near = KnownNames(known)
+        lines = [f"{name}{near.hint(name)}" for name in unknown]
         raise UserError(
             f"{len(unknown)} of the {len(scored.videos)} test videos of the run are not in {catalogue.source}; give "
-            f"the catalogue that it was trained with:\n{problem_list(unknown)}"
+            f"the catalogue that it was trained with:\n{problem_list(lines)}"
         )
     return [known[video.name] for video in scored.videos]
 

@@ -103,4 +103,4 @@ class Report:
 
 def relative_link(target: Path, out: Path) -> str:
     """URL of a file as seen from the page `out`: what `ReportVideo.link` takes."""
-    return quote(Path(os.path.relpath(target.resolve(), out.resolve().parent)).as_posix())
+    return quote(os.fsencode(os.path.relpath(target.resolve(), out.resolve().parent).replace(os.sep, "/")))

@@ -12,8 +12,6 @@ Whoever has scores of another program gives CSV instead: `name,start,end,score`,
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +21,8 @@ import numpy as np
 
 from downstream.scores.video_scores import VideoScores, make_scores
 from pretrain.errors import UserError, problem_list
-from pretrain.files import write_text
+from pretrain.files import json_text, write_text
+from pretrain.tables import Table, cell_text, open_table, whole_number
 from pretrain.versioned_json import read_versioned_json, read_videos
 
 FORMAT = "anomaly-pretext/scores/1"
@@ -49,8 +48,8 @@ def unscored_in(files: Iterable[ScoreFile]) -> dict[str, str]:
 
 def write_scores(path: Path, videos: Iterable[VideoScores], meta: Mapping[str, Any] | None = None) -> None:
     """Write a score file atomically; scores keep all their digits. One line a video."""
-    lines = [json.dumps(_entry(video), ensure_ascii=False, allow_nan=False) for video in videos]
-    head = json.dumps(dict(meta or {}), ensure_ascii=False, allow_nan=False)
+    lines = [json_text(_entry(video)) for video in videos]
+    head = json_text(dict(meta or {}))
     body = ",\n".join(lines)
     write_text(path, f'{{"format": "{FORMAT}",\n"meta": {head},\n"videos": [\n{body}\n]}}\n')
 
@@ -85,26 +84,12 @@ def _video(entry: Mapping[str, Any]) -> VideoScores:
 
 def _from_csv(path: Path) -> list[dict[str, Any]]:
     """The rows by video, in the order of their frames, as entries of a score file."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the scores {path} ({error})") from error
-    reader = csv.DictReader(text.splitlines(), strict=True)
-    header = [column.strip() for column in reader.fieldnames or ()]
-    if missing := [column for column in CSV_COLUMNS if column not in header]:
-        raise UserError(f"the first line of {path} must be {','.join(CSV_COLUMNS)}; missing: {', '.join(missing)}")
-    reader.fieldnames = header
     problems: list[str] = []
-    rows: dict[str, list[tuple[int, int, float]]] = {}
     try:
-        for row in reader:
-            try:
-                snippet = int(row["start"]), int(row["end"]), float(row["score"])
-                rows.setdefault(row["name"], []).append(snippet)
-            except (TypeError, ValueError):
-                problems.append(f"line {reader.line_num}: {list(row.values())} is not name, two frames and a number")
-    except csv.Error as error:
-        raise UserError(f"{path} is not CSV ({error})") from error
+        with open_table(path) as file:
+            rows = _rows(Table(file, path), problems)
+    except OSError as error:
+        raise UserError(f"cannot read the scores {path} ({error})") from error
     entries = []
     for name, snippets in rows.items():
         snippets.sort()
@@ -116,3 +101,23 @@ def _from_csv(path: Path) -> list[dict[str, Any]]:
     if problems:
         raise UserError(f"{len(problems)} problem(s) in the scores {path}:\n{problem_list(problems)}")
     return entries
+
+
+def _rows(table: Table, problems: list[str]) -> dict[str, list[tuple[int, int, float]]]:
+    """Start, end and score of each video's snippets; lines that are none of a snippet join the problems."""
+    if missing := [column for column in CSV_COLUMNS if column not in table.header]:
+        raise UserError(
+            f"the first line of {table.path} must be {','.join(CSV_COLUMNS)}; missing: {', '.join(missing)}"
+        )
+    name, start, end, score = (table.header.index(column) for column in CSV_COLUMNS)
+    rows: dict[str, list[tuple[int, int, float]]] = {}
+    for row in table.rows():
+        if not row:
+            continue
+        try:
+            snippet = whole_number(row[start]), whole_number(row[end]), table.number(row[score])
+        except (IndexError, ValueError, OverflowError):
+            problems.append(f"line {table.line}: {row} is not name, two frames and a number")
+        else:
+            rows.setdefault(cell_text(row[name]), []).append(snippet)
+    return rows

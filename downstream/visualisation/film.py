@@ -30,11 +30,12 @@ from downstream.visualisation.score_bar import BAR_HEIGHT, ScoreBar
 from downstream.visualisation.strip import frames_of
 from pretrain.data.catalogue import Box, merge_spans
 from pretrain.data.video import FFMPEG_ERRORS, FrameClock, IndexCache, VideoInfo, frame_times, probe, stream_frames
+from pretrain.data.x264 import REPEATABLE
 from pretrain.errors import UserError
 from pretrain.files import replacing
 
 ENCODER = "libx264"
-OPTIONS = {"preset": "veryfast", "crf": "23", "g": "50"}
+OPTIONS = {"preset": "veryfast", "crf": "23", "g": "50"} | REPEATABLE
 """A keyframe every 50 frames: browsers jump to a place without a long wait."""
 MAX_ENLARGED, MAX_WIDTH = 2.0, 1280
 TICKS = 90_000

@@ -19,6 +19,7 @@ from downstream.visualisation.heat import heat_range
 from downstream.visualisation.strip import write_strip
 from pretrain.data.catalogue import Catalogue, Video
 from pretrain.errors import UserError, problem_list
+from pretrain.names import file_name, shown
 
 _KINDS = {0: "normal", 1: "abnormal", None: "no label"}
 
@@ -49,7 +50,7 @@ def draw(
         if not Path(video.path).exists():
             missing.append(video.path)
             continue
-        name = f"{number + 1:02d}-{video.name.replace('/', '_')}"
+        name = f"{number + 1:02d}-{file_name(video.name)}"
         drawn = (video.path, entry, found, video.boxes)
         try:
             if number < strips:
@@ -58,7 +59,7 @@ def draw(
             if number < films:
                 film = out.films / f"{name}.mp4"
                 if note := write_film(film, *drawn, threshold, spans=video.spans, heat=heat):
-                    tqdm.write(note, file=sys.stderr)
+                    tqdm.write(shown(note), file=sys.stderr)
         except UserError as error:
             problems.append(str(error))
     if missing:
@@ -70,4 +71,4 @@ def draw(
 
 
 def _title(video: Video) -> str:
-    return f"{video.name} ({video.class_name or _KINDS[video.label]})"
+    return f"{shown(video.name)} ({video.class_name or _KINDS[video.label]})"

@@ -14,6 +14,7 @@ from downstream.evaluation.evaluation import MetricValue
 from downstream.evaluation.temporal_evaluation import TemporalEvaluation
 from pretrain.data.video import Clock, clock_of
 from pretrain.files import replacing
+from pretrain.names import shown
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#000000")
 """Okabe and Ito (2008): told apart by readers with any colour vision."""
@@ -215,7 +216,8 @@ def _times_of(edges: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
 def _panel_title(evaluations: Sequence[TemporalEvaluation], index: int) -> str:
     """Name, class where the name does not say it, AUC inside the video of each method."""
     video = evaluations[0].videos[0][index]
-    name = video.name if len(video.name) <= 32 else f"{video.name[:20]}…{video.name[-11:]}"
+    name = shown(video.name)
+    name = name if len(name) <= 32 else f"{name[:20]}…{name[-11:]}"
     if video.label == 0:
         return f"{name} · normal"
     if video.class_name and video.class_name.lower() not in video.name.lower():

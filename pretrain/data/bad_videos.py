@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 
 from pretrain.errors import UserError, problem_list
+from pretrain.names import shown, written
 
 
 class BadVideos:
@@ -22,7 +23,7 @@ class BadVideos:
         new = {name: reason for name, reason in problems.items() if name not in self.reasons}
         self.reasons.update(new)
         for reason in new.values() if show else ():
-            print(f"left out from here on: {reason}", file=sys.stderr, flush=True)
+            print(f"left out from here on: {shown(reason)}", file=sys.stderr, flush=True)
         if new and len(self.reasons) > self.max_fraction * self.total:
             raise UserError(
                 f"{len(self.reasons)} of {self.total} videos cannot be read, more than {self.section}.max_bad_fraction "
@@ -30,3 +31,8 @@ class BadVideos:
                 f"scripts/check_videos.py and give it as {self.section}.quarantine; or mend them, or raise "
                 f"{self.section}.max_bad_fraction: what was trained is kept, --resume goes on from there"
             )
+
+
+def quarantine_lines(reasons: Mapping[str, str]) -> str:
+    """Name -> why, as the lines of a list that `data.quarantine` takes: name, tab, reason on a line, sorted by name."""
+    return "".join(f"{written(name)}\t{shown(' '.join(why.split()))}\n" for name, why in sorted(reasons.items()))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import overload
 
 from pretrain.errors import UserError, problem_list
+from pretrain.names import same_form
 
 SPLITS = ("train", "test")
 
@@ -95,8 +96,13 @@ class Catalogue(Sequence[Video]):
         return Catalogue([video for video in self._videos if video.split == split], f"{self.source} ({split})")
 
     def without(self, names: set[str]) -> Catalogue:
-        """The catalogue less the videos of these names (a quarantine list); names it does not hold are ignored."""
-        return Catalogue([video for video in self._videos if video.name not in names], self.source)
+        """The catalogue less the videos of these names (a quarantine list); names it does not hold are ignored.
+
+        One that it holds in another Unicode form alone is that one: lists from macOS have letters decomposed.
+        """
+        others = {same_form(name) for name in names if not name.isascii() and name not in self._by_name}
+        left = [v for v in self._videos if v.name not in names and not (others and same_form(v.name) in others)]
+        return Catalogue(left, self.source)
 
 
 @dataclass(frozen=True, kw_only=True)

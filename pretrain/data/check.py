@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pretrain.data.bad_videos import quarantine_lines
 from pretrain.data.catalogue import Video
 from pretrain.data.catalogues.left_alone import series_of
 from pretrain.data.video import (
@@ -31,6 +32,7 @@ from pretrain.data.video import (
 from pretrain.data.worker_pool import map_unordered
 from pretrain.errors import UserError
 from pretrain.files import write_text
+from pretrain.names import name_bytes, read_back, shown
 
 COMPARED_FRAMES = 8
 MAX_READER_DIFFERENCE = 12.0
@@ -80,10 +82,11 @@ def check_video(video: Video, options: CheckOptions, index_cache: Path | None) -
         info, problems, notes = _look_at(video.path, options, cache)
         if options.compare_readers and not Path(video.path).is_dir():
             # seeded by the name: the same frames each time, on any number of processes
-            difference = readers_differ(video.path, np.random.default_rng(zlib.crc32(video.name.encode())), cache)
+            difference = readers_differ(video.path, np.random.default_rng(zlib.crc32(name_bytes(video.name))), cache)
             problems += [difference] if difference else []
     except VideoError as error:
-        return VideoReport(video.name, video.path, (f"unreadable: {str(error).removeprefix(f'{video.path}: ')}",))
+        reason = str(error).removeprefix(f"{shown(video.path)}: ")
+        return VideoReport(video.name, video.path, (f"unreadable: {reason}",))
     if info.num_frames < options.min_frames:
         problems.append(f"too short: {info.num_frames} frames, at least {options.min_frames} are asked for")
     return VideoReport(
@@ -184,33 +187,35 @@ def readers_differ(path: str, rng: np.random.Generator, cache: IndexCache) -> st
 
 def write_quarantine(path: Path, reports: Iterable[VideoReport], checked: str) -> None:
     """Write the names that have problems, `NAME<TAB>reason` per line, sorted by name; atomically."""
-    lines = [f"# Videos to leave out, from a check of {checked}. One per line: name, tab, reason.\n"]
-    for report in sorted(reports, key=lambda report: report.name):
-        if report.problems:
-            lines.append(f"{report.name}\t{' '.join('; '.join(report.problems).split())}\n")
-    write_text(path, "".join(lines))
+    reasons = {report.name: "; ".join(report.problems) for report in reports if report.problems}
+    head = f"# Videos to leave out, from a check of {shown(checked)}. One per line: name, tab, reason.\n"
+    write_text(path, head + quarantine_lines(reasons))
 
 
 def read_quarantine(path: str | Path) -> dict[str, str]:
     """Name -> reason of a quarantine list. Lines of `#` and empty ones are passed over; the reason may be missing.
 
+    A name in quotes is a JSON string (`pretrain.names.written`). Lines may end as Windows ends them.
+
     Raises UserError when the file is not there or not text.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        text = Path(path).read_text(encoding="utf-8-sig", errors="surrogateescape")
     except FileNotFoundError:
         raise UserError(
             f"no quarantine list {path}: write one with scripts/check_videos.py, or leave it unset"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise UserError(
             f"{path} is not a readable quarantine list ({error}); it holds `NAME<TAB>reason` lines"
         ) from None
+    if "\0" in text:
+        raise UserError(f"{path} is not a readable quarantine list (no UTF-8 text); it holds `NAME<TAB>reason` lines")
     entries: dict[str, str] = {}
-    for line in lines:
+    for line in text.split("\n"):
         if line.strip() and not line.startswith("#"):
             name, _, reason = line.partition("\t")
-            entries.setdefault(name.strip(), reason.strip())
+            entries.setdefault(read_back(name.strip()), reason.strip())
     return entries
 
 

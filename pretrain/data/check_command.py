@@ -17,6 +17,7 @@ from pretrain.data.catalogue import CatalogueConfig, Video
 from pretrain.data.catalogues import open_catalogue
 from pretrain.data.check import CheckOptions, VideoReport, check_videos, write_quarantine
 from pretrain.errors import UserError
+from pretrain.names import shown
 
 SHOWN_VIDEOS = 20
 
@@ -99,7 +100,7 @@ def as_table(reports: Sequence[VideoReport], config: CheckVideosConfig) -> str:
     width = max(len(label) for label, _ in rows)
     lines = [f"  {label:<{width}}  {count:>7}" for label, count in rows]
     lines.append(f"{sum(report.num_frames for report in reports)} frames, {hours:.2f} hours")
-    lines += [f"  {report.name}: {'; '.join(report.problems)}" for report in bad[:SHOWN_VIDEOS]]
+    lines += [f"  {shown(report.name)}: {shown('; '.join(report.problems))}" for report in bad[:SHOWN_VIDEOS]]
     if len(bad) > SHOWN_VIDEOS:
         lines.append(f"  ... and {len(bad) - SHOWN_VIDEOS} more")
     lines.append(f"{len(bad)} of {len(reports)} videos quarantined, list: {config.out}")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pretrain.data.catalogue import Catalogue
 from pretrain.data.catalogues.disk import video_name
 from pretrain.errors import UserError, problem_list
+from pretrain.names import name_bytes
 
 
 def split_validation(
@@ -57,7 +58,7 @@ def _units(catalogue: Catalogue, by: str) -> list[str]:
 
 def _shuffled(seed: int, unit: str) -> bytes:
     """A sort key: a random order that does not depend on the order of the list."""
-    return hashlib.blake2b(f"{seed}/{unit}".encode("utf-8", "surrogateescape"), digest_size=16).digest()
+    return hashlib.blake2b(name_bytes(f"{seed}/{unit}"), digest_size=16).digest()
 
 
 def _counts(catalogue: Catalogue, unit_of: list[int]) -> NDArray[np.int64]:

@@ -6,9 +6,11 @@ import errno
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
-from pretrain.files import replacing, reserve
+from pretrain.files import copy_file, json_text, replacing, reserve, write_text
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system has no posix_fallocate")
@@ -41,3 +43,41 @@ def test_a_full_disk_names_the_file_and_leaves_what_was_there(tmp_path: Path) ->
         write()
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
     assert target.read_text() == "before"
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077, 0o002])
+def test_the_umask_says_who_may_read_what_is_written(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_text(tmp_path / "new" / "a.txt", "text")
+        copy_file(tmp_path / "new" / "a.txt", tmp_path / "copy.txt")
+        with replacing(tmp_path / "weights.safetensors") as temporary:
+            save_file({"a": np.zeros(3)}, temporary)  # the library keeps it to the owner
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
+    assert modes.pop("new") == 0o777 & ~umask
+    assert set(modes.values()) == {0o666 & ~umask}
+
+
+def test_the_copy_on_a_full_disk_names_the_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "source").write_text("text")
+
+    def full(source: Path, target: Path) -> None:  # as shutil names them
+        raise OSError(errno.ENOSPC, "No space left on device", str(source), None, str(target))
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*/target'$"):
+        copy_file(tmp_path / "source", tmp_path / "target")
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+def test_a_source_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="source"):
+        copy_file(tmp_path / "source", tmp_path / "target")
+
+
+def test_text_with_letters_that_utf8_has_not_is_written(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.md", "caf\udce9\n")
+    assert (tmp_path / "a.md").read_text(encoding="utf-8") == "caf\\udce9\n"
+    assert json_text({"é\u2028": "\x7f"}) == '{"é\\u2028": "\\u007f"}'

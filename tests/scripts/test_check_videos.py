@@ -70,3 +70,36 @@ def test_comparing_without_decord(
     monkeypatch.setitem(sys.modules, "decord", None)
     assert run("--catalogue.root", str(folder), "--compare-readers") == 2
     assert "pip install decord" in capsys.readouterr().err
+
+
+def test_odd_names_are_quarantined_and_do_nothing_to_a_terminal(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = [
+        "#1",
+        " a ",
+        "tab\tb",
+        "line\nbreak",
+        "latin\udce9",
+        "\x1b[31mred",
+        "\u202emp4",
+        '"q"',
+        "cafe\u0301",
+        "caf\u00e9",
+    ]
+    for name in odd:
+        (folder / f"{name}.mp4").write_bytes(b"no video" * 20)
+    out = tmp_path / "quarantine.txt"
+    flags = ["--catalogue.root", str(folder), "--out", str(out), "--workers", "1", "--quick"]
+    assert run(*flags) == 1
+    said = capsys.readouterr()
+    assert set(read_quarantine(out)) == {*odd, "text"}
+    assert not set(said.out + said.err) & set("\x1b\u202e\t")
+    assert "  line\\nbreak: unreadable: not a video" in said.out
+    assert run(*flags, "--json") == 1
+    assert {report["name"] for report in json.loads(capsys.readouterr().out)["reports"]} == {
+        *odd,
+        "text",
+        "long",
+        "short",
+    }

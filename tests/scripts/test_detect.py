@@ -395,3 +395,30 @@ def test_a_picture_beyond_the_limits_fails_alone_and_takes_no_memory(
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # kB; 24 GB before
     assert names(tmp_path / "out") == ["v9"]
     assert "its picture is 1x100000 pixels, one side 100000 times the other" in capsys.readouterr().out
+
+
+def test_files_of_any_name_are_scored_filmed_and_told_of(
+    trained_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One odd name costs no other video anything, and says nothing to a terminal."""
+    odd = ["#1", " a ", "tab\tb", "line\nbreak", "latin\udce9", "\x1b[31mred", "\u202emp4", "=1+1", "-x", "a\\b", '"q"']
+    detector = trained_world / "runs" / "whole" / "seed-0"
+    for name in odd:
+        (tmp_path / "in").mkdir(exist_ok=True)
+        shutil.copy(trained_world / "videos" / "v8.mp4", tmp_path / "in" / f"{name}.mp4")
+    (tmp_path / "in" / "bro\x1b[2J\nken.mp4").write_bytes(b"no video")
+    out = tmp_path / "out"
+    flags = ["--detector", detector, "--out", out, "--films", "11", "--threshold", "0.001"]
+    assert call(tmp_path / "in", *flags) == 1
+    said = capsys.readouterr()
+    assert not set(said.out + said.err) & set("\x1b\u202e\t\r")
+    assert "line\\nbreak" in said.out
+    assert [line for line in (said.out + said.err).splitlines() if line.startswith("ken")] == []
+    assert set(names(out)) == set(odd) == {video.name for video in read_scores(out / "scores.csv").videos}
+    assert [failed["name"] for failed in document(out)["failed"]] == ["bro\x1b[2J\nken"]
+    films = [path.name for path in (out / "films").iterdir()]
+    assert len(films) == len(odd)
+    assert not set("".join(films)) & set("\x1b\u202e\t\n\udce9")
+    (out / "report.html").read_text(encoding="utf-8")
+    assert call(tmp_path / "in", *flags, "--no-report") == 1
+    assert "11 of 12 video(s) were scored before" in capsys.readouterr().err

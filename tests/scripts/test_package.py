@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -83,3 +85,29 @@ def test_refusals_name_the_mend(trained_world: Path, tmp_path: Path, capsys: pyt
         assert message.startswith("error: ")
         assert expected in message
     assert {path.name for path in tmp_path.iterdir()} == {"there", "a file"}
+
+
+@pytest.mark.parametrize("umask", [0o027, 0o077])
+def test_the_umask_says_who_may_read_a_package(trained_world: Path, tmp_path: Path, umask: int) -> None:
+    made = tmp_path / "made"
+    before = os.umask(umask)
+    try:
+        assert call(package, trained_world / "runs" / "whole" / "seed-0", "--out", made) == 0
+    finally:
+        os.umask(before)
+    for path in (made, *made.rglob("*")):
+        assert path.stat().st_mode & 0o777 == (0o777 if path.is_dir() else 0o666) & ~umask, path
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+
+
+def test_a_full_disk_names_the_package_not_the_run(
+    trained_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(source), None, str(target))
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    made = tmp_path / "made"
+    assert call(package, trained_world / "runs" / "whole" / "seed-0", "--out", made) == 2
+    assert f"error: {made}/" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -11,6 +10,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+
+from pretrain.files import json_text
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
@@ -36,7 +37,7 @@ class Console:
         """For programs, if any: an object on a line of stdout."""
         if self.is_json:
             with self._lock:
-                self._print(json.dumps(values, ensure_ascii=False, allow_nan=False), is_out=True)
+                self._print(json_text(values), is_out=True)
 
     def status(self, text: str) -> None:
         """One line, in place of the last status on a terminal; else a line like others."""

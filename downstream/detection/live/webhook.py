@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import ssl
 import threading
 import urllib.error
@@ -16,6 +15,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from pretrain.addresses import address_label
 from pretrain.errors import UserError
+from pretrain.files import json_text
 
 TRIES = 3
 MAX_WAITING = 100
@@ -55,7 +55,7 @@ class Webhook:
 
     def post(self, event: Mapping[str, Any]) -> bool:
         """Send it when its turn comes; False, counted as failed, where 100 are waiting already."""
-        body = json.dumps(event, allow_nan=False, ensure_ascii=False).encode()
+        body = json_text(event).encode()
         with self._changed:
             if self._is_closing or len(self._waiting) >= MAX_WAITING:
                 self.failed += 1

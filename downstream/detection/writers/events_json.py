@@ -15,12 +15,12 @@ A stream is a video with a section `live`; its events say when they ended (`ende
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from downstream.detection.records import DetectionFacts, EventRecord, FailedVideo, LiveFigures, VideoRecord
 from downstream.detection.writers.writer import Sink, Writer
+from pretrain.files import json_text
 
 FORMAT = "anomaly-pretext/events/1"
 
@@ -48,7 +48,7 @@ class EventsJson(Writer):
     def finish(self) -> None:
         assert self._facts is not None
         content = document(self._facts, self._videos, self._failed)
-        self.sink.write(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+        self.sink.write(json_text(content, indent=2) + "\n")
 
 
 def document(facts: DetectionFacts, videos: Sequence[VideoRecord], failed: Sequence[FailedVideo]) -> dict[str, Any]:

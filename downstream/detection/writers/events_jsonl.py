@@ -17,6 +17,7 @@ from typing import Any
 from downstream.detection.records import BoxRecord, EventRecord
 from downstream.detection.writers.writer import Writer
 from downstream.scores.cell_geometry import PixelBox
+from pretrain.files import json_text
 
 
 class EventsJsonl(Writer):
@@ -25,7 +26,7 @@ class EventsJsonl(Writer):
     written = "live"
 
     def event(self, event: EventRecord) -> None:
-        self.sink.write(json.dumps(event_line(event), ensure_ascii=False, allow_nan=False) + "\n")
+        self.sink.write(json_text(event_line(event)) + "\n")
 
 
 def event_line(event: EventRecord) -> dict[str, Any]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-
 import numpy as np
 
 from downstream.detection.records import DetectionFacts, VideoRecord
 from downstream.detection.writers.writer import Sink, Writer
 from pretrain.data.video import clock_of
+from pretrain.tables import table_line
 
 
 class FrameScoresCsv(Writer):
@@ -18,12 +17,11 @@ class FrameScoresCsv(Writer):
 
     def __init__(self, sink: Sink) -> None:
         super().__init__(sink)
-        self._rows = csv.writer(sink, lineterminator="\n")
         self._ends: list[int] = []
         self._scores: list[float] = []
 
     def begin(self, facts: DetectionFacts) -> None:
-        self._rows.writerow(("name", "frame", "seconds", "score"))
+        self.sink.write(table_line(("name", "frame", "seconds", "score")))
 
     def score(self, video: str, start: int, end: int, score: float) -> None:
         self._ends.append(end)
@@ -33,6 +31,7 @@ class FrameScoresCsv(Writer):
         snippets = np.searchsorted(self._ends, np.arange(video.num_frames), side="right")
         clock = clock_of(video.fps) if video.clock is None else video.clock
         for frame, snippet in enumerate(np.minimum(snippets, len(self._scores) - 1).tolist()):
-            self._rows.writerow((video.name, frame, round(clock.begin(frame), 3), repr(self._scores[snippet])))
+            cells = (video.name, frame, round(clock.begin(frame), 3), repr(self._scores[snippet]))
+            self.sink.write(table_line(cells))
         self._ends.clear()
         self._scores.clear()

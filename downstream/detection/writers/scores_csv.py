@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-
 from downstream.detection.records import DetectionFacts
-from downstream.detection.writers.writer import Sink, Writer
+from downstream.detection.writers.writer import Writer
 from downstream.scores.score_file import CSV_COLUMNS
+from pretrain.tables import table_line
 
 
 class ScoresCsv(Writer):
     """Scores keep all their digits."""
 
-    def __init__(self, sink: Sink) -> None:
-        super().__init__(sink)
-        self._rows = csv.writer(sink, lineterminator="\n")
-
     def begin(self, facts: DetectionFacts) -> None:
-        self._rows.writerow(CSV_COLUMNS)
+        self.sink.write(table_line(CSV_COLUMNS))
 
     def score(self, video: str, start: int, end: int, score: float) -> None:
-        self._rows.writerow((video, start, end, repr(score)))
+        self.sink.write(table_line((video, start, end, repr(score))))

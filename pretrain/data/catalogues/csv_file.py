@@ -3,24 +3,26 @@
     path,name,label,split,class_name,group,num_frames,fps,spans
     cam3/0412.mp4,,abnormal,test,Fall,cam3,450,30,120:180 300:330
 
-Only `path` is needed. Spans are `start:end` in frames, counted from 0, the end outside, separated by spaces.
+Only `path` is needed. Cells may be parted by semicolons or tabs, and whole numbers may stand as `450.0`. Spans are
+`start:end` in frames, counted from 0, the end outside, separated by spaces.
 """
 
 from __future__ import annotations
 
-import csv
-import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from pretrain.data.catalogue import SPLITS, Catalogue, CatalogueConfig, Video, merge_spans
-from pretrain.data.catalogues.disk import check_listed, video_name
+from pretrain.data.catalogues.disk import at_places, check_listed, video_name
+from pretrain.data.catalogues.listed_paths import listed_path
 from pretrain.data.catalogues.problems import Problems
 from pretrain.data.catalogues.spans import length_problems, span_problems
 from pretrain.errors import UserError, nearest
+from pretrain.tables import Table, cell_text, open_table, whole_number
 
 COLUMNS = ("path", "name", "label", "split", "class_name", "group", "num_frames", "fps", "spans")
-_LABELS: dict[str, int | None] = {"": None, "0": 0, "1": 1, "normal": 0, "abnormal": 1}
+_LABELS: dict[str, int | None] = {"": None, "0": 0, "1": 1, "0.0": 0, "1.0": 1, "normal": 0, "abnormal": 1}
 
 _Known = tuple[int | None, str, str | None, str | None]
 """label, split, class_name, group"""
@@ -40,26 +42,24 @@ def open_csv(config: CatalogueConfig) -> Catalogue:
     path = config.annotations or config.root / "videos.csv"
     problems = Problems(str(path), config.allow_missing)
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            videos, lines = _read(file, path, str(config.root), problems)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} is not CSV text in UTF-8 ({error}); save it as one") from error
+        with open_table(path) as file:
+            videos, lines = _read(Table(file, path), str(config.root), problems)
     except OSError as error:
         raise UserError(f"cannot read the list {path}: {error.strerror}; set annotations to the CSV file") from error
     _report_repeats(videos, lines, path, problems)
     if config.check_files:
-        exists = check_listed([v.path for v in videos], lambda i: f"{path.name}:{lines[i]}", problems)
-        videos = videos if all(exists) else [video for video, there in zip(videos, exists, strict=True) if there]
+        videos = at_places(
+            videos, check_listed([v.path for v in videos], lambda i: f"{path.name}:{lines[i]}", problems)
+        )
     problems.stop_if_any()
     if not videos:
         raise UserError(f"{path} lists no video that is there; give it one line a video under the header 'path,...'")
     return Catalogue(videos, str(path))
 
 
-def _read(file: TextIO, path: Path, root: str, problems: Problems) -> tuple[list[Video], list[int]]:
+def _read(table: Table, root: str, problems: Problems) -> tuple[list[Video], list[int]]:
     """The good rows as videos, and the line each stands on."""
-    reader = csv.reader(file)
-    header = [column.strip() for column in next(reader, [])]
+    header, path = table.header, table.path
     _check_header(header, path)
     # An absent column is read from an empty cell that each row gets at its end.
     at = {column: header.index(column) if column in header else len(header) for column in COLUMNS}
@@ -68,11 +68,11 @@ def _read(file: TextIO, path: Path, root: str, problems: Problems) -> tuple[list
     known: dict[tuple[str, ...], _Known | str] = {}
     videos: list[Video] = []
     lines: list[int] = []
-    for row in reader:
+    for row in table.rows():
         if not row:
             continue
         if len(row) != len(header):
-            problems.add(f"{path.name}:{reader.line_num}: {len(row)} cells, the header has {len(header)}")
+            problems.add(f"{path.name}:{table.line}: {len(row)} cells, the header has {len(header)}")
             continue
         row.append("")
         # Labels, splits, classes and groups repeat: each combination is checked once and its strings are shared.
@@ -82,19 +82,19 @@ def _read(file: TextIO, path: Path, root: str, problems: Problems) -> tuple[list
             of_row = _known(*cells)
             if len(known) < _MAX_KNOWN:
                 known[cells] = of_row
-        listed = row[at_path].strip().rstrip("/")
-        if isinstance(of_row, str) or not listed:
-            problems.add(f"{path.name}:{reader.line_num}: {of_row if listed else 'the path is empty'}")
+        listed = cell_text(row[at_path])
+        if isinstance(of_row, str) or not listed.strip():
+            problems.add(f"{path.name}:{table.line}: {of_row if listed.strip() else 'the path is empty'}")
             continue
-        extent = _extent(of_row[0], *(row[column].strip() for column in at_extent)) if at_extent else _NO_EXTENT
+        extent = _extent(of_row[0], table, *(row[column].strip() for column in at_extent)) if at_extent else _NO_EXTENT
         if isinstance(extent, str):
-            problems.add(f"{path.name}:{reader.line_num}: {extent}")
+            problems.add(f"{path.name}:{table.line}: {extent}")
             continue
-        name = row[at_name].strip() or video_name(listed.rpartition("/")[2])
+        whole = listed_path(root, listed)
+        name = cell_text(row[at_name].strip()) or video_name(whole.rpartition("/")[2])
         spans, num_frames, fps = extent
-        whole = listed if os.path.isabs(listed) else f"{root}/{listed}"
         videos.append(Video(name, whole, *of_row, spans, (), num_frames, fps))
-        lines.append(reader.line_num)
+        lines.append(table.line)
     return videos, lines
 
 
@@ -108,10 +108,10 @@ def _known(label: str, split: str, class_name: str, group: str) -> _Known | str:
     return _LABELS[label], split, class_name.strip() or None, group.strip() or None
 
 
-def _extent(label: int | None, num_frames: str, fps: str, spans: str) -> _Extent | str:
+def _extent(label: int | None, table: Table, num_frames: str, fps: str, spans: str) -> _Extent | str:
     """The cells of one row as spans, frame count and rate, or what is wrong with them."""
-    frames, rate = _number(num_frames, int), _number(fps, float)
-    pairs = [[_number(edge, int) for edge in span.split(":")] for span in spans.split()]
+    frames, rate = _number(num_frames, whole_number), _number(fps, table.number)
+    pairs = [[_number(edge, whole_number) for edge in span.split(":")] for span in spans.split()]
     odd = [span for span, pair in zip(spans.split(), pairs, strict=True) if [*map(type, pair)] != [int, int]]
     if odd:
         return f"span '{odd[0]}' is not start:end in whole frames, such as 120:180"
@@ -119,11 +119,11 @@ def _extent(label: int | None, num_frames: str, fps: str, spans: str) -> _Extent
     return "; ".join(wrong) if wrong else (merge_spans((start, end) for start, end in pairs), frames, rate)
 
 
-def _number(text: str, of: type[int] | type[float]) -> Any:
+def _number(text: str, of: Callable[[str], float]) -> Any:
     """The number that a cell holds; None where it is empty, the text itself where it is none."""
     try:
         return of(text) if text else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return text
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from pretrain.data.catalogue import CatalogueConfig
+from pretrain.data.catalogue import CatalogueConfig, Video
 from pretrain.data.catalogues.left_alone import LeftAlone, is_system_folder
+from pretrain.data.catalogues.listed_paths import in_other_form
 from pretrain.data.catalogues.problems import Problems
 from pretrain.errors import UserError
+from pretrain.names import NOT_UTF8, KnownNames, same_form
 
 VIDEO_SUFFIXES = frozenset((
     ".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".3gp", ".gif",
@@ -25,6 +27,7 @@ IMAGE_SUFFIXES = frozenset(
 )
 LIST_SUFFIXES = frozenset((".txt", ".csv", ".tsv", ".json", ".mat", ".npy", ".npz", ".xml", ".md", ".pdf"))
 """Endings of the lists and annotations that come with a dataset."""
+_NOT_UTF8 = "; its bytes are not UTF-8: where the list is not CSV text in UTF-8 (or JSON), save it as such"
 
 
 def video_name(file_name: str) -> str:
@@ -32,9 +35,13 @@ def video_name(file_name: str) -> str:
 
     Other dots stay (`Bad.Boys.1995__#00-26-51_label_A`); NFC because some file systems return names decomposed.
     """
+    return same_form(exact_name(file_name))
+
+
+def exact_name(file_name: str) -> str:
+    """A file name less a known video suffix, in the Unicode form that the disk has it in."""
     base, dot, suffix = file_name.rpartition(".")
-    name = base if base and dot + suffix.lower() in VIDEO_SUFFIXES else file_name
-    return name if name.isascii() else unicodedata.normalize("NFC", name)
+    return base if base and dot + suffix.lower() in VIDEO_SUFFIXES else file_name
 
 
 def _suffix(file_name: str) -> str:
@@ -130,6 +137,7 @@ class OnDisk:
         require_root(root)
         self.root = root
         self._paths: dict[str, list[str]] = {}
+        self._known: KnownNames | None = None
         for path in walk_videos(root, LIST_SUFFIXES):
             self._paths.setdefault(video_name(os.path.basename(path)), []).append(path)
         if not self._paths:
@@ -160,7 +168,8 @@ class OnDisk:
                 f"{where}: {len(candidates)} videos named '{name}' ({', '.join(candidates)}); keep one of them"
             )
         else:
-            problems.missing(f"{where}: no video '{name}' under {self.root}")
+            self._known = self._known or KnownNames(self._paths)
+            problems.missing(f"{where}: no video '{name}' under {self.root}{self._known.hint(name)}")
         return None
 
 
@@ -194,31 +203,49 @@ def _parent(path: str) -> str:
 def no_videos(root: Path) -> UserError:
     """The error for a root without a single video; what there is instead was told by the walk."""
     return UserError(
-        f"no videos under '{root}' (looked for .mp4 .avi .mkv .mov .ts and {len(VIDEO_SUFFIXES) - 5} other endings, and "
+        f"no videos under '{root}' (looked for .mp4 .avi .mkv .mov .ts, {len(VIDEO_SUFFIXES) - 5} other endings and "
         "folders of images); give their folder"
     )
 
 
-def check_listed(paths: list[str], where: Callable[[int], str], problems: Problems) -> list[bool]:
-    """For each path whether it exists, by one directory listing per folder; the missing go to `problems`.
+def check_listed(paths: list[str], where: Callable[[int], str], problems: Problems) -> list[str | None]:
+    """Each path where it exists, by one directory listing per folder, else None; the missing go to `problems`.
 
-    A folder that does not exist is one problem, however many of its videos are listed.
+    A path whose last name is there in another Unicode form alone is that file's. A folder that
+    does not exist is one problem, however many of its videos are listed.
     `where(index)` names the place of a path in the list, for the message.
     """
     by_folder: dict[str, list[int]] = {}
     for index, path in enumerate(paths):
         by_folder.setdefault(os.path.dirname(path), []).append(index)
-    exists = [True] * len(paths)
+    places: list[str | None] = list(paths)
     for folder, indices in by_folder.items():
         present = _names_in(folder)
-        lost = indices if present is None else [i for i in indices if paths[i].rpartition("/")[2] not in present]
         if present is None:
-            problems.missing(f"the folder '{folder}' does not exist ({len(lost)} listed video(s) in it)", len(lost))
-        for index in lost:
-            exists[index] = False
-            if present is not None:
-                problems.missing(f"{where(index)}: {paths[index]} does not exist")
-    return exists
+            problems.missing(
+                f"the folder '{folder}' does not exist ({len(indices)} listed video(s) in it)", len(indices)
+            )
+            for index in indices:
+                places[index] = None
+            continue
+        known = None
+        for index in indices:
+            name = paths[index].rpartition("/")[2]
+            if name in present:
+                continue
+            other = in_other_form(name, present)
+            places[index] = None if other is None else os.path.join(folder, other)
+            if other is None:
+                known = known or KnownNames(sorted(present))
+                hint = _NOT_UTF8 if NOT_UTF8.search(name) else known.hint(name)
+                problems.missing(f"{where(index)}: {paths[index]} does not exist{hint}")
+    return places
+
+
+def at_places(videos: list[Video], places: Sequence[str | None]) -> list[Video]:
+    """The videos that `check_listed` found, each at the path where it lies."""
+    found = zip(videos, places, strict=True)
+    return [video if video.path == path else replace(video, path=path) for video, path in found if path is not None]
 
 
 def _names_in(folder: str) -> set[str] | None:

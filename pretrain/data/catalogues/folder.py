@@ -8,11 +8,13 @@ ROOT/train/normal/a.mp4              split and label, in either order: normal/tr
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from pretrain.data.catalogue import SPLITS, Catalogue, CatalogueConfig, Video
-from pretrain.data.catalogues.disk import no_videos, require_root, video_name, walk_videos
+from pretrain.data.catalogues.disk import exact_name, no_videos, require_root, video_name, walk_videos
 from pretrain.data.catalogues.problems import Problems
 from pretrain.errors import UserError
 
@@ -30,7 +32,7 @@ def open_folder(config: CatalogueConfig) -> Catalogue:
             " videos give a list of them: kind csv or json with annotations set to the file"
         )
     require_root(config.root)
-    videos = list(_videos(config.root))
+    videos = _told_apart(list(_videos(config.root)))
     if not videos:
         raise no_videos(config.root)
     source = f"folder {config.root}"
@@ -42,6 +44,16 @@ def open_folder(config: CatalogueConfig) -> Catalogue:
             problems.add(f"two videos named '{video.name}': {other.path} and {video.path}; rename one (names are keys)")
     problems.stop_if_any()
     return Catalogue(videos, source)
+
+
+def _told_apart(videos: list[Video]) -> list[Video]:
+    """Two files whose names differ in their Unicode form alone are two videos, each named as its file is."""
+    if len(counts := Counter(video.name for video in videos)) == len(videos):
+        return videos
+    return [
+        video if counts[video.name] == 1 else replace(video, name=exact_name(os.path.basename(video.path)))
+        for video in videos
+    ]
 
 
 def _videos(root: Path) -> Iterator[Video]:

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from pretrain.data.catalogue import SPLITS, Box, Catalogue, CatalogueConfig, Video, merge_spans
 from pretrain.data.catalogues.boxes import fit_corners, in_spans
-from pretrain.data.catalogues.disk import check_listed
+from pretrain.data.catalogues.disk import at_places, check_listed
+from pretrain.data.catalogues.listed_paths import listed_path
 from pretrain.data.catalogues.lists import read_text
 from pretrain.data.catalogues.problems import Problems
 from pretrain.data.catalogues.spans import is_number, length_problems, span_problems
@@ -49,9 +49,9 @@ def open_json(config: CatalogueConfig) -> Catalogue:
         if not wrong:
             videos.append(_video(name, entry, str(config.root)))
     if config.check_files:
-        exists = check_listed([video.path for video in videos], lambda i: f"'{videos[i].name}'", problems)
+        places = check_listed([video.path for video in videos], lambda i: f"'{videos[i].name}'", problems)
         problems.stop_if_any()
-        videos = [video for video, there in zip(videos, exists, strict=True) if there]
+        videos = at_places(videos, places)
     problems.stop_if_any()
     if not videos:
         raise UserError(
@@ -165,7 +165,7 @@ def _video(name: str, entry: dict[str, Any], root: str) -> Video:
     spans = entry.get("spans") or [(box.frame, box.frame + 1) for box in boxes]
     return Video(
         name=name,
-        path=os.path.join(root, entry["path"]),
+        path=listed_path(root, entry["path"]),
         label=entry.get("label"),
         split=entry.get("split", "train"),
         class_name=entry.get("class_name"),

@@ -42,18 +42,22 @@ def find_list(config: CatalogueConfig, names: Sequence[str], problems: Problems,
 
 
 def read_text(path: Path) -> str:
-    """The file as text; UserError where it cannot be read or is not UTF-8."""
+    """The file as text; names in it that are not UTF-8 are read as the bytes they are.
+
+    UserError where it cannot be read, and for UTF-16.
+    """
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
+    if "\0" in text:
+        raise UserError(f"{path} is not UTF-8 text (byte {text.index(chr(0))} is 0); save it as UTF-8")
+    return text
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
     """`("FILE:LINE", text)` of every line that is not blank, stripped."""
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line.strip():
             yield f"{path.name}:{number}", line.strip()
 

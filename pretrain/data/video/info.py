@@ -12,13 +12,17 @@ from itertools import pairwise
 from av.error import FFmpegError
 
 from pretrain.errors import UserError
+from pretrain.names import shown
 
 
 class VideoError(UserError):
     """A video cannot be read, or not the frames that were asked for.
 
-    The text starts with the path, names the reason and what to do; it fits on one line.
+    The text starts with the path, names the reason and what to do; it is one line, whatever the path is.
     """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(shown(text))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from downstream.features.crops import CROPS
 from downstream.features.exporting import LAYOUTS, ONE_CROP, export_features
 from downstream.features.feature_spec import FeatureSpec
 from downstream.features.find_files import find_files
+from downstream.features.fusion import FusedFeatures
 from downstream.features.importing import ImportOptions, import_features, plan_import
 from downstream.features.store import FeatureSet, FeatureWriter
 from downstream.features.timing import Timing, read_grid, timing_of, timings_of
@@ -78,6 +79,62 @@ def test_xd_has_five_crop_files_and_ucf_ten_in_stored_order(tmp_path: Path) -> N
         done = imported([folder], tmp_path / f"set{crops}")
         assert done.spec.crops == CROPS[crops]
         assert np.array_equal(done.read("Abuse001_x264"), video)
+
+
+def test_crop_files_may_be_counted_from_1(tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    videos = {name: made(seed, 3 + seed, 10, 4) for seed, name in enumerate(("a", "b"))}
+    for name, video in videos.items():
+        for crop in range(10):
+            np.save(folder / f"{name}__{crop + 1}.npy", video[:, crop])
+    plan = plan_import(find_files([folder]).paths, ImportOptions(encoder="i3d_rgb", dtype="float32"))
+    assert any("files counted from 1" in note for note in plan.notes)
+    done = import_features(plan, tmp_path / "set")
+    assert done.spec.crops == CROPS[10]
+    for name, video in videos.items():
+        assert np.array_equal(done.read(name), video)
+    (folder / "b__10.npy").unlink()
+    assert "'b': no file of crop 10 (files are numbered 1 to 10)" in refusal(folder)
+    np.save(folder / "b__0.npy", videos["b"][:, 0])
+    assert "'a': no file of crop 0 (files are numbered 0 to 10)" in refusal(folder, crop_names=tuple("abcdefghijk"))
+
+
+@pytest.mark.parametrize("extra", [(0,), (3,), (0, 4)])
+def test_axes_of_length_1_are_left_out_and_that_is_said(tmp_path: Path, extra: tuple[int, ...]) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    videos = {"a": made(0, 3, 5, 70), "b": made(1, 4, 5, 70)}
+    for name, video in videos.items():
+        np.save(folder / f"{name}.npy", np.expand_dims(video, extra))
+    plan = plan_import(find_files([folder]).paths, ImportOptions(encoder="i3d_rgb", dtype="float32"))
+    axes = ", ".join(str(axis + 1) for axis in extra)
+    assert f"axis {axes} of each array has length 1 and is left out" in "\n".join(plan.notes)
+    done = import_features(plan, tmp_path / "set")
+    assert all(np.array_equal(done.read(name), video) for name, video in videos.items())
+
+
+def test_the_nearest_name_is_suggested_wherever_one_is_missing(tmp_path: Path) -> None:
+    features = a_set(tmp_path / "set", {"Normal_Videos_003_x264": 3}, 1)
+    mend = r"; did you mean 'Normal_Videos_003_x264(\.npy)?'\?"
+    with pytest.raises(UserError, match="'Normal_Videos003': the set has no such video" + mend):
+        export_features(features, "snippets_dim", tmp_path / "out", names=["Normal_Videos003"])
+    export_features(features, "snippets_dim", tmp_path / "out")
+    (tmp_path / "out" / "my.list").write_text("Normal_Videos003_x264.npy\n")
+    with pytest.raises(UserError, match="no such feature file under .*: Normal_Videos003_x264.npy" + mend):
+        find_files([tmp_path / "out" / "my.list"])
+    (tmp_path / "grid.csv").write_text("name,snippet_frames\nNormal_Videos003,16\n")
+    with pytest.raises(UserError, match="--grid has no line for it; did you mean 'Normal_Videos003'"):
+        plan_import(
+            find_files([tmp_path / "out"]).paths, ImportOptions(encoder="x"), grid=read_grid(tmp_path / "grid.csv")
+        )
+    with pytest.raises(UserError, match="Normal_Videos003" + mend):
+        FusedFeatures.open([features.folder]).require(["Normal_Videos003"], "test")
+
+
+def test_a_grid_of_a_spreadsheet(tmp_path: Path) -> None:
+    (tmp_path / "grid.csv").write_bytes("\ufeffname;snippet_frames;frames;fps\r\na;16.0;450.0;29,97\r\n".encode())
+    assert read_grid(tmp_path / "grid.csv") == {"a": Timing(16, 450, 29.97)}
 
 
 def test_lists_of_another_machine_are_found_by_the_last_parts(tmp_path: Path) -> None:

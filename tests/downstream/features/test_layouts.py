@@ -18,6 +18,7 @@ from downstream.features.layouts import (
     load_video,
     read_shape,
     split_name,
+    squeeze,
 )
 from pretrain.errors import UserError
 
@@ -165,3 +166,40 @@ def test_every_layout_gives_snippets_crops_dim(tmp_path: Path) -> None:
     assert np.array_equal(load_video([str(tmp_path / "s.npy")], SNIPPETS_FIRST), video)
     assert np.array_equal(load_video([str(tmp_path / "c.npy")], CROPS_FIRST), video)
     assert np.array_equal(load_video(parts, None), video)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "crop", "left", "axes"),
+    [
+        ([(1, 9, 10, 80), (1, 7, 10, 80)], None, [(9, 10, 80), (7, 10, 80)], (0,)),
+        ([(9, 10, 80, 1, 1), (7, 10, 80, 1, 1)], None, [(9, 10, 80), (7, 10, 80)], (3, 4)),
+        ([(9, 80, 1), (7, 80, 1)], None, [(9, 80), (7, 80)], (2,)),
+        ([(9, 80, 1, 1, 1), (7, 80, 1, 1, 1)], 0, [(9, 80), (7, 80)], (2, 3, 4)),
+        ([(1, 9, 80), (1, 7, 80)], 0, [(9, 80), (7, 80)], (0,)),
+        ([(1, 1, 10, 80)], None, [(1, 10, 80)], (0,)),
+        ([(9, 10, 80), (7, 10, 80)], None, [(9, 10, 80), (7, 10, 80)], ()),
+        ([(9, 10, 1), (7, 10, 1)], None, [(9, 10, 1), (7, 10, 1)], ()),
+    ],
+)
+def test_axes_of_length_1_that_no_layout_has_are_left_out(
+    shapes: list[tuple[int, ...]], crop: int | None, left: list[tuple[int, ...]], axes: tuple[int, ...]
+) -> None:
+    found, squeezed = squeeze([file._replace(crop=crop) for file in files(*shapes)])
+    assert ([file.shape for file in found], squeezed) == (left, axes)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "mend"),
+    [
+        ([(1024, 31), (1024, 87)], "values.T"),
+        ([(1024, 32), (1024, 32), (1024, 32)], "values.T"),
+        ([(10, 1024, 31), (10, 1024, 87)], "numpy.moveaxis(values, 1, -1)"),
+        ([(1024, 10, 31), (1024, 10, 87)], "numpy.moveaxis(values, 0, -1)"),
+    ],
+)
+def test_turned_arrays_are_called_that_with_the_mend(shapes: list[tuple[int, ...]], mend: str) -> None:
+    with pytest.raises(UserError) as caught:
+        decide_shape(files(*shapes), None, COUNTS)
+    assert "their last axis is not the width of the features" in str(caught.value)
+    assert f"{shapes[0][mend.count(', 1,')]} in all files is, and must come last" in str(caught.value)
+    assert f"numpy.save(path, {mend})" in str(caught.value)

@@ -36,6 +36,14 @@ def test_csv_rows_in_any_order_become_videos(tmp_path: Path) -> None:
     assert (b.name, b.edges.tolist()) == ("b", [0, 10])
 
 
+def test_csv_of_a_spreadsheet(tmp_path: Path) -> None:
+    path = tmp_path / "s.csv"
+    path.write_bytes("\ufeffname;start;end;score\r\na;0.0;16.0;0,75\r\na;16.0;32.0;0,25\r\n'=b;0;9;1\r\n".encode())
+    a, b = read_scores(path).videos
+    assert (a.name, a.scores.tolist(), a.edges.tolist()) == ("a", [0.75, 0.25], [0, 16, 32])
+    assert b.name == "=b"
+
+
 def test_all_bad_videos_are_named_at_once(tmp_path: Path) -> None:
     path = tmp_path / "s.json"
     entries = [

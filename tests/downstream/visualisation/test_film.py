@@ -188,3 +188,9 @@ def test_a_video_that_is_damaged_past_its_beginning_leaves_no_film(tmp_path: Pat
 def test_a_film_of_a_few_pixels_is_refused(tmp_path: Path, video: Path) -> None:
     with pytest.raises(UserError, match="max_height is 8; a film is at least 16 pixels high"):
         write_film(tmp_path / "film.mp4", str(video), SCORES, boxes_of(SCORES), [], THRESHOLD, max_height=8)
+
+
+def test_a_film_is_the_same_bytes_each_time_and_anywhere(tmp_path: Path, video: Path) -> None:
+    for name in ("a", "another folder/b", "c"):
+        write(tmp_path / name / "film.mp4", video)
+    assert len({path.read_bytes() for path in tmp_path.rglob("film.mp4")}) == 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,3 +60,11 @@ def test_telling_videos_are_from_best_to_worst_and_no_more_than_asked_for(abnorm
         assert first[0] > 17
         assert first[-1] == 0
         assert chosen[8] == 28
+
+
+def test_names_of_any_bytes_are_drawn(tmp_path: Path) -> None:
+    scores, videos = random_test_set(np.random.default_rng(1), 2, 1)
+    odd = dict(zip([video.name for video in videos], ["a$^$b", "latin\udce9\n", "\x1b\u202e"], strict=True))
+    scores = [make_scores(odd[entry.name], entry.scores, entry.edges) for entry in scores]
+    write_plots([evaluate(scores, [replace(v, name=odd[v.name]) for v in videos], SETTINGS, "a")], tmp_path)
+    assert (tmp_path / "scores.png").stat().st_size > 1000

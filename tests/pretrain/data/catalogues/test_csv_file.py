@@ -114,3 +114,29 @@ def test_no_list_and_no_text(tmp_path: Path) -> None:
     (tmp_path / "videos.csv").write_bytes(b"path\n\xff\xfe.mp4\n")
     with pytest.raises(UserError, match="not CSV text in UTF-8"):
         open_csv(CatalogueConfig(kind="csv", root=tmp_path))
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_lists_of_spreadsheets(tmp_path: Path, ends: str, mark: str) -> None:
+    lines = ["path;label;num_frames;fps;spans", "a.mp4;1.0;450.0;29,97;3.0:9.0", "sub\\c.mp4;0.0;;;"]
+    catalogue = opened(tmp_path, mark + "".join(line + ends for line in lines))
+    assert catalogue[0] == Video("a", f"{tmp_path}/a.mp4", 1, spans=((3, 9),), num_frames=450, fps=29.97)
+    assert catalogue[1] == Video("c", f"{tmp_path}/sub/c.mp4", 0)
+
+
+def test_a_missing_video_is_told_with_the_nearest_name(tmp_path: Path) -> None:
+    (tmp_path / "Normal_Videos_003_x264.mp4").touch()
+    with pytest.raises(UserError, match=r"Normal_Videos003_x264\.mp4 does not exist; did you mean 'Normal_Videos_003"):
+        opened(tmp_path, "path\nNormal_Videos003_x264.mp4\n")
+
+
+def test_a_name_in_another_unicode_form_or_other_bytes_is_found(tmp_path: Path) -> None:
+    (tmp_path / "cafe\u0301.mp4").touch()
+    (tmp_path / "latin\udce9.mp4").touch()
+    (tmp_path / "list.csv").write_bytes("path\ncaf\u00e9.mp4\n".encode() + b"latin\xe9.mp4\n")
+    videos = open_csv(CatalogueConfig(kind="csv", root=tmp_path, annotations=tmp_path / "list.csv"))
+    assert [(video.name, video.path) for video in videos] == [
+        ("caf\u00e9", f"{tmp_path}/cafe\u0301.mp4"),
+        ("latin\udce9", f"{tmp_path}/latin\udce9.mp4"),
+    ]
