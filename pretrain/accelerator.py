@@ -11,8 +11,11 @@ from accelerate.utils import DistributedType
 from pretrain.errors import UserError
 
 
-def make_accelerator(device: str, precision: str) -> Accelerator:
+def make_accelerator(device: str, precision: str, timeout: timedelta = timedelta(hours=2)) -> Accelerator:
     """The process's accelerator; `device` is auto, cpu or cuda, `precision` fp32, bf16 or fp16.
+
+    `timeout`: how long processes wait for one another; the first call that does comes after every process has opened
+    its share of the videos.
 
     UserError for distributed set-ups other than DDP.
     """
@@ -20,8 +23,7 @@ def make_accelerator(device: str, precision: str) -> Accelerator:
         cpu=device == "cpu",
         mixed_precision="no" if precision == "fp32" else precision,
         kwargs_handlers=[
-            # the first process group call comes after every process has opened its share of the videos
-            InitProcessGroupKwargs(timeout=timedelta(hours=2)),
+            InitProcessGroupKwargs(timeout=timeout),
             DistributedDataParallelKwargs(gradient_as_bucket_view=True),
         ],
     )

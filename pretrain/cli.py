@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -14,6 +15,7 @@ import tyro
 import yaml
 
 from pretrain.errors import UserError
+from pretrain.folder_lock import only_writer_in
 from pretrain.launch import start_cpu_processes
 from pretrain.renamed import refuse_renamed
 
@@ -91,11 +93,13 @@ def run_script(
     arguments: Sequence[str] | None = None,
     *,
     several_processes: bool = False,
+    writes: Callable[[Config], Path | None] = lambda config: None,
 ) -> NoReturn:
     """What every script does: parse, call `command`, leave with its exit status (None is 0).
 
     `arguments` default to those of the command line. `several_processes`: the script may be started with
-    `accelerate launch --num_processes`, also on a CPU.
+    `accelerate launch --num_processes`, also on a CPU. `writes`: the folder that it fills, where it works alone in one
+    process; nobody else may write there meanwhile (`folder_lock`). Commands of several processes see to it themselves.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
 
@@ -103,7 +107,9 @@ def run_script(
         parsed = parse(config, given, prog)
         if several_processes:
             start_cpu_processes(sys.argv[0], given)
-        return command(parsed)
+        folder = writes(parsed)
+        with nullcontext() if folder is None else only_writer_in(folder):
+            return command(parsed)
 
     run_command(parse_and_run)
 

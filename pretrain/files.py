@@ -10,16 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pretrain.leftovers import remove_leftovers_once, temporary_path
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; on success it is synced to disk and renamed to `path`.
 
     On any failure (a full disk, a kill by exception) the temporary file is removed and `path` is what it was.
-    The suffix of `path` is kept, for writers that choose a format by it.
+    What killed processes left half-written in that folder is removed (`leftovers`).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    remove_leftovers_once(path.parent)
+    temporary = temporary_path(path)
     try:
         yield temporary
         with open(temporary, "rb") as file:

@@ -23,7 +23,7 @@ from pretrain.data.transforms import ClipTransform
 from pretrain.data.windows import Batch, Share, TrainWindows, ValidationWindows
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json, write_text
-from pretrain.guards import find_not_finite, main_process_does
+from pretrain.guards import alone_in, find_not_finite, main_process_does
 from pretrain.intervals import Accuracy, as_dicts
 from pretrain.meter import Meter
 from pretrain.model import PretextModel, objective
@@ -48,15 +48,24 @@ def pretrain(config: PretrainConfig) -> int:
     """Run (or go on with) a pretraining run. Returns the exit status: 0 done, 128 + signal when stopped by one."""
     keep_freed_memory()
     check_device(config.device)
-    refuse_run_of_another_kind(config, config.output)
-    state = state_to_resume(config, config.output, config.resume, FREE_TO_CHANGE)
+    state_of(config)  # what is wrong with it is said before anything else starts
     torch.manual_seed(config.seed)
     backbone = build_backbone(config.backbone)
     clip_geometry(config, backbone.spec)
     split = split_catalogue(config)
     accelerator = make_accelerator(config.device, config.precision)
     check_batch_size(config.optim.batch_size, config.optim.accumulate, accelerator)
-    return Run(config, accelerator, PretextModel(backbone, config.tasks), split, state).train()
+    with alone_in(config.output, accelerator):
+        run = Run(config, accelerator, PretextModel(backbone, config.tasks), split, state_of(config))
+        status = run.train()
+    accelerator.end_training()
+    return status
+
+
+def state_of(config: PretrainConfig) -> Path | None:
+    """The training state to go on from; None for a fresh start. UserError: the folder holds another run."""
+    refuse_run_of_another_kind(config, config.output)
+    return state_to_resume(config, config.output, config.resume, FREE_TO_CHANGE)
 
 
 class Run:
@@ -146,7 +155,6 @@ class Run:
                 meter.resume()
             if signal_number and done < steps:
                 self.say(f"stopped by {self.stop.name} after step {done}: state saved; go on with --resume", flush=True)
-                self.accelerator.end_training()
                 return 128 + signal_number
         if saved_at < steps or not accuracies:  # resumed after the last step: only the end is left to do
             accuracies = self._validate(steps)
@@ -316,7 +324,6 @@ class Run:
             f"in {run / 'curves.png'}; next: python scripts/export_backbone.py {run}",
             flush=True,
         )
-        self.accelerator.end_training()
 
 
 def make_optimizer(model: PretextModel, config: PretrainConfig) -> torch.optim.AdamW:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pretrain.cli import run_script
-from pretrain.export_command import ExportConfig, export_backbone
+from pretrain.export_command import ExportConfig, export_backbone, output_folder
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit status."""
-    run_script("export_backbone.py", ExportConfig, export_backbone, arguments)
+    run_script("export_backbone.py", ExportConfig, export_backbone, arguments, writes=output_folder)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from downstream.analysis.localise import LocaliseConfig, localise
+from downstream.analysis.localise import LocaliseConfig, localise, output_folder
 from pretrain.cli import run_script
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit status."""
-    run_script("localise.py", LocaliseConfig, localise, arguments)
+    run_script("localise.py", LocaliseConfig, localise, arguments, writes=lambda config: output_folder(config).path)
 
 
 if __name__ == "__main__":

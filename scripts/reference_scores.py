@@ -10,7 +10,7 @@ from pretrain.cli import run_script
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit status."""
-    run_script("reference_scores.py", ReferencesConfig, write_references, arguments)
+    run_script("reference_scores.py", ReferencesConfig, write_references, arguments, writes=lambda config: config.run)
 
 
 if __name__ == "__main__":

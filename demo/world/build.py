@@ -18,6 +18,7 @@ from demo.world.plan import PlannedVideo, make_plan
 from demo.world.render import Filming, Set, build_set
 from pretrain.errors import UserError
 from pretrain.files import write_json
+from pretrain.folder_lock import LOCK_FILE
 
 MANIFEST = "demo_set.json"
 ATTEMPTS = 20
@@ -80,7 +81,7 @@ def _read_manifest(root: Path) -> dict[str, Any]:
     if path.is_file():
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return manifest
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+    if root.exists() and (not root.is_dir() or any(path.name != LOCK_FILE for path in root.iterdir())):
         raise UserError(f"{root} exists and holds no demo set (no {MANIFEST} in it); give a new or an empty folder")
     return {}
 

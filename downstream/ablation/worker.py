@@ -41,7 +41,7 @@ def run(settings: dict[str, Any], log: Path) -> dict[str, Any]:
     error = None
     status = 1
     try:
-        status = finetune(parse(FinetuneConfig, flags_of(settings), "worker"))
+        status = finetune(parse(FinetuneConfig, flags_of(settings), "worker"), beside_others=True)
     except UserError as problem:
         error = str(problem)
     except (Exception, SystemExit):

@@ -85,7 +85,7 @@ def test_two_processes_give_the_set_of_one(tmp_path: Path) -> None:
         check=False,
     )
     assert launched.returncode == 1, launched.stderr
-    assert launched.stdout.count("done: 5 videos, 25 snippets x 5 crop(s) x 128; 400 frames now") == 1
+    assert launched.stdout.count("incomplete: 5 of 7 videos, 25 snippets x 5 crop(s) x 128; 400 frames now") == 1
     assert set(read_quarantine(tmp_path / "two" / "failed.txt")) == {"x", "y"}
     assert_same(tmp_path / "one", tmp_path / "two")
 

@@ -27,6 +27,7 @@ from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory
 from pretrain.data.video import VideoError
 from pretrain.errors import UserError
+from pretrain.folder_lock import only_writer_in
 
 
 def watch(config: DetectConfig) -> int:
@@ -52,6 +53,7 @@ def watch(config: DetectConfig) -> int:
         scorer = scorer_for(model, config.live, opened.info.fps)
         stopped = stack.enter_context(stop_signals())
         output = stack.enter_context(LiveOutput(config.out, name, model.facts(rule)))
+        stack.enter_context(only_writer_in(output.folder))
         if output.folder != config.out:
             console.say(f"{config.out} holds another run's files: this one writes to {output.folder}")
         if hook is not None:
