@@ -14,13 +14,18 @@ from typing import Any, NoReturn, TypeVar
 import tyro
 import yaml
 
-from pretrain.errors import UserError
+from pretrain.errors import OwnError, UserError
 from pretrain.folder_lock import only_writer_in
-from pretrain.launch import start_cpu_processes
+from pretrain.interrupts import end_within, heeding_signals
+from pretrain.launch import silence_launcher, start_cpu_processes, started_by_us
+from pretrain.parent import end_with_launcher
+from pretrain.process_failure import LOST, LOST_STATUS, process_failure
 from pretrain.renamed import refuse_renamed
 
 Config = TypeVar("Config")
 
+LEAVE_SECONDS = 20.0
+"""How long a command has to end after a process of its own failed."""
 _OTHER_FOLDER = "choose another folder, or mend its permissions"
 DISK_PROBLEMS = {
     errno.ENOSPC: "free some space and run the same command again",
@@ -105,8 +110,8 @@ def run_script(
 
     def parse_and_run() -> int | None:
         parsed = parse(config, given, prog)
-        if several_processes:
-            start_cpu_processes(sys.argv[0], given)
+        if several_processes and (status := start_cpu_processes(sys.argv[0], given)) is not None:
+            return status
         folder = writes(parsed)
         with nullcontext() if folder is None else only_writer_in(folder):
             return command(parsed)
@@ -114,22 +119,56 @@ def run_script(
     run_command(parse_and_run)
 
 
+def disk_problem(error: OSError) -> str | None:
+    """What is wrong with the user's disk or path, with the mend; None for other errors."""
+    if error.errno not in DISK_PROBLEMS:
+        return None
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror}; {DISK_PROBLEMS[error.errno]}"
+
+
 def run_command(command: Callable[[], int | None]) -> NoReturn:
-    """Run a command and leave with its exit status; a UserError becomes one message and exit status 2."""
+    """Run a command and leave with its exit status; a UserError becomes one message and exit status 2.
+
+    Ctrl-C is one line and status 130. What a launcher started ends with the launcher.
+    """
+    end_with_launcher()
+    with heeding_signals():
+        status = _status_of(command)
+    if status not in (0, 1):
+        silence_launcher()
+    sys.exit(status)
+
+
+def _status_of(command: Callable[[], int | None]) -> int:
     try:
         status = command() or 0
     except UserError as error:
         # several processes of one launch would all say the same
-        if os.environ.get("LOCAL_RANK", "0") == "0":
+        if os.environ.get("LOCAL_RANK", "0") == "0" or isinstance(error, OwnError):
             print(f"error: {error}", file=sys.stderr, flush=True)
         status = 2
+    except KeyboardInterrupt:
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            print("stopped by Ctrl-C", file=sys.stderr, flush=True)
+        status = 128 + signal.SIGINT
+    except RuntimeError as error:
+        told = process_failure(str(error))
+        if told is None:
+            raise
+        # a reading process that cannot be killed would keep us from ending
+        end_within(LEAVE_SECONDS, 2, "")
+        is_lost = told == LOST
+        if not (is_lost and started_by_us()):
+            print(f"error: {told}", file=sys.stderr, flush=True)
+        status = LOST_STATUS if is_lost else 2
     except BrokenPipeError:  # `... | head`: whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 128 + signal.SIGPIPE
     except OSError as error:
-        if error.errno not in DISK_PROBLEMS:
+        told = disk_problem(error)
+        if told is None:
             raise
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror}; {DISK_PROBLEMS[error.errno]}", file=sys.stderr, flush=True)
+        print(f"error: {told}", file=sys.stderr, flush=True)
         status = 2
-    sys.exit(status)
+    return status

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor
 
-from pretrain.cli import DISK_PROBLEMS
+from pretrain.cli import DISK_PROBLEMS, disk_problem
 from pretrain.errors import UserError
 from pretrain.folder_lock import only_writer_in
 
@@ -42,7 +42,14 @@ def alone_in(folder: Path, accelerator: Accelerator) -> Iterator[None]:
     To be entered by all processes; they leave it together, so that none is gone while the main one still writes.
     """
     with ExitStack() as held:
-        main_process_does(accelerator, lambda: held.enter_context(only_writer_in(folder)))
+
+        def lock() -> None:
+            try:
+                held.enter_context(only_writer_in(folder))
+            except OSError as error:
+                raise UserError(disk_problem(error) or str(error)) from error
+
+        main_process_does(accelerator, lock)
         yield
         accelerator.wait_for_everyone()
 

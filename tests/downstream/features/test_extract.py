@@ -173,7 +173,7 @@ def test_a_bad_video_is_named_and_changes_no_other(
     assert "left out: bb: not a video" in said.err
     assert "2 of 6 videos failed and are left out, see" in said.out
     assert "WARNING: 33% of the videos failed, more than max_bad_fraction = 0.01" in said.out
-    assert "done: 4 videos, 9 snippets x 1 crop(s) x 128; 149 frames now at" in said.out
+    assert "incomplete: 4 of 6 videos, 9 snippets x 1 crop(s) x 128; 149 frames now at" in said.out
     assert set(read_quarantine(tmp_path / "mixed" / "failed.txt")) == {"bb", "cut"}
     good, mixed_set = FeatureSet.open(tmp_path / "good"), FeatureSet.open(tmp_path / "mixed")
     assert list(good.videos) == list(mixed_set.videos) == sorted(LENGTHS)
