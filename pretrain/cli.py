@@ -147,6 +147,8 @@ def _status_of(command: Callable[[], int | None]) -> int:
         # several processes of one launch would all say the same
         if os.environ.get("LOCAL_RANK", "0") == "0" or isinstance(error, OwnError):
             print(f"error: {error}", file=sys.stderr, flush=True)
+        if isinstance(error, OwnError):  # what hangs in a disk cannot be killed, and would keep us from ending
+            end_within(LEAVE_SECONDS, 2, "")
         status = 2
     except KeyboardInterrupt:
         if os.environ.get("LOCAL_RANK", "0") == "0":
@@ -156,7 +158,6 @@ def _status_of(command: Callable[[], int | None]) -> int:
         told = process_failure(str(error))
         if told is None:
             raise
-        # a reading process that cannot be killed would keep us from ending
         end_within(LEAVE_SECONDS, 2, "")
         is_lost = told == LOST
         if not (is_lost and started_by_us()):

@@ -1,6 +1,8 @@
-"""What PyTorch says when one process of a run died, in one line that says what to do."""
+"""What it means when one process of a run died, in one line that says what to do."""
 
 from __future__ import annotations
+
+import signal
 
 FULL_SHARED_MEMORY = 70
 """Exit status of a reading process that could not hand its batch over."""
@@ -15,8 +17,6 @@ SHARED_MEMORY = (
 
 def process_failure(text: str) -> str | None:
     """What an error of PyTorch means, where it is about another process that failed; None for all others."""
-    if text.startswith("DataLoader worker") or "Pin memory thread exited" in text:
-        return _reading_process(text)
     if any(sign in text for sign in ("gloo/transport", "Gloo connect", "[Gloo]", "NCCL communicator was aborted")):
         return LOST
     if any(sign in text for sign in ("remote process exited or there was a network error", "Broken pipe: SendBytes")):
@@ -24,15 +24,15 @@ def process_failure(text: str) -> str | None:
     return None
 
 
-def _reading_process(text: str) -> str:
-    """`DataLoader worker (pid 17) is killed by signal: Killed. ` and others."""
-    if "Bus error" in text or f"exit code {FULL_SHARED_MEMORY}" in text:
+def dead_reader(status: int) -> str:
+    """Why a reading process ended, by its exit status (negative: the signal that ended it), and what to do."""
+    if status in (FULL_SHARED_MEMORY, -signal.SIGBUS):
         return SHARED_MEMORY
-    if "killed by signal: Killed" in text:
+    if status == -signal.SIGKILL:
         why = "was killed, by the system for lack of memory or by somebody: lower data.workers, or free memory"
-    elif "killed by signal" in text:
-        signal = text.rpartition("killed by signal: ")[2].split(".")[0]
-        why = f"crashed ({signal}), perhaps in the decoder: find the video with scripts/check_videos.py"
+    elif status < 0:
+        name = signal.Signals(-status).name
+        why = f"crashed ({name}), perhaps in the decoder: find the video with scripts/check_videos.py"
     else:
-        why = "ended unexpectedly: lower data.workers, or look for a video that kills it with scripts/check_videos.py"
+        why = f"ended with status {status}: see above, or set data.workers to 0 to see more"
     return f"a reading process {why}; go on with --resume"

@@ -44,7 +44,7 @@ def ablate(config: AblationConfig) -> int:
         raise UserError(
             "ablate.py starts its own processes, one a core or GPU: start it with python, not accelerate launch"
         )
-    check_device(config.finetune.device)
+    check_device(config.finetune.device, config.finetune.precision)
     try:
         with stopping_on_signals(), only_writer_in(config.finetune.output):
             return _ablate(config)

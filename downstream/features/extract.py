@@ -24,7 +24,7 @@ from downstream.features.pipeline import Encoded, encode_videos, extract_video
 from downstream.features.progress import FrameProgress
 from downstream.features.snippets import SnippetSettings
 from downstream.features.store import FeatureSet, FeatureWriter
-from pretrain.accelerator import make_accelerator
+from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory
 from pretrain.data.catalogue import CatalogueConfig, Video
 from pretrain.data.catalogues import open_catalogue
@@ -91,6 +91,7 @@ class ExtractConfig:
 def extract(config: ExtractConfig) -> int:
     """Make, or go on with, the feature set of a catalogue. Returns the exit status: 1 where a video is missing."""
     keep_freed_memory()
+    check_device(config.device, config.encoder.precision)
     videos = choose_videos(config)
     encoder = open_encoder(config.encoder)
     # the slowest process may be hours behind the others when these wait for it

@@ -31,7 +31,7 @@ def finetune(config: FinetuneConfig, *, beside_others: bool = False) -> int:
     `beside_others`: whoever called holds the lock of the run's folder, and lets others train other seeds in it.
     """
     keep_freed_memory()
-    check_device(config.device)
+    check_device(config.device, config.precision)
     source: TrainingSource = FeatureSource.open(config) if config.videos.backbone is None else VideoSource.open(config)
     states_to_resume(config)  # what is wrong with the folder is said before anything else starts
     sources = {seed: source_of(config, seed, source) for seed in config.seeds}

@@ -11,38 +11,29 @@ import multiprocessing
 import multiprocessing.queues
 import os
 import signal
-import time
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from multiprocessing.connection import wait
+from typing import Any, Generic, NoReturn, TypeVar
 
-import psutil
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from pretrain import stalls
 from pretrain.errors import OwnError
-from pretrain.interrupts import end_within, note_progress
+from pretrain.interrupts import note_progress
 from pretrain.parent import end_with_parent
-from pretrain.process_failure import FULL_SHARED_MEMORY
+from pretrain.process_failure import FULL_SHARED_MEMORY, dead_reader
+from pretrain.stalls import StallWatch, stuck
 
 Batch = TypeVar("Batch")
-
-POLL_SECONDS = 2.0
-"""How often a wait for a batch looks around."""
-STALL_SECONDS = 120.0
-"""The run ends where no batch came for so long and the reading processes did nothing meanwhile."""
-STALL_CPU_SECONDS, STALL_BYTES = 0.5, 1 << 16
-"""Doing less than both, by all reading processes together, is nothing: waiting takes a little too."""
-LEAVE_SECONDS = 20.0
-"""How long the end may take then: a process that hangs in a disk cannot be killed."""
 
 
 def load_batches(dataset: Dataset[Batch], keys: Sequence[Any], workers: int, pin_memory: bool) -> Iterator[Batch]:
     """Batches by key, in the keys' order, read ahead by `workers` processes (0: in this one).
 
-    The iterator raises RuntimeError where a reading process died (`process_failure` says what it means), OwnError
-    where none of them moves for `STALL_SECONDS`.
+    The iterator raises OwnError where a reading process died, or where none of them moves for `stalls.STALL_SECONDS`.
     """
     _end_workers_at_exit()
     loader: DataLoader[Batch] = DataLoader(
@@ -53,7 +44,7 @@ def load_batches(dataset: Dataset[Batch], keys: Sequence[Any], workers: int, pin
         pin_memory=pin_memory,
         prefetch_factor=3 if workers else None,
         worker_init_fn=_start_worker,
-        timeout=POLL_SECONDS if workers else 0,
+        timeout=stalls.POLL_SECONDS if workers else 0,
     )
     return _Watched(loader) if workers else iter(loader)
 
@@ -62,51 +53,42 @@ class _Watched(Iterator[Batch], Generic[Batch]):
     """The batches of a loader with reading processes, which are looked at where a batch does not come."""
 
     def __init__(self, loader: DataLoader[Batch]) -> None:
-        before = {child.pid for child in multiprocessing.active_children()}
+        before = set(multiprocessing.active_children())
         self._batches = iter(loader)
-        after = {child.pid for child in multiprocessing.active_children()}
-        self._readers = [pid for pid in after - before if pid is not None]
+        self._readers = sorted(set(multiprocessing.active_children()) - before, key=lambda child: child.pid or 0)
+        if threading.current_thread() is threading.main_thread():
+            # PyTorch raises from this signal's handler, wherever the training is; here it is asked at a wait
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def __next__(self) -> Batch:
-        since, done = time.monotonic(), self._work_done()
+        watch: StallWatch | None = None
         while True:
             try:
                 batch = next(self._batches)
-            except RuntimeError as error:
+            except (RuntimeError, OSError, EOFError) as error:  # the last two: it died before its batch was fetched
                 if "timed out after" not in str(error):
-                    raise
+                    self._tell_of_the_dead(error)
             else:
                 note_progress()
                 return batch
-            now = self._work_done()
-            if now[0] - done[0] >= STALL_CPU_SECONDS or now[1] - done[1] >= STALL_BYTES:
-                since, done = time.monotonic(), now
-            if time.monotonic() - since >= STALL_SECONDS:
-                self._give_up()
+            if watch is None:
+                watch = StallWatch([child.pid for child in self._readers if child.pid is not None])
+            if watch.is_stuck():
+                self._end()
+                raise stuck("batch", [])
 
-    def _work_done(self) -> tuple[float, int]:
-        """CPU seconds and bytes read, of all reading processes together, so far."""
-        seconds, read = 0.0, 0
-        for pid in self._readers:
-            with suppress(psutil.Error):
-                process = psutil.Process(pid)
-                times = process.cpu_times()
-                seconds += times.user + times.system
-                if hasattr(process, "io_counters"):
-                    counters = process.io_counters()
-                    read += getattr(counters, "read_chars", counters.read_bytes)
-        return seconds, read
+    def _tell_of_the_dead(self, error: Exception) -> NoReturn:
+        """OwnError where a reading process died, else the error itself."""
+        wait([child.sentinel for child in self._readers], 1.0)  # a connection breaks just before its process is gone
+        statuses = [child.exitcode for child in self._readers if child.exitcode]
+        if not statuses:
+            raise error
+        self._end()
+        raise OwnError(dead_reader(statuses[0])) from error
 
-    def _give_up(self) -> None:
-        for pid in self._readers:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        end_within(LEAVE_SECONDS, 2, "")
-        raise OwnError(
-            f"no batch came for {STALL_SECONDS:.0f} s and the {len(self._readers)} reading processes did nothing "
-            "meanwhile: the disk or network that holds the videos does not answer, or these processes were stopped; "
-            "look at it (ls there, dmesg), then go on with --resume"
-        )
+    def _end(self) -> None:
+        for child in self._readers:
+            child.kill()
 
 
 def _start_worker(_worker: int) -> None:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
 
+from pretrain import stalls
 from pretrain.parent import end_with_parent
+from pretrain.stalls import StallWatch, stuck
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -35,6 +37,16 @@ class Workers:
         finally:
             if before is not None:
                 _mask(signal.SIG_SETMASK, before)
+
+    def first_done(self, running: Mapping[Future[Any], Any]) -> set[Future[Any]]:
+        """Wait for the next results. OwnError where the processes are stuck, with what they are at (the values)."""
+        watch = None
+        while not (done := wait(running, stalls.POLL_SECONDS, FIRST_COMPLETED).done):
+            if watch is None:
+                watch = StallWatch([child.pid for child in multiprocessing.active_children() if child.pid])
+            if watch.is_stuck():
+                raise stuck("video was finished", [str(getattr(item, "name", item)) for item in running.values()])
+        return done
 
 
 @contextmanager
@@ -92,7 +104,7 @@ def _until_crash(
                     return
             if not running:
                 return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            for future in pool.first_done(running):
                 try:
                     result = future.result()
                 except BrokenProcessPool:

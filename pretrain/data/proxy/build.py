@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 
@@ -92,8 +92,7 @@ def _build_all(
             while waiting and len(running) < 2 * workers:
                 video = waiting.popleft()
                 running[pool.submit(_build_one, cache, video, settings)] = video
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
+            for future in pool.first_done(running):
                 try:
                     result = future.result()
                 except BrokenProcessPool:
