@@ -37,6 +37,7 @@ DISK_PROBLEMS = {
     errno.ENOTDIR: "a file is where a folder should be: choose another path",
     errno.EEXIST: "a file is where a folder should be: choose another path",
     errno.EISDIR: "a folder is where a file should be: choose another path",
+    errno.ENOTEMPTY: "something else was written there meanwhile: choose another folder",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
 """Errors of the user's disk and paths, not of the program -> the mend."""
@@ -104,7 +105,8 @@ def run_script(
 
     `arguments` default to those of the command line. `several_processes`: the script may be started with
     `accelerate launch --num_processes`, also on a CPU. `writes`: the folder that it fills, where it works alone in one
-    process; nobody else may write there meanwhile (`folder_lock`). Commands of several processes see to it themselves.
+    process; nobody else may write there meanwhile (`folder_lock`). None: nothing is written, or it lies in what is not
+    there. Commands of several processes see to it themselves.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
 

@@ -100,8 +100,8 @@ def heeding_signals() -> Iterator[None]:
     receiver, sender = socket.socketpair()
     sender.setblocking(False)
     before_fd = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.default_int_handler:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if before[signal.SIGINT] is signal.default_int_handler:
         told = "stopped by {signal}, {seconds:.0f} s after it was asked: something did not answer (a disk, a network?)"
         heed(signal.SIGINT, _interrupt, END_SECONDS, told)
     threading.Thread(target=_watch, args=(receiver,), daemon=True).start()
@@ -109,8 +109,9 @@ def heeding_signals() -> Iterator[None]:
         yield
     finally:
         signal.set_wakeup_fd(before_fd)
-        if signal.getsignal(signal.SIGINT) is _interrupt:
-            signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():  # training has its own, which would keep the next command from ending
+            if number in _heeded and signal.getsignal(number) == _heeded[number].handler:
+                signal.signal(number, handler)
         sender.close()
 
 

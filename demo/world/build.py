@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from demo.world.encode import write_mp4
 from demo.world.ground_truth import FilmedVideo, write_ground_truth
 from demo.world.plan import PlannedVideo, make_plan
 from demo.world.render import Filming, Set, build_set
+from pretrain.data.worker_pool import worker_processes
 from pretrain.errors import UserError
 from pretrain.files import write_json
 from pretrain.folder_lock import LOCK_FILE
@@ -116,14 +116,9 @@ def _film_all(root: Path, plan: list[PlannedVideo], seed: int, workers: int) -> 
         for task in tasks:
             yield film_videos(root, task, seed)
         return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures = [pool.submit(film_videos, root, task, seed) for task in tasks]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:  # Ctrl-C or a failed video: what has not begun shall not begin
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with worker_processes(workers) as pool:
+        for future in as_completed([pool.submit(film_videos, root, task, seed) for task in tasks]):
+            yield future.result()
 
 
 def film_videos(root: Path, videos: list[PlannedVideo], seed: int) -> list[FilmedVideo]:

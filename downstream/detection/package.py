@@ -15,7 +15,6 @@ import dataclasses
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +40,7 @@ from downstream.scores.supervision import supervision_in
 from pretrain.backbones.storage import copy_backbone, save_backbone
 from pretrain.errors import UserError
 from pretrain.files import sync_folder, write_json, write_text
+from pretrain.leftovers import remove_leftovers, temporary_path
 
 CARD = "README.md"
 TAUGHT = {
@@ -91,13 +91,14 @@ def make_package(run: Path, out: Path, backbones: Sequence[Path] = (), title: st
     model = open_model(run, backbones)  # whatever does not fit is said before anything is written
     trained = open_trained(run, backbones)
     out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
+    remove_leftovers(out.parent)
+    folder = temporary_path(out)
+    folder.mkdir()
     try:
         _fill(folder, run, trained, title or out.name, model)
         made = open_model(folder)
         for filled in sorted({path.parent for path in folder.rglob("*") if path.is_file()}):
             sync_folder(filled)
-        folder.chmod(0o755)  # a temporary folder is the owner's alone
         os.replace(folder, out)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

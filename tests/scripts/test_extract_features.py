@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -167,3 +168,25 @@ def test_wrong_grids_and_the_help(tmp_path: Path, capfd: pytest.CaptureFixture[s
     help_text = " ".join(capfd.readouterr().out.replace("│", " ").split())
     assert "--grid {None,map}|{INT INT}" in help_text
     assert "Store features of cells of the picture, to find out where: `map` for the cells" in help_text
+
+
+def test_two_at_once_do_not_both_succeed_and_ctrl_c_is_one_line(tmp_path: Path) -> None:
+    videos = encode_folder(tmp_path / "videos", count=1)
+    encode_video(videos / "long.mp4", 9, num_frames=6000)
+    out = tmp_path / "out"
+    command = [sys.executable, "scripts/extract_features.py", *flags(videos, out, "--decoders", "2")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, text=True, start_new_session=True, **pipes) as first:
+        while not list((out / "parts").glob("[!.]*.safetensors")):
+            assert first.poll() is None, "it ended before anybody could look"
+            time.sleep(0.01)
+        second = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        assert first.poll() is None, "it ended before the second began"
+        os.killpg(first.pid, signal.SIGINT)
+        _, err = first.communicate(timeout=60)
+    assert (second.returncode, second.stdout) == (2, "")
+    assert f"another process is at work in {out} (extract_features.py, process {first.pid} on " in second.stderr
+    assert len(second.stderr.splitlines()) == 1
+    assert first.returncode == 130
+    assert [line for line in err.splitlines() if not line.startswith("extracting: ")] == ["stopped by Ctrl-C"]
+    assert [path.name for path in out.rglob("*") if path.name.startswith(".")] == []
