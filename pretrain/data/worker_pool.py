@@ -50,12 +50,15 @@ class Workers:
 
 
 @contextmanager
-def worker_processes(count: int) -> Iterator[Workers]:
-    """`count` processes; left by an exception, Ctrl-C among them, they are killed at once."""
+def worker_processes(count: int, begin: Callable[[], None] | None = None) -> Iterator[Workers]:
+    """`count` processes, each of which calls `begin` first (default: `begin_worker`, which every other one calls too).
+
+    Left by an exception, Ctrl-C among them, they are killed at once.
+    """
     # not fork: the parent may hold threads (tqdm, FFmpeg) whose locks a forked child would inherit
     context = multiprocessing.get_context("spawn")
     before = {child.pid for child in multiprocessing.active_children()}
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin)
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=begin or begin_worker)
     try:
         yield Workers(pool)
     except BaseException:
@@ -118,7 +121,7 @@ def _mask(how: int, signals: set[signal.Signals] | set[Any]) -> set[Any]:
     return set(signal.pthread_sigmask(how, signals))
 
 
-def _begin() -> None:
+def begin_worker() -> None:
     """Ctrl-C is for the process that started us; its end is ours."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent(signal.SIGKILL)

@@ -14,7 +14,7 @@ from pretrain.data.proxy.cache import ProxyCache
 from pretrain.data.proxy.manifest import Manifest
 from pretrain.data.proxy.settings import ProxySettings
 from pretrain.data.video import VideoError
-from pretrain.data.worker_pool import worker_processes
+from pretrain.data.worker_pool import begin_worker, worker_processes
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -87,7 +87,7 @@ def _build_all(
     running: dict[Future[Manifest | _Failure], Video] = {}
     if not waiting:
         return []
-    with worker_processes(min(workers, len(waiting))) as pool:
+    with worker_processes(min(workers, len(waiting)), _begin_worker) as pool:
         while waiting or running:
             while waiting and len(running) < 2 * workers:
                 video = waiting.popleft()
@@ -122,3 +122,7 @@ def _build_one(cache: ProxyCache, video: Video, settings: ProxySettings) -> Mani
     except OSError as error:  # PyAV's errors carry errno too
         reason = f"{video.path}: its proxy cannot be written to {cache.folder} ({error.strerror or error})"
         return _Failure(reason, error.errno in NO_ROOM)
+
+
+def _begin_worker() -> None:
+    begin_worker()
