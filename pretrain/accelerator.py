@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
-from accelerate.utils import DistributedType
+from accelerate.utils import DistributedType, GradientAccumulationPlugin
 
+from pretrain.environment import check_environment
 from pretrain.errors import UserError
 
 
-def make_accelerator(device: str, precision: str) -> Accelerator:
+def make_accelerator(device: str, precision: str, timeout: timedelta = timedelta(hours=2)) -> Accelerator:
     """The process's accelerator; `device` is auto, cpu or cuda, `precision` fp32, bf16 or fp16.
+
+    `timeout`: how long processes wait for one another; the first call that does comes after every process has opened
+    its share of the videos.
 
     UserError for distributed set-ups other than DDP.
     """
     accelerator = Accelerator(
         cpu=device == "cpu",
         mixed_precision="no" if precision == "fp32" else precision,
+        # said here, so that no variable says otherwise: see environment.py
+        gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
+        dynamo_backend="no",
         kwargs_handlers=[
-            # the first process group call comes after every process has opened its share of the videos
-            InitProcessGroupKwargs(timeout=timedelta(hours=2)),
+            InitProcessGroupKwargs(timeout=timeout),
             DistributedDataParallelKwargs(gradient_as_bucket_view=True),
         ],
     )
@@ -31,8 +38,11 @@ def make_accelerator(device: str, precision: str) -> Accelerator:
     return accelerator
 
 
-def check_device(device: str) -> None:
-    """UserError where CUDA is asked for and there is none."""
+def check_device(device: str, precision: str = "fp32", accumulate: int = 1) -> None:
+    """To be called before anything starts. UserError where CUDA is asked for and there is none, or where the
+    environment says otherwise than these settings of the run.
+    """
+    check_environment(os.environ, device=device, precision=precision, accumulate=accumulate)
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("device is cuda, but no CUDA device is available here: use --device auto or cpu")
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from pretrain.errors import UserError
 from pretrain.files import sha256_of, sync_folder
+from pretrain.leftovers import remove_leftovers, temporary_path
 
 FORMAT = "anomaly-pretext/training-state/1"
 
@@ -35,9 +36,9 @@ def save_state(
     state, the older ones stand, and a UserError says so.
     """
     final = folder / f"step-{step:08d}"
-    hidden = folder / f".step-{step:08d}.{os.getpid()}.tmp"
+    hidden = temporary_path(final)
     folder.mkdir(parents=True, exist_ok=True)
-    _drop_unfinished(folder)
+    remove_leftovers(folder)
     if final.exists() and final == newest_state(folder):  # looked for only then: it reads a whole state
         return final
     optimizer_tensors, optimizer_rest = _split_optimizer(optimizer)
@@ -69,8 +70,15 @@ def save_state(
             "Make room and run again with --resume"
         ) from error
     for old in whole_states(folder)[:-keep]:
-        shutil.rmtree(old)
+        _remove(old)
     return final
+
+
+def _remove(state: Path) -> None:
+    """Take a state away under a temporary name: killed halfway, it leaves nothing that looks like a state."""
+    hidden = temporary_path(state)
+    os.replace(state, hidden)
+    shutil.rmtree(hidden)
 
 
 def whole_states(folder: Path) -> list[Path]:
@@ -129,9 +137,3 @@ def _split_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor
         for name, value in entry.items()
     }
     return tensors, {"param_groups": whole["param_groups"]}
-
-
-def _drop_unfinished(folder: Path) -> None:
-    """What a killed process left half-written; only one process of a run ever writes here."""
-    for path in folder.glob(".step-*.tmp"):
-        shutil.rmtree(path, ignore_errors=True)

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -14,13 +15,19 @@ import tyro
 import yaml
 
 from pretrain.addresses import GIVEN, print_redacted, redacted_threads
-from pretrain.errors import UserError
-from pretrain.launch import start_cpu_processes
+from pretrain.errors import OwnError, UserError
+from pretrain.folder_lock import only_writer_in
+from pretrain.interrupts import end_within, heeding_signals
+from pretrain.launch import silence_launcher, start_cpu_processes, started_by_us
+from pretrain.parent import end_with_launcher
 from pretrain.plain_output import plain_output, untouched_output
+from pretrain.process_failure import LOST, LOST_STATUS, process_failure
 from pretrain.renamed import refuse_renamed
 
 Config = TypeVar("Config")
 
+LEAVE_SECONDS = 20.0
+"""How long a command has to end after a process of its own failed."""
 _OTHER_FOLDER = "choose another folder, or mend its permissions"
 DISK_PROBLEMS = {
     errno.ENOSPC: "free some space and run the same command again",
@@ -32,6 +39,7 @@ DISK_PROBLEMS = {
     errno.ENOTDIR: "a file is where a folder should be: choose another path",
     errno.EEXIST: "a file is where a folder should be: choose another path",
     errno.EISDIR: "a folder is where a file should be: choose another path",
+    errno.ENOTEMPTY: "something else was written there meanwhile: choose another folder",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
 """Errors of the user's disk and paths, not of the program -> the mend."""
@@ -94,52 +102,88 @@ def run_script(
     arguments: Sequence[str] | None = None,
     *,
     several_processes: bool = False,
+    writes: Callable[[Config], Path | None] = lambda config: None,
 ) -> NoReturn:
     """What every script does: parse, call `command`, leave with its exit status (None is 0).
 
     `arguments` default to those of the command line. `several_processes`: the script may be started with
-    `accelerate launch --num_processes`, also on a CPU.
+    `accelerate launch --num_processes`, also on a CPU. `writes`: the folder that it fills, where it works alone in one
+    process; nobody else may write there meanwhile (`folder_lock`). None: nothing is written, or it lies in what is not
+    there. Commands of several processes see to it themselves.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
 
     def parse_and_run() -> int | None:
         parsed = parse(config, given, prog)
-        if several_processes:
-            start_cpu_processes(sys.argv[0], given)
-        return command(parsed)
+        if several_processes and (status := start_cpu_processes(sys.argv[0], given)) is not None:
+            return status
+        folder = writes(parsed)
+        with nullcontext() if folder is None else only_writer_in(folder):
+            return command(parsed)
 
     run_command(parse_and_run)
+
+
+def disk_problem(error: OSError) -> str | None:
+    """What is wrong with the user's disk or path, with the mend; None for other errors."""
+    if error.errno not in DISK_PROBLEMS:
+        return None
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror}; {DISK_PROBLEMS[error.errno]}"
 
 
 @plain_output()
 def run_command(command: Callable[[], int | None]) -> NoReturn:
     """Run a command and leave with its exit status; a UserError becomes one message and exit status 2.
 
-    Nothing that is printed here repeats an address that the command was given (`pretrain.addresses`).
+    Ctrl-C is one line and status 130. What a launcher started ends with the launcher. Nothing that is printed here
+    repeats an address that the command was given (`pretrain.addresses`).
     """
     GIVEN.forget()
+    end_with_launcher()
+    with heeding_signals():
+        status = _status_of(command)
+    if status not in (0, 1):
+        silence_launcher()
+    sys.exit(status)
+
+
+def _status_of(command: Callable[[], int | None]) -> int:
     try:
         with redacted_threads():
             status = command() or 0
     except UserError as error:
         # several processes of one launch would all say the same
-        if os.environ.get("LOCAL_RANK", "0") == "0":
+        if os.environ.get("LOCAL_RANK", "0") == "0" or isinstance(error, OwnError):
             print(GIVEN.redacted(f"error: {error}"), file=sys.stderr, flush=True)
+        if isinstance(error, OwnError):  # what hangs in a disk cannot be killed, and would keep us from ending
+            end_within(LEAVE_SECONDS, 2, "")
         status = 2
+    except KeyboardInterrupt:
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            print("stopped by Ctrl-C", file=sys.stderr, flush=True)
+        status = 128 + signal.SIGINT
+    except RuntimeError as error:
+        told = process_failure(str(error))
+        if told is None:
+            return _program_error(error)
+        end_within(LEAVE_SECONDS, 2, "")
+        is_lost = told == LOST
+        if not (is_lost and started_by_us()):
+            print(GIVEN.redacted(f"error: {told}"), file=sys.stderr, flush=True)
+        status = LOST_STATUS if is_lost else 2
     except BrokenPipeError:  # `... | head`: whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 128 + signal.SIGPIPE
     except OSError as error:
-        if error.errno not in DISK_PROBLEMS:
-            status = _program_error(error)
-        else:
-            where = f"{error.filename}: " if error.filename else ""
-            text = f"error: {where}{error.strerror}; {DISK_PROBLEMS[error.errno]}"
-            print(GIVEN.redacted(text), file=sys.stderr, flush=True)
-            status = 2
+        told = disk_problem(error)
+        if told is None:
+            return _program_error(error)
+        print(GIVEN.redacted(f"error: {told}"), file=sys.stderr, flush=True)
+        status = 2
     except Exception as error:
         status = _program_error(error)
-    sys.exit(status)
+    return status
 
 
 def _program_error(error: Exception) -> int:

@@ -107,7 +107,7 @@ class PretrainConfig:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes a GPU where there is one."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Precision of the forward pass; weights are float32. It decides, whatever --mixed_precision tells accelerate."""
+    """Precision of the forward pass; weights are float32. Another --mixed_precision of accelerate is refused."""
     compile: bool = False
     """torch.compile for the backbone."""
     log_every: int = 20

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from accelerate import Accelerator
 
+from pretrain.accelerator import check_device, make_accelerator
 from pretrain.controls import control_accuracies
 from pretrain.files import write_json
 from pretrain.intervals import as_dicts
@@ -41,7 +41,9 @@ class ControlsConfig:
 
 def report_controls(config: ControlsConfig) -> int:
     """Print a table for each control and write them all to one file; 1 where one lies above chance."""
-    controls = control_accuracies(config.run, Accelerator(), config.windows_per_video, config.workers, config.codec)
+    check_device("auto")
+    accelerator = make_accelerator("auto", "fp32")
+    controls = control_accuracies(config.run, accelerator, config.windows_per_video, config.workers, config.codec)
     above = []
     for control, accuracies in controls.items():
         print(f"\ncontrol: {control}\n{validation_table(as_dicts(accuracies))}", flush=True)

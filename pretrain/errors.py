@@ -16,6 +16,10 @@ class UserError(ValueError):
     """
 
 
+class OwnError(UserError):
+    """One process of several met it, the others know nothing of it: that process tells it, whichever it is."""
+
+
 def nearest(wrong: str, known: Iterable[str]) -> str:
     """A clause like `; did you mean 'r3d_18'?`, or an empty string when nothing known is close to `wrong`."""
     matches = difflib.get_close_matches(wrong, list(known), n=1, cutoff=0.5)

@@ -39,10 +39,15 @@ class ExportConfig:
     """Also backbone.pt2 (torch.export, any batch size), checked in a fresh process to 1e-4."""
 
 
+def output_folder(config: ExportConfig) -> Path:
+    """Where everything goes."""
+    return config.out or config.run / "export"
+
+
 def export_backbone(config: ExportConfig) -> None:
     """Write what is asked for and print each path with its size; UserError where the run holds no whole backbone."""
     backbone, card = load_backbone(config.run)
-    folder = config.out or config.run / "export"
+    folder = output_folder(config)
     if config.half:
         own = {key: value for key, value in card.items() if key not in card_of(backbone, {}, {})}
         paths = save_backbone(backbone, folder, own, half=True)

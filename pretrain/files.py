@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from pretrain.leftovers import remove_leftovers_once, temporary_path
 from pretrain.names import json_escaped
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -24,9 +25,11 @@ def replacing(path: Path) -> Iterator[Path]:
     On any failure (a full disk, a kill by exception) the temporary file is removed and `path` is what it was.
     The suffix of `path` is kept, for writers that choose a format by it. Who may read the file is for the umask to say,
     also where its writer would keep it to the owner (safetensors does). An OSError names `path`, or what was read.
+    What killed processes left half-written in that folder is removed (`leftovers`).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    remove_leftovers_once(path.parent)
+    temporary = temporary_path(path)
     try:
         mode = _mode_of_new(temporary)
         yield temporary

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -10,7 +12,9 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor
 
+from pretrain.cli import DISK_PROBLEMS, disk_problem
 from pretrain.errors import UserError
+from pretrain.folder_lock import only_writer_in
 
 
 def main_process_does(accelerator: Accelerator, action: Callable[[], object]) -> None:
@@ -22,10 +26,32 @@ def main_process_does(accelerator: Accelerator, action: Callable[[], object]) ->
     if accelerator.is_main_process:
         try:
             action()
-        except (UserError, OSError) as error:
+        except UserError as error:
             problem = [str(error)]
+        except OSError as error:
+            mend = DISK_PROBLEMS.get(error.errno or 0)
+            problem = [f"{error}; {mend}" if mend else str(error)]
     if told := [text for text in gather_object(problem) if text]:
         raise UserError(told[0])
+
+
+@contextmanager
+def alone_in(folder: Path, accelerator: Accelerator) -> Iterator[None]:
+    """One run at a time in a folder: the main process holds its lock, and all stop where another run has it.
+
+    To be entered by all processes; they leave it together, so that none is gone while the main one still writes.
+    """
+    with ExitStack() as held:
+
+        def lock() -> None:
+            try:
+                held.enter_context(only_writer_in(folder))
+            except OSError as error:
+                raise UserError(disk_problem(error) or str(error)) from error
+
+        main_process_does(accelerator, lock)
+        yield
+        accelerator.wait_for_everyone()
 
 
 class NotFinite(NamedTuple):

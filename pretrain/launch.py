@@ -1,25 +1,42 @@
-"""`accelerate launch --cpu --num_processes N` starts one process without saying so; here the N are started."""
+"""`accelerate launch --cpu --num_processes N` starts one process without saying so; here the N are started.
+
+accelerate launch            does not pass signals on, and prints a traceback when its one process fails
+  our command                starts N times itself, waits, tells the end in one line   (this module)
+    our command, 1 of N ...
+"""
 
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 
 import psutil
 
 from pretrain.errors import UserError
+from pretrain.process_failure import LOST_STATUS
+
+POLL_SECONDS = 0.1
+OTHERS_SECONDS = 3.0
+"""How long the other processes may go on after one failed, before they are asked to stop."""
+KILL_SECONDS = 8.0
+"""How long after that failure they are killed."""
+SAVE_SECONDS = 90.0
+"""How long they may take to save after a signal."""
 
 
-def start_cpu_processes(script: str, arguments: Sequence[str]) -> None:
-    """Replace this process by torchrun with the number of processes that `accelerate launch --cpu` was asked for.
+def start_cpu_processes(script: str, arguments: Sequence[str]) -> int | None:
+    """Start the processes that `accelerate launch --cpu` was asked for, and wait for them.
 
     Accelerate (seen in 1.2 to 1.15) spawns several CPU processes through MPI only; without MPI it runs a single one and
     drops `--num_processes`. It leaves a trace: MASTER_PORT is set, WORLD_SIZE is not. The number itself is only on its
-    own command line. Returns when there is nothing to do.
+    own command line. Returns their exit status; None when there is nothing to do.
     """
     if not dropped_processes(os.environ):
-        return
+        return None
     launcher = psutil.Process(os.getppid()).cmdline()
     count = asked_processes(launcher)
     if count is None:
@@ -27,12 +44,121 @@ def start_cpu_processes(script: str, arguments: Sequence[str]) -> None:
             "accelerate launch was asked for several CPU processes and started one; it does not say how many: give "
             "--num_processes on its command line, or start with torchrun --nproc-per-node N pretrain.py ..."
         )
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(count)),
-        *("--master-addr", os.environ["MASTER_ADDR"], "--master-port", os.environ["MASTER_PORT"], script, *arguments),
-    ]
     sys.stdout.flush()
-    os.execv(sys.executable, command)
+    return Processes([sys.executable, script, *arguments], count).wait()
+
+
+class Processes:
+    """The same command several times, as ranks of one run on this machine."""
+
+    def __init__(self, command: Sequence[str], count: int) -> None:
+        self._asked: tuple[int, float] | None = None
+        self._running: list[subprocess.Popen[bytes]] = []
+        # before they start: one that comes now is passed on
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._pass_on)
+        for rank in range(count):
+            self._running.append(subprocess.Popen(command, env=os.environ | environment(rank, count)))
+
+    def wait(self) -> int:
+        """Their common exit status. Where one fails the others are stopped, and a line says which and how."""
+        if self._asked is not None and self._asked[0] == signal.SIGTERM:
+            self._send(signal.SIGTERM)  # to those that were started after it came
+        ended: dict[int, int] = {}
+        failed_at = None
+        while len(ended) < len(self._running):
+            for rank, process in enumerate(self._running):
+                if rank not in ended and (status := process.poll()) is not None:
+                    ended[rank] = status
+                    failed_at = time.monotonic() if status and failed_at is None else failed_at
+            self._press(failed_at)
+            time.sleep(POLL_SECONDS)
+        return told_end(ended, None if self._asked is None else self._asked[0])
+
+    def _press(self, failed_at: float | None) -> None:
+        """Ask those that are left to stop, and kill them in the end, once it is time."""
+        now = time.monotonic()
+        if failed_at is not None and now - failed_at > OTHERS_SECONDS:
+            self._send(signal.SIGKILL if now - failed_at > KILL_SECONDS else signal.SIGTERM)
+        elif self._asked is not None and now - self._asked[1] > SAVE_SECONDS:
+            self._send(signal.SIGKILL)
+
+    def _pass_on(self, number: int, _frame: object) -> None:
+        """SIGTERM reaches this process alone, Ctrl-C everybody in the terminal."""
+        self._asked = self._asked or (number, time.monotonic())
+        if number == signal.SIGTERM:
+            self._send(signal.SIGTERM)
+
+    def _send(self, number: signal.Signals) -> None:
+        for process in self._running:
+            if process.poll() is None:
+                process.send_signal(number)
+
+
+def environment(rank: int, count: int) -> dict[str, str]:
+    """What torchrun would set for that process; gloo listens to this machine alone, where nobody said otherwise."""
+    ranks = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "GROUP_RANK": 0}
+    alone = os.environ.get("MASTER_ADDR") in ("127.0.0.1", "localhost") and sys.platform.startswith("linux")
+    interface = {"GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME", "lo")} if alone else {}
+    return {key: str(value) for key, value in ranks.items()} | interface
+
+
+def told_end(ended: Mapping[int, int], asked: int | None) -> int:
+    """The exit status of the whole, with a line on stderr where one process died or failed by itself.
+
+    `ended`: the status of each rank (negative: the signal that killed it), in the order in which they ended. `asked`:
+    the signal by which they were told to stop.
+    """
+    failed = [(rank, status) for rank, status in ended.items() if status]
+    # one that lost its connection is not to blame: another one ended before
+    rank, status = next((each for each in failed if each[1] != LOST_STATUS), failed[0] if failed else (0, 0))
+    who, told = f"process {rank + 1} of {len(ended)}", ""
+    if asked is not None and status:
+        told = "" if status == 128 + asked else f"stopped by {signal.Signals(asked).name}"
+        status = 128 + asked
+    elif status < 0:
+        told = (
+            f"error: {who} was killed by {signal.Signals(-status).name} (for lack of memory, or by somebody); the "
+            "others were stopped. Run the same command again (training: with --resume)"
+        )
+        status = 128 - status
+    elif len(set(ended.values())) > 1:
+        told = f"error: {who} failed (exit status {status}), see above; the others were stopped"
+        status = max(status, 2)  # 1 is for runs that came to their end
+    if told:
+        print(told, file=sys.stderr, flush=True)
+    return status
+
+
+def started_by_us() -> bool:
+    """Whether this process is one of `Processes`: another one tells what becomes of them."""
+    if "LOCAL_RANK" not in os.environ:
+        return False
+    try:
+        return sys.argv[0] in psutil.Process(os.getppid()).cmdline()
+    except psutil.Error:
+        return False
+
+
+def silence_launcher() -> None:
+    """Keep `accelerate launch` from printing its own traceback over what was said: end it, as it ends us.
+
+    It knows no other end of its one process than success or a traceback of its own, but for --quiet.
+    """
+    if "LOCAL_RANK" in os.environ:  # its torchrun, or our parent's business
+        return
+    try:
+        parent = psutil.Process(os.getppid())
+        words = parent.cmdline()
+        is_accelerate = any(
+            os.path.basename(word) in ("accelerate", "accelerate-launch", "accelerate.commands.launch")
+            for word in words[:4]
+        )
+        if is_accelerate and not {"-q", "--quiet"} & set(words):
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which its end sends to us
+            parent.terminate()
+    except psutil.Error:
+        return
 
 
 def dropped_processes(environment: Mapping[str, str]) -> bool:

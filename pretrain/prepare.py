@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
 from pretext_tasks import ClipGeometry
+from pretrain import stalls
 from pretrain.backbones import BackboneSpec
 from pretrain.config import PretrainConfig
 from pretrain.data.catalogue import Catalogue, Video
@@ -23,6 +24,7 @@ from pretrain.data.validation_split import split_validation
 from pretrain.data.video import IndexCache, VideoError, probe
 from pretrain.data.windows import Source, WindowReader
 from pretrain.errors import UserError, problem_list
+from pretrain.stalls import StallWatch, stuck
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,20 +164,29 @@ def _open_all(
     sources: dict[str, Source] = {}
     problems: dict[str, str] = {}
     # decoding leaves the interpreter lock alone, so threads are enough
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        opened = pool.map(open_one, videos)
-        for video, result in tqdm(
-            zip(videos, opened, strict=True),
-            "reading videos",
-            len(videos),
-            disable=None if show else True,
-            unit="video",
-        ):
+    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+    try:
+        opened = [pool.submit(open_one, video) for video in videos]
+        read = zip(videos, opened, strict=True)
+        for video, future in tqdm(read, "reading videos", len(videos), disable=None if show else True, unit="video"):
+            result = _result(future, video)
             if isinstance(result, str):
                 problems[video.name] = result
             else:
                 sources[video.name] = result
+    finally:  # Ctrl-C: what was not begun shall not begin
+        pool.shutdown(wait=False, cancel_futures=True)
     return sources, problems
+
+
+def _result(future: Future[Source | str], video: Video) -> Source | str:
+    """Wait for it; OwnError where nothing moves any more."""
+    watch = None
+    while not wait([future], stalls.POLL_SECONDS).done:
+        watch = watch or StallWatch()
+        if watch.is_stuck():
+            raise stuck("video was opened", [video.name])
+    return future.result()
 
 
 def _stop_past_limit(unreadable: dict[str, str], total: int, limit: float) -> None:

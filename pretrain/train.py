@@ -23,7 +23,7 @@ from pretrain.data.transforms import ClipTransform
 from pretrain.data.windows import Batch, Share, TrainWindows, ValidationWindows
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json, write_text
-from pretrain.guards import find_not_finite, main_process_does
+from pretrain.guards import alone_in, find_not_finite, main_process_does
 from pretrain.intervals import Accuracy, as_dicts
 from pretrain.meter import Meter
 from pretrain.model import PretextModel, objective
@@ -47,16 +47,25 @@ def main() -> None:
 def pretrain(config: PretrainConfig) -> int:
     """Run (or go on with) a pretraining run. Returns the exit status: 0 done, 128 + signal when stopped by one."""
     keep_freed_memory()
-    check_device(config.device)
-    refuse_run_of_another_kind(config, config.output)
-    state = state_to_resume(config, config.output, config.resume, FREE_TO_CHANGE)
+    check_device(config.device, config.precision, config.optim.accumulate)
+    state_of(config)  # what is wrong with it is said before anything else starts
     torch.manual_seed(config.seed)
     backbone = build_backbone(config.backbone)
     clip_geometry(config, backbone.spec)
     split = split_catalogue(config)
     accelerator = make_accelerator(config.device, config.precision)
     check_batch_size(config.optim.batch_size, config.optim.accumulate, accelerator)
-    return Run(config, accelerator, PretextModel(backbone, config.tasks), split, state).train()
+    with alone_in(config.output, accelerator):
+        run = Run(config, accelerator, PretextModel(backbone, config.tasks), split, state_of(config))
+        status = run.train()
+    accelerator.end_training()
+    return status
+
+
+def state_of(config: PretrainConfig) -> Path | None:
+    """The training state to go on from; None for a fresh start. UserError: the folder holds another run."""
+    refuse_run_of_another_kind(config, config.output)
+    return state_to_resume(config, config.output, config.resume, FREE_TO_CHANGE)
 
 
 class Run:
@@ -94,9 +103,14 @@ class Run:
             model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
         optimizer = make_optimizer(model, config)
         self.first_step = 0
+        before: dict[str, Any] = {}
         if state is not None:
             load_state(state, model, optimizer)
-            self.first_step = read_meta(state)["step"]
+            before = read_meta(state)
+            self.first_step = before["step"]
+        self.accuracies = {task: Accuracy(**entry) for task, entry in before.get("validation", {}).items()}
+        steps, clips = config.optim.steps, config.optim.batch_size * self.tasks.clips_per_window
+        self.meter = Meter(steps, clips, before.get("means"))
         starts = gather_object([self.first_step])
         if len(set(starts)) > 1:
             raise UserError(
@@ -125,9 +139,8 @@ class Run:
             config.data.workers,
             pin_memory=self.accelerator.device.type == "cuda",
         )
-        meter = Meter(steps, config.optim.batch_size * self.tasks.clips_per_window)
-        saved_at = self.first_step
-        accuracies: dict[str, Accuracy] = {}
+        meter = self.meter
+        meter.begin()
         self.plain.train()
         for step in range(self.first_step, steps):
             lr, norm = self._one_step(step, batches, meter)
@@ -137,21 +150,19 @@ class Run:
                 self.accelerator.log(values, step=done)
                 self.say(progress_line(values, list(self.tasks.enabled()), done, steps), flush=True)
             if done % config.validate_every == 0 or done == steps:
-                accuracies = self._validate(done)
+                self.accuracies = self._validate(done)
                 meter.resume()
             signal_number = self.stop.agreed(self.accelerator)
             if done % config.save_every == 0 or done == steps or signal_number:
-                self._save(done, accuracies)
-                saved_at = done
+                self._save(done)
                 meter.resume()
             if signal_number and done < steps:
                 self.say(f"stopped by {self.stop.name} after step {done}: state saved; go on with --resume", flush=True)
-                self.accelerator.end_training()
                 return 128 + signal_number
-        if saved_at < steps or not accuracies:  # resumed after the last step: only the end is left to do
-            accuracies = self._validate(steps)
-            self._save(steps, accuracies)
-        self._finish(accuracies, meter)
+        if self.first_step >= steps:  # resumed after the last step: only the end is left to do
+            self.accuracies = self.accuracies or self._validate(steps)
+            self._save(steps)
+        self._finish()
         return 0
 
     def _one_step(self, step: int, batches: Any, meter: Meter) -> tuple[float, Tensor]:
@@ -263,20 +274,26 @@ class Run:
         self.say(f"validation accuracy after step {step}\n{validation_table(as_dicts(accuracies))}", flush=True)
         return accuracies
 
-    def _save(self, step: int, accuracies: dict[str, Accuracy]) -> None:
+    def _save(self, step: int) -> None:
         """The training state and the backbone, by the main process; on failure every process stops."""
+        means = self.meter.means.so_far(self.accelerator)
 
         def save() -> None:
             scaler = self.accelerator.scaler
-            extra = {"config": as_json(self.config), "scaler": None if scaler is None else scaler.state_dict()}
+            extra = {
+                "config": as_json(self.config),
+                "scaler": None if scaler is None else scaler.state_dict(),
+                "means": means,
+                "validation": as_dicts(self.accuracies),
+            }
             inner = self.optimizer.optimizer  # Accelerate's wrapper holds the same optimiser
             save_state(self.config.output / "checkpoints", step, self.plain, inner, extra, self.config.keep_states)
-            save_backbone(self.plain.backbone, self.config.output / "backbone", self._card(step, accuracies))
+            save_backbone(self.plain.backbone, self.config.output / "backbone", self._card(step))
             self._save_bad_videos()
 
         main_process_does(self.accelerator, save)
 
-    def _card(self, step: int, accuracies: dict[str, Accuracy]) -> dict[str, Any]:
+    def _card(self, step: int) -> dict[str, Any]:
         return {
             "tasks": {
                 name: {key: value for key, value in as_json(self.config).items() if key.startswith(f"tasks.{name}.")}
@@ -290,7 +307,7 @@ class Run:
                 "border_crop": list(self.config.data.border_crop),
             },
             "steps": step,
-            "validation_accuracy": as_dicts(accuracies),
+            "validation_accuracy": as_dicts(self.accuracies),
         }
 
     def _save_bad_videos(self) -> None:
@@ -298,15 +315,15 @@ class Run:
         if self.bad.reasons:
             write_text(self.config.output / "quarantine.txt", quarantine_lines(self.bad.reasons))
 
-    def _finish(self, accuracies: dict[str, Accuracy], meter: Meter) -> None:
-        run = self.config.output
+    def _finish(self) -> None:
+        run, meter = self.config.output, self.meter
         if self.accelerator.is_main_process:
             chances = {name: 1 / task.num_labels for name, task in self.tasks.enabled().items()}
             plot_curves(run / "log.jsonl", run / "curves.png", chances)
             summary = {
                 "steps": self.config.optim.steps,
                 "seconds": round(meter.total_seconds(), 1),
-                "pretext": as_dicts(accuracies),
+                "pretext": as_dicts(self.accuracies),
                 "backbone": str(run / "backbone" / "backbone.safetensors"),
             }
             write_json(run / "summary.json", summary)
@@ -315,7 +332,6 @@ class Run:
             f"in {run / 'curves.png'}; next: python scripts/export_backbone.py {run}",
             flush=True,
         )
-        self.accelerator.end_training()
 
 
 def make_optimizer(model: PretextModel, config: PretrainConfig) -> torch.optim.AdamW:

@@ -23,7 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             from downstream.detection.live.watch import watch
 
             return watch(config)
-        start_cpu_processes(sys.argv[0], given)
+        if (status := start_cpu_processes(sys.argv[0], given)) is not None:
+            return status
         return detect(config)
 
     run_command(command)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from pretrain.cli import run_script
-from pretrain.export_command import ExportConfig, export_backbone
+from pretrain.export_command import ExportConfig, export_backbone, output_folder
+
+
+def written_folder(config: ExportConfig) -> Path | None:
+    """Where everything goes; None where there is no run, which the command says."""
+    return output_folder(config) if config.run.is_dir() else None
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit status."""
-    run_script("export_backbone.py", ExportConfig, export_backbone, arguments)
+    run_script("export_backbone.py", ExportConfig, export_backbone, arguments, writes=written_folder)
 
 
 if __name__ == "__main__":

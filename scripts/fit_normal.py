@@ -10,7 +10,7 @@ from pretrain.cli import run_script
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit status."""
-    run_script("fit_normal.py", FitNormalConfig, run_fit, arguments)
+    run_script("fit_normal.py", FitNormalConfig, run_fit, arguments, writes=lambda config: config.output)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pretrain.cli import run_script
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit status."""
-    run_script("import_features.py", ImportConfig, import_or_export, arguments)
+    run_script("import_features.py", ImportConfig, import_or_export, arguments, writes=lambda config: config.out)
 
 
 if __name__ == "__main__":

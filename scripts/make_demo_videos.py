@@ -15,7 +15,7 @@ from pretrain.cli import run_script
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit status."""
-    run_script("make_demo_videos.py", RenderConfig, render_demo_set, arguments)
+    run_script("make_demo_videos.py", RenderConfig, render_demo_set, arguments, writes=lambda config: config.out)
 
 
 if __name__ == "__main__":

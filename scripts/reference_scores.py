@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from downstream.references.command import ReferencesConfig, write_references
 from pretrain.cli import run_script
 
 
+def written_folder(config: ReferencesConfig) -> Path | None:
+    """The run's; None where there is none, which the command says."""
+    return config.run if config.run.is_dir() else None
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit status."""
-    run_script("reference_scores.py", ReferencesConfig, write_references, arguments)
+    run_script("reference_scores.py", ReferencesConfig, write_references, arguments, writes=written_folder)
 
 
 if __name__ == "__main__":

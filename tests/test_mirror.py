@@ -18,7 +18,11 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "pretrain/run_folder pretrain/seeding pretrain/tracking pretrain/validate pretrain/cpu pretrain/errors",
         "what the loop reads": "pretrain/data/windows pretrain/data/transforms pretrain/data/motion",
     },
-    "tests/pretrain/test_two_processes.py": {"needs several processes": "pretrain/accelerator pretrain/launch"},
+    "tests/pretrain/test_two_processes.py": {"needs several processes": "pretrain/accelerator"},
+    "tests/pretrain/test_launch.py": {"needs a launcher": "pretrain/parent"},
+    "tests/pretrain/data/test_loading.py": {
+        "needs processes that fail": "pretrain/process_failure pretrain/stalls",
+    },
     "tests/pretrain/backbones/test_build.py": {
         "parts of every network, seen in networks": "pretrain/backbones/base pretrain/backbones/assembly "
         "pretrain/backbones/small",

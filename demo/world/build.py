@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,10 @@ from demo.world.encode import write_mp4
 from demo.world.ground_truth import FilmedVideo, write_ground_truth
 from demo.world.plan import PlannedVideo, make_plan
 from demo.world.render import Filming, Set, build_set
+from pretrain.data.worker_pool import worker_processes
 from pretrain.errors import UserError
 from pretrain.files import write_json
+from pretrain.folder_lock import LOCK_FILE
 
 MANIFEST = "demo_set.json"
 ATTEMPTS = 20
@@ -80,7 +81,7 @@ def _read_manifest(root: Path) -> dict[str, Any]:
     if path.is_file():
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return manifest
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+    if root.exists() and (not root.is_dir() or any(path.name != LOCK_FILE for path in root.iterdir())):
         raise UserError(f"{root} exists and holds no demo set (no {MANIFEST} in it); give a new or an empty folder")
     return {}
 
@@ -115,14 +116,9 @@ def _film_all(root: Path, plan: list[PlannedVideo], seed: int, workers: int) -> 
         for task in tasks:
             yield film_videos(root, task, seed)
         return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures = [pool.submit(film_videos, root, task, seed) for task in tasks]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:  # Ctrl-C or a failed video: what has not begun shall not begin
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with worker_processes(workers) as pool:
+        for future in as_completed([pool.submit(film_videos, root, task, seed) for task in tasks]):
+            yield future.result()
 
 
 def film_videos(root: Path, videos: list[PlannedVideo], seed: int) -> list[FilmedVideo]:

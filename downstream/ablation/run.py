@@ -31,6 +31,7 @@ from pretrain.accelerator import check_device
 from pretrain.data.catalogue import Catalogue
 from pretrain.errors import UserError
 from pretrain.files import write_json, write_text
+from pretrain.folder_lock import only_writer_in
 from pretrain.run_folder import as_json
 
 Tests = dict[str, Catalogue | None]
@@ -43,9 +44,9 @@ def ablate(config: AblationConfig) -> int:
         raise UserError(
             "ablate.py starts its own processes, one a core or GPU: start it with python, not accelerate launch"
         )
-    check_device(config.finetune.device)
+    check_device(config.finetune.device, config.finetune.precision)
     try:
-        with stopping_on_signals():
+        with stopping_on_signals(), only_writer_in(config.finetune.output):
             return _ablate(config)
     except Stopped as stopped:
         print(f"stopped by {stopped}: runs that had begun saved their state; go on with the same command", flush=True)

@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from pretrain.errors import UserError
+from pretrain.parent import end_with_parent
 
 
 def main() -> None:
-    """Answer until the input ends."""
+    """Answer until the input ends. A killed ablation tells nobody: the run that is under way saves and leaves then."""
+    end_with_parent(signal.SIGTERM)
     # what training prints, native code included, goes to the run's own file; answers keep the pipe to themselves
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -41,7 +43,7 @@ def run(settings: dict[str, Any], log: Path) -> dict[str, Any]:
     error = None
     status = 1
     try:
-        status = finetune(parse(FinetuneConfig, flags_of(settings), "worker"))
+        status = finetune(parse(FinetuneConfig, flags_of(settings), "worker"), beside_others=True)
     except UserError as problem:
         error = str(problem)
     except (Exception, SystemExit):

@@ -102,7 +102,7 @@ def evaluate_runs(config: EvaluateConfig) -> None:
     print_costs(evaluations, told)
     if config.references:
         print("\n".join([reference_report(evaluations, references), *without_references(inputs)]).strip(), end="\n\n")
-    out = config.out or default_folder(config.inputs)
+    out = output_folder(config)
     write_evaluation(out, evaluations, comparisons, videos, references.evaluations)
     if config.plots:
         write_plots(evaluations, out)
@@ -157,6 +157,11 @@ def method_names(inputs: Sequence[Path]) -> list[str]:
         if len(set(names)) == len(names):
             break
     return names
+
+
+def output_folder(config: EvaluateConfig) -> Path:
+    """Where the files go."""
+    return config.out or default_folder(config.inputs)
 
 
 def default_folder(inputs: Sequence[Path]) -> Path:

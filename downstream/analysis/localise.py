@@ -107,7 +107,7 @@ def localise(config: LocaliseConfig) -> None:
     }
     # before anything is written: boxes and runs that do not fit are found here
     evaluations = measured(config, found, whole, videos) if any(video.boxes for video in videos) else []
-    out = run.localisation if config.out is None else LocalisationFolder(config.out)
+    out = output_folder(config)
     for seed, one in found.items():
         meta = {"threshold": one.threshold, "seed": seed}
         name = seed if config.ensemble else f"seed-{seed}"
@@ -125,6 +125,11 @@ def localise(config: LocaliseConfig) -> None:
     drawn = [entry for entry in first.videos if not config.abnormal_only or videos.by_name(entry.name).label == 1]
     draw(drawn, first.boxes, first.threshold, videos, out, strips=config.strips, films=config.films)
     print(f"written to {out.path} in {clock(time.monotonic() - began)}")
+
+
+def output_folder(config: LocaliseConfig) -> LocalisationFolder:
+    """Where everything goes."""
+    return RunFolder(config.run).localisation if config.out is None else LocalisationFolder(config.out)
 
 
 def measured(

@@ -92,6 +92,7 @@ def run_calibration(config: CalibrateConfig) -> int:
             print(f"{len(failed)} video(s) could not be scored and take no part:\n{problems_of(failed)}")
         place = "" if target.resolve() == own.resolve() else f" once it lies at {own}"
         print(f"written to {target}; next{place}: python scripts/detect.py VIDEO --detector {config.detector}")
+    accelerator.wait_for_everyone()
     accelerator.end_training()
     return int(len(footage) < len(scored))
 

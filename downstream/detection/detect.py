@@ -21,6 +21,7 @@ from downstream.detection.console_words import (
     describe_totals,
     table,
 )
+from downstream.detection.model import Model
 from downstream.detection.open_model import open_model
 from downstream.detection.output_files import write_output_files
 from downstream.detection.records import FailedVideo
@@ -35,9 +36,11 @@ from downstream.events.rule import AlarmRule
 from downstream.visualisation.film import write_film
 from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory
+from pretrain.data.catalogue import Video
 from pretrain.data.video import IndexCache
 from pretrain.errors import UserError
 from pretrain.files import json_text
+from pretrain.guards import alone_in
 from pretrain.names import file_name, shown
 from pretrain.tracking import clock
 
@@ -52,7 +55,16 @@ def detect(config: DetectConfig) -> int:
     accelerator = make_accelerator(config.scoring.device, "fp32")
     model = open_model(or_unfitted(config.detector), config.backbone, accelerator.device)
     rule = config.rule.applied_to(model.rule)
-    config.out.mkdir(parents=True, exist_ok=True)  # what is wrong with it is said before hours of work
+    with alone_in(config.out, accelerator):
+        status = detect_into(config, inputs, model, rule, accelerator)
+    accelerator.end_training()
+    return status
+
+
+def detect_into(
+    config: DetectConfig, inputs: Sequence[Video], model: Model, rule: AlarmRule, accelerator: Accelerator
+) -> int:
+    """The same into a folder that is ours, by all processes together."""
     note = f"{UNFITTED_NOTE}\n" if config.detector is None else ""
     say(config, accelerator, f"{note}{model.describe()}\n{describe_rule(rule, model)}")
     began = time.monotonic()
@@ -80,7 +92,6 @@ def detect(config: DetectConfig) -> int:
         if config.json:
             content = document(facts, [video.record for video in videos], failed)
             print(json_text(content), flush=True)
-    accelerator.end_training()
     if undrawn:
         raise UserError("\n".join(undrawn))
     is_any = any(video.events for video in videos)

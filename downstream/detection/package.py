@@ -40,6 +40,7 @@ from downstream.scores.supervision import supervision_in
 from pretrain.backbones.storage import copy_backbone, save_backbone
 from pretrain.errors import UserError
 from pretrain.files import copy_file, replacing, sync_folder, write_json, write_text
+from pretrain.leftovers import remove_leftovers, temporary_path
 
 CARD = "README.md"
 TAUGHT = {
@@ -90,8 +91,8 @@ def make_package(run: Path, out: Path, backbones: Sequence[Path] = (), title: st
     model = open_model(run, backbones)  # whatever does not fit is said before anything is written
     trained = open_trained(run, backbones)
     out.parent.mkdir(parents=True, exist_ok=True)
-    folder = out.with_name(f".{out.name}.{os.getpid()}.tmp")  # who may read it is for the umask to say
-    shutil.rmtree(folder, ignore_errors=True)  # of a killed process that had our number
+    remove_leftovers(out.parent)
+    folder = temporary_path(out)  # who may read it is for the umask to say
     folder.mkdir()
     try:
         _fill(folder, run, trained, title or out.name, model)

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 import torch
 import tyro
-from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
@@ -24,13 +24,15 @@ from downstream.features.pipeline import Encoded, encode_videos, extract_video
 from downstream.features.progress import FrameProgress
 from downstream.features.snippets import SnippetSettings
 from downstream.features.store import FeatureSet, FeatureWriter
+from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory
 from pretrain.data.bad_videos import quarantine_lines
 from pretrain.data.catalogue import CatalogueConfig, Video
 from pretrain.data.catalogues import open_catalogue
 from pretrain.data.check import read_quarantine
-from pretrain.errors import UserError
+from pretrain.errors import UserError, problem_list
 from pretrain.files import write_text
+from pretrain.guards import alone_in, main_process_does
 from pretrain.names import shown
 
 __all__ = ["ExtractConfig", "extract", "extract_video"]
@@ -44,8 +46,8 @@ class ExtractConfig:
     """Turn the videos of a catalogue into a feature set.
 
     Run the same command again after a kill: finished videos are kept. Videos that cannot be read are named, listed in
-    OUT/failed.txt (a list that --quarantine takes) and left out. Exit status: 0 all done, 1 some videos failed, 2 the
-    command itself was wrong.
+    OUT/failed.txt (a list that --quarantine takes) and left out. Exit status: 0 all done, 1 some videos are missing, 2
+    the command itself was wrong.
 
         python scripts/extract_features.py --out features/ours --backbone runs/pretrain --catalogue.root data/videos
         accelerate launch scripts/extract_features.py ...            # over all GPUs
@@ -89,30 +91,41 @@ class ExtractConfig:
 
 
 def extract(config: ExtractConfig) -> int:
-    """Make, or go on with, the feature set of a catalogue. Returns the exit status: 1 where a video failed."""
+    """Make, or go on with, the feature set of a catalogue. Returns the exit status: 1 where a video is missing."""
     keep_freed_memory()
+    check_device(config.device, config.encoder.precision)
     videos = choose_videos(config)
     encoder = open_encoder(config.encoder)
+    # the slowest process may be hours behind the others when these wait for it
+    accelerator = make_accelerator(config.device, "fp32", timedelta(days=7))
+    with alone_in(config.out, accelerator):
+        left_out = extract_into(config, encoder, videos, accelerator)
+    accelerator.end_training()
+    return int(left_out > 0)
+
+
+def extract_into(config: ExtractConfig, encoder: Encoder, videos: Sequence[Video], accelerator: Accelerator) -> int:
+    """Make the feature set, by all processes together; how many videos it lacks in the end."""
     writer = FeatureWriter(config.out, encoder.spec(config.snippets), config.dtype, config.encoder.as_json())
-    accelerator = Accelerator(
-        cpu=config.device == "cpu",
-        mixed_precision="no",
-        # the slowest process may be hours behind the others when these wait for it
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(days=7))],
-    )
     pending = [video for video in videos if not writer.has(video.name)]
     # every process must have looked before the first one adds to what is done
     accelerator.wait_for_everyone()
     problems, progress = encode_share(config, encoder, writer, accelerator, pending)
     failed = {name: text for part in gather_object([problems]) for name, text in part.items()}
     frames, seconds = sum(gather_object([progress.frames])), max(gather_object([progress.seconds()]))
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        finish(config, writer, videos, pending, failed)
-        speed = f"{frames} frames now at {frames / max(seconds, 1e-9):.0f} frames/s"
+    speed = f"{frames} frames now at {frames / max(seconds, 1e-9):.0f} frames/s"
+
+    def end() -> None:
+        finish(config, writer, videos, failed)
         print(summary(config, videos, pending, failed, speed), flush=True)
-    accelerator.end_training()
-    return 1 if failed else 0
+
+    main_process_does(accelerator, end)
+    return len(missing_from(FeatureSet.open(config.out), videos))
+
+
+def missing_from(features: FeatureSet, videos: Sequence[Video]) -> list[str]:
+    """Names of videos that a set lacks."""
+    return [video.name for video in videos if video.name not in features.videos]
 
 
 def encode_share(
@@ -205,7 +218,6 @@ def finish(
     config: ExtractConfig,
     writer: FeatureWriter,
     videos: Sequence[Video],
-    pending: Sequence[Video],
     failed: dict[str, str],
 ) -> None:
     """Write the list of failed videos, and join the rest in the catalogue's order."""
@@ -223,6 +235,11 @@ def summary(
     spec = features.spec
     size = sum(path.stat().st_size for path in config.out.glob("features-*.npy"))
     lines = []
+    if lost := [name for name in missing_from(features, videos) if name not in failed]:
+        lines.append(
+            f"{len(lost)} of {len(videos)} videos are not in the set though none of them failed: something else "
+            f"changed {config.out} meanwhile; run the same command again:\n{problem_list(lost)}"
+        )
     if failed:
         lines.append(
             f"{len(failed)} of {len(videos)} videos failed and are left out, see {config.out / FAILED_FILE}; mend them "
@@ -234,8 +251,10 @@ def summary(
             f"{config.max_bad_fraction:g}: this feature set is not the dataset"
         )
     before = f" ({len(videos) - len(pending)} done before)" if len(pending) < len(videos) else ""
+    all_there = len(stored) == len(videos)
+    counted = f"done: {len(videos)} videos" if all_there else f"incomplete: {len(stored)} of {len(videos)} videos"
     lines.append(
-        f"done: {len(stored)} videos{before}, {sum(video.snippets for video in stored)} snippets x "
+        f"{counted}{before}, {sum(video.snippets for video in stored)} snippets x "
         f"{spec.crops_or_cells} {'crop(s)' if spec.grid is None else 'cells'} x {spec.dim}; {speed}; "
         f"{size / 1e6:.1f} MB in {config.out}"
     )

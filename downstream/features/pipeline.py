@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
@@ -24,8 +25,12 @@ from downstream.features.encoders import Encoder
 from downstream.features.encoding import add_means, crop_clips
 from downstream.features.scratch import drop_pages, scratch_array
 from downstream.features.snippets import SnippetSettings, SnippetStream
+from pretrain import stalls
 from pretrain.data.video import IndexCache, VideoError, VideoInfo
+from pretrain.stalls import StallWatch, stuck
 
+STOP_SECONDS = 8.0
+"""How long decoding threads are waited for at the end."""
 DROP_BYTES = 16 << 20
 """Features of a video that are written before their memory is given back."""
 
@@ -217,6 +222,8 @@ class _Decoding:
         self._encoder, self._settings, self._cache = encoder, settings, cache
         self._queue: queue.Queue[_Event] = queue.Queue(maxsize=decoders + 2)
         self._stopped = threading.Event()
+        self._at: dict[int, str] = {}
+        """Thread -> the video that it decodes."""
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(decoders)]
 
     def events(self) -> Iterator[_Event]:
@@ -225,25 +232,44 @@ class _Decoding:
             thread.start()
         running = len(self._threads)
         while running:
-            event = self._queue.get()
+            event = self._next_event()
             running -= isinstance(event, _Ended)
             yield event
 
+    def _next_event(self) -> _Event:
+        """Wait for it; OwnError naming the videos in work where nothing moves any more."""
+        watch = None
+        while True:
+            try:
+                return self._queue.get(timeout=stalls.POLL_SECONDS)
+            except queue.Empty:
+                watch = watch or StallWatch()
+                if watch.is_stuck():
+                    raise stuck("frame was decoded", self._at.values()) from None
+
     def stop(self) -> None:
-        """End the threads, wherever they are."""
+        """End the threads, wherever they are; one that hangs in a read is left to itself."""
         self._stopped.set()
+        end = time.monotonic() + STOP_SECONDS
         for thread in self._threads:
             if thread.is_alive():
-                thread.join()
+                thread.join(max(0.0, end - time.monotonic()))
 
     def _work(self) -> None:
-        while not self._stopped.is_set():
-            with self._lock:
-                video = next(self._videos, None)
-            if video is None:
-                break
-            self._decode(*video)
-        self._put(_Ended())
+        name = ""
+        try:
+            while not self._stopped.is_set():
+                with self._lock:
+                    video = next(self._videos, None)
+                if video is None:
+                    break
+                name = self._at[threading.get_ident()] = video[0]
+                self._decode(*video)
+        except BaseException as problem:  # a thread that died in silence would be waited for without end
+            self._put(_Failed(name, None, problem))
+        finally:
+            self._at.pop(threading.get_ident(), None)
+            self._put(_Ended())
 
     def _decode(self, name: str, path: str) -> None:
         job = None

@@ -29,6 +29,7 @@ from downstream.features.normalising import BLOCK_BYTES
 from downstream.features.scratch import drop_pages
 from pretrain.errors import UserError, nearest, problem_list
 from pretrain.files import replacing, reserve, write_json
+from pretrain.leftovers import temporary_path
 from pretrain.names import name_bytes, read_back, written
 from pretrain.versioned_json import read_versioned_json
 
@@ -249,7 +250,7 @@ class FeatureWriter:
                 raise UserError(f"no video has features, {self.folder} stays empty; see the messages above")
             return self._before
         videos: list[VideoEntry] = []
-        temporary = self.folder / ".features.tmp.npy"
+        temporary = temporary_path(self.folder / "features.npy")
         digest = hashlib.sha256()
         rows = sum(self._snippets(name, parts) for name in order)
         size = block_rows(self.spec.crops_or_cells * self.spec.dim * np.dtype(self.dtype).itemsize)

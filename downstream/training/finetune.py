@@ -16,26 +16,38 @@ from downstream.training.end_to_end.video_source import VideoSource
 from downstream.training.feature_source import FeatureSource
 from downstream.training.loop import SeedRun
 from downstream.training.resume import refuse_other_inputs, states_to_resume
-from downstream.training.run_lock import alone_in
 from downstream.training.run_summary import summarise
 from downstream.training.source import TrainingSource, TrainingVideos
 from pretrain.accelerator import check_batch_size, check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory, one_thread
 from pretrain.errors import UserError
+from pretrain.guards import alone_in
 from pretrain.stopping import StopRequest
 
 
-def finetune(config: FinetuneConfig) -> int:
-    """Train a detector for each seed. Returns the exit status: 0 done, 128 + signal when stopped by one."""
+def finetune(config: FinetuneConfig, *, beside_others: bool = False) -> int:
+    """Train a detector for each seed. Returns the exit status: 0 done, 128 + signal when stopped by one.
+
+    `beside_others`: whoever called holds the lock of the run's folder, and lets others train other seeds in it.
+    """
     keep_freed_memory()
-    check_device(config.device)
+    check_device(config.device, config.precision)
     source: TrainingSource = FeatureSource.open(config) if config.videos.backbone is None else VideoSource.open(config)
-    run, states = RunFolder(config.output), states_to_resume(config)
+    states_to_resume(config)  # what is wrong with the folder is said before anything else starts
     sources = {seed: source_of(config, seed, source) for seed in config.seeds}
-    for seed in config.seeds if config.resume else ():
-        refuse_other_inputs(run.seed(seed), sources[seed])
     accelerator = make_accelerator(config.device, config.precision)
     check_batch_size(config.optim.batch_size, 1, accelerator)
+    with nullcontext() if beside_others else alone_in(config.output, accelerator):
+        return train_seeds(config, source, sources, accelerator)
+
+
+def train_seeds(
+    config: FinetuneConfig, source: TrainingSource, sources: dict[int, TrainingSource], accelerator: Accelerator
+) -> int:
+    """The runs, one seed after another, and what they come to together. Returns the exit status."""
+    run, states = RunFolder(config.output), states_to_resume(config)
+    for seed in config.seeds if config.resume else ():
+        refuse_other_inputs(run.seed(seed), sources[seed])
     stop = StopRequest(accelerator.device)
     accelerator.print(describe(config, source, accelerator), flush=True)
     one_thread_each = accelerator.device.type == "cpu" and source.wants_one_thread

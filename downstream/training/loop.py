@@ -22,6 +22,7 @@ from pretrain.checkpoint import load_state, read_meta, save_state
 from pretrain.data.catalogue import Catalogue
 from pretrain.errors import UserError, problem_list
 from pretrain.guards import find_not_finite, main_process_does
+from pretrain.meter import Means
 from pretrain.run_folder import as_json
 from pretrain.schedule import lr_at
 from pretrain.seeding import seed_step
@@ -54,6 +55,7 @@ class SeedRun:
             load_state(state, self.plain, optimizer)
             self.first_step = read_meta(state)["step"]
             self.best = self._selected_before(read_meta(state)["best"])
+        self.means = Means(None if state is None else read_meta(state).get("means"))
         self.model, self.optimizer = accelerator.prepare(self.plain, optimizer)
         if state is not None and accelerator.scaler is not None:
             accelerator.scaler.load_state_dict(read_meta(state)["scaler"])
@@ -74,16 +76,14 @@ class SeedRun:
         """The loop, top to bottom in the order of the screen."""
         config, steps = self.config, self.config.optim.steps
         self._start_log()
-        sums: dict[str, Tensor] = {}
         since, counted = time.perf_counter(), 0
         for step in range(self.first_step, steps):
-            for key, value in self._one_step(step).items():
-                sums[key] = sums.get(key, torch.zeros_like(value)) + value
+            self.means.add(self._one_step(step))
             counted += 1
             done = step + 1
             if done % config.log_every == 0 or done == steps:
-                self._log(done, sums, counted, time.perf_counter() - since)
-                sums, since, counted = {}, time.perf_counter(), 0
+                self._log(done, counted, time.perf_counter() - since)
+                since, counted = time.perf_counter(), 0
             if done % config.validate_every == 0 or done == steps:
                 self._validate(done)
             number = self.stop.agreed(self.accelerator)
@@ -167,6 +167,7 @@ class SeedRun:
             "config": as_json(self.config),
             "best": None if self.best is None else self.best.as_json(),
             "scaler": None if scaler is None else scaler.state_dict(),
+            "means": self.means.so_far(self.accelerator),
         }
         inner = self.optimizer.optimizer  # Accelerate's wrapper holds the same optimiser
         states, keep = self.folder.checkpoints, self.config.keep_states
@@ -181,8 +182,8 @@ class SeedRun:
         self.run.write_config(self.config)
         self.folder.write_inputs(inputs_of(self.source))
 
-    def _log(self, step: int, sums: dict[str, Tensor], count: int, seconds: float) -> None:
-        means = {f"train/{key}": float(value) / count for key, value in sums.items()}
+    def _log(self, step: int, count: int, seconds: float) -> None:
+        means = {f"train/{key}": value for key, value in self.means.take(self.accelerator).items()}
         values = means | {"speed/steps_per_second": count / seconds}
         self.accelerator.log(values, step=step)
         steps, rate = self.config.optim.steps, count / seconds

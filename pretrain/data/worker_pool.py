@@ -1,16 +1,73 @@
-"""One function over many items in processes, one by one again where a process dies."""
+"""One function over many items in processes, one by one again where a process dies.
+
+The processes leave Ctrl-C to the one that started them, and end with it however it ends.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from pretrain import stalls
+from pretrain.parent import end_with_parent
+from pretrain.stalls import StallWatch, stuck
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class Workers:
+    """Spawned processes that take calls."""
+
+    def __init__(self, pool: ProcessPoolExecutor) -> None:
+        self._pool = pool
+
+    def submit(self, function: Callable[..., Result], *arguments: Any) -> Future[Result]:
+        """Call a picklable function in one of them."""
+        # a call may start a process: what is blocked here stays blocked in it, from its first instruction on
+        before = _mask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
+        try:
+            return self._pool.submit(function, *arguments)
+        finally:
+            if before is not None:
+                _mask(signal.SIG_SETMASK, before)
+
+    def first_done(self, running: Mapping[Future[Any], Any]) -> set[Future[Any]]:
+        """Wait for the next results. OwnError where the processes are stuck, with what they are at (the values)."""
+        watch = None
+        while not (done := wait(running, stalls.POLL_SECONDS, FIRST_COMPLETED).done):
+            if watch is None:
+                watch = StallWatch([child.pid for child in multiprocessing.active_children() if child.pid])
+            if watch.is_stuck():
+                raise stuck("video was finished", [str(getattr(item, "name", item)) for item in running.values()])
+        return done
+
+
+@contextmanager
+def worker_processes(count: int, begin: Callable[[], None] | None = None) -> Iterator[Workers]:
+    """`count` processes, each of which calls `begin` first (default: `begin_worker`, which every other one calls too).
+
+    Left by an exception, Ctrl-C among them, they are killed at once.
+    """
+    # not fork: the parent may hold threads (tqdm, FFmpeg) whose locks a forked child would inherit
+    context = multiprocessing.get_context("spawn")
+    before = {child.pid for child in multiprocessing.active_children()}
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=begin or begin_worker)
+    try:
+        yield Workers(pool)
+    except BaseException:
+        for child in multiprocessing.active_children():
+            if child.pid not in before:
+                child.kill()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 def map_unordered(
@@ -39,9 +96,7 @@ def _until_crash(
     function: Callable[[Item], Result], rest: Iterator[Item], workers: int, suspects: list[Item]
 ) -> Iterator[Result]:
     """Work through `rest`; when a process dies, put what was under way into `suspects` and stop."""
-    # not fork: the parent may hold threads (tqdm, FFmpeg) whose locks a forked child would inherit
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with worker_processes(workers) as pool:
         running: dict[Future[Result], Item] = {}
         while True:
             for item in islice(rest, 2 * workers - len(running)):
@@ -52,7 +107,7 @@ def _until_crash(
                     return
             if not running:
                 return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            for future in pool.first_done(running):
                 try:
                     result = future.result()
                 except BrokenProcessPool:
@@ -60,3 +115,13 @@ def _until_crash(
                     return
                 del running[future]
                 yield result
+
+
+def _mask(how: int, signals: set[signal.Signals] | set[Any]) -> set[Any]:
+    return set(signal.pthread_sigmask(how, signals))
+
+
+def begin_worker() -> None:
+    """Ctrl-C is for the process that started us; its end is ours."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent(signal.SIGKILL)

@@ -275,3 +275,39 @@ def test_a_video_that_vanishes_during_the_run_fails_alone(
     assert pretrain(config) == 0
     (bad,) = (config.output / "quarantine.txt").read_text(encoding="utf-8").splitlines()
     assert "no such file" in bad
+
+
+def test_a_resumed_runs_log_is_that_of_an_uninterrupted_one(
+    tiny_config: PretrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped between two lines of the log, then after the last step: means are of the same steps, no row is twice."""
+    whole, stopped = (
+        changed(
+            tiny_config, output=tiny_config.output.with_name(name), optim__steps=8, log_every=4, validate_every=4,
+            save_every=3,
+        )
+        for name in ("whole", "stopped")
+    )  # fmt: skip
+    assert pretrain(whole) == 0
+    asked = iter([0] * 5 + [signal.SIGTERM])
+    with monkeypatch.context() as patched:
+        patched.setattr("pretrain.stopping.StopRequest.agreed", lambda *_: next(asked))
+        assert pretrain(stopped) == 128 + signal.SIGTERM
+    with monkeypatch.context() as patched:  # after the last state, before the end
+        patched.setattr("pretrain.train.Run._finish", lambda _: (_ for _ in ()).throw(ZeroDivisionError()))
+        with pytest.raises(ZeroDivisionError):
+            pretrain(changed(stopped, resume=True))
+    assert pretrain(changed(stopped, resume=True)) == 0
+    logs = [
+        [
+            {key: value for key, value in entry.items() if key != "time" and not key.startswith("speed/")}
+            for entry in read_log(run.output / "log.jsonl")
+        ]
+        for run in (whole, stopped)
+    ]
+    assert [entry["step"] for entry in logs[0]] == [4, 4, 8, 8]
+    assert logs[0] == logs[1]
+    for file in ("summary.json", "backbone/backbone.json"):
+        one, other = (json.loads((run.output / file).read_text()) for run in (whole, stopped))
+        assert one.keys() == other.keys()
+        assert {key for key in one if one[key] != other[key]} <= {"seconds", "backbone"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -88,7 +89,7 @@ def test_two_processes_give_the_set_of_one(tmp_path: Path) -> None:
         check=False,
     )
     assert launched.returncode == 1, launched.stderr
-    assert launched.stdout.count("done: 5 videos, 25 snippets x 5 crop(s) x 128; 400 frames now") == 1
+    assert launched.stdout.count("incomplete: 5 of 7 videos, 25 snippets x 5 crop(s) x 128; 400 frames now") == 1
     assert set(read_quarantine(tmp_path / "two" / "failed.txt")) == {"x", "y"}
     assert_same(tmp_path / "one", tmp_path / "two")
 
@@ -194,3 +195,26 @@ def test_videos_that_vanish_or_are_beyond_the_limits_fail_alone(
     assert "no such file" in failed[0]
     assert "its picture is 1x50000 pixels, one side 50000 times the other" in failed[1]
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_two_at_once_do_not_both_succeed_and_ctrl_c_is_one_line(tmp_path: Path) -> None:
+    videos = encode_folder(tmp_path / "videos", count=1)
+    encode_video(videos / "long.mp4", 9, num_frames=3000)
+    out = tmp_path / "out"
+    command = [sys.executable, "scripts/extract_features.py", *flags(videos, out, "--decoders", "2")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, text=True, start_new_session=True, **pipes) as first:
+        while not list((out / "parts").glob("[!.]*.safetensors")):
+            assert first.poll() is None, "it ended before anybody could look"
+            time.sleep(0.01)
+        os.kill(first.pid, signal.SIGSTOP)  # at work, however slow this machine is
+        second = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        os.killpg(first.pid, signal.SIGINT)
+        os.kill(first.pid, signal.SIGCONT)
+        _, err = first.communicate(timeout=60)
+    assert (second.returncode, second.stdout) == (2, "")
+    assert f"another process is at work in {out} (extract_features.py, process {first.pid} on " in second.stderr
+    assert len(second.stderr.splitlines()) == 1
+    assert first.returncode == 130
+    assert [line for line in err.splitlines() if not line.startswith("extracting: ")] == ["stopped by Ctrl-C"]
+    assert [path.name for path in out.rglob("*") if path.name.startswith(".")] == []

@@ -27,6 +27,7 @@ from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory
 from pretrain.data.video import VideoError
 from pretrain.errors import UserError
+from pretrain.folder_lock import only_writer_in
 
 
 def watch(config: DetectConfig) -> int:
@@ -60,6 +61,7 @@ def watch(config: DetectConfig) -> int:
             return 0
         scorer = scorer_for(model, config.live, opened.info.fps)
         output = stack.enter_context(LiveOutput(config.out, name, model.facts(rule)))
+        stack.enter_context(only_writer_in(output.folder))
         if output.folder != config.out:
             console.say(f"{config.out} holds another run's files: this one writes to {output.folder}")
         run = LiveRun(scorer, rule, config.live, source, opened, console, output, hook)

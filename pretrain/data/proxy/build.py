@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import errno
-import multiprocessing
-import os
-import signal
-import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing.connection import wait as wait_for
 
 from pretrain.data.catalogue import Video
 from pretrain.data.proxy.cache import ProxyCache
 from pretrain.data.proxy.manifest import Manifest
 from pretrain.data.proxy.settings import ProxySettings
 from pretrain.data.video import VideoError
+from pretrain.data.worker_pool import begin_worker, worker_processes
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -89,17 +84,15 @@ def _build_all(
     on_done: Callable[[str], None],
 ) -> list[Video]:
     """Work through `waiting`; stops early when a worker dies and returns the videos that were in work then."""
-    context = multiprocessing.get_context("spawn")
     running: dict[Future[Manifest | _Failure], Video] = {}
     if not waiting:
         return []
-    with ProcessPoolExecutor(min(workers, len(waiting)), context, initializer=_begin_worker) as pool:
+    with worker_processes(min(workers, len(waiting)), _begin_worker) as pool:
         while waiting or running:
             while waiting and len(running) < 2 * workers:
                 video = waiting.popleft()
                 running[pool.submit(_build_one, cache, video, settings)] = video
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
+            for future in pool.first_done(running):
                 try:
                     result = future.result()
                 except BrokenProcessPool:
@@ -132,9 +125,4 @@ def _build_one(cache: ProxyCache, video: Video, settings: ProxySettings) -> Mani
 
 
 def _begin_worker() -> None:
-    """Leave quietly on Ctrl-C, and when the main process is gone (kill -9 tells nobody)."""
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        sentinel = parent.sentinel
-        threading.Thread(target=lambda: (wait_for([sentinel]), os._exit(1)), daemon=True).start()
+    begin_worker()

@@ -19,6 +19,7 @@ from pretrain.data.catalogue import CatalogueConfig, Video
 from pretrain.data.catalogues import open_catalogue, open_training_catalogue
 from pretrain.data.proxy import BuildReport, ProxyCache, ProxySettings, build_proxies
 from pretrain.errors import UserError, problem_list
+from pretrain.folder_lock import only_writer_in
 
 PRETRAINING_GROUPS = {"output", "data", "backbone", "tasks", "augment", "optim"}
 
@@ -76,6 +77,11 @@ def read_config(arguments: Sequence[str], prog: str) -> BuildCacheConfig:
 
 def build_cache(config: BuildCacheConfig) -> int:
     """Build, print what came of it; 1 where a video was left out."""
+    with only_writer_in(config.out):
+        return _build(config)
+
+
+def _build(config: BuildCacheConfig) -> int:
     videos = choose_videos(config)
     cache = ProxyCache(config.out)
     started = time.perf_counter()

@@ -109,9 +109,6 @@ class ProxyCache:
         """Make (or make anew) the proxy of one video. Raises VideoError or OSError; then no half file is left."""
         record = settings.record()
         path = self.path_of(video, record)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in path.parent.glob(f".{path.stem}.*.tmp*"):  # of a build that was killed
-            leftover.unlink(missing_ok=True)
         started = time.process_time()
         source = SourceState.of(video.path)
         with replacing(path) as temporary:

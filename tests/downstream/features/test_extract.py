@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from downstream.features import snippets
+from downstream.features import pipeline, snippets
 from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
 from downstream.features.extract import ExtractConfig, extract, share
 from downstream.features.pipeline import encode_videos, extract_video
 from downstream.features.progress import FrameProgress
 from downstream.features.snippets import SnippetSettings, SnippetStream, clip_offsets, snippet_clips
-from downstream.features.store import FeatureSet
+from downstream.features.store import FeatureSet, FeatureWriter
+from pretrain import stalls
 from pretrain.data.catalogue import CatalogueConfig, Video
 from pretrain.data.check import read_quarantine
 from pretrain.data.video import IndexCache, VideoError, read_frames
-from pretrain.errors import UserError
+from pretrain.errors import OwnError, UserError
 from tests.downstream.features.views import view_of
 from tests.pretrain.encoding import encode_video
 
@@ -173,7 +176,7 @@ def test_a_bad_video_is_named_and_changes_no_other(
     assert "left out: bb: not a video" in said.err
     assert "2 of 6 videos failed and are left out, see" in said.out
     assert "WARNING: 33% of the videos failed, more than max_bad_fraction = 0.01" in said.out
-    assert "done: 4 videos, 9 snippets x 1 crop(s) x 129; 149 frames now at" in said.out
+    assert "incomplete: 4 of 6 videos, 9 snippets x 1 crop(s) x 129; 149 frames now at" in said.out
     assert set(read_quarantine(tmp_path / "mixed" / "failed.txt")) == {"bb", "cut"}
     good, mixed_set = FeatureSet.open(tmp_path / "good"), FeatureSet.open(tmp_path / "mixed")
     assert list(good.videos) == list(mixed_set.videos) == sorted(LENGTHS)
@@ -270,3 +273,48 @@ def test_packet_indices_are_shared_with_pretrainings_cache(folder: Path, tmp_pat
     assert len(kept) == len(LENGTHS)
     assert extract(config(folder, tmp_path / "second", cache=cache)) == 0
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.npz")} == kept
+
+
+def encoded(folder: Path, videos: Iterable[tuple[str, str]]) -> list[str]:
+    encoder = open_encoder(EncoderConfig(height=32, width=48))
+    results = encode_videos(videos, encoder, SnippetSettings(), torch.device("cpu"), batch_clips=8, decoders=1)
+    return [result.name for result in results]
+
+
+def test_a_read_that_never_returns_ends_the_run_with_the_videos_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+    monkeypatch.setattr(stalls, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr(stalls, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(pipeline, "STOP_SECONDS", 0.1)
+    monkeypatch.setattr(pipeline, "SnippetStream", lambda *_: ended.wait())
+    with pytest.raises(OwnError, match=r"no frame was decoded for 0 s, and nothing was done .*\n  - far away"):
+        encoded(folder, [("far away", str(folder / "a.mp4"))])
+    ended.set()
+
+
+def test_a_decoding_thread_that_dies_is_no_end_without_a_word(folder: Path) -> None:
+    def listed() -> Iterator[tuple[str, str]]:
+        yield "a", str(folder / "a.mp4")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        encoded(folder, listed())
+
+
+def test_a_set_that_lost_videos_is_not_done(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever took them away: here a part that vanishes before the set is joined."""
+    real = FeatureWriter.finish
+
+    def finish(writer: FeatureWriter, names: Sequence[str] | None = None) -> FeatureSet:
+        next((tmp_path / "out" / "parts").glob("*.safetensors")).unlink()
+        return real(writer, names)
+
+    monkeypatch.setattr(FeatureWriter, "finish", finish)
+    assert extract(config(folder, tmp_path / "out")) == 1
+    out = capfd.readouterr().out
+    assert "1 of 4 videos are not in the set though none of them failed" in out
+    assert "incomplete: 3 of 4 videos" in out
