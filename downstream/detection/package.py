@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 from safetensors.torch import save_file
@@ -32,7 +32,8 @@ from downstream.detection.open_model import (
     open_model,
     open_trained,
 )
-from downstream.detector.storage import CARD_FILE, WEIGHTS_FILE
+from downstream.detector.storage import CARD_FILE, WEIGHTS_FILE, read_card
+from downstream.events.calibration_file import read_calibration, write_calibration
 from downstream.features.cells import CellNetwork
 from downstream.features.encoders import EncoderConfig, VideoNetwork, open_encoder
 from downstream.features.image_tower import ImageTower
@@ -40,7 +41,8 @@ from downstream.runs.run_folder import CALIBRATION_FILE, RunFolder
 from downstream.scores.supervision import supervision_in
 from pretrain.backbones.storage import copy_backbone, save_backbone
 from pretrain.errors import UserError
-from pretrain.files import sync_folder, write_json, write_text
+from pretrain.files import replacing, sync_folder, write_json, write_text
+from pretrain.reading import own_file
 
 CARD = "README.md"
 TAUGHT = {
@@ -117,11 +119,11 @@ def _fill(folder: Path, run: Path, trained: Sequence[Trained], title: str, model
         target = folder / "detectors" / str(number)
         target.mkdir(parents=True)
         for name in (WEIGHTS_FILE, CARD_FILE):
-            shutil.copyfile(detector.folder / name, target / name)
+            _copy(own_file(detector.folder, name, f"a file of {detector.folder}"), target / name)
         _forget_places(target / CARD_FILE)
         entries.append({"folder": f"detectors/{number}", "encoders": numbers})
     if (calibration := RunFolder(run).calibration).is_file():
-        shutil.copyfile(calibration, folder / CALIBRATION_FILE)
+        write_calibration(folder / CALIBRATION_FILE, read_calibration(calibration))
     encoders = [config.as_json() for _, config in configs.values()]
     write_text(folder / CARD, card(title, trained, model))
     write_json(folder / PACKAGE_FILE, {"format": PACKAGE_FORMAT, "encoders": encoders, "detectors": entries})
@@ -133,7 +135,7 @@ def _copy_encoder(config: EncoderConfig, folder: Path, number: int) -> EncoderCo
     if Path(config.backbone).exists():
         copy_backbone(Path(config.backbone), folder / place)
         return dataclasses.replace(config, backbone=place)
-    encoder = open_encoder(config)
+    encoder = open_encoder(config, fetch=False)
     network = encoder.network
     if isinstance(network, (VideoNetwork, CellNetwork)):
         details = {"data": {"border_crop": list(encoder.border_crop)}}
@@ -145,13 +147,19 @@ def _copy_encoder(config: EncoderConfig, folder: Path, number: int) -> EncoderCo
     weights = f"{place}/weights.safetensors"
     (folder / place).mkdir(parents=True)
     state = {key: value.detach().cpu().contiguous() for key, value in network.net.state_dict().items()}
-    save_file(state, folder / weights)
+    with replacing(folder / weights) as temporary:
+        save_file(state, temporary)
     return dataclasses.replace(config, weights=Path(weights), download=False)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def _forget_places(file: Path) -> None:
     """Take paths of this machine off a detector's card; which encoders it takes stands in package.json."""
-    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    content = read_card(file.parent)
     content["features"] = content["features"] | {"made_with": [None] * len(content["features"]["specs"])}
     content.pop("backbone", None)
     content.pop("left_out", None)
