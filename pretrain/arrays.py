@@ -97,7 +97,10 @@ def _read_header(file: BinaryIO, size: int) -> _Header:
     """The header of a file of `size` bytes. Unreadable: none, or other numbers than it promises."""
     shape, is_fortran, dtype = _parsed(file)
     if dtype.hasobject:
-        raise Unreadable("it holds pickled Python objects; loading those may run any code, so they are refused")
+        raise Unreadable(
+            "it holds pickled Python objects; loading those may run any code, so they are refused. Ask whoever made "
+            "the file for plain arrays: numpy.save of floating-point numbers"
+        )
     if not (isinstance(shape, tuple) and all(type(length) is int and 0 <= length < 2**63 for length in shape)):
         raise Unreadable(f"its header says the shape {str(shape)[:80]}")
     if len(shape) > MAX_AXES:

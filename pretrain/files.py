@@ -6,17 +6,24 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from pretrain.errors import UserError
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+PROBE_BYTES = 1 << 20
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; on success it is synced to disk and renamed to `path`.
 
-    On any failure (a full disk, a kill by exception) the temporary file is removed and `path` is what it was.
+    On any failure (a full disk, a kill by exception) the temporary file is removed and `path` is what it was. A disk
+    that takes no more is an OSError that names `path`, whichever error the library that writes has for it.
     The suffix of `path` is kept, for writers that choose a format by it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,12 +33,39 @@ def replacing(path: Path) -> Iterator[Path]:
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        if error.filename is None and error.errno is not None:  # a write does not say to what
-            error.filename = str(path)
+    except UserError:
         raise
+    except OSError as error:
+        if error.errno is None:  # numpy's "100 requested and 12 written"
+            number = _reason(temporary, error) or errno.EIO
+            raise OSError(number, os.strerror(number), str(path)) from error
+        if error.filename is None or error.errno in DISK_FULL:  # of a copy it names the source
+            error.filename, error.filename2 = str(path), None
+        raise
+    except Exception as error:  # libraries have errors of their own for a disk that is full
+        number = _reason(temporary, error)
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _reason(temporary: Path, error: Exception) -> int | None:
+    """The system's number of why a library could not write; None where the disk would have taken more.
+
+    Some libraries say the number in their text. Others say anything: then a little more is written, to see.
+    """
+    if told := re.search(r"os error (\d+)", str(error)):
+        return int(told[1])
+    try:
+        with open(temporary, "ab") as file:
+            file.write(bytes(PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as refusal:
+        return refusal.errno
+    return None
 
 
 def reserve(path: Path) -> None:

@@ -26,14 +26,21 @@ MAX_DEPTH = 64
 Read = TypeVar("Read")
 
 
-def parse_json(text: str | bytes, unique: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None) -> Any:
+def parse_json(
+    text: str | bytes,
+    unique: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None,
+    *,
+    takes_nan: bool = False,
+) -> Any:
     """The value of JSON text. ValueError, and nothing else, for text that is none or past a limit.
 
-    `unique` makes an object of its pairs, for those who look for doubled keys.
+    `unique` makes an object of its pairs, for those who look for doubled keys. `takes_nan`: of NaN and Infinity too,
+    which Python writes into logs.
     """
+    refuse = None if takes_nan else _refuse_constant
     try:
         content = json.loads(
-            text, parse_int=_whole, parse_float=_finite, parse_constant=_refuse_constant, object_pairs_hook=unique
+            text, parse_int=_whole, parse_float=_finite, parse_constant=refuse, object_pairs_hook=unique
         )
         if _is_too_deep(content):
             raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
@@ -49,13 +56,15 @@ def read_json(
     shape: Shape = anything,
     limit: int = CARD_BYTES,
     unique: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None,
+    *,
+    takes_nan: bool = False,
 ) -> Any:
     """The content of a JSON file, of that shape.
 
     UserError that names `what` it should be ("the boxes"), the path, the reason and the `mend` ("localise again").
     """
     try:
-        content = parse_json(read_utf8(path, limit), unique)
+        content = parse_json(read_utf8(path, limit), unique, takes_nan=takes_nan)
         check(content, shape)
     except WrongShape as error:
         raise UserError(f"{what} {path} cannot be used: {error}; {mend}") from error
@@ -65,10 +74,17 @@ def read_json(
 
 
 def read_versioned_json(
-    path: Path, what: str, form: str, mend: str, shape: Shape = anything, limit: int = CARD_BYTES
+    path: Path,
+    what: str,
+    form: str,
+    mend: str,
+    shape: Shape = anything,
+    limit: int = CARD_BYTES,
+    *,
+    takes_nan: bool = False,
 ) -> dict[str, Any]:
     """The content of a JSON file of the format `form` and of that shape; UserError as `read_json`."""
-    content = of_format(read_json(path, what, mend, limit=limit), path, form, mend)
+    content = of_format(read_json(path, what, mend, limit=limit, takes_nan=takes_nan), path, form, mend)
     try:
         check(content, shape)
     except WrongShape as error:

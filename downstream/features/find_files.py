@@ -13,6 +13,7 @@ from downstream.features.layouts import SUFFIXES
 from downstream.features.store import MANIFEST
 from pretrain.data.catalogues.disk import video_name
 from pretrain.errors import UserError, problem_list
+from pretrain.reading import LIST_BYTES, Unreadable, read_utf8
 
 
 class FeaturePaths(NamedTuple):
@@ -84,10 +85,10 @@ def _in_list(file: Path, root: Path) -> FeaturePaths:
         raise UserError(f"{file} is one feature file; give the folder that holds it, or a list file")
     try:
         # a line may hold spaces and '#': XD-Violence's names do
-        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").split("\n")]
-    except FileNotFoundError:
-        raise UserError(f"there is no '{file}': give a folder of feature files, or a list file") from None
-    except (OSError, UnicodeDecodeError) as error:
+        lines = [line.strip() for line in read_utf8(file, LIST_BYTES).split("\n")]
+    except Unreadable as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise UserError(f"there is no '{file}': give a folder of feature files, or a list file") from None
         raise UserError(f"{file} cannot be read as a list, UTF-8 text with a path a line ({error})") from error
     if not root.is_dir():
         raise UserError(f"--root '{root}' is not a folder; set it to the folder of the feature files")

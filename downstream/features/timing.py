@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -11,6 +12,7 @@ from pretrain.data.catalogue import Catalogue, Video
 from pretrain.data.catalogues.disk import video_name
 from pretrain.data.video import VideoError, probe
 from pretrain.errors import UserError, nearest, problem_list
+from pretrain.reading import LIST_BYTES, Unreadable, open_regular
 
 COLUMNS = ("name", "snippet_frames", "frames", "fps")
 
@@ -31,7 +33,7 @@ def read_grid(file: Path) -> dict[str, Timing]:
     problems: list[str] = []
     timings: dict[str, Timing] = {}
     try:
-        with open(file, newline="", encoding="utf-8-sig") as opened:
+        with io.TextIOWrapper(open_regular(file, LIST_BYTES), encoding="utf-8-sig", newline="") as opened:
             reader = csv.DictReader(opened, strict=True)
             _check_header([column.strip() for column in reader.fieldnames or ()], file)
             reader.fieldnames = [column.strip() for column in reader.fieldnames or ()]
@@ -45,7 +47,7 @@ def read_grid(file: Path) -> dict[str, Timing]:
                 if name in timings:
                     problems.append(f"{where}: '{name}' for the second time")
                 timings[name] = timing
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, Unreadable, csv.Error) as error:
         raise UserError(f"--grid {file} cannot be read as CSV in UTF-8 ({error})") from error
     if problems:
         raise UserError(f"{len(problems)} bad line(s) in {file}:\n{problem_list(problems)}")

@@ -9,6 +9,7 @@ Only `path` is needed. Spans are `start:end` in frames, counted from 0, the end 
 from __future__ import annotations
 
 import csv
+import io
 import os
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,6 +19,7 @@ from pretrain.data.catalogues.disk import check_listed, video_name
 from pretrain.data.catalogues.problems import Problems
 from pretrain.data.catalogues.spans import length_problems, span_problems
 from pretrain.errors import UserError, nearest
+from pretrain.reading import LIST_BYTES, Unreadable, open_regular
 
 COLUMNS = ("path", "name", "label", "split", "class_name", "group", "num_frames", "fps", "spans")
 _LABELS: dict[str, int | None] = {"": None, "0": 0, "1": 1, "normal": 0, "abnormal": 1}
@@ -40,12 +42,14 @@ def open_csv(config: CatalogueConfig) -> Catalogue:
     path = config.annotations or config.root / "videos.csv"
     problems = Problems(str(path), config.allow_missing)
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
+        with io.TextIOWrapper(open_regular(path, LIST_BYTES), encoding="utf-8-sig", newline="") as file:
             videos, lines = _read(file, path, str(config.root), problems)
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} is not CSV text in UTF-8 ({error}); save it as one") from error
-    except OSError as error:
-        raise UserError(f"cannot read the list {path}: {error.strerror}; set annotations to the CSV file") from error
+    except (OSError, Unreadable) as error:
+        cause = error.__cause__ or error
+        reason = getattr(cause, "strerror", None) or error
+        raise UserError(f"cannot read the list {path}: {reason}; set annotations to the CSV file") from error
     _report_repeats(videos, lines, path, problems)
     if config.check_files:
         exists = check_listed([v.path for v in videos], lambda i: f"{path.name}:{lines[i]}", problems)

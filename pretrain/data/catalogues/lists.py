@@ -9,6 +9,7 @@ from pretrain.data.catalogue import CatalogueConfig
 from pretrain.data.catalogues.disk import require_root
 from pretrain.data.catalogues.problems import Problems
 from pretrain.errors import UserError
+from pretrain.reading import LIST_BYTES, Unreadable, read_utf8
 
 
 def annotation_folders(config: CatalogueConfig) -> list[Path]:
@@ -44,11 +45,13 @@ def find_list(config: CatalogueConfig, names: Sequence[str], problems: Problems,
 def read_text(path: Path) -> str:
     """The file as text; UserError where it cannot be read or is not UTF-8."""
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+        return read_utf8(path, LIST_BYTES)
+    except Unreadable as error:
+        cause = error.__cause__
+        if isinstance(cause, UnicodeDecodeError):
+            raise UserError(f"{path} is not UTF-8 text (byte {cause.start}); save it as UTF-8") from error
+        reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else error
+        raise UserError(f"cannot read {path}: {reason}") from error
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
