@@ -37,8 +37,8 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
     except OSError as error:
         if error.errno is None:  # numpy's "100 requested and 12 written"
-            number = _reason(temporary, error) or errno.EIO
-            raise OSError(number, os.strerror(number), str(path)) from error
+            told = _reason(temporary, error) or errno.EIO
+            raise OSError(told, os.strerror(told), str(path)) from error
         if error.filename is None or error.errno in DISK_FULL:  # of a copy it names the source
             error.filename, error.filename2 = str(path), None
         raise
