@@ -55,7 +55,7 @@ def read_array(
     """A .npy file's array in memory; Unreadable where it is not whole, or of other kinds of numbers or lengths."""
     try:
         with open_regular(path, limit + MAX_HEADER) as file:
-            return array_of(file.read(limit + MAX_HEADER), kinds=kinds, shape=shape)
+            return array_of(file.read(), kinds=kinds, shape=shape)
     except OSError as error:
         raise Unreadable(str(error)) from error
 

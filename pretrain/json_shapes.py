@@ -71,8 +71,8 @@ def number(least: float = -math.inf, most: float = math.inf) -> Shape:
     """A finite number in `[least, most]`."""
 
     def shape(value: Any) -> None:
-        is_number = type(value) is float or type(value) is int
-        if not is_number or not math.isfinite(value) or not least <= value <= most:
+        is_number = (type(value) is float and math.isfinite(value)) or (type(value) is int and abs(value) <= LARGEST)
+        if not is_number or not least <= value <= most:
             raise _wrong(value, f"a finite number{_range(least, most)}")
 
     return shape

@@ -65,7 +65,7 @@ def read_bytes(path: Path | str, limit: int) -> bytes:
     """All bytes of a regular file; Unreadable."""
     try:
         with open_regular(path, limit) as file:
-            content = file.read(limit + 1)
+            content = file.read()  # no number: one that is given is memory taken
     except OSError as error:
         raise Unreadable(str(error)) from error
     if len(content) > limit:  # it grew while it was read

@@ -23,7 +23,7 @@ MAX_TENSORS = 100_000
 """In one file; the largest networks of timm have 2,000."""
 HEADER_BYTES = 64 << 20
 """Largest header of a safetensors file."""
-_LFS = b"version https://git-lfs"
+_LFS = b"version https://git-lfs.github.com/spec/"
 _PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")
 
 

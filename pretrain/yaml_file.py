@@ -6,6 +6,7 @@ lines of aliases that name one another would otherwise unfold to more than any m
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import yaml
 from pretrain.errors import UserError
 from pretrain.reading import Unreadable, read_utf8
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 17
 MAX_VALUES = 10_000
 MAX_DEPTH = 32
 
@@ -39,6 +40,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _construct(text: str) -> Any:
+    _refuse_brackets(text)
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
@@ -48,6 +50,16 @@ def _construct(text: str) -> Any:
         return loader.construct_document(node)
     finally:
         loader.dispose()
+
+
+def _refuse_brackets(text: str) -> None:
+    """ValueError for brackets within brackets past the limit, wherever they stand: the scanner's time grows by their
+    square."""
+    depth = 0
+    for mark in re.findall(r"[\[\]{}]", text):
+        depth = max(0, depth + (1 if mark in "[{" else -1))
+        if depth > MAX_DEPTH:
+            raise ValueError(f"its brackets stand more than {MAX_DEPTH} deep within one another")
 
 
 def _refuse_large(node: yaml.Node) -> None:

@@ -18,6 +18,9 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "pretrain/run_folder pretrain/seeding pretrain/tracking pretrain/validate pretrain/cpu pretrain/errors",
         "what the loop reads": "pretrain/data/windows pretrain/data/transforms pretrain/data/motion",
     },
+    "tests/test_mutated_files.py": {
+        "shapes of files, seen on damaged ones": "downstream/features/record_shapes downstream/detector/card_shape"
+    },
     "tests/pretrain/test_two_processes.py": {"needs several processes": "pretrain/accelerator pretrain/launch"},
     "tests/pretrain/backbones/test_build.py": {
         "parts of every network, seen in networks": "pretrain/backbones/base pretrain/backbones/assembly "

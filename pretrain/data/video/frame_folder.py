@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from pretrain.data.video.info import VideoError, VideoInfo
+from pretrain.reading import Unreadable, require_regular
 
 if TYPE_CHECKING:
     from pretrain.data.video.index_cache import IndexCache
@@ -78,8 +79,9 @@ def _common_size(path: str, mtime_ns: int) -> tuple[int, int]:
 
 def _open(file: str) -> Image.Image:
     try:
+        require_regular(file)
         return Image.open(file)
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError, Unreadable) as error:
         raise VideoError(
             f"{file}: not a readable image ({error}); replace it or take the folder off the list"
         ) from error
