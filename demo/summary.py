@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from downstream.runs.run_folder import RunFolder
 from pretrain.files import write_json
+from pretrain.json_shapes import mapping
 from pretrain.tracking import clock, validation_table
+from pretrain.versioned_json import read_json
 
 DEMO = Path("runs/demo")
 """Everything that the demo writes, below the repository's root."""
@@ -40,7 +41,7 @@ def summarise(root: Path, seconds: float) -> str:
 
 def read(path: Path) -> dict[str, Any]:
     """A JSON object that a step has written."""
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    document: dict[str, Any] = read_json(path, "what a step of the demo wrote", "run the demo again", mapping())
     return document
 
 

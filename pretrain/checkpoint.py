@@ -10,21 +10,38 @@ saved because there is none: every draw is a function of the seed and the step.
 from __future__ import annotations
 
 import json
+import logging
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pretrain.errors import UserError
 from pretrain.files import sha256_of, sync_folder
+from pretrain.json_shapes import mapping, optional, record, sequence, text, whole
 from pretrain.leftovers import remove_leftovers, temporary_path
+from pretrain.reading import LIST_BYTES
+from pretrain.versioned_json import read_versioned_json
+from pretrain.weight_files import read_safetensors, refuse_not_finite
+
+logger = logging.getLogger(__name__)
 
 FORMAT = "anomaly-pretext/training-state/1"
+_META = record(
+    {
+        "step": whole(0),
+        "sha256": text,
+        "optimizer": record({"param_groups": sequence(mapping())}),
+        "config": mapping(),
+    },
+    {"scaler": optional(mapping()), "best": optional(mapping())},
+)
 
 
 def save_state(
@@ -90,20 +107,20 @@ def newest_state(folder: Path) -> Path | None:
     """The newest state whose hash is right; a damaged one is passed over (and named when it is loaded by name)."""
     for path in reversed(whole_states(folder)):
         try:
-            meta = json.loads((path / "state.json").read_text(encoding="utf-8"))
-            if meta["sha256"] == sha256_of(path / "state.safetensors"):
+            if read_meta(path)["sha256"] == sha256_of(path / "state.safetensors"):
                 return path
-        except (OSError, ValueError, KeyError):
-            continue
+            reason = "its weights are not those that were written"
+        except (OSError, UserError) as error:
+            reason = str(error)
+        logger.warning("the training state %s is passed over: %s", path, reason)
     return None
 
 
 def read_meta(state: Path) -> dict[str, Any]:
-    """The JSON part of a state."""
-    meta: dict[str, Any] = json.loads((state / "state.json").read_text(encoding="utf-8"))
-    if meta.get("format") != FORMAT:
-        raise UserError(f"{state} has format {meta.get('format')!r}; this version reads {FORMAT!r}")
-    return meta
+    """The JSON part of a state; UserError where it is damaged or of another format."""
+    mend = f"delete {state}; an older state, or the start, is gone on from"
+    file = state / "state.json"
+    return read_versioned_json(file, "the training state", FORMAT, mend, _META, LIST_BYTES, takes_nan=True)
 
 
 def load_state(state: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -112,14 +129,20 @@ def load_state(state: Path, model: nn.Module, optimizer: torch.optim.Optimizer) 
     moments: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith("optimizer."):
-            _, index, name = key.split(".", 2)
-            moments.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({"state": moments, "param_groups": read_meta(state)["optimizer"]["param_groups"]})
+            match = re.fullmatch(r"optimizer\.(\d{1,9})\.(.+)", key)
+            if match is None:
+                raise UserError(f"{state} holds a tensor '{key[:80]}', which no optimiser has; delete that folder")
+            moments.setdefault(int(match[1]), {})[match[2]] = value
+    try:
+        optimizer.load_state_dict({"state": moments, "param_groups": read_meta(state)["optimizer"]["param_groups"]})
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise UserError(f"{state} does not fit the configured optimiser: {' '.join(str(error).split())}") from None
 
 
 def load_weights(state: Path, model: nn.Module) -> dict[str, Tensor]:
     """Put a state's weights into `model`; returns all of the state's tensors. UserError where they do not fit."""
-    tensors: dict[str, Tensor] = load_file(state / "state.safetensors")
+    tensors, _ = read_safetensors(state / "state.safetensors")
+    refuse_not_finite(tensors, str(state / "state.safetensors"))
     weights = {key[len("model.") :]: value for key, value in tensors.items() if key.startswith("model.")}
     try:
         model.load_state_dict(weights)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import tyro
-import yaml
 
 from pretrain.addresses import GIVEN, print_redacted, redacted_threads
 from pretrain.errors import OwnError, UserError
@@ -23,6 +22,7 @@ from pretrain.parent import end_with_launcher
 from pretrain.plain_output import plain_output, untouched_output
 from pretrain.process_failure import LOST, LOST_STATUS, process_failure
 from pretrain.renamed import refuse_renamed
+from pretrain.yaml_file import read_yaml
 
 Config = TypeVar("Config")
 
@@ -41,6 +41,7 @@ DISK_PROBLEMS = {
     errno.EISDIR: "a folder is where a file should be: choose another path",
     errno.ENOTEMPTY: "something else was written there meanwhile: choose another folder",
     errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EIO: "the disk, or the way to it, has a fault: check it and run the same command again",
 }
 """Errors of the user's disk and paths, not of the program -> the mend."""
 
@@ -67,17 +68,7 @@ def parse(config: type[Config], arguments: Sequence[str], prog: str, default: Co
 
 def yaml_flags(path: Path) -> list[str]:
     """The flags that a YAML file stands for."""
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"no configuration file {path}: give one of configs/*.yaml, or none") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    if values is None:
-        return []
-    if not isinstance(values, dict):
-        raise UserError(f"{path} holds a {type(values).__name__}; it must hold `key: value` lines")
-    return flags_of(values)
+    return flags_of(read_yaml(path))
 
 
 def flags_of(values: dict[str, Any], prefix: str = "") -> list[str]:

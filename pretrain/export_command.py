@@ -12,6 +12,7 @@ import tyro
 from pretrain.backbones import load_backbone
 from pretrain.backbones.storage import card_of, copy_backbone, save_backbone
 from pretrain.export import export_onnx, export_program
+from pretrain.reading import refuse_link_out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,8 @@ def export_backbone(config: ExportConfig) -> None:
     """Write what is asked for and print each path with its size; UserError where the run holds no whole backbone."""
     backbone, card = load_backbone(config.run)
     folder = output_folder(config)
+    if config.out is None:
+        refuse_link_out(config.run, folder, "the folder of exports")
     if config.half:
         own = {key: value for key, value in card.items() if key not in card_of(backbone, {}, {})}
         paths = save_backbone(backbone, folder, own, half=True)

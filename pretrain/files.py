@@ -6,25 +6,29 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from pretrain.errors import UserError
 from pretrain.leftovers import remove_leftovers_once, temporary_path
 from pretrain.names import json_escaped
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+PROBE_BYTES = 1 << 20
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; on success it is synced to disk and renamed to `path`.
 
-    On any failure (a full disk, a kill by exception) the temporary file is removed and `path` is what it was.
+    On any failure (a full disk, a kill by exception) the temporary file is removed and `path` is what it was. A disk
+    that takes no more is an OSError that names `path`, whichever error the library that writes has for it.
     The suffix of `path` is kept, for writers that choose a format by it. Who may read the file is for the umask to say,
-    also where its writer would keep it to the owner (safetensors does). An OSError names `path`, or what was read.
+    also where its writer would keep it to the owner (safetensors does).
     What killed processes left half-written in that folder is removed (`leftovers`).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,9 +42,21 @@ def replacing(path: Path) -> Iterator[Path]:
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        _name_target(error, path, temporary)
+    except UserError:
         raise
+    except OSError as error:
+        if error.errno is None:  # numpy's "100 requested and 12 written"
+            told = _reason(temporary, error) or errno.EIO
+            raise OSError(told, os.strerror(told), str(path)) from error
+        if error.filename in (None, str(temporary)) or error.errno in DISK_FULL:  # of a copy it names the source
+            with suppress(AttributeError):  # FFmpeg's errors take no other name; who writes with it says the file
+                error.filename, error.filename2 = str(path), None
+        raise
+    except Exception as error:  # libraries have errors of their own for a disk that is full
+        number = _reason(temporary, error)
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -54,15 +70,21 @@ def _mode_of_new(path: Path) -> int:
         os.close(descriptor)
 
 
-def _name_target(error: OSError, path: Path, temporary: Path) -> None:
-    """Let the error say which file could not be written: a write names none, a full copy names what it read."""
-    if error.errno is None:
-        return
-    if error.filename2 is not None and error.errno in NO_ROOM:
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    if error.filename in (None, str(temporary)):
-        with suppress(AttributeError):  # FFmpeg's errors take no other name; who writes with it says the file
-            error.filename = str(path)
+def _reason(temporary: Path, error: Exception) -> int | None:
+    """The system's number of why a library could not write; None where the disk would have taken more.
+
+    Some libraries say the number in their text. Others say anything: then a little more is written, to see.
+    """
+    if told := re.search(r"os error (\d+)", str(error)):
+        return int(told[1])
+    try:
+        with open(temporary, "ab") as file:
+            file.write(bytes(PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as refusal:
+        return refusal.errno
+    return None
 
 
 def copy_file(source: Path, target: Path) -> None:
@@ -104,7 +126,9 @@ def json_text(value: Any, indent: int | None = None) -> str:
 
 
 def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes."""
+    """Hex SHA-256 of a regular file's bytes; OSError where it is none: a pipe is not waited for."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pretrain.checkpoint import newest_state, read_meta, whole_states
 from pretrain.errors import UserError, problem_list
+from pretrain.json_shapes import Shape, anything, check
+from pretrain.reading import LIST_BYTES, Unreadable, read_utf8
+from pretrain.versioned_json import parse_json
 
 CONFIG_FILE = "config.json"
 """What every run writes first: its configuration, as `as_json`."""
 
 
-def read_saved(file: Path, mend: str = "start the run anew in another --output") -> dict[str, Any]:
-    """A JSON object that a run wrote; UserError with the mend where it is damaged."""
+def read_saved(
+    file: Path, mend: str = "start the run anew in another --output", shape: Shape = anything
+) -> dict[str, Any]:
+    """A JSON object of that shape that a run wrote; UserError with the mend where it is damaged."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+        content = parse_json(read_utf8(file, LIST_BYTES))
+        if not isinstance(content, dict):
+            raise Unreadable("no JSON object")
+        check(content, shape)
+    except (Unreadable, ValueError) as error:
         raise UserError(f"{file} is damaged ({error}): {mend}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{file} is damaged (no JSON object): {mend}")
     return content
 
 

@@ -7,6 +7,7 @@ line ends, whole numbers as `450.0`, decimal commas where the cells are parted b
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import re
@@ -16,6 +17,7 @@ from typing import TextIO
 
 from pretrain.errors import UserError
 from pretrain.names import NOT_UTF8, read_back
+from pretrain.reading import LIST_BYTES, Unreadable, open_regular
 
 _FORMULA = re.compile(r"'*\s*[=+\-@\uff1d\uff0b\uff0d\uff20\t\r\n]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -78,15 +80,22 @@ def _lines(first: str, file: TextIO) -> Iterator[str]:
 
 
 def open_table(path: Path) -> TextIO:
-    """The file as text: names in it that are not UTF-8 are read as the bytes they are. OSError as `open`.
+    """The file as text: names in it that are not UTF-8 are read as the bytes they are.
 
-    UserError for UTF-16, as spreadsheets save "Unicode text".
+    OSError as `open`, and for what is no regular file or larger than `LIST_BYTES`. UserError for UTF-16, as
+    spreadsheets save "Unicode text".
     """
-    with open(path, "rb") as binary:
-        start = binary.read(4)
+    try:
+        binary = open_regular(path, LIST_BYTES)
+    except Unreadable as error:
+        if isinstance(error.__cause__, OSError):
+            raise error.__cause__ from None
+        raise OSError(errno.EINVAL, str(error), str(path)) from None
+    start = binary.peek(4)[:4]
     if start[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in start:
+        binary.close()
         raise UserError(f"{path} is not CSV text in UTF-8 (it is UTF-16 or no text); save it as CSV in UTF-8")
-    return open(path, newline="", encoding="utf-8-sig", errors="surrogateescape")
+    return io.TextIOWrapper(binary, newline="", encoding="utf-8-sig", errors="surrogateescape")
 
 
 def whole_number(text: str) -> int:

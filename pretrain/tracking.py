@@ -9,7 +9,11 @@ from typing import Any
 
 from accelerate.tracking import GeneralTracker, on_main_process
 
+from pretrain.errors import UserError
 from pretrain.files import replacing, write_text
+from pretrain.json_shapes import check, record, whole
+from pretrain.reading import LIST_BYTES, Unreadable, read_bytes
+from pretrain.versioned_json import parse_json
 
 
 class JsonLinesTracker(GeneralTracker):
@@ -45,16 +49,28 @@ class JsonLinesTracker(GeneralTracker):
         write_text(self.path, "".join(json.dumps(entry) + "\n" for entry in kept))
 
 
+_ENTRY = record({"step": whole(0)})
+
+
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Entries of a `log.jsonl`; a last line that was cut off is left out."""
+    """Entries of a `log.jsonl`, objects with a `step`; what was cut off or damaged, and all after it, is left out.
+
+    UserError where it cannot be read at all.
+    """
     if not path.exists():
         return []
     entries = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    try:
+        lines = read_bytes(path, LIST_BYTES).split(b"\n")
+    except Unreadable as error:
+        raise UserError(f"cannot read the log {path} ({error}); delete it, the run goes on without it") from error
+    for line in lines:
         try:
-            entries.append(json.loads(line))
+            entry = parse_json(line, takes_nan=True)
+            check(entry, _ENTRY)
         except ValueError:
             break
+        entries.append(entry)
     return entries
 
 
@@ -119,5 +135,5 @@ def plot_curves(log: Path, target: Path, tasks: dict[str, float]) -> None:
 
 
 def _series(entries: list[dict[str, Any]], key: str) -> tuple[list[int], list[float]]:
-    found = [(entry["step"], entry[key]) for entry in entries if key in entry]
+    found = [(entry["step"], entry[key]) for entry in entries if type(entry.get(key)) in (int, float)]
     return [step for step, _ in found], [value for _, value in found]

@@ -23,6 +23,9 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "tests/pretrain/data/test_loading.py": {
         "needs processes that fail": "pretrain/process_failure pretrain/stalls",
     },
+    "tests/test_mutated_files.py": {
+        "shapes of files, seen on damaged ones": "downstream/features/record_shapes downstream/detector/card_shape"
+    },
     "tests/pretrain/backbones/test_build.py": {
         "parts of every network, seen in networks": "pretrain/backbones/base pretrain/backbones/assembly "
         "pretrain/backbones/small",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import as_completed
@@ -19,6 +18,9 @@ from pretrain.data.worker_pool import worker_processes
 from pretrain.errors import UserError
 from pretrain.files import write_json
 from pretrain.folder_lock import LOCK_FILE
+from pretrain.json_shapes import flag, mapping, record, whole
+from pretrain.reading import own_file
+from pretrain.versioned_json import read_json
 
 MANIFEST = "demo_set.json"
 ATTEMPTS = 20
@@ -75,11 +77,17 @@ def build_demo_set(
     return True
 
 
+_MEND = "give a new or an empty folder"
+_MANIFEST = record({"bytes": mapping(whole(0))}, {"arguments": mapping(), "complete": flag})
+
+
 def _read_manifest(root: Path) -> dict[str, Any]:
     """What an earlier call left in `root`; UserError if `root` holds files but none of ours."""
     path = root / MANIFEST
     if path.is_file():
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = read_json(path, "the list of rendered videos", _MEND, _MANIFEST)
+        for name in manifest["bytes"]:  # what is no longer wanted is deleted by these names
+            own_file(root / "videos", name, f"a video of {path}")
         return manifest
     if root.exists() and (not root.is_dir() or any(path.name != LOCK_FILE for path in root.iterdir())):
         raise UserError(f"{root} exists and holds no demo set (no {MANIFEST} in it); give a new or an empty folder")

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args
 
 import tyro
-import yaml
 
 from downstream.detector.terms import TERMS, BaseName
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.training.config import FinetuneConfig
-from pretrain.cli import flags_of, parse, yaml_flags
+from pretrain.cli import flags_of, parse
 from pretrain.errors import UserError, nearest
+from pretrain.yaml_file import read_yaml
 
 BASES: tuple[BaseName, ...] = get_args(BaseName)
 SWITCHED = tuple(name for name, term in TERMS.items() if term.in_default_grid)
@@ -186,8 +186,7 @@ def read_config(arguments: Sequence[str], prog: str) -> AblationConfig:
 
 def grid_flags(path: Path) -> list[str]:
     """The flags of a YAML file in which feature_sets and variants may be mappings."""
-    yaml_flags(path)  # says what is wrong with the file
-    values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    values = read_yaml(path)
     sets, variants = values.get("feature_sets"), values.get("variants")
     if isinstance(sets, dict):
         values["feature_sets"] = [

@@ -18,6 +18,7 @@ from downstream.evaluation.spatial_evaluation import SpatialEvaluation
 from downstream.evaluation.temporal_evaluation import TemporalEvaluation
 from downstream.training.run_summary import summarise_run
 from pretrain.data.catalogue import Catalogue
+from pretrain.errors import UserError
 
 FORMAT = "anomaly-pretext/ablation/1"
 
@@ -154,7 +155,12 @@ def evaluate_cell(
 
 def validation_auc(cell: Cell, seeds: Sequence[int]) -> MetricValue:
     """Video-level AUC on the validation videos, over seeds."""
-    values = np.array([cell.run.seed(seed).read_summary()["validation"]["video_auc"] for seed in seeds])
+    figures = {seed: (cell.run.seed(seed).read_summary().get("validation") or {}).get("video_auc") for seed in seeds}
+    if missing := [seed for seed, figure in figures.items() if figure is None]:
+        raise UserError(
+            f"{cell.run.seed(missing[0]).path} says no AUC of its validation videos; delete that folder and run again"
+        )
+    values = np.array(list(figures.values()))
     deviation = float(values.std(ddof=1)) if len(values) > 1 else None
     return MetricValue(float(values.mean()), deviation, None, tuple(values.tolist()))
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 
 from downstream.detection.model import DetectorGroup, EncoderSource, Model
+from downstream.detector.card_shape import ENCODER, MOST_SETS
 from downstream.detector.snippet_detector import SnippetDetector
 from downstream.detector.storage import CARD_FILE, load_detector, specs_of
 from downstream.events.default_rule import default_rule
@@ -24,11 +25,23 @@ from downstream.features.snippets import SnippetSettings
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.supervision import supervision_in
 from pretrain.backbones.shipped import SHIPPED
+from pretrain.backbones.timm_frames import PREFIX
 from pretrain.errors import UserError, problem_list
+from pretrain.json_shapes import record, sequence, text, whole
+from pretrain.reading import own_file, refuse_link_out
 from pretrain.versioned_json import read_versioned_json
 
 PACKAGE_FILE = "package.json"
 PACKAGE_FORMAT = "anomaly-pretext/package/1"
+MOST_PARTS = 256
+"""Detectors, and encoders, of one package: each takes its own memory."""
+_NUMBERS = sequence(whole(0, MOST_PARTS), 1, MOST_SETS)
+_PACKAGE = record(
+    {
+        "encoders": sequence(ENCODER, 1, MOST_PARTS),
+        "detectors": sequence(record({"folder": text, "encoders": _NUMBERS}), 1, MOST_PARTS),
+    }
+)
 
 
 class Trained(NamedTuple):
@@ -95,29 +108,35 @@ def _trained(path: Path, backbones: Sequence[Path]) -> Iterator[Trained]:
 
 
 def _of_package(path: Path) -> Iterator[Trained]:
-    mend = "make the package again"
-    content = read_versioned_json(path / PACKAGE_FILE, "the package", PACKAGE_FORMAT, mend)
-    try:
-        configs = [_moved(EncoderConfig.from_json(values), path) for values in content["encoders"]]
-        detectors = [
-            (path / entry["folder"], [configs[n] for n in entry["encoders"]]) for entry in content["detectors"]
-        ]
-    except UserError:
-        raise
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise UserError(f"{path / PACKAGE_FILE} is damaged ({error!r}); {mend}") from error
-    for folder, encoders in detectors:
-        detector, card = load_detector(folder)
-        yield Trained(folder, detector, card, encoders)
+    file = path / PACKAGE_FILE
+    refuse_link_out(path, file, f"the card of {path}")
+    content = read_versioned_json(file, "the package", PACKAGE_FORMAT, "make the package again", _PACKAGE)
+    configs = [_moved(EncoderConfig.from_json(values), path) for values in content["encoders"]]
+    for entry in content["detectors"]:
+        if wrong := [number for number in entry["encoders"] if number >= len(configs)]:
+            raise UserError(f"{file} has no encoder {wrong[0]}; make the package again")
+        detector, card = load_detector(own_file(path, entry["folder"], f"a detector of {file}"))
+        if len(entry["encoders"]) != len(specs_of(card)):
+            raise UserError(
+                f"{file} gives {len(entry['encoders'])} encoder(s) to {entry['folder']}, which takes "
+                f"{len(specs_of(card))} feature set(s); make the package again"
+            )
+        yield Trained(path / entry["folder"], detector, card, [configs[number] for number in entry["encoders"]])
 
 
 def _moved(config: EncoderConfig, folder: Path) -> EncoderConfig:
-    """Paths of a package count from its folder."""
+    """Paths of a package count from its folder, and never lead out of it; it brings its weights."""
+    file = folder / PACKAGE_FILE
+    config = dataclasses.replace(config, download=False)
+    if config.backbone.startswith(PREFIX):  # an image tower, known by its name
+        if config.weights is None:
+            raise UserError(f"{file} names '{config.backbone}' without weights; make the package again")
+        return dataclasses.replace(config, weights=own_file(folder, str(config.weights), f"the weights of {file}"))
+    if config.weights is not None:
+        raise UserError(f"{file} gives weights to '{config.backbone}', which brings its own; make the package again")
     if config.backbone == SHIPPED:
         return config
-    if config.weights is not None:  # an image tower, known by its name
-        return dataclasses.replace(config, weights=folder / config.weights)
-    return dataclasses.replace(config, backbone=str(folder / config.backbone))
+    return dataclasses.replace(config, backbone=str(own_file(folder, config.backbone, f"a backbone of {file}")))
 
 
 def encoders_of(folder: Path, card: Mapping[str, Any], backbones: Sequence[Path] = ()) -> list[EncoderConfig]:
@@ -143,7 +162,9 @@ def encoders_of(folder: Path, card: Mapping[str, Any], backbones: Sequence[Path]
             )
         else:
             config = _from_spec(spec) if values is None else EncoderConfig.from_json(values)
-            own = str(folder / card["backbone"]) if card.get("backbone") else config.backbone
+            own = config.backbone
+            if card.get("backbone"):
+                own = str(own_file(folder, card["backbone"], f"the backbone of {folder / CARD_FILE}"))
             configs.append(dataclasses.replace(config, backbone=given or own))
     if problems:
         raise UserError(f"{folder}: the features it takes cannot be made of a video here:\n{problem_list(problems)}")
@@ -169,7 +190,7 @@ def _detector_group(trained: Sequence[Trained], opened: dict[str, Encoder], devi
     for config, spec, dtype in zip(trained[0].encoders, specs, features["dtypes"], strict=True):
         key = json.dumps(config.as_json())
         if key not in opened:
-            opened[key] = open_encoder(config).to(device)
+            opened[key] = open_encoder(config, fetch=False).to(device)
         settings = _settings(spec)
         if different := opened[key].spec(settings).differences(spec):
             raise UserError(

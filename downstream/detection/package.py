@@ -18,7 +18,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 from safetensors.torch import save_file
@@ -31,7 +31,8 @@ from downstream.detection.open_model import (
     open_model,
     open_trained,
 )
-from downstream.detector.storage import CARD_FILE, WEIGHTS_FILE
+from downstream.detector.storage import CARD_FILE, WEIGHTS_FILE, read_card
+from downstream.events.calibration_file import read_calibration, write_calibration
 from downstream.features.cells import CellNetwork
 from downstream.features.encoders import EncoderConfig, VideoNetwork, open_encoder
 from downstream.features.image_tower import ImageTower
@@ -41,6 +42,7 @@ from pretrain.backbones.storage import copy_backbone, save_backbone
 from pretrain.errors import UserError
 from pretrain.files import copy_file, replacing, sync_folder, write_json, write_text
 from pretrain.leftovers import remove_leftovers, temporary_path
+from pretrain.reading import own_file
 
 CARD = "README.md"
 TAUGHT = {
@@ -122,11 +124,11 @@ def _fill(folder: Path, run: Path, trained: Sequence[Trained], title: str, model
         target = folder / "detectors" / str(number)
         target.mkdir(parents=True)
         for name in (WEIGHTS_FILE, CARD_FILE):
-            copy_file(detector.folder / name, target / name)
+            copy_file(own_file(detector.folder, name, f"a file of {detector.folder}"), target / name)
         _forget_places(target / CARD_FILE)
         entries.append({"folder": f"detectors/{number}", "encoders": numbers})
     if (calibration := RunFolder(run).calibration).is_file():
-        copy_file(calibration, folder / CALIBRATION_FILE)
+        write_calibration(folder / CALIBRATION_FILE, read_calibration(calibration))
     encoders = [config.as_json() for _, config in configs.values()]
     write_text(folder / CARD, card(title, trained, model))
     write_json(folder / PACKAGE_FILE, {"format": PACKAGE_FORMAT, "encoders": encoders, "detectors": entries})
@@ -138,7 +140,7 @@ def _copy_encoder(config: EncoderConfig, folder: Path, number: int) -> EncoderCo
     if Path(config.backbone).exists():
         copy_backbone(Path(config.backbone), folder / place)
         return dataclasses.replace(config, backbone=place)
-    encoder = open_encoder(config)
+    encoder = open_encoder(config, fetch=False)
     network = encoder.network
     if isinstance(network, (VideoNetwork, CellNetwork)):
         details = {"data": {"border_crop": list(encoder.border_crop)}}
@@ -155,9 +157,14 @@ def _copy_encoder(config: EncoderConfig, folder: Path, number: int) -> EncoderCo
     return dataclasses.replace(config, weights=Path(weights), download=False)
 
 
+def _copy(source: Path, target: Path) -> None:
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
 def _forget_places(file: Path) -> None:
     """Take paths of this machine off a detector's card; which encoders it takes stands in package.json."""
-    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    content = read_card(file.parent)
     content["features"] = content["features"] | {"made_with": [None] * len(content["features"]["specs"])}
     content.pop("backbone", None)
     content.pop("left_out", None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,15 @@ from downstream.scores.score_file import read_scores, write_scores
 from pretrain.data.catalogue import Video
 from pretrain.data.video import FrameClock, VideoInfo
 from pretrain.errors import UserError
+from pretrain.json_shapes import WrongShape, check, every, mapping, number, of_type, record, whole
 from pretrain.names import name_bytes
 
+logger = logging.getLogger(__name__)
+
 FOLDER = "scored"
+_SIDE = whole(1, 1 << 16)
+_INFO = record({"num_frames": whole(1), "fps": number(1e-6, 1e6), "width": _SIDE, "height": _SIDE})
+_META = record({"of": mapping(), "info": every(of_type(VideoInfo), _INFO)})
 
 
 class ScoreCache:
@@ -41,12 +48,18 @@ class ScoreCache:
             return None
         try:
             kept = (read_maps if self._cells else read_scores)(file)
+            check(kept.meta, _META)
             if kept.meta["of"] != self._of(video):
                 return None
-            info, clock = VideoInfo(**kept.meta["info"]), FrameClock.of_json(kept.meta["clock"])
-            return ScoredFile(video.name, video.path, kept.videos[0], info, "", clock, from_cache=True)
-        except (UserError, KeyError, TypeError, ValueError, OSError):
-            return None  # scored again
+            if len(kept.videos) != 1 or kept.videos[0].name != video.name:
+                raise WrongShape("holds another video")
+        except (UserError, WrongShape) as error:
+            logger.warning("kept scores of '%s' are damaged, it is scored again: %s", video.name, error)
+            return None
+        except OSError:
+            return None  # the video itself is gone: what reads it says so
+        info, clock = VideoInfo(**kept.meta["info"]), FrameClock.of_json(kept.meta["clock"])
+        return ScoredFile(video.name, video.path, kept.videos[0], info, "", clock, from_cache=True)
 
     def store(self, scored: ScoredFile, video: Video) -> None:
         """Keep it, atomically. What could not be scored, or is gone by now, is tried again next time."""

@@ -8,20 +8,21 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+import torch
+from safetensors.torch import save_file
 
+from downstream.detector.card_shape import CARD, LABEL_FREE, TRAINED
 from downstream.detector.model import Detector, DetectorConfig
 from downstream.detector.normal_detector import NormalConfig, NormalDetector
 from downstream.features.feature_spec import FeatureSpec, Grid
 from downstream.features.fusion import FusedFeatures, motion_columns
 from pretrain.errors import UserError, problem_list
 from pretrain.files import replacing, sha256_of, write_json
+from pretrain.reading import LIST_BYTES, refuse_link_out
 from pretrain.versioned_json import read_versioned_json
+from pretrain.weight_files import read_safetensors, refuse_not_finite, stored_shapes
 
 FORMAT = "anomaly-pretext/detector/3"
-TRAINED, LABEL_FREE = "mil", "normal"
-"""Kinds of detectors: trained on labels of videos, or fitted to footage."""
 WEIGHTS_FILE, CARD_FILE = "detector.safetensors", "detector.json"
 
 
@@ -92,16 +93,34 @@ def load_detector(folder: Path) -> tuple[Detector | NormalDetector, dict[str, An
         folder = folder / "detector"
     card = read_card(folder)
     file = folder / WEIGHTS_FILE
+    refuse_link_out(folder, file, f"the weights of {folder}")
     try:
         if sha256_of(file) != card["sha256"]:
             raise UserError(
                 f"{file} is not the file its card describes: damaged, or replaced by another; copy both again"
             )
+        _refuse_other_sizes(card, file)
         detector = _of_card(card)
-        detector.load_state_dict(load_file(file))
-    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError) as error:
+        weights, _ = read_safetensors(file)
+        refuse_not_finite(weights, str(file))
+        detector.load_state_dict(weights)
+    except (OSError, RuntimeError, KeyError, TypeError) as error:
         raise UserError(f"{folder} holds no whole detector ({' '.join(str(error).split())}); train it again") from error
     return detector.eval(), card
+
+
+def _refuse_other_sizes(card: Mapping[str, Any], file: Path) -> None:
+    """UserError where the card asks for a network of other sizes than the weights have, before it takes memory."""
+    stored = stored_shapes(file, "weights")
+    with torch.device("meta"):
+        wanted = {key: tuple(value.shape) for key, value in _of_card(card).state_dict().items()}
+    wrong = sorted(key for key in stored.keys() | wanted.keys() if stored.get(key) != wanted.get(key))
+    if wrong:
+        key = wrong[0]
+        raise UserError(
+            f"{file} does not go with its card: {len(wrong)} tensor(s) differ, first '{key}', "
+            f"{stored.get(key, 'none')} in the file and {wanted.get(key, 'none')} on the card; copy both again"
+        )
 
 
 def load_trained(folder: Path) -> tuple[Detector, dict[str, Any]]:
@@ -121,7 +140,8 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise UserError(
             f"there is no detector in {folder}: no {CARD_FILE}; scripts/finetune.py writes OUTPUT/seed-N/detector"
         )
-    return read_versioned_json(file, "the card", FORMAT, "train the detector again")
+    refuse_link_out(folder, file, f"the card of {folder}")
+    return read_versioned_json(file, "the card", FORMAT, "train the detector again", CARD, LIST_BYTES)
 
 
 def specs_of(card: Mapping[str, Any]) -> list[FeatureSpec]:

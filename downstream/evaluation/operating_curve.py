@@ -28,6 +28,7 @@ from downstream.evaluation.settings import EvaluationSettings
 from downstream.evaluation.temporal_metrics import events_of
 from downstream.events.alarm_sweep import AlarmSweep, sweep_thresholds
 from downstream.events.matching import count_touches
+from pretrain.json_shapes import either, every, null, number, of_type, record, sequence, whole
 
 MAX_POINTS = 200
 
@@ -92,6 +93,27 @@ class OperatingCurve:
             "at_threshold": dataclasses.asdict(self.at_threshold),
             "points": [point.as_json() for point in self.points],
         }
+
+
+_POINT = record(
+    {
+        "false_alarms_per_hour": number(0),
+        "found_share": number(0, 1),
+        "found": number(0),
+        "thresholds": sequence(number()),
+    }
+)
+_WITH_INTERVAL = record({"ci_low": number(), "ci_high": number()})
+_WITHOUT = record({"ci_low": null, "ci_high": null})
+CURVE = record(
+    {
+        "hours": number(0),
+        "anomalies": whole(0),
+        "points": sequence(every(_POINT, either(_WITHOUT, _WITH_INTERVAL))),
+        "at_threshold": of_type(ThresholdPoint),
+    }
+)
+"""What `OperatingCurve.as_json` writes."""
 
 
 def curve_of_json(document: Mapping[str, Any]) -> OperatingCurve:

@@ -14,7 +14,6 @@ them it may be without a box for a while.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +23,8 @@ from downstream.events.boxes import Tube
 from downstream.scores.cell_geometry import PixelBox
 from downstream.scores.video_scores import VideoScores
 from pretrain.files import write_text
+from pretrain.json_shapes import check, number, sequence, whole
+from pretrain.reading import LIST_BYTES
 from pretrain.versioned_json import read_versioned_json, read_videos
 
 FORMAT = "anomaly-pretext/boxes/1"
@@ -94,7 +95,8 @@ def _tube(tube: Tube, edges: Sequence[int]) -> dict[str, Any]:
 
 def read_boxes(path: Path) -> BoxFile:
     """Read a box file. UserError: not such a file, or every unusable or doubled video at once."""
-    content = read_versioned_json(path, "the boxes", FORMAT, "find them again with scripts/localise.py")
+    mend = "find them again with scripts/localise.py"
+    content = read_versioned_json(path, "the boxes", FORMAT, mend, limit=LIST_BYTES, takes_nan=True)
     videos = read_videos(
         path,
         "the boxes",
@@ -112,10 +114,12 @@ def _read_tube(entry: Mapping[str, Any]) -> FrameTube:
         raise ValueError(f"tube {entry['number']} has no box")
     if any(first.end > second.start for first, second in pairwise(boxes)):
         raise ValueError(f"the boxes of tube {entry['number']} are not in the order of their frames")
-    return FrameTube(int(entry["number"]), _finite(entry["score"]), boxes)
+    check(entry["number"], whole(0))
+    return FrameTube(entry["number"], _finite(entry["score"]), boxes)
 
 
 def _read_box(values: Sequence[Any]) -> FrameBox:
+    check(values, sequence(number(), 7, 7))
     start, end = values[:2]
     x1, y1, x2, y2, score = (_finite(value) for value in values[2:])
     if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end and x1 < x2 and y1 < y2):
@@ -124,7 +128,5 @@ def _read_box(values: Sequence[Any]) -> FrameBox:
 
 
 def _finite(value: Any) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"{value} is not a finite number")
-    return number
+    check(value, number())
+    return float(value)

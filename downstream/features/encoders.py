@@ -220,16 +220,18 @@ class Encoder:
         return torch.cat([features, log_motion(clips, self.grid)], dim=-1) if self.motion else features
 
 
-def open_encoder(config: EncoderConfig) -> Encoder:
+def open_encoder(config: EncoderConfig, *, fetch: bool = True) -> Encoder:
     """The encoder a configuration asks for, on the CPU.
 
+    `fetch` off: the configuration stands on a card, and nobody asked for a download now. Published weights are then
+    taken from where an earlier download left them on this machine, or it is a UserError.
     UserError: neither a folder nor a name that is known, weights that are missing or do not fit, an option that only a
     name takes.
     """
     if config.backbone.startswith(PREFIX):
-        return _image_tower(config)
+        return _image_tower(config, fetch)
     if config.backbone in BACKBONES:
-        return _named(config)
+        return _named(config, fetch)
     path = or_shipped(Path(config.backbone))
     if path.exists():
         return _exported(config, path)
@@ -258,7 +260,7 @@ def exported_backbone(path: Path, border_crop: BorderCrop | None) -> tuple[Backb
     return backbone, border, card
 
 
-def _named(config: EncoderConfig) -> Encoder:
+def _named(config: EncoderConfig, fetch: bool) -> Encoder:
     wanted = BackboneConfig(
         name=config.backbone,
         weights=config.weights,
@@ -268,7 +270,7 @@ def _named(config: EncoderConfig) -> Encoder:
     )
     with torch.random.fork_rng(devices=[]):  # building draws from the global generator
         torch.manual_seed(config.weights_seed)
-        backbone = build_backbone(wanted)
+        backbone = build_backbone(wanted, fetch=fetch)
     return encoder_of(config, backbone, config.border_crop or NO_BORDER)
 
 
@@ -289,7 +291,7 @@ def encoder_of(config: EncoderConfig, backbone: Backbone, border: BorderCrop) ->
     return Encoder(config, spec, network, state_sha256(used), output, border)
 
 
-def _image_tower(config: EncoderConfig) -> Encoder:
+def _image_tower(config: EncoderConfig, fetch: bool) -> Encoder:
     model = config.backbone.removeprefix(PREFIX)
     if config.grid is not None:
         raise UserError(
@@ -313,7 +315,7 @@ def _image_tower(config: EncoderConfig) -> Encoder:
     if weights is not None:
         load_tower(net, model, read_weights(weights).state, str(weights))
     elif config.download:
-        load_tower(net, model, download_timm(model), f"the download of {config.backbone}")
+        load_tower(net, model, download_timm(model, fetch=fetch), f"the download of {config.backbone}")
     spec = BackboneSpec(
         name=config.backbone,
         feature_dim=tower_dim(net, clip),

@@ -15,6 +15,7 @@ from pretrain.data.catalogues.disk import video_name
 from pretrain.data.catalogues.left_alone import LeftAlone, is_system_folder
 from pretrain.errors import UserError, problem_list
 from pretrain.names import KnownNames, read_back
+from pretrain.reading import LIST_BYTES, Unreadable, read_utf8
 
 
 class FeaturePaths(NamedTuple):
@@ -96,11 +97,11 @@ def _in_list(file: Path, root: Path) -> FeaturePaths:
         raise UserError(f"{file} is one feature file; give the folder that holds it, or a list file")
     try:
         # a line may hold spaces and '#': XD-Violence's names do
-        text = file.read_text(encoding="utf-8-sig", errors="surrogateescape")
+        text = read_utf8(file, LIST_BYTES, errors="surrogateescape")
         lines = [read_back(line.strip()) for line in text.split("\n")]
-    except FileNotFoundError:
-        raise UserError(f"there is no '{file}': give a folder of feature files, or a list file") from None
-    except OSError as error:
+    except Unreadable as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise UserError(f"there is no '{file}': give a folder of feature files, or a list file") from None
         raise UserError(f"{file} cannot be read as a list, UTF-8 text with a path a line ({error})") from error
     if "\0" in text:
         raise UserError(f"{file} cannot be read as a list, UTF-8 text with a path a line (it is UTF-16 or no text)")

@@ -10,6 +10,7 @@ A video's name is the file's, less its suffix, less `__N` where files are of one
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections import Counter
@@ -19,8 +20,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pretrain.arrays import map_array
+from pretrain.arrays import read_shape as read_npy_shape
 from pretrain.data.catalogues.disk import video_name
 from pretrain.errors import UserError
+from pretrain.reading import open_regular, read_utf8
 
 SNIPPETS_FIRST = "snippets,crops,dim"
 CROPS_FIRST = "crops,snippets,dim"
@@ -29,6 +33,12 @@ SUFFIXES = (".npy", ".txt")
 LEAST_WIDTH = 64
 """Numbers that features are wide, at least, where that is guessed."""
 USUAL_WIDTHS = (256, 384, 400, 432, 512, 640, 768, 1024, 1280, 1408, 1536, 2048, 2304, 4096)
+TEXT_BYTES = 256 << 20
+"""Largest text file of features: 32 lines of 4096 numbers take 2 MB."""
+_PICKLED = (
+    "it holds pickled Python objects; loading those may run any code, so they are refused. Ask whoever made the file "
+    "for plain arrays: numpy.save of floating-point numbers"
+)
 _CROP = re.compile(r"(.+)__(\d{1,2})")
 
 
@@ -99,7 +109,7 @@ def read_shape(path: str) -> tuple[int, ...]:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, EOFError) as error:
-        raise UserError(f"{path}: {_reason(path, error)}") from error
+        raise UserError(f"{path}: {' '.join(str(error).split())}") from error
     if len(shape) < 2 or sum(length != 1 for length in shape) > 3:
         raise UserError(f"{path}: shape {shape}; features have 2 axes (snippets, dim) or 3 (with crops)")
     if 0 in shape:
@@ -108,43 +118,25 @@ def read_shape(path: str) -> tuple[int, ...]:
 
 
 def _array_shape(path: str) -> tuple[int, ...]:
-    array: Any = np.load(path, mmap_mode="r", allow_pickle=False)
-    if not isinstance(array, np.ndarray):
-        array.close()
+    with open_regular(path) as file:
+        start = file.read(6)
+    if start.startswith(b"PK"):
         raise ValueError("a zip archive of arrays under the name of one array; save each array as a file of its own")
-    if array.dtype.kind != "f":
-        raise ValueError(f"numbers of type {array.dtype}; features are floating-point: save it with .astype('float32')")
-    return array.shape
+    if start != b"\x93NUMPY":
+        raise ValueError(_PICKLED if start[:1] == b"\x80" else "not a numpy array" if start else "the file is empty")
+    shape, dtype = read_npy_shape(path)
+    if dtype.kind != "f":
+        raise ValueError(f"numbers of type {dtype}; features are floating-point: save it with .astype('float32')")
+    return shape
 
 
 def _text_shape(path: str) -> tuple[int, ...]:
     rows, width = 0, 0
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            if not line.isspace():
-                width = width or len(line.split())
-                rows += 1
+    for line in read_utf8(path, TEXT_BYTES).splitlines():
+        if line.strip():
+            width = width or len(line.split())
+            rows += 1
     return rows, width
-
-
-def _reason(path: str, error: Exception) -> str:
-    """What numpy's error means for the user."""
-    with open(path, "rb") as file:
-        start = file.read(6)
-    # numpy names pickles for object arrays and for every file that begins like nothing it knows
-    if "Python objects" in str(error) or "pickle" in str(error):
-        if start != b"\x93NUMPY" and start[:1] != b"\x80":
-            return "not a numpy array"
-        return (
-            "it holds pickled Python objects; loading those may run any code, so they are refused. Where you trust the "
-            "file, convert it once: numpy.save(new, numpy.stack([numpy.asarray(x, 'float32') for x in "
-            "numpy.load(old, allow_pickle=True)]))"
-        )
-    if not start:
-        return "the file is empty"
-    if "mmap length" in str(error):
-        return "cut off: it is shorter than its header says; copy it again"
-    return " ".join(str(error).split())
 
 
 def load_values(path: str, squeezed: Sequence[int] = ()) -> NDArray[Any]:
@@ -154,8 +146,9 @@ def load_values(path: str, squeezed: Sequence[int] = ()) -> NDArray[Any]:
     """
     try:
         if path.endswith(".txt"):
-            return np.loadtxt(path, dtype=np.float32, ndmin=2, comments=None, encoding="utf-8")
-        values: NDArray[Any] = np.load(path, allow_pickle=False)
+            lines = io.StringIO(read_utf8(path, TEXT_BYTES))
+            return np.loadtxt(lines, dtype=np.float32, ndmin=2, comments=None)
+        values = np.array(map_array(path, kinds="f"))
         return values.squeeze(tuple(squeezed)) if squeezed and values.ndim > max(squeezed) else values
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error

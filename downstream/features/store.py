@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,16 +27,42 @@ from safetensors import SafetensorError, safe_open
 
 from downstream.features.feature_spec import FeatureSpec, VideoEntry
 from downstream.features.normalising import BLOCK_BYTES
+from downstream.features.record_shapes import ENTRY, FACTS, SPEC
 from downstream.features.scratch import drop_pages
+from pretrain.arrays import map_array
 from pretrain.errors import UserError, nearest, problem_list
 from pretrain.files import replacing, reserve, write_json
+from pretrain.json_shapes import WrongShape, check, mapping, one_of, optional, record, sequence, text
 from pretrain.leftovers import temporary_path
-from pretrain.names import name_bytes, read_back, written
-from pretrain.versioned_json import read_versioned_json
+from pretrain.names import read_back, written
+from pretrain.reading import Unreadable, own_file
+from pretrain.versioned_json import LIST_BYTES, parse_json, read_json, read_versioned_json
+from pretrain.weight_files import check_safetensors
+
+logger = logging.getLogger(__name__)
 
 FORMAT = "anomaly-pretext/features/2"
 MANIFEST = "manifest.json"
 DTYPES = ("float16", "float32")
+_STORED = {"float16": "F16", "float32": "F32"}
+"""As safetensors names them."""
+_BROKEN_PART = (SafetensorError, OSError, ValueError, TypeError)
+_MANIFEST = record(
+    {
+        "spec": SPEC,
+        "dtype": one_of(*DTYPES),
+        "array": text,
+        "array_sha256": text,
+        "videos": sequence(mapping()),
+    },
+    {"made_with": optional(mapping())},
+)
+
+
+def _begun(value: Any) -> None:
+    """A spec beside the type of its numbers."""
+    record({"dtype": one_of(*DTYPES)})(value)
+    SPEC({key: field for key, field in value.items() if key != "dtype"})
 
 
 class FeatureSet:
@@ -61,13 +88,13 @@ class FeatureSet:
     def open(folder: Path) -> FeatureSet:
         """Open a set; UserError where it is none, not whole, or of another format. Reads the manifest only."""
         manifest = read_manifest(folder)
+        file = own_file(folder, manifest["array"], f"the array of {folder / MANIFEST}")
         try:
             spec = FeatureSpec.from_json(manifest["spec"])
-            videos = [VideoEntry.from_json(values) for values in manifest["videos"]]
-            file = folder / str(manifest["array"])
-            array = np.load(file, mmap_mode="r", allow_pickle=False)
-        except (KeyError, TypeError, OSError, ValueError, EOFError) as error:
-            raise UserError(f"{folder} is no whole feature set ({error!r}); make it again") from error
+            videos = [_entry(values) for values in manifest["videos"]]
+            array = map_array(file, kinds="f")
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{folder} is no whole feature set ({error}); make it again") from error
         total = sum(video.snippets for video in videos)
         _refuse_overlap(folder, videos)
         if array.shape != (total, spec.crops_or_cells, spec.dim) or array.dtype.name not in DTYPES:
@@ -91,12 +118,41 @@ class FeatureSet:
             raise UserError(f"{self.folder}: {len(bad)} video(s) with values that are not finite:\n{problem_list(bad)}")
 
 
-def _whole(part: Path) -> bool:
+def _entry(values: dict[str, Any]) -> VideoEntry:
     try:
-        with safe_open(part, framework="numpy"):
-            return True
-    except (SafetensorError, OSError):
-        return False
+        check(values, ENTRY)
+    except WrongShape as error:
+        raise ValueError(f"'{str(values.get('name'))[:80]}': {error}") from None
+    return VideoEntry.from_json(values)
+
+
+class _Part(NamedTuple):
+    """What the header of one video's file says; its numbers are not read."""
+
+    path: Path
+    name: str
+    facts: dict[str, Any]
+    snippets: int
+
+
+def _read_part(path: Path, spec: FeatureSpec, dtype: str) -> _Part:
+    """Unreadable, or an error of the library, where it is not one of this set's parts, whole."""
+    check_safetensors(path)
+    with safe_open(path, framework="numpy") as file:
+        metadata, features = file.metadata() or {}, file.get_slice("features")
+        name, facts = metadata.get("name", ""), parse_json(metadata.get("facts", ""))
+        shape, stored = tuple(features.get_shape()), features.get_dtype()
+    check(facts, FACTS)
+    if path.name != _part_file(name):
+        raise Unreadable(f"it is the part of another video, '{name[:80]}'")
+    if len(shape) != 3 or shape[1:] != (spec.crops_or_cells, spec.dim) or not shape[0] or stored != _STORED[dtype]:
+        raise Unreadable(f"it holds {stored} {shape}, which is not of this set")
+    return _Part(path, name, facts, shape[0])
+
+
+def _part_file(name: str) -> str:
+    # names may hold any character; a digest is a file name everywhere
+    return f"{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.safetensors"
 
 
 def not_finite(name: str, features: NDArray[Any]) -> str:
@@ -126,7 +182,7 @@ def _write_part(file: Path, features: NDArray[Any], dtype: str, meta: Mapping[st
     """
     stored = np.dtype(dtype).newbyteorder("<")
     tensor = {
-        "dtype": {"float16": "F16", "float32": "F32"}[dtype],
+        "dtype": _STORED[dtype],
         "shape": list(features.shape),
         "data_offsets": [0, features.size * stored.itemsize],
     }
@@ -168,7 +224,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{folder} is no feature set: there is no {MANIFEST}{unfinished}. Make one with "
             "scripts/extract_features.py or scripts/import_features.py"
         )
-    return read_versioned_json(file, "the manifest", FORMAT, "make the set again")
+    return read_versioned_json(file, "the manifest", FORMAT, "make the set again", _MANIFEST, LIST_BYTES)
 
 
 class FeatureWriter:
@@ -194,9 +250,12 @@ class FeatureWriter:
     def has(self, name: str) -> bool:
         """Whether that video is done: a part of its own, or in the finished set."""
         if (part := self._part(name)).exists():
-            if _whole(part):
+            try:
+                _read_part(part, self.spec, self.dtype)
                 return True
-            part.unlink()  # damaged by a crash of the machine: made anew
+            except _BROKEN_PART as error:
+                logger.warning("%s is damaged (%s) and is made anew", part, error)
+                part.unlink()
         return self._before is not None and name in self._before.videos
 
     def add(
@@ -294,35 +353,33 @@ class FeatureWriter:
         return FeatureSet.open(self.folder)
 
     def _part(self, name: str) -> Path:
-        # names may hold any character; a digest is a file name everywhere
-        return self._parts / f"{hashlib.sha256(name_bytes(name)).hexdigest()[:32]}.safetensors"
+        return self._parts / _part_file(name)
 
-    def _part_names(self) -> dict[str, Path]:
+    def _part_names(self) -> dict[str, _Part]:
         parts = {}
         for path in sorted(self._parts.glob("*.safetensors")):
             if path.name.startswith("."):
                 continue  # what a killed process left half-written
             try:
-                with safe_open(path, framework="numpy") as file:
-                    parts[read_back(file.metadata()["name"])] = path
-            except (SafetensorError, OSError, KeyError, TypeError) as error:
+                part = _read_part(path, self.spec, self.dtype)
+                parts[part.name] = part
+            except _BROKEN_PART as error:
                 raise UserError(f"{path} is damaged ({error}); delete it and run again") from error
         return parts
 
     @contextmanager
-    def _stored(self, name: str, parts: Mapping[str, Path]) -> Iterator[tuple[Any, dict[str, Any]]]:
+    def _stored(self, name: str, parts: Mapping[str, _Part]) -> Iterator[tuple[Any, dict[str, Any]]]:
         """Something that gives rows when it is sliced, and what else is known of the video."""
         if name in parts:
-            with safe_open(parts[name], framework="numpy") as file:
-                yield file.get_slice("features"), json.loads(file.metadata()["facts"])
+            with safe_open(parts[name].path, framework="numpy") as file:
+                yield file.get_slice("features"), parts[name].facts
         else:
             assert self._before is not None
             yield self._before.read(name), self._before.videos[name].as_json()
 
-    def _snippets(self, name: str, parts: Mapping[str, Path]) -> int:
+    def _snippets(self, name: str, parts: Mapping[str, _Part]) -> int:
         if name in parts:
-            with safe_open(parts[name], framework="numpy") as file:
-                return int(file.get_slice("features").get_shape()[0])
+            return parts[name].snippets
         assert self._before is not None
         return self._before.videos[name].snippets
 
@@ -333,7 +390,7 @@ class FeatureWriter:
             if read_manifest(self.folder)["dtype"] != self.dtype:
                 differences.append(f"dtype: {read_manifest(self.folder)['dtype']!r}, {self.dtype!r}")
         elif file.exists() and any(self._parts.glob("*.safetensors")):  # begun, with something in it
-            values = json.loads(file.read_text(encoding="utf-8"))
+            values = read_json(file, "what was begun", "delete the folder", _begun)
             dtype = values.pop("dtype")
             differences = FeatureSpec.from_json(values).differences(self.spec)
             differences += [] if dtype == self.dtype else [f"dtype: {dtype!r}, {self.dtype!r}"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from downstream.evaluation.metrics import METRICS, metric_of, title_of
-from downstream.evaluation.operating_curve import OperatingCurve, curve_of_json
+from downstream.evaluation.operating_curve import CURVE, OperatingCurve, curve_of_json
 from downstream.evaluation.output import FORMAT as FORMAT_OF_WHEN
 from downstream.evaluation.output import evaluation_document
 from downstream.evaluation.spatial_report import FORMAT as FORMAT_OF_WHERE
@@ -21,7 +21,14 @@ from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import ScoreFile
 from downstream.scores.supervision import CEILING, supervision_in
 from pretrain.errors import UserError
+from pretrain.json_shapes import mapping, number, optional, record, sequence
+from pretrain.reading import LIST_BYTES
 from pretrain.versioned_json import read_versioned_json
+
+_METRIC = record({}, {"value": optional(number()), "ci_low": optional(number()), "ci_high": optional(number())})
+_METHOD = record({"metrics": mapping(_METRIC)}, {"settings": optional(mapping()), "operating_curve": optional(CURVE)})
+_METRICS = record({"methods": sequence(_METHOD, 1)})
+"""What is read of an evaluation."""
 
 
 class RunScores(NamedTuple):
@@ -121,8 +128,7 @@ def _first_method(path: Path, form: str, mend: str) -> dict[str, Any]:
     """What an evaluation says of its first method, the run itself; nothing where the file is not there."""
     if not path.is_file():
         return {}
-    (first, *_) = read_versioned_json(path, "the metrics", form, mend)["methods"]
-    return dict(first)
+    return dict(read_versioned_json(path, "the metrics", form, mend, _METRICS, LIST_BYTES)["methods"][0])
 
 
 def _metric(title: str, value: Mapping[str, Any], meaning: str) -> Metric:

@@ -34,8 +34,26 @@ from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.data.validation_split import refuse_overlap_names
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json
+from pretrain.json_shapes import Shape, anything, mapping, number, optional, record, sequence, text
 from pretrain.run_folder import CONFIG_FILE, as_json, read_saved
 
+_SUMMARY = record(
+    {},
+    {
+        "validation": optional(record({}, {"video_auc": optional(number()), "threshold": optional(number())})),
+        "unscored": mapping(mapping(text)),
+    },
+)
+_CARD = record(
+    {},
+    {
+        "trained_on": sequence(text),
+        "selected_on": sequence(text),
+        "sha256": text,
+        "features": record({"specs": sequence(mapping())}),
+    },
+)
+"""What is read of a card that need not be of this version."""
 Part = Literal["validation", "test"]
 CALIBRATION_FILE = "calibration.json"
 """Beside detectors: in a run's folder, and in a package."""
@@ -99,7 +117,7 @@ class SeedFolder:
 
     def read_summary(self) -> dict[str, Any]:
         """What was written when it was done; UserError where that is damaged or not there."""
-        return _read(self._summary)
+        return _read(self._summary, _SUMMARY)
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """The last thing a seed writes."""
@@ -107,7 +125,7 @@ class SeedFolder:
 
     def read_inputs(self) -> dict[str, Any] | None:
         """What it is trained on, as `write_inputs` noted; None where nothing was."""
-        return _read(self._inputs) if self._inputs.exists() else None
+        return _read(self._inputs, mapping(text)) if self._inputs.exists() else None
 
     def write_inputs(self, inputs: Mapping[str, str]) -> None:
         """Note what it is trained on."""
@@ -116,7 +134,7 @@ class SeedFolder:
     def read_card(self) -> dict[str, Any]:
         """The selected detector's card as it stands; empty where there is none."""
         file = self.detector / CARD_FILE
-        return _read(file) if file.is_file() else {}
+        return _read(file, _CARD) if file.is_file() else {}
 
     def has_scores(self, part: Part) -> bool:
         """Whether videos of that part were scored."""
@@ -374,5 +392,5 @@ def scores_by_seed(path: Path) -> dict[str, ScoreFile]:
     return {"0": read_scores(path)} if path.is_file() else RunFolder(path).test_scores()
 
 
-def _read(file: Path) -> dict[str, Any]:
-    return read_saved(file, "delete it and run the same command with --resume")
+def _read(file: Path, shape: Shape = anything) -> dict[str, Any]:
+    return read_saved(file, "delete it and run the same command with --resume", shape)

@@ -22,6 +22,8 @@ import numpy as np
 from downstream.scores.video_scores import VideoScores, make_scores
 from pretrain.errors import UserError, problem_list
 from pretrain.files import json_text, write_text
+from pretrain.json_shapes import WrongShape, check, either, mapping, number, optional, record, sequence, text, whole
+from pretrain.reading import LIST_BYTES
 from pretrain.tables import Table, cell_text, open_table, whole_number
 from pretrain.versioned_json import read_versioned_json, read_videos
 
@@ -69,17 +71,37 @@ def read_scores(path: Path) -> ScoreFile:
     if path.suffix.lower() == ".csv":
         content: dict[str, Any] = {"videos": _from_csv(path)}
     else:
-        content = read_versioned_json(path, "the scores", FORMAT, "give a score file, or a table named .csv")
+        mend = "give a score file, or a table named .csv"
+        content = read_versioned_json(path, "the scores", FORMAT, mend, _FILE, LIST_BYTES, takes_nan=True)
     fields = "a name, scores and edges or snippet_frames"
     videos = read_videos(path, "the scores", content.get("videos"), fields, lambda _, entry: _video(entry))
     meta = content.get("meta")
     return ScoreFile(list(videos.values()), meta if isinstance(meta, dict) else {})
 
 
+_FILE = record({}, {"meta": optional(record({}, {"unscored": optional(mapping(text))}))})
+
+
+def _not_finite(value: Any) -> None:
+    """NaN or infinity: which snippet has it is said later."""
+    if type(value) is not float:
+        number()(value)
+
+
+def _frame(value: Any) -> None:
+    """A whole number, which other programs may write as 16.0."""
+    whole(0, 1 << 40)(int(value) if type(value) is float and value.is_integer() else value)
+
+
 def _video(entry: Mapping[str, Any]) -> VideoScores:
-    scores = entry["scores"]
-    edges = entry["edges"] if "edges" in entry else np.arange(len(scores) + 1) * int(entry["snippet_frames"])
-    return make_scores(str(entry["name"]), scores, edges)
+    scores, own_edges = entry["scores"], entry.get("edges")
+    try:
+        check(scores, sequence(either(number(), _not_finite)))
+        check(entry, record({"edges": sequence(_frame)} if "edges" in entry else {"snippet_frames": whole(0, 1 << 24)}))
+    except WrongShape as error:
+        raise UserError(f"scores of '{entry['name']}' are not numbers with whole-numbered edges ({error})") from error
+    edges = own_edges if own_edges is not None else np.arange(len(scores) + 1) * entry["snippet_frames"]
+    return make_scores(entry["name"], scores, edges)
 
 
 def _from_csv(path: Path) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from pretrain.checkpoint import load_state, read_meta, save_state
 from pretrain.data.catalogue import Catalogue
 from pretrain.errors import UserError, problem_list
 from pretrain.guards import find_not_finite, main_process_does
+from pretrain.json_shapes import WrongShape, check, of_type
 from pretrain.meter import Means
 from pretrain.run_folder import as_json
 from pretrain.schedule import lr_at
@@ -64,6 +65,10 @@ class SeedRun:
         """What had been selected when the state was saved; UserError where the detector itself is gone."""
         if best is None:
             return None
+        try:
+            check(best, of_type(Validation))
+        except WrongShape as error:
+            raise UserError(f"{self.folder.path} has a damaged training state ({error}); delete that folder") from None
         selected = Validation(**best)
         if not self.folder.detector.is_dir():
             raise UserError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,8 +18,12 @@ from numpy.typing import NDArray
 from downstream.features.blocks import blocks
 from downstream.features.fusion import FusedFeatures
 from downstream.features.store import read_manifest
+from pretrain.arrays import map_array
 from pretrain.errors import UserError, problem_list
-from pretrain.files import replacing
+from pretrain.files import replacing, sha256_of, write_text
+from pretrain.reading import Unreadable, read_utf8
+
+logger = logging.getLogger(__name__)
 
 
 def segment_edges(snippets: int, segments: int) -> NDArray[np.int64]:
@@ -41,19 +46,20 @@ def video_means(source: FusedFeatures, name: str, segments: int) -> NDArray[np.f
 class SegmentCache:
     """The bags of many videos: float16 (videos, places, segments, dim), memory-mapped, and each one's length."""
 
-    def __init__(self, file: Path, lengths: NDArray[np.int64]) -> None:
-        self.array: NDArray[np.float16] = np.load(file, mmap_mode="r", allow_pickle=False)
-        self.lengths = lengths
+    def __init__(self, array: NDArray[np.float16], lengths: NDArray[np.int64]) -> None:
+        self.array, self.lengths = array, lengths
 
     @staticmethod
     def build(source: FusedFeatures, names: Sequence[str], segments: int, folder: Path) -> SegmentCache:
         """Open the cache of these videos, or make it: one block of a video in memory at a time, atomically.
 
-        UserError naming every video with values that are not finite.
+        One that is damaged is made anew, which is logged. UserError naming every video with values that are not finite.
         """
         lengths = np.array([min(source.videos[name].snippets, segments) for name in names], np.int64)
         file = folder / f"{_key(source, names, segments)}.npy"
-        if not file.exists():
+        shape = (len(names), source.crops_or_cells, segments, source.dim)
+        array = _kept(file, shape)
+        if array is None:
             with replacing(file) as temporary:
                 bad = _write(temporary, source, names, lengths, segments)
                 if bad:
@@ -61,7 +67,30 @@ class SegmentCache:
                         f"{len(bad)} training video(s) have features that are no finite numbers:\n{problem_list(bad)}\n"
                         "Extract them again, or take them out of the list; scripts/doctor.py says where"
                     )
-        return SegmentCache(file, lengths)
+            write_text(_digest_file(file), sha256_of(file) + "\n")
+            array = map_array(file, kinds="f", shape=shape)
+        return SegmentCache(array, lengths)
+
+
+def _digest_file(file: Path) -> Path:
+    """Holds the hash of a cache: damaged numbers are as good as others to look at."""
+    return file.with_suffix(".sha256")
+
+
+def _kept(file: Path, shape: tuple[int, ...]) -> NDArray[np.float16] | None:
+    """What an earlier call left; None where nothing was, or it is damaged."""
+    if not file.exists():
+        return None
+    try:
+        array = map_array(file, kinds="f", shape=shape)
+        if array.dtype != np.float16:
+            raise Unreadable(f"numbers of type {array.dtype}, not float16")
+        if read_utf8(_digest_file(file), 100).strip() != sha256_of(file):
+            raise Unreadable("it is not what was written")
+        return array
+    except Unreadable as error:
+        logger.warning("the cache of segments %s is made anew: %s", file, error)
+        return None
 
 
 def _write(

@@ -117,3 +117,12 @@ class Backbone(nn.Module):
     def pool(feature_map: torch.Tensor) -> torch.Tensor:
         """Feature map (B, D, T', H', W') -> features (B, D): the mean over time and space."""
         return feature_map.mean(dim=(2, 3, 4))
+
+
+def not_fetched(name: str) -> UserError:
+    """What is said where a card asks for published weights that are not on this machine."""
+    return UserError(
+        f"the published weights of '{name}' are not on this machine, and nothing is fetched because a card says so. "
+        f"Run scripts/extract_features.py --backbone {name} --download once, which keeps them, or give the backbone as "
+        "a folder (--backbone)"
+    )

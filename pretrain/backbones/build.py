@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from torch import Tensor
+
 from pretrain.backbones.base import Backbone, BackboneConfig
 from pretrain.backbones.small import build_small3d
 from pretrain.backbones.timm_frames import PREFIX, build_timm, download_timm
 from pretrain.backbones.torchvision_nets import FAMILIES, build_torchvision, download_torchvision
 from pretrain.backbones.weights import StoredWeights, read_weights, start_from
 from pretrain.errors import UserError, nearest
+from pretrain.weight_files import refuse_not_finite
 
 BACKBONES: dict[str, Callable[[BackboneConfig], Backbone]] = {
     "small3d": build_small3d,
@@ -26,17 +29,18 @@ def list_backbones() -> list[str]:
     return sorted(BACKBONES)
 
 
-def build_backbone(config: BackboneConfig) -> Backbone:
+def build_backbone(config: BackboneConfig, *, fetch: bool = True) -> Backbone:
     """The backbone a configuration asks for, on the CPU, in training mode.
 
     Random weights come from torch's global generator (`torch.manual_seed` is the caller's). Raises UserError for an
-    unknown name (with the nearest known), a clip the network cannot take, and weights that do not fit.
+    unknown name (with the nearest known), a clip the network cannot take, and weights that do not fit. `fetch` off:
+    published weights come from an earlier download on this machine, never from the network.
     """
     backbone = _builder(config.name)(config)
     if config.weights is not None:
         start_from(backbone, read_weights(config.weights))
     elif config.download:
-        start_from(backbone, _downloaded(config.name))
+        start_from(backbone, _downloaded(config.name, fetch))
         backbone.initialisation = f"published weights of {config.name}, downloaded"
     return backbone
 
@@ -52,11 +56,16 @@ def _builder(name: str) -> Callable[[BackboneConfig], Backbone]:
     return BACKBONES[name]
 
 
-def _downloaded(name: str) -> StoredWeights:
+def _downloaded(name: str, fetch: bool) -> StoredWeights:
     if name.startswith(PREFIX):
-        return StoredWeights(download_timm(name.removeprefix(PREFIX)), f"the download of {name}")
+        return _finite(download_timm(name.removeprefix(PREFIX), fetch=fetch), f"the download of {name}")
     if name in FAMILIES:
-        return StoredWeights(download_torchvision(name), f"the download of {name}")
+        return _finite(download_torchvision(name, fetch=fetch), f"the download of {name}")
     raise UserError(
         f"backbone '{name}' has no published weights to download; leave backbone.download out, or give backbone.weights"
     )
+
+
+def _finite(state: dict[str, Tensor], source: str) -> StoredWeights:
+    refuse_not_finite(state, source)
+    return StoredWeights(state, source)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -23,8 +22,24 @@ from pretrain.backbones.shipped import or_shipped
 from pretrain.backbones.weights import CARD_FILE, MIXING_FILE, WEIGHTS_FILE, export_folder
 from pretrain.errors import UserError
 from pretrain.files import replacing, sha256_of, write_json
+from pretrain.json_shapes import fixed, number, record, sequence, text, whole
+from pretrain.reading import own_file, refuse_link_out
+from pretrain.versioned_json import read_versioned_json
 
 FORMAT = "anomaly-pretext/backbone/1"
+_SIDE = whole(1, 4096)
+_CARD = record(
+    {
+        "architecture": text,
+        "feature_dim": whole(1, 1 << 20),
+        "clip": record({"frames": whole(1, 1024), "stride": whole(1, 1024), "height": _SIDE, "width": _SIDE}),
+        "initialisation": text,
+        "how_to_load": sequence(text, most=16),
+        "sha256": record({WEIGHTS_FILE: text}, {MIXING_FILE: text}, closed=True),
+    },
+    {"data": record({}, {"border_crop": fixed(*[number(0, 1)] * 4)})},
+)
+"""What is read of a card."""
 
 
 def save_backbone(
@@ -95,18 +110,15 @@ def copy_backbone(path: Path, folder: Path) -> list[Path]:
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """The card of an exported folder; UserError where there is none, or where it is of another format."""
+    """The card of an exported folder; UserError where there is none, or where it is of another format or shape.
+
+    It names the folder's own files and no others: whoever copies what it names writes nowhere else.
+    """
     file = folder / CARD_FILE
     if not file.is_file():
         raise UserError(f"there is no {file}; an exported backbone is a folder with {WEIGHTS_FILE} and {CARD_FILE}")
-    try:
-        card: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{file} is no readable JSON ({error}); export the backbone again") from error
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
-        found = card.get("format") if isinstance(card, dict) else type(card).__name__
-        raise UserError(f"{file} has format '{found}'; this version reads '{FORMAT}'. Export the backbone again")
-    return card
+    refuse_link_out(folder, file, f"the card of {folder}")
+    return read_versioned_json(file, "the card", FORMAT, "export the backbone again", _CARD)
 
 
 def card_of(backbone: Backbone, hashes: Mapping[str, str], details: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,7 +182,7 @@ def _checked_card(path: Path) -> tuple[Path, dict[str, Any]]:
 
 def _check_hashes(folder: Path, card: Mapping[str, Any]) -> None:
     for name, expected in card["sha256"].items():
-        file = folder / name
+        file = own_file(folder, name, f"a file of the card {folder / CARD_FILE}")
         if not file.is_file():
             raise UserError(f"{file} is missing, and {folder / CARD_FILE} names it; export the backbone again")
         if sha256_of(file) != expected:

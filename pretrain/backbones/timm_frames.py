@@ -12,7 +12,7 @@ from einops import rearrange
 from torch import nn
 
 from pretrain.backbones.assembly import assemble
-from pretrain.backbones.base import Backbone, BackboneConfig, Clip
+from pretrain.backbones.base import Backbone, BackboneConfig, Clip, not_fetched
 from pretrain.errors import UserError, nearest
 
 PREFIX = "timm/"
@@ -93,9 +93,15 @@ def _takes_img_size(model: str) -> bool:
     return True
 
 
-def download_timm(model: str) -> dict[str, torch.Tensor]:
-    """The published weights of that timm model. Raises UserError without a network, or where there are none."""
+def download_timm(model: str, *, fetch: bool = True) -> dict[str, torch.Tensor]:
+    """The published weights of that timm model.
+
+    `fetch` off: only from where an earlier download left them. Raises UserError without a network, without such a file,
+    or where there are none.
+    """
     check_name(model)
+    if not fetch:
+        return _kept_weights(model)
     try:
         state: dict[str, torch.Tensor] = timm.create_model(model, pretrained=True).state_dict()
     except Exception as error:  # the hub's client raises errors of several HTTP libraries; all mean "no weights came"
@@ -104,6 +110,24 @@ def download_timm(model: str) -> dict[str, torch.Tensor]:
             f"the weights of 'timm/{model}' could not be downloaded ({reason}). "
             f"Fetch them where there is a network and give the file as backbone.weights, or leave backbone.download out"
         ) from error
+    return state
+
+
+def _kept_weights(model: str) -> dict[str, torch.Tensor]:
+    """Published weights that an earlier download left in the hub's folder; UserError where there are none."""
+    from huggingface_hub import try_to_load_from_cache  # timm's own way to the hub
+
+    repository = timm.get_pretrained_cfg(model).hf_hub_id
+    kept = try_to_load_from_cache(repository, "model.safetensors") if repository else None
+    if not isinstance(kept, str):
+        raise not_fetched(PREFIX + model)
+    try:
+        # the file is there: timm reads it without asking anybody
+        state: dict[str, torch.Tensor] = timm.create_model(
+            model, pretrained=True, pretrained_cfg_overlay={"file": kept}
+        ).state_dict()
+    except Exception as error:
+        raise UserError(f"the kept weights of 'timm/{model}' cannot be used ({error}); fetch them again") from error
     return state
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import nn
 from torchvision.models import get_model_weights
 
 from pretrain.backbones.assembly import assemble
-from pretrain.backbones.base import Backbone, BackboneConfig, Clip, ToMap
+from pretrain.backbones.base import Backbone, BackboneConfig, Clip, ToMap, not_fetched
 from pretrain.errors import UserError
 
 
@@ -84,12 +85,15 @@ def build_torchvision(config: BackboneConfig) -> Backbone:
     return assemble(config, constructor(), family.to_map, clip)
 
 
-def download_torchvision(name: str) -> dict[str, torch.Tensor]:
+def download_torchvision(name: str, *, fetch: bool = True) -> dict[str, torch.Tensor]:
     """The published weights of that network (torchvision's default set), hash checked.
 
-    Raises UserError without a network.
+    `fetch` off: only from where an earlier download left them. Raises UserError without a network, or such a file.
     """
     weights = _weights(name)
+    kept = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
+    if not fetch and not kept.is_file():
+        raise not_fetched(name)
     try:
         state: dict[str, torch.Tensor] = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
     except (OSError, RuntimeError) as error:

@@ -6,16 +6,15 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from pretrain.backbones.base import Backbone
 from pretrain.backbones.shipped import SHIPPED, or_shipped
 from pretrain.backbones.timm_frames import PREFIX, resized
 from pretrain.errors import UserError
+from pretrain.reading import refuse_link_out
+from pretrain.weight_files import read_safetensors, read_torch, refuse_not_finite
 
 logger = logging.getLogger(__name__)
 
@@ -65,18 +64,22 @@ def read_weights(path: Path) -> StoredWeights:
     """
     path = or_shipped(path)
     if path.is_dir():
-        path = export_folder(path) / WEIGHTS_FILE
+        folder = export_folder(path)
+        path = folder / WEIGHTS_FILE
+        refuse_link_out(folder, path, f"{WEIGHTS_FILE} of {folder}")
     if not path.is_file():
         raise UserError(
             f"there is no weight file {path}; backbone.weights takes a .safetensors or .pth file, an exported folder, "
             f"or {SHIPPED}"
         )
     if path.suffix != ".safetensors":
-        return StoredWeights(_read_torch(path), str(path))
-    state, metadata = read_safetensors(path)
+        return StoredWeights(_read_state(path), str(path))
+    state, metadata = _read_finite(path)
     beside = path.with_name(MIXING_FILE)
-    ours = "architecture" in metadata
-    mixing = read_safetensors(beside)[0] if ours and beside.is_file() else {}
+    mixing = {}
+    if "architecture" in metadata and beside.is_file():  # ours
+        refuse_link_out(beside.parent, beside, f"{MIXING_FILE} of {beside.parent}")
+        mixing = _read_finite(beside)[0]
     return StoredWeights(state, str(path), metadata.get("architecture"), mixing)
 
 
@@ -91,29 +94,15 @@ def export_folder(path: Path) -> Path:
     )
 
 
-def read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Tensors and header of a safetensors file; UserError where it is damaged."""
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise UserError(
-            f"{path} is no readable safetensors file ({error}); copy it again, it may have been cut short"
-        ) from error
+def _read_finite(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors and header of a safetensors file; UserError for damage, and numbers that are not finite."""
+    tensors, metadata = read_safetensors(path)
+    refuse_not_finite(tensors, str(path))
+    return tensors, metadata
 
 
-def _read_torch(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        raise UserError(
-            f"{path} holds more than tensors, and unpickling it could run anything; it is not opened. Where you "
-            f"trust it, save its state dict alone: "
-            f"torch.save(torch.load(path, weights_only=False)['state_dict'], 'weights.pth')"
-        ) from error
-    except Exception as error:  # damaged bytes lead the restricted unpickler into errors of any kind
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path} is no readable PyTorch file ({reason}); copy it again") from error
+def _read_state(path: Path) -> dict[str, torch.Tensor]:
+    content = read_torch(path)
     for wrapper in ("state_dict", "model", "model_state_dict"):
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
@@ -127,6 +116,7 @@ def _read_torch(path: Path) -> dict[str, torch.Tensor]:
             f"{path} holds no state dict (a mapping of names to tensors); "
             f"give the file that torch.save(net.state_dict(), ...) wrote"
         )
+    refuse_not_finite(state, str(path))
     return state
 
 

@@ -33,6 +33,7 @@ from pretrain.data.worker_pool import map_unordered
 from pretrain.errors import UserError
 from pretrain.files import write_text
 from pretrain.names import name_bytes, read_back, shown
+from pretrain.reading import LIST_BYTES, Unreadable, read_utf8
 
 COMPARED_FRAMES = 8
 MAX_READER_DIFFERENCE = 12.0
@@ -200,12 +201,12 @@ def read_quarantine(path: str | Path) -> dict[str, str]:
     Raises UserError when the file is not there or not text.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig", errors="surrogateescape")
-    except FileNotFoundError:
-        raise UserError(
-            f"no quarantine list {path}: write one with scripts/check_videos.py, or leave it unset"
-        ) from None
-    except OSError as error:
+        text = read_utf8(path, LIST_BYTES, errors="surrogateescape")
+    except Unreadable as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise UserError(
+                f"no quarantine list {path}: write one with scripts/check_videos.py, or leave it unset"
+            ) from None
         raise UserError(
             f"{path} is not a readable quarantine list ({error}); it holds `NAME<TAB>reason` lines"
         ) from None

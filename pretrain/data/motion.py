@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from pathlib import Path
 
 import numpy as np
 
+from pretrain.arrays import read_array
 from pretrain.data.video import IndexCache, probe, read_frames, reading
 from pretrain.files import replacing
+from pretrain.reading import Unreadable
+
+logger = logging.getLogger(__name__)
 
 BIN_FRAMES = 8
 THUMBNAIL = (24, 32)
@@ -46,10 +51,20 @@ def cached_motion_profile(
     ).hexdigest()
     file = folder / key[:2] / f"{key[2:]}.npy"
     if file.exists():
-        return np.load(file, allow_pickle=False)
+        try:
+            return _checked(read_array(file, kinds="f", shape=(None,)))
+        except Unreadable as error:
+            logger.warning("the motion profile %s is made anew: %s", file, error)
     profile = motion_profile(path, reader=reader, cache=cache)
     with replacing(file) as temporary:
         np.save(temporary, profile)
+    return profile
+
+
+def _checked(profile: np.ndarray) -> np.ndarray:
+    """Unreadable where these are no mean differences of grey levels."""
+    if profile.dtype != np.float32 or not len(profile) or not (profile.min() >= 0 and profile.max() <= 255):
+        raise Unreadable("it holds no differences of grey levels")
     return profile
 
 

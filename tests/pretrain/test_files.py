@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
+import shutil
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+import safetensors.numpy
+import torch
+from safetensors.torch import save_file
 
-from pretrain.files import copy_file, json_text, replacing, reserve, write_text
+from pretrain.errors import UserError
+from pretrain.files import copy_file, json_text, replacing, reserve, sha256_of, write_text
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system has no posix_fallocate")
@@ -52,7 +59,7 @@ def test_the_umask_says_who_may_read_what_is_written(tmp_path: Path, umask: int)
         write_text(tmp_path / "new" / "a.txt", "text")
         copy_file(tmp_path / "new" / "a.txt", tmp_path / "copy.txt")
         with replacing(tmp_path / "weights.safetensors") as temporary:
-            save_file({"a": np.zeros(3)}, temporary)  # the library keeps it to the owner
+            save_file({"a": torch.zeros(3)}, temporary)  # the library keeps it to the owner
     finally:
         os.umask(before)
     modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
@@ -81,3 +88,47 @@ def test_text_with_letters_that_utf8_has_not_is_written(tmp_path: Path) -> None:
     write_text(tmp_path / "a.md", "caf\udce9\n")
     assert (tmp_path / "a.md").read_text(encoding="utf-8") == "caf\\udce9\n"
     assert json_text({"é\u2028": "\x7f"}) == '{"é\\u2028": "\\u007f"}'
+
+
+WRITERS: dict[str, Callable[[Path], object]] = {
+    "safetensors": lambda path: save_file({"a": torch.zeros(10**6)}, path),
+    "safetensors of numpy": lambda path: safetensors.numpy.save_file({"a": np.zeros(10**6)}, path),
+    "numpy": lambda path: np.zeros(10**6).tofile(path),
+    "numpy, several": lambda path: np.savez(path, a=np.zeros(10**6)),
+    "torch": lambda path: torch.save({"a": torch.zeros(10**6)}, path),
+    "text": lambda path: path.write_text("x" * 10**7),
+    "copy": lambda path: shutil.copyfile(path.parent / "large", path),
+}
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="this system has no limit of a file's size")
+@pytest.mark.parametrize("writer", list(WRITERS))
+def test_a_disk_that_takes_no_more_is_one_kind_of_error(tmp_path: Path, writer: str) -> None:
+    with open(tmp_path / "large", "wb") as file:
+        file.truncate(10**7)
+    target = tmp_path / "a.npz"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10**5, before[1]))
+    try:
+        with pytest.raises(OSError) as caught, replacing(target) as temporary:
+            WRITERS[writer](temporary)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert caught.value.errno == errno.EFBIG
+    assert caught.value.filename == str(target)  # of a copy too: it is not the source that is full
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["large"]
+
+
+def test_a_fault_of_ours_is_no_full_disk(tmp_path: Path) -> None:
+    for fault in (AssertionError("x"), RuntimeError("y"), UserError("z"), KeyError("k")):
+        with pytest.raises(type(fault)), replacing(tmp_path / "a"):
+            raise fault
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_hash_of_what_never_ends_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="not a regular file"):
+        sha256_of(tmp_path / "pipe")

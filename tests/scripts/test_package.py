@@ -6,10 +6,16 @@ import errno
 import json
 import os
 import shutil
+import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from downstream.detection.open_model import open_model
+from downstream.detection.unfitted import UNFITTED_FOLDER
+from downstream.features.encoders import EncoderConfig, open_encoder
+from pretrain.errors import UserError
 from scripts import calibrate, detect, package
 
 
@@ -111,3 +117,48 @@ def test_a_full_disk_names_the_package_not_the_run(
     assert call(package, trained_world / "runs" / "whole" / "seed-0", "--out", made) == 2
     assert f"error: {made}/" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda card: card["encoders"][0].update(backbone="../foreign"), "leads out of"),
+        (lambda card: card["encoders"][0].update(backbone="/etc"), "leads out of"),
+        (lambda card: card["encoders"][0].update(backbone="link"), "is a link that leads out of"),
+        (lambda card: card["detectors"][0].update(folder="../foreign"), "leads out of"),
+        (lambda card: card["detectors"][0].update(folder="link"), "is a link that leads out of"),
+        (lambda card: card["encoders"][0].update(weights="/etc/passwd"), "gives weights to"),
+        (lambda card: card["detectors"][0].update(encoders=[7]), "has no encoder 7"),
+        (lambda card: card["detectors"][0].update(encoders=[-1]), "from 0 to 256"),
+        (lambda card: card.update(detectors=card["detectors"] * 5000), "has 5000 entries, not from 1 to 256"),
+        (lambda card: card.update(encoders={}), "not a list"),
+        (lambda card: card.pop("detectors"), "lacks 'detectors'"),
+    ],
+)
+def test_a_package_of_somebody_else_opens_nothing_outside_of_it(tmp_path: Path, change: Any, words: str) -> None:
+    made = shutil.copytree(UNFITTED_FOLDER, tmp_path / "made")
+    (tmp_path / "foreign").mkdir()
+    (made / "link").symlink_to(tmp_path / "foreign")
+    card = json.loads((made / "package.json").read_text())
+    change(card)
+    (made / "package.json").write_text(json.dumps(card))
+    with pytest.raises(UserError, match=words):
+        open_model(made)
+
+
+def test_a_card_that_asks_for_a_download_contacts_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_network(*_: object, **__: object) -> None:
+        raise AssertionError("somebody was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", no_network)
+    monkeypatch.setattr(socket, "getaddrinfo", no_network)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "empty"))
+    for name in ("r3d_18", "timm/resnet18"):
+        with pytest.raises(UserError, match=f"weights of '{name}' are not on this machine, and nothing is fetched"):
+            open_encoder(EncoderConfig(backbone=name, download=True), fetch=False)
+    made = shutil.copytree(UNFITTED_FOLDER / "detectors" / "0", tmp_path / "made")
+    card = json.loads((made / "detector.json").read_text())
+    card["features"]["made_with"] = [EncoderConfig(backbone="r3d_18", download=True).as_json()]
+    (made / "detector.json").write_text(json.dumps(card))
+    with pytest.raises(UserError, match="nothing is fetched because a card says so"):
+        open_model(made)

@@ -9,7 +9,7 @@ The same object goes to the webhook and, with --json, to stdout.
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,14 @@ from downstream.detection.records import BoxRecord, EventRecord
 from downstream.detection.writers.writer import Writer
 from downstream.scores.cell_geometry import PixelBox
 from pretrain.files import json_text
+from pretrain.json_shapes import check, fixed, flag, number, one_of, optional, record, text, whole
+from pretrain.reading import open_regular
+from pretrain.versioned_json import parse_json
+
+logger = logging.getLogger(__name__)
+
+LINE_BYTES = 1 << 16
+"""Longest line of the journal."""
 
 
 class EventsJsonl(Writer):
@@ -41,12 +49,35 @@ def event_line(event: EventRecord) -> dict[str, Any]:
 
 
 def read_ended(path: Path) -> Iterator[EventRecord]:
-    """The events that have ended, from the file: over days nobody need keep them in memory."""
-    with open(path, encoding="utf-8") as lines:
-        for line in lines:
-            values = json.loads(line)
-            if values["kind"] == "ended":
-                yield _event(values)
+    """The events that have ended, from the file: over days nobody need keep them in memory.
+
+    A line that is not one that `event` wrote (cut off by a kill, damaged) is left out, which is logged: the other
+    events of days must not be lost for it.
+    """
+    with open_regular(path) as lines:
+        for count, line in enumerate(iter(lambda: lines.readline(LINE_BYTES), b""), 1):
+            try:
+                values = parse_json(line)
+                check(values, _LINE)
+                event = _event(values) if values["kind"] == "ended" else None
+            except (ValueError, TypeError) as error:
+                logger.warning("line %d of %s is damaged and left out: %s", count, path, error)
+                continue
+            if event is not None:
+                yield event
+
+
+_FRAME, _SECONDS = whole(0, 1 << 50), number(0)
+_LINE = record(
+    {
+        "kind": one_of("begun", "ended"),
+        "number": whole(0),
+        **dict.fromkeys(("start_frame", "end_frame", "peak_start_frame", "peak_end_frame"), _FRAME),
+        **dict.fromkeys(("start_seconds", "end_seconds", "peak_seconds"), _SECONDS),
+        "peak_score": number(),
+    },
+    {"box": fixed(*[number()] * 4), "cut_short": flag, "wall_clock": optional(text), "stream": optional(text)},
+)
 
 
 def _event(values: dict[str, Any]) -> EventRecord:

@@ -12,7 +12,6 @@ spans, the frames with boxes are the spans.
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from pathlib import Path
@@ -26,6 +25,7 @@ from pretrain.data.catalogues.lists import read_text
 from pretrain.data.catalogues.problems import Problems
 from pretrain.data.catalogues.spans import is_number, length_problems, span_problems
 from pretrain.errors import UserError, nearest
+from pretrain.versioned_json import parse_json
 
 FORMAT = "anomaly-pretext/ground-truth/1"
 KEYS = ("path", "label", "split", "class_name", "group", "num_frames", "fps", "spans", "boxes", "width", "height")
@@ -73,8 +73,10 @@ def read_json(path: Path, problems: Problems) -> Any:
         return result
 
     try:
-        return json.loads(read_text(path), object_pairs_hook=unique)
-    except (json.JSONDecodeError, RecursionError) as error:
+        return parse_json(read_text(path), unique, takes_nan=True)  # a number that is none is named below
+    except UserError:
+        raise
+    except ValueError as error:
         raise UserError(f"{path} is not JSON ({error}); write it again") from error
 
 
@@ -97,11 +99,11 @@ def _entry_problems(entry: Any) -> list[str]:
     wrong = []
     if not entry.keys() <= _KEY_SET:
         wrong += [f"unknown key '{key}'{nearest(key, KEYS)}" for key in entry if key not in KEYS]
-    if not isinstance(entry.get("path"), str) or not entry["path"]:
+    if not isinstance(entry.get("path"), str) or not entry["path"] or "\0" in entry["path"]:
         wrong.append("'path' is missing or not text")
     if not _is_label(entry.get("label")):
         wrong.append(f"label {entry['label']!r} is none of 0, 1 or null")
-    if entry.get("split", "train") not in SPLITS:
+    if not isinstance(entry.get("split", "train"), str) or entry.get("split", "train") not in SPLITS:
         wrong.append(f"split {entry['split']!r} is neither 'train' nor 'test'")
     for key in ("class_name", "group"):
         if key in entry and not isinstance(entry[key], str | None):

@@ -9,6 +9,7 @@ from pretrain.data.catalogue import CatalogueConfig
 from pretrain.data.catalogues.disk import require_root
 from pretrain.data.catalogues.problems import Problems
 from pretrain.errors import UserError
+from pretrain.reading import LIST_BYTES, Unreadable, read_utf8
 
 
 def annotation_folders(config: CatalogueConfig) -> list[Path]:
@@ -47,9 +48,11 @@ def read_text(path: Path) -> str:
     UserError where it cannot be read, and for UTF-16.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+        text = read_utf8(path, LIST_BYTES, errors="surrogateescape")
+    except Unreadable as error:
+        cause = error.__cause__
+        reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else error
+        raise UserError(f"cannot read {path}: {reason}") from error
     if "\0" in text:
         raise UserError(f"{path} is not UTF-8 text (byte {text.index(chr(0))} is 0); save it as UTF-8")
     return text

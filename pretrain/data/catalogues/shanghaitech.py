@@ -17,10 +17,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pretrain.arrays import read_array
 from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
 from pretrain.data.catalogues.disk import Places, places
 from pretrain.data.catalogues.lists import find_list, unique_lines
 from pretrain.data.catalogues.problems import Problems
+from pretrain.reading import Unreadable
 
 _ID = re.compile(r"(\d\d)_(\d{3,4})")
 _MASKS = "test_frame_mask"
@@ -76,11 +78,11 @@ def _video(name: str, split: str, where: str, masks: Path, files: Places, proble
 def read_mask(path: Path, problems: Problems) -> NDArray[np.bool_] | None:
     """A mask file -> bool (frames,); None and a problem where it is not a vector of zeros and ones."""
     try:
-        mask = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        mask = read_array(path)
+    except Unreadable as error:
         problems.add(f"{path}: no readable array ({error}); fetch it again")
         return None
-    if not isinstance(mask, np.ndarray) or mask.ndim != 1 or not mask.size or not np.isin(mask, (0, 1)).all():
+    if mask.ndim != 1 or not mask.size or not np.isin(mask, (0, 1)).all():
         problems.add(f"{path}: not a vector of zeros and ones, one a frame; fetch it again")
         return None
     return mask.astype(bool)

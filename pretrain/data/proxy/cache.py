@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import time
@@ -18,6 +17,7 @@ from pretrain.data.proxy.settings import SUFFIXES, ProxySettings
 from pretrain.data.video import VideoError
 from pretrain.errors import UserError, problem_list
 from pretrain.files import replacing, write_json
+from pretrain.versioned_json import read_json
 
 SETTINGS_FILE = "proxies.json"
 
@@ -63,17 +63,13 @@ class ProxyCache:
 
     def settings_record(self) -> dict[str, Any] | None:
         """What all proxies of this folder were made with; None where nothing has been built."""
-        try:
-            record = json.loads((self.folder / SETTINGS_FILE).read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        file = self.folder / SETTINGS_FILE
+        if not file.exists():
             return None
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"{self.folder / SETTINGS_FILE} cannot be read ({error}): build into a new folder"
-            ) from None
-        if not isinstance(record, dict) or record.get("format") not in SUFFIXES:
-            raise UserError(f"{self.folder / SETTINGS_FILE} is not of a proxy cache: build into a new folder")
-        return record
+        record = read_json(file, "the settings of the proxies", "build into a new folder")
+        if not isinstance(record, dict) or str(record.get("format")) not in SUFFIXES:
+            raise UserError(f"{file} is not of a proxy cache: build into a new folder")
+        return dict(record)
 
     def adopt(self, settings: ProxySettings, *, rebuild: bool = False) -> None:
         """Make these the folder's settings. UserError where it holds proxies of other settings, but for `rebuild`."""

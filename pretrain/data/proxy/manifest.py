@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pretrain.data.video import VideoError
+from pretrain.errors import UserError
 from pretrain.files import write_json
+from pretrain.json_shapes import of_type, record, whole
+from pretrain.versioned_json import read_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +65,16 @@ class Manifest:
 
     @staticmethod
     def read(path: Path) -> Manifest | None:
-        """The manifest at `path`; None where there is none that can be read."""
+        """The manifest at `path`; None where there is none that can be read: its proxy is made anew."""
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            return Manifest(**(values | {"source": SourceState(**values["source"])}))
-        except (OSError, ValueError, TypeError, KeyError):
+            values = read_json(path, "the manifest", "make the proxy again", _manifest)
+        except UserError:
             return None
+        return Manifest(**(values | {"source": SourceState(**values["source"])}))
+
+
+def _manifest(content: Any) -> None:
+    """The shape of a manifest."""
+    of_type(Manifest)(content)
+    size = whole(1, 1 << 16)
+    record({"num_frames": whole(1), "height": size, "width": size, "proxy_bytes": whole(1)})(content)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
-import zipfile
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,23 @@ from typing import Any
 from pretrain.data.video.build_index import build_index
 from pretrain.data.video.container import check_file
 from pretrain.data.video.info import reading
-from pretrain.data.video.packet_index import VERSION, PacketIndex
+from pretrain.data.video.packet_index import PacketIndex
+from pretrain.data.video.stored_index import VERSION, load_index, save_index
 from pretrain.errors import UserError
+from pretrain.reading import Unreadable
+
+logger = logging.getLogger(__name__)
 
 MAX_IN_MEMORY = 64
-_BROKEN = (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile)
 
 
 class IndexCache:
     """Packet indexes by absolute path, size and modification time of the video.
 
     `folder` None keeps them in memory only. Any number of processes may share a folder: files are written under a
-    temporary name and renamed, a broken one is built anew. An index of a file that has since changed is never found
-    again (it may be deleted with the folder at any time). The last 64 indexes used stay in memory.
+    temporary name and renamed, a damaged or forged one is built anew, which is logged. An index of a file that has
+    since changed is never found again (it may be deleted with the folder at any time). The last 64 indexes used stay in
+    memory.
     """
 
     def __init__(self, folder: Path | str | None) -> None:
@@ -75,8 +79,9 @@ class IndexCache:
         if file is None or not file.exists():
             return None
         try:
-            return PacketIndex.load(file)
-        except _BROKEN:
+            return load_index(file)
+        except Unreadable as error:
+            logger.warning("the packet index %s is built anew: %s", file, error)
             return None
 
     def _store(self, key: str, index: PacketIndex) -> None:
@@ -84,7 +89,7 @@ class IndexCache:
         if file is None:
             return
         try:
-            index.save(file)
+            save_index(index, file)
         except OSError as error:
             raise UserError(
                 f"cannot write to the index cache {self.folder}: {error.strerror or error}; "

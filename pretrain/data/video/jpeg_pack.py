@@ -111,6 +111,13 @@ class _Pack:
             raise VideoError(f"{path}: a JPEG pack that was cut off; run scripts/build_cache.py again")
         self._offsets = np.frombuffer(self._bytes, "<u8", count + 1, tables)
         self.times: np.ndarray = np.frombuffer(self._bytes, "<f8", count, tables + 8 * (count + 1))
+        offsets = self._offsets.astype(np.float64)
+        in_place = offsets[0] == _HEADER.size and offsets[-1] == tables and bool((np.diff(offsets) > 0).all())
+        if not in_place or not np.isfinite(self.times).all() or (np.diff(self.times) < 0).any():
+            raise VideoError(f"{path}: a damaged JPEG pack, its tables do not fit; run scripts/build_cache.py again")
+        if not (0 < self.height <= 1 << 14 and 0 < self.width <= 1 << 14):
+            size = f"{self.width}x{self.height}"
+            raise VideoError(f"{path}: a JPEG pack of pictures of {size} pixels; run scripts/build_cache.py again")
 
     def decode(self, decoder: Any, number: int) -> Any:
         """Frame `number` as FFmpeg decodes it. Raises VideoError."""

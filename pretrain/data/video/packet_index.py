@@ -14,19 +14,14 @@ A derived index cannot see damage inside a packet; the reader notices it when it
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pretrain.data.video.info import VideoInfo, displayed_size
-from pretrain.files import replacing
 
-VERSION = 3
 KEY, DISPOSABLE, DISCARD, CORRUPT, ENTRY = 1, 2, 4, 8, 16
 """Packet flags: keyframe; nothing refers to it (where the container says so); hidden by an edit list; damaged;
 decoding may begin here with exact results."""
@@ -144,35 +139,6 @@ class PacketIndex:
         pts = self.pts[self.frame_packet]
         return (pts - pts[0]) * self.facts.seconds_per_tick
 
-    def save(self, path: Path) -> None:
-        """Write as .npz (no pickle), atomically."""
-        header = json.dumps({"version": VERSION, "facts": asdict(self.facts)}).encode()
-        small = self.pts.astype(np.int32) if _fits_int32(self.pts) else self.pts
-        with replacing(path) as temporary:
-            np.savez(
-                temporary,
-                header=np.frombuffer(header, np.uint8),
-                pts=small,
-                size=self.size,
-                flags=self.flags,
-                frame_packet=self.frame_packet,
-            )
-
-    @staticmethod
-    def load(path: Path) -> PacketIndex | None:
-        """Read a stored index; None when it is of another version. Raises ValueError, KeyError, OSError when broken."""
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            header: dict[str, Any] = json.loads(stored["header"].tobytes())
-            if header.get("version") != VERSION:
-                return None
-            return PacketIndex(
-                facts=StreamFacts(**header["facts"]),
-                pts=stored["pts"].astype(np.int64),
-                size=stored["size"],
-                flags=stored["flags"],
-                frame_packet=stored["frame_packet"],
-            )
-
 
 def rate_of(times_seconds: Sequence[float] | np.ndarray, stated_fps: float) -> tuple[float, bool, float]:
     """`(fps, is constant, duration in seconds)` of frames at these increasing times.
@@ -192,8 +158,3 @@ def rate_of(times_seconds: Sequence[float] | np.ndarray, stated_fps: float) -> t
         fps = stated_fps
     last = 1 / fps if constant else median
     return fps, constant, float(times[-1] - times[0]) + last
-
-
-def _fits_int32(values: np.ndarray) -> bool:
-    limits = np.iinfo(np.int32)
-    return not len(values) or (values.min() >= limits.min and values.max() <= limits.max)

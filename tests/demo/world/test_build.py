@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from demo.world import build
-from demo.world.build import build_demo_set
+from demo.world.build import MANIFEST, build_demo_set
 from demo.world.cameras import CLOCK_ROWS
 from demo.world.ground_truth import FilmedVideo
 from demo.world.plan import PlannedVideo, make_plan
@@ -67,6 +68,16 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> Non
     with pytest.raises(UserError, match=r"holds no demo set .*demo_set\.json.*give a new or an empty folder"):
         build_demo_set(tmp_path, seed=0, cameras=4, videos_per_camera=2, workers=1)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_list_of_videos_deletes_nothing_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "kept.mp4").write_text("mine")
+    (tmp_path / "set").mkdir()
+    listed = {"arguments": {}, "complete": True, "bytes": {"../../kept.mp4": 4}}
+    (tmp_path / "set" / MANIFEST).write_text(json.dumps(listed))
+    with pytest.raises(UserError, match="leads out of"):
+        build_demo_set(tmp_path / "set", seed=0, cameras=1, videos_per_camera=5, workers=1)
+    assert (tmp_path / "kept.mp4").read_text() == "mine"
 
 
 @pytest.mark.parametrize(

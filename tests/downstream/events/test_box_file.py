@@ -110,7 +110,7 @@ def test_all_bad_videos_are_named_at_once(tmp_path: Path) -> None:
         "entry 2 is not a name and tubes",
         "[16, 16, 0, 0, 9, 9, 0.5] is not start < end in whole frames",
         "[0, 16, 9, 0, 0, 9, 0.5] is not",
-        "nan is not a finite number",
+        "is nan, not a finite number",
         "[0.5, 16, 0, 0, 9, 9, 0.5] is not",
         "tube 4 has no box",
         "the boxes of tube 4 are not in the order of their frames",

@@ -118,7 +118,7 @@ def test_files_that_hold_no_features_are_named_with_the_reason(tmp_path: Path) -
     objects = np.empty(2, object)
     objects[:] = [np.zeros(3), np.zeros(4)]
     assert "pickled Python objects" in (text := refusal("objects.npy", objects))
-    assert "numpy.load(old, allow_pickle=True)" in text
+    assert "allow_pickle" not in text  # nobody is told how to run it
     assert "pickled Python objects" in refusal("pickle.npy", pickle.dumps([1.0]))
     assert "not a numpy array" in refusal("video.npy", b"RIFF" * 100)
     assert "the file is empty" in refusal("nothing.npy", b"")

@@ -105,7 +105,7 @@ def test_all_bad_videos_are_named_at_once(tmp_path: Path) -> None:
         "entry 2 is not a name, size, part seen and scores (scores are float32, not float64)",
         "scores of 'still': edges do not increase",
         "entry 4 is not a name, size, part seen and scores (KeyError('scores-4'))",
-        "entry 5 is not a name, size, part seen and scores (KeyError('size'))",
+        "entry 5 is not a name, size, part seen and scores (it lacks 'size', 'seen')",
     ):
         assert words in str(caught.value)
 

@@ -118,11 +118,11 @@ def test_cards_that_are_none(backbone: Backbone, tmp_path: Path) -> None:
     card = tmp_path / "backbone.json"
     card.write_text('{"format": "anomaly-pretext/backbone/9"}')
     with pytest.raises(
-        UserError, match="has format 'anomaly-pretext/backbone/9'; this version reads 'anomaly-pretext/backbone/1'"
+        UserError, match="has the format 'anomaly-pretext/backbone/9', not 'anomaly-pretext/backbone/1'; export the"
     ):
         load_backbone(tmp_path)
     card.write_text("{")
-    with pytest.raises(UserError, match=r"backbone.json is no readable JSON"):
+    with pytest.raises(UserError, match=r"cannot read the card .*backbone.json .*; export the backbone again"):
         load_backbone(tmp_path)
     card.unlink()
     with pytest.raises(UserError, match=r"there is no .*backbone.json; an exported backbone is a folder with"):
@@ -142,3 +142,30 @@ def test_copy(backbone: Backbone, tmp_path: Path) -> None:
     copies = copy_backbone(tmp_path, tmp_path / "export")
     assert [path.name for path in copies] == ["backbone.safetensors", "backbone.json"]
     assert load_backbone(tmp_path / "export")[0].spec == backbone.spec
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/etc/evil", "evil.safetensors"])
+def test_a_card_names_its_own_files_alone(backbone: Backbone, tmp_path: Path, name: str) -> None:
+    made, out = tmp_path / "made", tmp_path / "deep" / "out"
+    save_backbone(backbone, made, {})
+    card = json.loads((made / "backbone.json").read_text())
+    (tmp_path / "evil").write_bytes(b"x")
+    card["sha256"][name] = sha256_of(tmp_path / "evil")
+    (made / "backbone.json").write_text(json.dumps(card))
+    for use in (lambda: copy_backbone(made, out), lambda: load_backbone(made)):
+        with pytest.raises(UserError, match=r"the card .* cannot be used: sha256 has .*; known are"):
+            use()
+    assert not out.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["evil", "made"]
+
+
+def test_links_out_of_its_folder_are_not_followed(backbone: Backbone, tmp_path: Path) -> None:
+    save_backbone(backbone, tmp_path / "made", {})
+    for name in ("backbone.safetensors", "backbone.json"):
+        (tmp_path / "made" / name).rename(tmp_path / name)
+        (tmp_path / "made" / name).symlink_to(tmp_path / name)
+        with pytest.raises(UserError, match="is a link that leads out of"):
+            copy_backbone(tmp_path / "made", tmp_path / "out")
+        (tmp_path / "made" / name).unlink()
+        (tmp_path / name).rename(tmp_path / "made" / name)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,80 @@
+"""Reading YAML: flags in a file. Plain values alone; what a file unfolds to is limited before anything is made of it.
+
+Limits: a regular file of at most `MAX_BYTES` in UTF-8, `MAX_VALUES` values, `MAX_DEPTH` within one another. A few
+lines of aliases that name one another would otherwise unfold to more than any memory holds.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pretrain.errors import UserError
+from pretrain.reading import Unreadable, read_utf8
+
+MAX_BYTES = 1 << 17
+MAX_VALUES = 10_000
+MAX_DEPTH = 32
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The keys and values of a configuration file; an empty file has none. UserError."""
+    if not path.exists():
+        raise UserError(f"no configuration file {path}: give one of configs/*.yaml, or none")
+    try:
+        text = read_utf8(path, MAX_BYTES)
+    except Unreadable as error:
+        raise UserError(f"cannot read the configuration {path} ({error}); give a YAML file in UTF-8") from error
+    try:
+        values = _construct(text)
+    except Exception as error:  # odd values lead the parser's own conversions into errors of many kinds
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())[:500] or type(error).__name__}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise UserError(f"{path} holds a {type(values).__name__}; it must hold `key: value` lines")
+    return values
+
+
+def _construct(text: str) -> Any:
+    _refuse_brackets(text)
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _refuse_large(node)
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _refuse_brackets(text: str) -> None:
+    """ValueError for brackets within brackets past the limit, wherever they stand: the scanner's time grows by their
+    square."""
+    depth = 0
+    for mark in re.findall(r"[\[\]{}]", text):
+        depth = max(0, depth + (1 if mark in "[{" else -1))
+        if depth > MAX_DEPTH:
+            raise ValueError(f"its brackets stand more than {MAX_DEPTH} deep within one another")
+
+
+def _refuse_large(node: yaml.Node) -> None:
+    """ValueError where a document unfolds to more than the limits: aliases stand for all that they name, each time."""
+    level, count = [node], 1
+    for _ in range(MAX_DEPTH):
+        below: list[yaml.Node] = []
+        for parent in level:
+            if isinstance(parent, yaml.MappingNode):
+                below += [child for pair in parent.value for child in pair]
+            elif isinstance(parent, yaml.SequenceNode):
+                below += parent.value
+            if count + len(below) > MAX_VALUES:
+                raise ValueError(f"it unfolds to more than {MAX_VALUES:,} values; write out what is meant")
+        if not below:
+            return
+        level, count = below, count + len(below)
+    raise ValueError(f"its values stand more than {MAX_DEPTH} deep within one another")
