@@ -1,0 +1,253 @@
+"""kill -9 at every writer, at chosen writes and at random times; the same command again must end as if nothing was.
+
+A chosen write: the child counts every file that is opened to be written, renamed or removed, every folder made or
+removed in the world (`sys.addaudithook`: the product knows nothing of it), and kills itself right before the one that
+was chosen. What is compared is everything that the command writes, beyond times (`faults_compare.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from benchmarks import faults_children as children
+from benchmarks.faults_compare import differences, digests, files_below, temporary_files
+from benchmarks.faults_world import Writer
+from pretrain.errors import UserError
+
+LIMITS = children.Limits(cpu_seconds=200, wall_seconds=300, memory_mb=None)
+WRITES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink"}
+"""Audit events that change a disk; each happens before what it is named for."""
+ATTEMPTS = 3
+"""Times that a command is run again after its kill; one that needs more has not gone on."""
+ORPHANS_SECONDS = 15.0
+"""Processes of a killed run must have left by then."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undisturbed:
+    """One run of a writer that nothing disturbed."""
+
+    seconds: float
+    writes: int
+    files: dict[str, str]
+    """Digests of all that it wrote."""
+
+
+@dataclass(kw_only=True)
+class Kill:
+    """One kill and what came of it."""
+
+    writer: str
+    number: int
+    how: str
+    """`write 12 of 40`, or `after 0.31 s`."""
+    problems: list[str] = field(default_factory=list)
+    """What the run that went on left otherwise than the undisturbed one."""
+    temporary: list[str] = field(default_factory=list)
+    """Unfinished files that are left."""
+    processes: int = 0
+    """That outlived the kill."""
+
+    @property
+    def key(self) -> str:
+        """What `--only` takes."""
+        return f"kill:{self.writer}:{self.number}"
+
+    @property
+    def fell(self) -> bool:
+        """Whether anything is wrong."""
+        return bool(self.problems or self.temporary or self.processes)
+
+
+def undisturbed(writer: Writer, root: Path) -> Undisturbed:
+    """Run a writer once, count its writes; UserError where it fails."""
+    started = time.monotonic()
+    outcome = children.run_child(lambda: count_writes(writer, root), root, LIMITS)
+    writes = int((root.parent / "writes").read_text()) if outcome.kind == "data" else 0
+    if outcome.kind != "data":
+        raise UserError(f"{writer.name} failed with nothing disturbing it ({outcome.kind}):\n{outcome.said[-3000:]}")
+    return Undisturbed(seconds=time.monotonic() - started, writes=writes, files=digests(root, writer.outputs))
+
+
+def count_writes(writer: Writer, root: Path) -> None:
+    """The writer, its number of writes left in a file beside the world."""
+    counted = 0
+
+    def count() -> None:
+        nonlocal counted
+        counted += 1
+
+    watch_writes(root, count)
+    try:
+        writer.run()
+    finally:
+        (root.parent / "writes").write_text(str(counted))
+
+
+def watch_writes(root: Path, each: Callable[[], None]) -> None:
+    """Call `each` before every change of the disk below `root`, as long as this process lives."""
+    top, own = str(root), os.getpid()
+
+    def look(event: str, arguments: tuple[Any, ...]) -> None:
+        if event not in WRITES or not is_write(event, arguments) or os.getpid() != own:
+            return  # reading processes that were forked from this one take the hook with them
+        if os.path.abspath(place(arguments)).startswith(top):
+            each()
+
+    sys.addaudithook(look)
+
+
+def place(arguments: tuple[Any, ...]) -> str:
+    """The path that an audit event is about; what is no path is nowhere."""
+    path = arguments[0]
+    return os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else "/"
+
+
+def is_write(event: str, arguments: tuple[Any, ...]) -> bool:
+    """Whether it changes the disk: files are opened for reading too."""
+    flags = arguments[2] if event == "open" and len(arguments) > 2 else os.O_WRONLY
+    return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+
+
+def kill_at_write(writer: Writer, root: Path, number: int) -> None:
+    """The writer, killed before its write of that number (from 1)."""
+    left = number
+
+    def count() -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    watch_writes(root, count)
+    writer.run()
+
+
+def try_kill(writer: Writer, whole: Undisturbed, root: Path, keep: Path, seed: int, number: int) -> Kill:
+    """Kill, go on, compare; then the world is as it was (`keep` holds what the writer wrote undisturbed)."""
+    rng = np.random.default_rng([seed, crc32(writer.name.encode()), number])
+    for name in writer.outputs:
+        remove(root / name)
+    before = set(files_below(root))
+    kill, work, seconds = plan(writer, whole, root, rng, number)
+    kill.processes = run_and_kill(work, root, seconds)
+    kill.problems = go_on(writer, root)
+    kill.problems += differences(whole.files, digests(root, writer.outputs))
+    kill.temporary = temporary_files(root, before)
+    restore(writer, root, keep, before)
+    return kill
+
+
+def plan(
+    writer: Writer, whole: Undisturbed, root: Path, rng: np.random.Generator, number: int
+) -> tuple[Kill, Callable[[], None], float | None]:
+    """Every second kill is at a chosen write, the others at a time: after how many seconds, or None."""
+    if number % 2 == 0 and whole.writes:
+        write = int(rng.integers(1, whole.writes + 1))
+        kill = Kill(writer=writer.name, number=number, how=f"before write {write} of {whole.writes}")
+        return kill, lambda: kill_at_write(writer, root, write), None
+    seconds = float(rng.uniform(0, whole.seconds))
+    return Kill(writer=writer.name, number=number, how=f"after {seconds:.2f} s"), writer.run, seconds
+
+
+def run_and_kill(work: Callable[[], None], root: Path, seconds: float | None) -> int:
+    """Run `work` in a child, kill -9 it (it alone) after so many seconds; how many of its processes did not leave."""
+    log, answer = root.parent / "killed.log", root.parent / "killed.answer"
+    child = children.start_child(work, root, LIMITS, log, answer)
+    if seconds is not None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and not is_over(child):
+            time.sleep(children.POLL_SECONDS)
+        os.kill(child, signal.SIGKILL)
+    children.wait_for(child, LIMITS.wall_seconds)
+    return processes_left(child)
+
+
+def is_over(child: int) -> bool:
+    """Whether it has ended and nobody has asked for its status yet."""
+    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def processes_left(child: int) -> int:
+    """Wait for what a child started; how many of it had to be killed."""
+    deadline = time.monotonic() + ORPHANS_SECONDS
+    while processes_of(child) and time.monotonic() < deadline:
+        time.sleep(5 * children.POLL_SECONDS)
+    left = processes_of(child)
+    for process in left:
+        os.kill(process, signal.SIGKILL)
+    return len(left)
+
+
+def processes_of(child: int) -> list[int]:
+    """Processes of a child that are not over: of its session, or with its mark where they began one of their own."""
+    found = []
+    mark = f"{children.MARK}={child}".encode()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                state, _, _, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+                marked = mark in (entry / "environ").read_bytes().split(b"\0")
+            except OSError:  # it has just ended, or is somebody else's
+                continue
+            if state != "Z" and (int(session) == child or marked):
+                found.append(int(entry.name))
+    return found
+
+
+def go_on(writer: Writer, root: Path) -> list[str]:
+    """The same command until it is done; what went wrong with it."""
+    said = ""
+    for _ in range(ATTEMPTS):
+        outcome = children.run_child(writer.run, root, LIMITS)
+        if outcome.kind == "data":
+            return []
+        said = f"{outcome.kind}: {outcome.last_words}"
+        if "is there already" in outcome.said:  # killed after it was done: what is there is compared
+            return []
+    return [f"does not go on ({said})"]
+
+
+def restore(writer: Writer, root: Path, keep: Path, before: set[Path]) -> None:
+    """The world as the undisturbed writers left it."""
+    for name in writer.outputs:
+        remove(root / name)
+        if (keep / name).exists():
+            copy(keep / name, root / name)
+    known = before | {path for name in writer.outputs for path in files_below(root / name)}
+    for path in files_below(root):
+        if path not in known:
+            path.unlink()
+
+
+def remove(path: Path) -> None:
+    """A file, a folder, or nothing."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def copy(source: Path, target: Path) -> None:
+    """With times of change: caches go by them."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
+    else:
+        shutil.copy2(source, target)
+
+
+def fallen(kills: Sequence[Kill]) -> list[Kill]:
+    """Those after which anything was wrong."""
+    return [kill for kill in kills if kill.fell]
