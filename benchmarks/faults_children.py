@@ -36,6 +36,8 @@ class Limits:
     cpu_seconds: int = 20
     wall_seconds: float = 60.0
     """The machine may be busy with other work; no child of ours is still at it then for a good reason."""
+    idle_seconds: float | None = None
+    """A child that takes no CPU time for so long waits for what never comes; None: it may wait."""
     memory_mb: int | None = 2048
     """On top of what the parent holds; None: unbounded."""
 
@@ -68,7 +70,7 @@ def run_child(work: Callable[[], Any], folder: Path, limits: Limits) -> Outcome:
     log, answer = folder.parent / f"{folder.name}.log", folder.parent / f"{folder.name}.answer"
     answer.unlink(missing_ok=True)
     child = start_child(work, folder, limits, log, answer)
-    code = wait_for(child, limits.wall_seconds)
+    code = wait_for(child, limits)
     return judge(code, log, answer)
 
 
@@ -138,17 +140,28 @@ def _work(work: Callable[[], Any], answer: Path) -> None:
     os._exit(0)
 
 
-def wait_for(child: int, seconds: float) -> int | None:
+def wait_for(child: int, limits: Limits) -> int | None:
     """The child's status as `os.waitpid` has it; None where it had to be killed, with all of its session."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + limits.wall_seconds
+    busy, used = time.monotonic(), -1
     while time.monotonic() < deadline:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             return status
+        if (now := cpu_ticks(child)) != used:
+            busy, used = time.monotonic(), now
+        elif limits.idle_seconds is not None and time.monotonic() > busy + limits.idle_seconds:
+            break
         time.sleep(POLL_SECONDS)
     end_session(child)
     os.waitpid(child, 0)
     return None
+
+
+def cpu_ticks(process: int) -> int:
+    """CPU time that it has taken, all threads and dead children together."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15]))
 
 
 def end_session(leader: int) -> None:

@@ -8,11 +8,10 @@ was chosen. What is compared is everything that the command writes, beyond times
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import numpy as np
 
 from benchmarks import faults_children as children
 from benchmarks.faults_compare import differences, digests, files_below, temporary_files
+from benchmarks.faults_folders import remove, sync
 from benchmarks.faults_world import Writer
 from pretrain.errors import UserError
 
@@ -135,7 +135,7 @@ def kill_at_write(writer: Writer, root: Path, number: int) -> None:
 
 
 def try_kill(writer: Writer, whole: Undisturbed, root: Path, keep: Path, seed: int, number: int) -> Kill:
-    """Kill, go on, compare; then the world is as it was (`keep` holds what the writer wrote undisturbed)."""
+    """Kill, go on, compare; then the world is as it was, as `keep` has it."""
     rng = np.random.default_rng([seed, crc32(writer.name.encode()), number])
     for name in writer.outputs:
         remove(root / name)
@@ -145,7 +145,7 @@ def try_kill(writer: Writer, whole: Undisturbed, root: Path, keep: Path, seed: i
     kill.problems = go_on(writer, root)
     kill.problems += differences(whole.files, digests(root, writer.outputs))
     kill.temporary = temporary_files(root, before)
-    restore(writer, root, keep, before)
+    sync(root, keep)
     return kill
 
 
@@ -170,7 +170,7 @@ def run_and_kill(work: Callable[[], None], root: Path, seconds: float | None) ->
         while time.monotonic() < deadline and not is_over(child):
             time.sleep(children.POLL_SECONDS)
         os.kill(child, signal.SIGKILL)
-    children.wait_for(child, LIMITS.wall_seconds)
+    children.wait_for(child, LIMITS)
     return processes_left(child)
 
 
@@ -217,37 +217,3 @@ def go_on(writer: Writer, root: Path) -> list[str]:
         if "is there already" in outcome.said:  # killed after it was done: what is there is compared
             return []
     return [f"does not go on ({said})"]
-
-
-def restore(writer: Writer, root: Path, keep: Path, before: set[Path]) -> None:
-    """The world as the undisturbed writers left it."""
-    for name in writer.outputs:
-        remove(root / name)
-        if (keep / name).exists():
-            copy(keep / name, root / name)
-    known = before | {path for name in writer.outputs for path in files_below(root / name)}
-    for path in files_below(root):
-        if path not in known:
-            path.unlink()
-
-
-def remove(path: Path) -> None:
-    """A file, a folder, or nothing."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def copy(source: Path, target: Path) -> None:
-    """With times of change: caches go by them."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
-    else:
-        shutil.copy2(source, target)
-
-
-def fallen(kills: Sequence[Kill]) -> list[Kill]:
-    """Those after which anything was wrong."""
-    return [kill for kill in kills if kill.fell]

@@ -6,7 +6,6 @@ world is what it was.
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,12 @@ from zlib import crc32
 import numpy as np
 
 from benchmarks import faults_children as children
-from benchmarks.faults_kills import copy, remove
+from benchmarks.faults_folders import copy, sync
 from benchmarks.faults_mutators import mutate
 from benchmarks.faults_readers import Reader, files_of
 from pretrain.errors import UserError
 
-LIMITS = children.Limits(cpu_seconds=20, wall_seconds=60, memory_mb=1024)
+LIMITS = children.Limits(cpu_seconds=20, wall_seconds=60, idle_seconds=10, memory_mb=1024)
 PATIENT = children.Limits(cpu_seconds=100, wall_seconds=300, memory_mb=None)
 Result = Literal["message", "the same", "other data", "wrong frames", "traceback", "silent", "hang", "memory", "crash"]
 FALLEN: tuple[Result, ...] = ("traceback", "silent", "hang", "memory", "crash", "wrong frames")
@@ -108,33 +107,6 @@ def result_of(outcome: children.Outcome, reader: Reader, truth: Any) -> Result:
     if outcome.value == truth:
         return "the same"
     return "wrong frames" if reader.is_cache else "other data"
-
-
-def sync(root: Path, keep: Path) -> None:
-    """Make `root` what `keep` is: whatever differs in kind, size or time of change is copied, the rest deleted."""
-    wanted = entries(keep)
-    for name in sorted(entries(root), reverse=True):  # what lies in a folder before the folder
-        if kind_of(root / name) != wanted.get(name):
-            remove(root / name)
-    there = entries(root)
-    for name in sorted(wanted):
-        if name not in there:
-            if (keep / name).is_dir():
-                (root / name).mkdir(exist_ok=True)
-            else:
-                copy(keep / name, root / name)
-
-
-def entries(root: Path) -> dict[str, tuple[int, ...]]:
-    """Relative path -> what it is, of everything below."""
-    return {str(path.relative_to(root)): kind_of(path) for path in root.rglob("*")}
-
-
-def kind_of(path: Path) -> tuple[int, ...]:
-    """Kind, and of a file size and time of change."""
-    status = path.lstat()
-    kind = stat.S_IFMT(status.st_mode)
-    return (kind,) if kind == stat.S_IFDIR else (kind, status.st_size, status.st_mtime_ns)
 
 
 def shares(readers: Sequence[Reader], total: int) -> dict[str, int]:

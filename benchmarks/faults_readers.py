@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from benchmarks.faults_compare import digests
-from benchmarks.faults_kills import remove
+from benchmarks.faults_folders import remove
 from benchmarks.faults_world import (
     FOLDER_OF_FRAMES,
     LISTED,
@@ -157,7 +157,9 @@ def leave_parts() -> None:
 
 def join_parts() -> str:
     """Go on with it: parts that are damaged are made anew."""
-    return outputs_of(again("extract", "--out", "unjoined"), "unjoined")
+    outputs_of(again("extract", "--out", "unjoined"))
+    joined = FeatureSet.open(Path("unjoined"))
+    return sha(*(part for name in joined.videos for part in (name, joined.read(name))))
 
 
 def read_segments() -> str:
