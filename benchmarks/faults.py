@@ -9,8 +9,8 @@ In a small world of rendered videos (`faults_world.py`), nothing of which is dow
 
     kills       every command that writes is killed -9, at random times and before chosen writes, and run again: what it
                 leaves must be what an undisturbed run leaves, but for times, and nothing temporary
-    mutations   files of every reader are damaged: a message, or the right data; no traceback, no hang, no memory without
-                bound, and no cache that is believed
+    mutations   files of every reader are damaged: a message, or the right data; no traceback, no hang, no memory
+                without bound, and no cache that is believed
     odd         `odd_videos` of the real data (--data), where it is there: the frames that FFmpeg decodes, or a reason
 
 Work is done in children that are forked from one parent with everything imported. Ends with one line `RESULT {json}`;

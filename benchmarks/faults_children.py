@@ -98,8 +98,8 @@ def start_child(work: Callable[[], Any], folder: Path, limits: Limits, log: Path
 def _as_at_a_start() -> None:
     """Streams and signals as a process has them that was just started; a test runner may have changed both."""
     os.environ[MARK] = str(os.getpid())
-    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
-    sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", closefd=False)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 

@@ -18,7 +18,7 @@ ONLY_THERE = ("events.out.tfevents.", "output.log")
 """Files that say when each line was written, or are what a terminal would show: a run that goes on adds to them."""
 TEMPORARY = re.compile(r"^\..*\.tmp|^tmp|\.tmp$|~$")
 """Names that are given to what is not finished."""
-MADE = re.compile(rb"<dt>Made</dt><dd>[^<]*</dd>")
+MADE = re.compile(rb"<dt>(?:Made|Written)</dt><dd>[^<]*</dd>")
 """When a page was made."""
 
 

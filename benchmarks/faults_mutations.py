@@ -17,7 +17,8 @@ import numpy as np
 from benchmarks import faults_children as children
 from benchmarks.faults_folders import copy, sync
 from benchmarks.faults_mutators import mutate
-from benchmarks.faults_readers import Reader, files_of
+from benchmarks.faults_reader import Reader
+from benchmarks.faults_readers import files_of
 from pretrain.errors import UserError
 
 LIMITS = children.Limits(cpu_seconds=20, wall_seconds=60, idle_seconds=10, memory_mb=1024)

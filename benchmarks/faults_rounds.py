@@ -33,12 +33,12 @@ class Tally:
 
     kills: list[Kill] = field(default_factory=list)
     mutations: list[Mutation] = field(default_factory=list)
-    odd: list[odd.OddFile] = field(default_factory=list)
+    odd_files: list[odd.OddFile] = field(default_factory=list)
 
     @property
     def fallen(self) -> list[Kill | Mutation | odd.OddFile]:
         """What ended as nothing may end."""
-        return [trial for trial in (*self.kills, *self.mutations, *self.odd) if trial.fell]
+        return [trial for trial in (*self.kills, *self.mutations, *self.odd_files) if trial.fell]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,7 @@ def measure(config: FaultsConfig) -> int:
         for mutation in try_mutations(number) if "mutations" in config.parts else ():
             tally.mutations.append(told(mutation))
         if "odd" in config.parts and number == 0:
-            tally.odd = odd_files(config, world)
+            tally.odd_files = odd_files(config, world)
     seconds = time.monotonic() - began
     result = result_of(config, tally, seconds)
     write_json(out / "result.json", result | {"fallen": [described(trial) for trial in tally.fallen]})
@@ -208,16 +208,16 @@ def table(tally: Tally) -> list[str]:
         lines.append(f"  {name:<24}{len(own):>6}{lost:>6}{left:>11}{sum(kill.processes for kill in own):>11}")
     lines += ["", f"{'mutations':<26}{'tried':>6}{'message':>9}{'same':>6}{'other':>7}{'fell':>6}"]
     for name in dict.fromkeys(mutation.reader for mutation in tally.mutations):
-        results = Counter(mutation.result for mutation in tally.mutations if mutation.reader == name)
+        results: Counter[str] = Counter(m.result for m in tally.mutations if m.reader == name)
         fell = sum(mutation.fell for mutation in tally.mutations if mutation.reader == name)
         lines.append(
             f"  {name:<24}{results.total():>6}{results['message']:>9}{results['the same']:>6}"
             f"{results['other data']:>7}{fell:>6}"
         )
-    if tally.odd:
-        results = Counter(file.result for file in tally.odd)
+    if tally.odd_files:
+        results = Counter(file.result for file in tally.odd_files)
         parts = ", ".join(f"{count} {result}" for result, count in sorted(results.items()))
-        lines += ["", f"odd files: {len(tally.odd)}: {parts}"]
+        lines += ["", f"odd files: {len(tally.odd_files)}: {parts}"]
     return lines
 
 
@@ -235,8 +235,8 @@ def list_of_fallen(tally: Tally, seed: int) -> list[str]:
 
 def result_of(config: FaultsConfig, tally: Tally, seconds: float) -> dict[str, Any]:
     """The figures of the last line."""
-    results = Counter(mutation.result for mutation in tally.mutations)
-    odd_results = Counter(file.result for file in tally.odd)
+    results: Counter[str] = Counter(mutation.result for mutation in tally.mutations)
+    odd_results = Counter(file.result for file in tally.odd_files)
     return {
         "seed": config.seed,
         "kills": len(tally.kills),
@@ -250,6 +250,6 @@ def result_of(config: FaultsConfig, tally: Tally, seconds: float) -> dict[str, A
         "out_of_memory": results["memory"] + odd_results["memory"],
         "crashes": results["crash"] + odd_results["crash"],
         "wrong_frames": results["wrong frames"] + odd_results["other frames"],
-        "odd_files": len(tally.odd),
+        "odd_files": len(tally.odd_files),
         "seconds": round(seconds),
     }

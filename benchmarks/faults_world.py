@@ -9,6 +9,7 @@ Paths are relative: every command runs in the world's folder, which is always th
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ LENGTHS = (64, 64, 48, 64, 80, 64, 48, 64, 64, 80)
 """Frames of each video; every second is abnormal, the last two are for testing."""
 SNIPPET, ANOMALY = 16, (16, 48)
 FOLDER_OF_FRAMES = "frames/walk"
+CHANGED = 1_700_000_000
+"""When every video was changed last: caches have names that follow from it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,6 +233,8 @@ def make_videos(root: Path) -> None:
     write_json(root / "videos" / "annotations" / "ground_truth.json", content)
     write_text(root / "videos" / "videos.csv", "\n".join(rows) + "\n")
     write_frames(root / FOLDER_OF_FRAMES)
+    for path in (root / "videos").glob("*.mp4"):
+        os.utime(path, (CHANGED, CHANGED))
 
 
 def pictures(seed: int, length: int, *, abnormal: bool) -> np.ndarray:
