@@ -7,6 +7,7 @@ parent has no threads (`benchmarks/faults.py` sees to that), so that a fork is w
 from __future__ import annotations
 
 import atexit
+import faulthandler
 import json
 import os
 import resource
@@ -98,6 +99,8 @@ def start_child(work: Callable[[], Any], folder: Path, limits: Limits, log: Path
 def _as_at_a_start() -> None:
     """Streams and signals as a process has them that was just started; a test runner may have changed both."""
     os.environ[MARK] = str(os.getpid())
+    sys.excepthook, threading.excepthook = sys.__excepthook__, threading.__excepthook__
+    faulthandler.disable()
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", closefd=False)
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -39,7 +39,8 @@ class Undisturbed:
     """One run of a writer that nothing disturbed."""
 
     seconds: float
-    writes: int
+    writes: tuple[str, ...]
+    """Audit event of each."""
     files: dict[str, str]
     """Digests of all that it wrote."""
 
@@ -74,36 +75,32 @@ def undisturbed(writer: Writer, root: Path) -> Undisturbed:
     """Run a writer once, count its writes; UserError where it fails."""
     started = time.monotonic()
     outcome = children.run_child(lambda: count_writes(writer, root), root, LIMITS)
-    writes = int((root.parent / "writes").read_text()) if outcome.kind == "data" else 0
     if outcome.kind != "data":
         raise UserError(f"{writer.name} failed with nothing disturbing it ({outcome.kind}):\n{outcome.said[-3000:]}")
-    return Undisturbed(seconds=time.monotonic() - started, writes=writes, files=digests(root, writer.outputs))
+    seconds = time.monotonic() - started
+    writes = tuple((root.parent / "writes").read_text().split())
+    return Undisturbed(seconds=seconds, writes=writes, files=digests(root, writer.outputs))
 
 
 def count_writes(writer: Writer, root: Path) -> None:
-    """The writer, its number of writes left in a file beside the world."""
-    counted = 0
-
-    def count() -> None:
-        nonlocal counted
-        counted += 1
-
-    watch_writes(root, count)
+    """The writer, its writes left in a file beside the world."""
+    writes: list[str] = []
+    watch_writes(root, writes.append)
     try:
         writer.run()
     finally:
-        (root.parent / "writes").write_text(str(counted))
+        (root.parent / "writes").write_text("\n".join(writes))
 
 
-def watch_writes(root: Path, each: Callable[[], None]) -> None:
-    """Call `each` before every change of the disk below `root`, as long as this process lives."""
+def watch_writes(root: Path, each: Callable[[str], object]) -> None:
+    """Call `each` with every change of the disk below `root`, before it happens, as long as this process lives."""
     top, own = str(root), os.getpid()
 
     def look(event: str, arguments: tuple[Any, ...]) -> None:
         if event not in WRITES or not is_write(event, arguments) or os.getpid() != own:
             return  # reading processes that were forked from this one take the hook with them
         if os.path.abspath(place(arguments)).startswith(top):
-            each()
+            each(event)
 
     sys.addaudithook(look)
 
@@ -124,7 +121,7 @@ def kill_at_write(writer: Writer, root: Path, number: int) -> None:
     """The writer, killed before its write of that number (from 1)."""
     left = number
 
-    def count() -> None:
+    def count(_: str) -> None:
         nonlocal left
         left -= 1
         if not left:
@@ -152,10 +149,17 @@ def try_kill(writer: Writer, whole: Undisturbed, root: Path, keep: Path, seed: i
 def plan(
     writer: Writer, whole: Undisturbed, root: Path, rng: np.random.Generator, number: int
 ) -> tuple[Kill, Callable[[], None], float | None]:
-    """Every second kill is at a chosen write, the others at a time: after how many seconds, or None."""
+    """What to do, and after how many seconds to kill it (None: it kills itself).
+
+    Of four kills one is before a rename, where what was written has a temporary name, one before any write, two are at
+    a time.
+    """
+    renames = [place for place, event in enumerate(whole.writes, start=1) if event == "os.rename"]
     if number % 2 == 0 and whole.writes:
-        write = int(rng.integers(1, whole.writes + 1))
-        kill = Kill(writer=writer.name, number=number, how=f"before write {write} of {whole.writes}")
+        places = renames if number % 4 == 0 and renames else range(1, len(whole.writes) + 1)
+        write = int(rng.choice(places))
+        what = f"before write {write} of {len(whole.writes)} ({whole.writes[write - 1]})"
+        kill = Kill(writer=writer.name, number=number, how=what)
         return kill, lambda: kill_at_write(writer, root, write), None
     seconds = float(rng.uniform(0, whole.seconds))
     return Kill(writer=writer.name, number=number, how=f"after {seconds:.2f} s"), writer.run, seconds

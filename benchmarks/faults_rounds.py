@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from benchmarks import faults_odd as odd
 from benchmarks.faults import FaultsConfig
@@ -23,6 +23,7 @@ from pretrain.files import write_json
 from pretrain.tracking import clock
 
 QUICK_KILLS, QUICK_MUTATIONS = 2, 400
+Trial: TypeAlias = Kill | Mutation | odd.OddFile
 SHOWN = 60
 """Of what fell; result.json has all."""
 
@@ -36,9 +37,10 @@ class Tally:
     odd_files: list[odd.OddFile] = field(default_factory=list)
 
     @property
-    def fallen(self) -> list[Kill | Mutation | odd.OddFile]:
+    def fallen(self) -> list[Trial]:
         """What ended as nothing may end."""
-        return [trial for trial in (*self.kills, *self.mutations, *self.odd_files) if trial.fell]
+        tried: list[Trial] = [*self.kills, *self.mutations, *self.odd_files]
+        return [trial for trial in tried if trial.fell]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +181,7 @@ def told(trial: Any) -> Any:
     return trial
 
 
-def line_of(trial: Kill | Mutation | odd.OddFile) -> str:
+def line_of(trial: Trial) -> str:
     """A trial in a line."""
     if isinstance(trial, Kill):
         left = [f"left: {name}" for name in trial.temporary] + [f"{trial.processes} processes left"] * bool(
@@ -194,7 +196,7 @@ def line_of(trial: Kill | Mutation | odd.OddFile) -> str:
     )
 
 
-def described(trial: Kill | Mutation | odd.OddFile) -> dict[str, str]:
+def described(trial: Trial) -> dict[str, str]:
     """For result.json."""
     return {"key": trial.key, "what": line_of(trial)}
 
