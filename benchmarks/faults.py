@@ -42,7 +42,7 @@ class FaultsConfig:
     """Kill every writer, damage what every reader reads, read odd files."""
 
     quick: bool = False
-    """2 kills of each writer (of those that start processes of their own: 1) and 400 mutations."""
+    """2 kills of each writer (of those that start processes of their own: 1) and 300 mutations."""
     seed: int = 0
     """Decides every kill and every mutation."""
     kills: int = 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 from pathlib import Path
@@ -26,26 +27,32 @@ def copy(source: Path, target: Path) -> None:
 
 def sync(root: Path, keep: Path) -> None:
     """Make `root` what `keep` is: whatever differs in kind, size or time of change is copied, the rest deleted."""
-    wanted = entries(keep)
-    for name in sorted(entries(root), reverse=True):  # what lies in a folder before the folder
-        if kind_of(root / name) != wanted.get(name):
+    wanted, there = entries(keep), entries(root)
+    for name in sorted(there, reverse=True):  # what lies in a folder before the folder
+        if there[name] != wanted.get(name):
             remove(root / name)
-    there = entries(root)
-    for name in sorted(wanted):
-        if name not in there:
-            if (keep / name).is_dir():
-                (root / name).mkdir(exist_ok=True)
-            else:
-                copy(keep / name, root / name)
+            del there[name]
+    for name in sorted(wanted.keys() - there.keys()):
+        if len(wanted[name]) == 1:
+            (root / name).mkdir()
+        else:
+            copy(keep / name, root / name)
 
 
 def entries(root: Path) -> dict[str, tuple[int, ...]]:
-    """Relative path -> what it is, of everything below."""
-    return {str(path.relative_to(root)): kind_of(path) for path in root.rglob("*")}
-
-
-def kind_of(path: Path) -> tuple[int, ...]:
-    """Kind, and of a file size and time of change."""
-    status = path.lstat()
-    kind = stat.S_IFMT(status.st_mode)
-    return (kind,) if kind == stat.S_IFDIR else (kind, status.st_size, status.st_mtime_ns)
+    """Relative path -> kind, and of all but folders size and time of change, of everything below."""
+    found: dict[str, tuple[int, ...]] = {}
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        with os.scandir(os.path.join(root, folder)) as there:
+            for entry in there:
+                name = os.path.join(folder, entry.name)
+                status = entry.stat(follow_symlinks=False)
+                kind = stat.S_IFMT(status.st_mode)
+                if kind == stat.S_IFDIR:
+                    found[name] = (kind,)
+                    waiting.append(name)
+                else:
+                    found[name] = (kind, status.st_size, status.st_mtime_ns)
+    return found

@@ -86,7 +86,8 @@ def read_whole(work: Any, reader: Reader, root: Path) -> Any:
 def try_mutation(reader: Reader, truth: Any, root: Path, keep: Path, seed: int, number: int) -> Mutation:
     """Damage one file, read, put everything back."""
     rng = np.random.default_rng([seed, crc32(reader.name.encode()), number])
-    files = files_of(reader, root)
+    patterns = files_of(reader, root)
+    files = patterns[int(rng.integers(len(patterns)))]  # a folder of many files is no likelier than one file
     file = files[int(rng.integers(len(files)))]
     damage = mutate(file, rng).strip()
     outcome = children.run_child(reader.run, root, LIMITS)

@@ -16,9 +16,11 @@ READERS: tuple[Reader, ...] = (*MODELS, *FEATURES, *LISTS, *VIDEOS, *RUNS)
 """In no order that matters."""
 
 
-def files_of(reader: Reader, root: Path) -> list[Path]:
-    """The files that a reader's patterns stand for, in an order that does not hang on where the world lies: names of
-    caches do. Empty ones are no file to damage.
+def files_of(reader: Reader, root: Path) -> list[list[Path]]:
+    """The files that each pattern of a reader stands for, in an order that does not hang on where the world lies, as
+    names of caches do. Empty ones are no file to damage; a pattern that stands for nothing is left out.
     """
-    found = {path for pattern in reader.files for path in root.glob(pattern)}
-    return sorted((path for path in found if path.is_file() and path.stat().st_size), key=digest)
+    found = [
+        [path for path in root.glob(pattern) if path.is_file() and path.stat().st_size] for pattern in reader.files
+    ]
+    return [sorted(paths, key=digest) for paths in found if paths]

@@ -22,7 +22,7 @@ from pretrain.errors import UserError, nearest
 from pretrain.files import write_json
 from pretrain.tracking import clock
 
-QUICK_KILLS, QUICK_MUTATIONS = 2, 400
+QUICK_KILLS, QUICK_MUTATIONS = 2, 300
 Trial: TypeAlias = Kill | Mutation | odd.OddFile
 SHOWN = 60
 """Of what fell; result.json has all."""
