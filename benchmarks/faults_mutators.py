@@ -3,7 +3,7 @@
     what = mutate(path, rng)     # changes the file; says what was done, so that a report can be read
 
 Sizes are such that a reader without limits is seen: 100,000 levels of JSON, numbers of 5,000 digits, alias bombs,
-headers of arrays of a petabyte, a sparse file of 8 GB.
+headers of arrays of a petabyte, a sparse file of 3 GB.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BY_ENDING: dict[str, Ways] = {
     ".safetensors": SAFETENSORS,
 }
 """Beside damage to bytes, which any file can have."""
-SPARSE_BYTES = 8 << 30
+SPARSE_BYTES = 3 << 30
 PLACE_SHARE = 0.1
 """Of mutations that put something else in the file's place."""
 TRIES = 50
@@ -49,7 +49,7 @@ IN_PLACE: list[tuple[str, Callable[[Path], object]]] = [
     ("a link to itself", lambda path: path.symlink_to(path.name)),
     ("a link to nothing", lambda path: path.symlink_to("nowhere")),
     ("a link to /dev/zero", lambda path: path.symlink_to("/dev/zero")),
-    ("8 GB of nothing", sparse),
+    ("3 GB of nothing", sparse),
 ]
 """What may stand where a file is expected."""
 
