@@ -472,3 +472,29 @@ def test_help_and_wrong_settings() -> None:
     )
     assert shown.returncode == 2
     assert "kills is -1; it must be 0 or more" in shown.stderr
+
+
+@pytest.mark.slow
+def test_chosen_trials_run_in_a_world_of_their_own(tmp_path: Path) -> None:
+    """The whole command: the world is built, what was chosen is tried, the last line counts it."""
+    chosen = ("kill:export:1", "mutation:quarantine:3", "mutation:lists of json:1", "odd:x.mp4")
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.faults",
+        "--out",
+        tmp_path / "out",
+        "--data",
+        tmp_path,
+        "--only",
+        *chosen,
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    assert f"odd files: skipped: there is no {tmp_path}/odd_videos/index.csv" in done.stdout
+    *_, last = done.stdout.splitlines()
+    result = json.loads(last.removeprefix("RESULT "))
+    assert (result["seed"], result["kills"], result["mutations"], result["odd_files"]) == (0, 1, 2, 0)
+    written = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert len(written.pop("fallen")) == sum(line.startswith("fell: ") for line in done.stdout.splitlines())
+    assert written == result
