@@ -139,6 +139,10 @@ def try_kill(writer: Writer, whole: Undisturbed, root: Path, keep: Path, seed: i
     before = set(files_below(root))
     kill, work, seconds = plan(writer, whole, root, rng, number)
     kill.processes = run_and_kill(work, root, seconds)
+    if number % 3 == 2:  # what goes on is killed as well
+        again = float(rng.uniform(0, whole.seconds))
+        kill.how += f", again after {again:.2f} s"
+        kill.processes += run_and_kill(writer.run, root, again)
     kill.problems = go_on(writer, root)
     kill.problems += differences(whole.files, digests(root, writer.outputs))
     kill.temporary = temporary_files(root, before)

@@ -263,6 +263,7 @@ def test_a_writer_that_goes_on_loses_nothing(root: Path) -> None:
     tried = kills_of(writer(), root)
     assert not [kill for kill in tried if kill.fell], tried
     assert len({kill.how for kill in tried}) > 2
+    assert {kill.number for kill in tried if ", again after " in kill.how} == {2, 8}
     assert sorted(path.name for path in (root / "out").iterdir()) == [f"{number}.txt" for number in range(5)]
 
 
