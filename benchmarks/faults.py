@@ -28,7 +28,6 @@ from typing import Literal
 
 import tyro
 
-from pretrain.cli import run_command
 from pretrain.errors import UserError
 
 Part = Literal["kills", "mutations", "odd"]
@@ -73,10 +72,12 @@ class FaultsConfig:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Try everything, print the table, leave with the exit status."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    """Try everything, print the table, leave with the exit status.
 
-    def command() -> int:
+    Not by `run_command`: whatever a command starts to watch its process by belongs into the children.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
         config = tyro.cli(FaultsConfig, args=given, description=__doc__)
         if any(os.environ.get(name) != value for name, value in ONE_THREAD.items()):
             paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
@@ -84,9 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             os.execve(sys.executable, [sys.executable, "-m", "benchmarks.faults", *given], environment)
         from benchmarks.faults_rounds import measure  # late: it imports all that is tried
 
-        return measure(config)
-
-    run_command(command)
+        sys.exit(measure(config))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":
