@@ -1,0 +1,65 @@
+"""A run on kept maps: those of its videos, made before the first step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from einops import rearrange
+from torch import Tensor
+
+from pretrain.backbones import Backbone
+from pretrain.config import PretrainConfig
+from pretrain.data.frozen_maps import MapStore, VideoToMap, check_room, drop_unfinished, make_maps, note_network
+from pretrain.data.transforms import ClipTransform, neutral_augmentation
+from pretrain.data.windows import WindowReader
+from pretrain.prepare import Videos, cache_folder
+
+
+def kept_maps(
+    config: PretrainConfig, backbone: Backbone, reader: WindowReader, videos: Videos, accelerator: Accelerator
+) -> tuple[WindowReader, Videos]:
+    """`reader`, but of maps: all of the run's videos are sent through the image network, where they were not yet.
+
+    Processes share the videos. Returns also the videos less those that could not be decoded to their end. UserError
+    where these are too many, or the maps would take more than `data.maps_gb`.
+    """
+    store = MapStore.of(cache_folder(config), backbone, config.data.border_crop, config.data.reader)
+    sources = {source.path: source for source in (*videos.train, *videos.validation)}
+    wanted = [VideoToMap(path=source.path, info=source.info) for source in sources.values()]
+    check_room(store, wanted, config.data.maps_gb)
+    if accelerator.is_main_process:
+        drop_unfinished(store)
+        note_network(store, backbone.spec, config.data.border_crop, config.data.reader)
+    accelerator.wait_for_everyone()
+    network = FrameMaps(backbone, accelerator.device)
+    mine = wanted[accelerator.process_index :: accelerator.num_processes]
+    problems = make_maps(
+        store,
+        mine,
+        lambda path, frames: reader.read(sources[path], frames),
+        network,
+        show=accelerator.is_main_process,
+    )
+    found = {path: reason for part in gather_object([problems]) for path, reason in part.items()}
+    unreadable = {sources[path].name: reason for path, reason in found.items()}
+    return replace(reader, maps=store), videos.without(unreadable, config.data.max_bad_fraction)
+
+
+class FrameMaps:
+    """Whole frames, unaugmented, to the maps of the image network: uint8 (N, H, W, 3) -> (N, h, w, D)."""
+
+    def __init__(self, backbone: Backbone, device: torch.device) -> None:
+        self.backbone, self.device = backbone, device
+        self.transform = ClipTransform(backbone.spec.clip).to(device)
+        self.neutral = [torch.from_numpy(part)[None].to(device) for part in neutral_augmentation(1)]
+
+    @torch.no_grad()
+    def __call__(self, pixels: np.ndarray) -> Tensor:
+        clips = rearrange(torch.from_numpy(pixels).to(self.device), "n h w c -> n 1 h w c")
+        neutral = [part.expand(len(clips), *part.shape[1:]) for part in self.neutral]
+        maps = self.backbone.map_of(self.transform(clips, neutral))
+        return rearrange(maps, "n d 1 h w -> n h w d")
