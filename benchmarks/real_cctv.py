@@ -117,8 +117,9 @@ def measure(config: RealCctvConfig) -> None:
     weights = {name: weights_of(shop.tests[name]) for name in config.tests}
     rows: Rows = {title: stacked([own]) for title, own in references(shop, weights).items()}
     collected: dict[str, list[dict[str, Floats]]] = {}
+    arms = arms_of(config)
     for network in range(config.networks):
-        for arm in arms_of(config):
+        for arm in arms:
             if network and arm.is_one_network:
                 continue  # one network, whatever the seed
             print(f"network {network}, {arm.title}", flush=True)
