@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,8 @@ VERSION = 1
 """Raised whenever the same settings would give other maps."""
 FRAMES_AT_ONCE = 64
 """Frames that are decoded, and go through the network, together."""
+UNFINISHED_SECONDS = 3600.0
+"""A half-made file that nobody has written to for so long was left by a killed run."""
 LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -164,9 +168,11 @@ def note_network(store: MapStore, spec: BackboneSpec, border_crop: BorderCrop, r
 
 
 def drop_unfinished(store: MapStore) -> None:
-    """Remove what killed runs left half-made in this store."""
-    for file in store.folder.glob("*/.*.tmp.npy"):
-        file.unlink(missing_ok=True)
+    """Remove what killed runs left half-made; not what another run, on whichever machine, is making now."""
+    for file in store.folder.parent.glob("*/*/.*.tmp.npy"):
+        with suppress(FileNotFoundError):  # finished in between
+            if time.time() - file.stat().st_mtime > UNFINISHED_SECONDS:
+                file.unlink()
 
 
 def weights_sha256(net: torch.nn.Module) -> str:
