@@ -52,6 +52,18 @@ def kept_maps(
     return replace(reader, maps=store), videos.without(unreadable, config.data.max_bad_fraction)
 
 
+def frozen_words(config: PretrainConfig, backbone: Backbone, reader: WindowReader) -> str:
+    """Lines for the console that say what a frozen image network means for a run; empty where nothing is frozen."""
+    if not backbone.frozen or backbone.mixing is None:
+        return ""
+    trained = sum(parameter.numel() for parameter in backbone.mixing.parameters())
+    words = f"the image network is frozen ({backbone.initialisation}); {trained:,} weights on top of it train\n"
+    if reader.maps is None:
+        return words
+    lost = "" if config.augment == config.augmentation else "; crops, colour, jitter and noise of augment are left out"
+    return f"{words}it saw every frame once, its maps are kept in {reader.maps.folder}{lost}\n"
+
+
 class FrameMaps:
     """Whole frames, unaugmented, to the maps of the image network: uint8 (N, H, W, 3) -> (N, h, w, D)."""
 

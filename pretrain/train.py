@@ -23,7 +23,7 @@ from pretrain.data.transforms import ClipTransform, MapTransform
 from pretrain.data.windows import Batch, Share, TrainWindows, ValidationWindows
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json, write_text
-from pretrain.frozen import kept_maps
+from pretrain.frozen import frozen_words, kept_maps
 from pretrain.guards import find_not_finite, main_process_does
 from pretrain.intervals import Accuracy, as_dicts
 from pretrain.meter import Meter
@@ -244,6 +244,7 @@ class Run:
             f"{len(videos.train)} training and {len(videos.validation)} validation videos; {len(videos.skipped_short)} "
             f"too short, {len(videos.unreadable)} unreadable, {videos.quarantined} quarantined (all named in "
             f"{run / 'videos.json'})\n"
+            f"{frozen_words(self.config, self.plain.backbone, self.windows.reader)}"
             f"{enlarged(self.config, self.windows.reader, videos.train)}"
             f"{self.accelerator.num_processes} process(es) on {self.accelerator.device.type}, precision "
             f"{self.config.precision}, from step {self.first_step} to {self.config.optim.steps}"
