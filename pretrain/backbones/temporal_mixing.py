@@ -78,13 +78,13 @@ class TemporalBottleneck(nn.Module):
 
     def forward(self, feature_map: torch.Tensor) -> torch.Tensor:
         """Feature map (B, D, T, h, w) -> the same shape."""
-        count, _, _, height, _ = feature_map.shape
+        height, width = feature_map.shape[-2:]
         places = rearrange(feature_map, "b d t h w -> b t h w d")
         tracks = rearrange(self.down(self.norm(places)), "b t h w d -> (b h w) d t")
         tracks = self.stem(torch.cat([tracks - tracks.mean(dim=2, keepdim=True), tracks], dim=1))
         for layer in self.layers:
             tracks = layer(tracks)
-        change = self.up(rearrange(tracks, "(b h w) d t -> b t h w d", b=count, h=height))
+        change = self.up(rearrange(tracks, "(b h w) d t -> b t h w d", h=height, w=width))
         return rearrange(places + change, "b t h w d -> b d t h w")
 
 
