@@ -1,6 +1,6 @@
 """Temporal mixing on top of an image model that sees one frame at a time. Ours; no paper.
 
-`TemporalMixing` where the image model trains as well; where it is frozen `TemporalBottleneck`, a seventeenth of the work.
+`TemporalMixing` where the image model trains as well; `TemporalBottleneck`, far less work, where it is frozen.
 """
 
 from __future__ import annotations
