@@ -5,8 +5,8 @@
     ... --steps 600 3000 --arms all speed without_speed      longer, and other tasks
     ... --weights rendered=runs/demo/backbone                other starts, of any architecture
     ... --image-network timm/tf_efficientnet_lite0 --image-weights FILE
-            rows of a frozen image network: with random weights, alone, and with a temporal module that the tasks train
-            on its kept maps; FILE: timm's, or that of the package of benchmarks/efficientnet_lite0.py
+            rows of a frozen image network: with random weights, alone, with an untrained temporal module, and with one
+            that the tasks trained on its kept maps; FILE: timm's, or of the package of benchmarks/efficientnet_lite0.py
 
 Every network is scored on what it never saw. Pretraining takes hockey, surveillance, Ped2's normal training clips and,
 for the fight streams and the foreign tests, VioPeru; for VioPeru the fight streams. One setting, fixed before anything
@@ -188,7 +188,7 @@ def arms_of(config: RealCctvConfig) -> list[Arm]:
 
 
 def image_arms(config: RealCctvConfig) -> list[Arm]:
-    """A frozen image network: random, with its weights, and with a temporal module that the tasks trained."""
+    """A frozen image network: random, with its weights, with a temporal module untrained and trained by tasks."""
     if config.image_network is None or config.image_weights is None:
         return []
     weights = timm_weights(config.image_weights, config.out)
@@ -199,7 +199,13 @@ def image_arms(config: RealCctvConfig) -> list[Arm]:
         for arm in config.arms
         for steps in config.steps
     ]
-    return [Arm(title=f"random {IMAGE}", image=replace(image, weights=None)), Arm(title=IMAGE, image=image), *trained]
+    alone = replace(image, module=False)
+    return [
+        Arm(title=f"random {IMAGE}", image=replace(alone, weights=None)),
+        Arm(title=IMAGE, image=alone),
+        Arm(title=f"{IMAGE} + untrained", image=image),
+        *trained,
+    ]
 
 
 def timm_weights(file: Path, out: Path) -> Path:

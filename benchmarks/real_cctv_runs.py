@@ -3,7 +3,7 @@
 OUT/catalogues/                              what is pretrained on, extracted, and the folds
 OUT/proxies, cache, segments, motion         shared by all
 OUT/ARM/network-0/pretrain-without-fights/   a pretraining run: scored on fights, and on the foreign tests
-OUT/ARM/network-0/untrained/                 an image network with its temporal module as both start
+OUT/ARM/network-0/untrained/                 an image network, alone or with its temporal module, before any step
 OUT/ARM/network-0/features/TEST/             a feature set
 OUT/ARM/network-0/detectors-1f3a9c02/TEST/fold-0/    a fine-tuning run, with the scores of what the fold holds out; the
                                              name says by which settings, as defaults change from time to time
@@ -61,13 +61,15 @@ class ImageNetwork:
     """A file of timm's names; None: random ones, of each network's own seed."""
     height: int
     width: int
+    module: bool = True
+    """With the temporal module on top, or its own features."""
 
     @property
     def flags(self) -> list[str]:
         """For pretraining. Frames and stride of a clip are small3d's, whom it stands beside."""
         clip = {"clip-frames": SMALL3D_CLIP.frames, "clip-stride": SMALL3D_CLIP.stride}
         clip |= {"height": self.height, "width": self.width}
-        flags = ["--backbone.name", self.name, "--backbone.freeze"]
+        flags = ["--backbone.name", self.name, *(["--backbone.freeze"] if self.module else [])]
         flags += [part for name, value in clip.items() for part in (f"--backbone.{name}", str(value))]
         return [*flags, *(() if self.weights is None else ("--backbone.weights", str(self.weights)))]
 
@@ -96,7 +98,9 @@ class Arm:
     @property
     def is_one_network(self) -> bool:
         """Is it the same whatever the seed?"""
-        return bool(self.weights) or (self.image is not None and self.tasks is None and self.image.weights is not None)
+        return bool(self.weights) or (
+            self.image is not None and not self.image.module and self.image.weights is not None
+        )
 
     @property
     def folder(self) -> str:
@@ -166,7 +170,7 @@ class Workshop:
         return run
 
     def untrained(self, arm: Arm, network: int) -> Path:
-        """The image network with its temporal module before any step, which changes nothing: what it sees by itself."""
+        """The image network before any step: by itself (temporal mixing starts as the identity), or with its module."""
         assert arm.image is not None
         folder = self.folder(arm, network) / "untrained"
         if not (folder / CARD_FILE).exists():

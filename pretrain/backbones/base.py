@@ -36,8 +36,9 @@ class BackboneConfig:
     width: int | None = None
     """Width of a clip in pixels. Default: the architecture's own."""
     freeze: bool = False
-    """Keep the weights of an image network (timm/<model>) as they start, and train a small temporal module on its maps:
-    for weights that are good already (ImageNet's, say). Its maps are computed once for each video (data.maps_gb)."""
+    """Keep the weights of an image network (timm/<model>) as they start, and train a small temporal module on its maps,
+    which gives 128 numbers: for weights that are good already (ImageNet's, say). The image network's maps are computed
+    once for each video (data.maps_gb)."""
     activation_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more computation, the same gradients."""
 

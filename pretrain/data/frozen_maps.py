@@ -25,6 +25,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pretrain.backbones import Backbone, BackboneSpec
+from pretrain.backbones.temporal_mixing import TemporalModule
 from pretrain.data.geometry import BorderCrop
 from pretrain.data.proxy.manifest import SourceState
 from pretrain.data.video import VideoError, VideoInfo
@@ -56,7 +57,9 @@ class MapStore:
         record = network_record(spec, border_crop, reader) | {"weights_sha256": weights_sha256(backbone.net)}
         digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
         folder = cache / "maps" / digest[:16]
-        return MapStore(folder=folder, shape=(spec.map_size[1], spec.map_size[2], spec.feature_dim))
+        module = backbone.mixing
+        assert isinstance(module, TemporalModule), "the image network of this backbone is not frozen"
+        return MapStore(folder=folder, shape=(spec.map_size[1], spec.map_size[2], module.map_dim))
 
     def path_of(self, video: str) -> Path:
         """The file of a video (what is decoded: the video or its proxy) as it is now. VideoError where it is gone."""

@@ -306,13 +306,13 @@ def test_rows_of_a_frozen_image_network(toy_footage: Path, tmp_path: Path, capfd
     status, lines, _ = run([*common, *image, "--image-size", "32", "48"], capfd)
     assert status == 0
     found = json.loads(lines[-1].removeprefix("RESULT "))
-    assert list(found["rows"])[-3:] == ["random image", "image", "image + all-4"]
+    assert list(found["rows"])[-4:] == ["random image", "image", "image + untrained", "image + all-4"]
     key = "fights, label-free, frame_auc"
     values = [found["rows"][row][key]["value"] for row in ("image", "image + all-4")]
     assert found["added_to_image"][f"image + all-4, {key}"]["value"] == pytest.approx(values[1] - values[0])
     assert [line for line in lines if line.startswith(f"image + all-4 less image, {key}: ")]
     folders = sorted(folder.name.rpartition("-")[0] for folder in (tmp_path / "quick").glob("*image*-*"))
-    assert folders == ["image", "image_+_all-4", "random_image"]
+    assert folders == ["image", "image_+_all-4", "image_+_untrained", "random_image"]
     (trained,) = (tmp_path / "quick").glob("image_+_all-4-*/network-0/pretrain-without-fights/backbone")
     own, given = load_file(trained / "backbone.safetensors"), load_file(tmp_path / "image.safetensors")
     assert all(torch.equal(own[name], given[name]) for name in given)

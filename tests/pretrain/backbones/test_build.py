@@ -81,7 +81,6 @@ def test_a_frozen_image_network_stays_as_it_is_in_training() -> None:
     torch.manual_seed(0)
     backbone = build_backbone(FROZEN).train()
     assert backbone.mixing is not None
-    torch.nn.init.normal_(backbone.mixing.up.weight)
     before = {key: value.clone() for key, value in backbone.net.state_dict().items()}
     for mode in (True, False, True):
         backbone.train(mode)

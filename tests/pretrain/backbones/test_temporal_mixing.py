@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from pretrain.backbones.temporal_mixing import TemporalBottleneck, TemporalMixing
+from pretrain.backbones.temporal_mixing import TemporalMixing, TemporalModule
 
 
 def _mixing(*, zero: bool) -> TemporalMixing:
@@ -34,24 +34,22 @@ def test_mixes_along_time_only_and_seven_frames_each_way() -> None:
     assert not moved.any()
 
 
-def test_the_bottleneck_starts_as_the_identity_and_can_leave_it() -> None:
+def test_the_narrow_module_mixes_along_time_only_and_knows_what_differs_from_the_mean() -> None:
     torch.manual_seed(0)
-    bottleneck = TemporalBottleneck(6, width=4)
-    feature_map = torch.randn(2, 6, 5, 3, 4)
-    mixed = bottleneck(feature_map)
-    assert torch.equal(mixed, feature_map)
-    (mixed * torch.randn_like(mixed)).sum().backward()
-    assert bottleneck.up.weight.grad.abs().sum() > 0
-
-
-def test_the_bottleneck_mixes_along_time_only_and_knows_what_differs_from_the_mean() -> None:
-    torch.manual_seed(0)
-    bottleneck = TemporalBottleneck(6, width=4)
-    torch.nn.init.normal_(bottleneck.up.weight)
+    module = TemporalModule(6, width=4)
     feature_map = torch.randn(1, 6, 20, 2, 3)
     changed = feature_map.clone()
     changed[0, :, 19, 1, 2] += torch.randn(6)
-    moved = (bottleneck(feature_map) - bottleneck(changed)).abs().amax(dim=1)[0] > 0
+    given = module(feature_map)
+    assert given.shape == (1, 4, 20, 2, 3)
+    moved = (given - module(changed)).abs().amax(dim=1)[0] > 0
     assert moved[:, 1, 2].all(), "through the mean, every frame of the place"
     moved[:, 1, 2] = False
     assert not moved.any()
+
+
+def test_the_narrow_module_trains_whole_and_sends_no_gradient_to_what_is_frozen() -> None:
+    torch.manual_seed(0)
+    module = TemporalModule(6, width=4)
+    (module(torch.randn(2, 6, 5, 3, 4)) ** 2).sum().backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in module.parameters())
