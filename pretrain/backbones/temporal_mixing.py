@@ -62,10 +62,10 @@ class TemporalModule(nn.Module):
         y = down(norm(x));  layers(gelu(norm(stem(2 (y - its mean over time), y / 4))))
 
     As small3d's stem: under a static camera what differs from the clip's mean is what moves, without its background.
-    What it gives is the map; x is not added: with it (ten times wider, the same in every order of the frames) the tasks'
-    heads fitted x, and losses rose above those of guessing (124 steps at small3d's learning rate). Whoever wants x beside
-    it fuses two feature sets. Steps on kept maps cost nothing else than this and the heads; the norm of x has no weights,
-    so that no gradient has to be as wide as x.
+    What it gives is the map; x is not added: with it (ten times wider, the same in every order of the frames) the
+    tasks' heads fitted x, and losses rose above those of guessing (124 steps at small3d's learning rate). Whoever wants
+    x beside it fuses two feature sets. Steps on kept maps cost nothing else than this and the heads; the norm of x has
+    no weights, so that no gradient has to be as wide as x.
     """
 
     def __init__(self, dim: int, width: int = 128, dilations: tuple[int, ...] = DILATIONS) -> None:
