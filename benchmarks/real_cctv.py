@@ -4,6 +4,9 @@
     ... --networks 2                     first two; the same command with more goes on from there
     ... --steps 600 3000 --arms all speed without_speed      longer, and other tasks
     ... --weights rendered=runs/demo/backbone                other starts, of any architecture
+    ... --image-network timm/tf_efficientnet_lite0 --image-weights FILE
+            rows of a frozen image network: with random weights, alone, with an untrained temporal module, and with one
+            that the tasks trained on its kept maps; FILE: timm's, or of the package of benchmarks/efficientnet_lite0.py
 
 Every network is scored on what it never saw. Pretraining takes hockey, surveillance, Ped2's normal training clips and,
 for the fight streams and the foreign tests, VioPeru; for VioPeru the fight streams. One setting, fixed before anything
@@ -32,12 +35,14 @@ import numpy as np
 import tyro
 
 from benchmarks import real_cctv_scores as scoring
+from benchmarks.efficientnet_lite0 import convert, is_of_package
 from benchmarks.network_comparison import ARMS, given_weights
-from benchmarks.real_cctv_runs import Arm, Workshop
+from benchmarks.real_cctv_runs import Arm, ImageNetwork, Workshop
 from benchmarks.real_cctv_sets import TESTS, RealTest, few, few_videos, folds, footage, open_tests
-from benchmarks.real_cctv_tables import Rows, describe, result, tables
+from benchmarks.real_cctv_tables import IMAGE, Rows, describe, result, tables
 from benchmarks.real_footage import RealFootageConfig
 from benchmarks.source_intervals import Figure, Floats, figures, source_weights
+from pretrain.backbones.weights import read_weights
 from pretrain.cli import parse, run_command
 from pretrain.config import PretrainConfig
 from pretrain.errors import UserError, nearest
@@ -73,6 +78,12 @@ class RealCctvConfig:
     """What to score on; without vioperu half as much is pretrained."""
     weights: tuple[str, ...] = ()
     """More starts, name=FOLDER of an exported backbone or a run; one network each."""
+    image_network: str | None = None
+    """timm/<model>: rows of this image network, frozen, beside the video network's."""
+    image_weights: Path | None = None
+    """Its weights."""
+    image_size: tuple[int, int] = (96, 144)
+    """Height and width of the frames it sees."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes a GPU where there is one."""
     quick: bool = False
@@ -82,6 +93,8 @@ class RealCctvConfig:
         for name in ("networks", "detectors"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if (self.image_network is None) != (self.image_weights is None):
+            raise UserError("image_network and image_weights belong together: give both, or neither")
         if not self.steps or min(self.steps) < 1:
             raise UserError(f"steps are {list(self.steps)}; give one or more numbers, each at least 1")
         for test in self.tests:
@@ -104,9 +117,10 @@ def measure(config: RealCctvConfig) -> None:
     weights = {name: weights_of(shop.tests[name]) for name in config.tests}
     rows: Rows = {title: stacked([own]) for title, own in references(shop, weights).items()}
     collected: dict[str, list[dict[str, Floats]]] = {}
+    arms = arms_of(config)
     for network in range(config.networks):
-        for arm in arms_of(config):
-            if network and arm.weights:
+        for arm in arms:
+            if network and arm.is_one_network:
                 continue  # one network, whatever the seed
             print(f"network {network}, {arm.title}", flush=True)
             collected.setdefault(arm.title, []).append(score(shop, arm, network, config.detectors, weights))
@@ -170,7 +184,37 @@ def arms_of(config: RealCctvConfig) -> list[Arm]:
     """Random weights first: everything is compared with them."""
     given = [Arm(title=name, weights=folder) for name, folder in given_weights(config.weights).items()]
     pretrained = [Arm(title=f"{arm}-{steps}", tasks=arm, steps=steps) for arm in config.arms for steps in config.steps]
-    return [RANDOM, *given, *pretrained]
+    return [RANDOM, *given, *pretrained, *image_arms(config)]
+
+
+def image_arms(config: RealCctvConfig) -> list[Arm]:
+    """A frozen image network: random, with its weights, with a temporal module untrained and trained by tasks."""
+    if config.image_network is None or config.image_weights is None:
+        return []
+    weights = timm_weights(config.image_weights, config.out)
+    height, width = config.image_size
+    image = ImageNetwork(name=config.image_network, weights=weights, height=height, width=width)
+    trained = [
+        Arm(title=f"{IMAGE} + {arm}-{steps}", tasks=arm, steps=steps, image=image)
+        for arm in config.arms
+        for steps in config.steps
+    ]
+    alone = replace(image, module=False)
+    return [
+        Arm(title=f"random {IMAGE}", image=replace(alone, weights=None)),
+        Arm(title=IMAGE, image=alone),
+        Arm(title=f"{IMAGE} + untrained", image=image),
+        *trained,
+    ]
+
+
+def timm_weights(file: Path, out: Path) -> Path:
+    """The file itself, or what lies in it under timm's names."""
+    if not is_of_package(read_weights(file).state):
+        return file
+    converted = out / "image_weights.safetensors"
+    convert(file, converted)
+    return converted
 
 
 def weights_of(test: RealTest) -> Floats:

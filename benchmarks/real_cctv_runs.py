@@ -3,6 +3,7 @@
 OUT/catalogues/                              what is pretrained on, extracted, and the folds
 OUT/proxies, cache, segments, motion         shared by all
 OUT/ARM/network-0/pretrain-without-fights/   a pretraining run: scored on fights, and on the foreign tests
+OUT/ARM/network-0/untrained/                 an image network, alone or with its temporal module, before any step
 OUT/ARM/network-0/features/TEST/             a feature set
 OUT/ARM/network-0/detectors-1f3a9c02/TEST/fold-0/    a fine-tuning run, with the scores of what the fold holds out; the
                                              name says by which settings, as defaults change from time to time
@@ -22,6 +23,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from benchmarks.network_comparison import task_flags
 from benchmarks.real_cctv_scores import Scores
 from benchmarks.real_cctv_sets import RealTest, write_fold, write_unlabelled
@@ -32,16 +35,49 @@ from downstream.features.store import MANIFEST, FeatureSet
 from downstream.runs.run_folder import RunFolder
 from downstream.training.config import FinetuneConfig
 from downstream.training.finetune import finetune
+from pretrain.backbones import build_backbone, save_backbone
+from pretrain.backbones.small import SMALL3D_CLIP
+from pretrain.backbones.weights import CARD_FILE
 from pretrain.cli import parse
 from pretrain.config import PretrainConfig
 from pretrain.data.catalogue import CatalogueConfig, Video
 from pretrain.data.geometry import NO_BORDER
 from pretrain.data.proxy import ProxyCache, ProxySettings, build_proxies
 from pretrain.errors import UserError, problem_list
+from pretrain.files import sha256_of
 from pretrain.run_folder import as_json
 from pretrain.train import pretrain
 
 PROG = "real_cctv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageNetwork:
+    """An image network that stays as it is, and how it sees the clips."""
+
+    name: str
+    """timm/<model>."""
+    weights: Path | None
+    """A file of timm's names; None: random ones, of each network's own seed."""
+    height: int
+    width: int
+    module: bool = True
+    """With the temporal module on top, or its own features."""
+
+    @property
+    def flags(self) -> list[str]:
+        """For pretraining. Frames and stride of a clip are small3d's, whom it stands beside."""
+        clip = {"clip-frames": SMALL3D_CLIP.frames, "clip-stride": SMALL3D_CLIP.stride}
+        clip |= {"height": self.height, "width": self.width}
+        flags = ["--backbone.name", self.name, *(["--backbone.freeze"] if self.module else [])]
+        flags += [part for name, value in clip.items() for part in (f"--backbone.{name}", str(value))]
+        return [*flags, *(() if self.weights is None else ("--backbone.weights", str(self.weights)))]
+
+    @property
+    def digest(self) -> str:
+        """Hex digits of name, size and weights."""
+        weights = "random" if self.weights is None else sha256_of(self.weights)
+        return hashlib.sha256(f"{self.name} {self.height}x{self.width} {weights}".encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +92,20 @@ class Arm:
     """Of pretraining."""
     weights: str | None = None
     """Folder of the weights; one network, whatever the seed."""
+    image: ImageNetwork | None = None
+    """A frozen image network, in place of the network of the pretraining's settings."""
+
+    @property
+    def is_one_network(self) -> bool:
+        """Is it the same whatever the seed?"""
+        return bool(self.weights) or (
+            self.image is not None and not self.image.module and self.image.weights is not None
+        )
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder; of an image network with all that decides its maps."""
+        return self.title.replace(" ", "_") + ("" if self.image is None else f"-{self.image.digest}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +145,8 @@ class Workshop:
     def encoder(self, arm: Arm, network: int, test: str) -> EncoderConfig:
         """Which network; all of them see whole frames, at the stride that fits the test's frame rate."""
         stride = self.tests[test].clip_stride
+        if arm.image is not None and arm.tasks is None:
+            return EncoderConfig(backbone=str(self.untrained(arm, network)), clip_stride=stride, border_crop=NO_BORDER)
         if arm.tasks is None and arm.weights is None:
             name = parse(PretrainConfig, self.pretraining, PROG).backbone.name
             return EncoderConfig(backbone=name, weights_seed=network, clip_stride=stride, border_crop=NO_BORDER)
@@ -112,9 +164,21 @@ class Workshop:
             flags = [*self.pretraining, "--output", str(run), "--resume", "--seed", str(network)]
             flags += ["--optim.steps", str(arm.steps), "--device", self.device, *catalogue_flags(catalogue)]
             flags += ["--data.proxies", str(self.out / "proxies"), "--data.cache", str(self.out / "cache")]
+            flags += [] if arm.image is None else arm.image.flags
             config = parse(PretrainConfig, [*flags, *task_flags(arm.tasks or "all")], PROG)
             self._call(f"{run}: {arm.steps} steps", partial(pretrain, config))
         return run
+
+    def untrained(self, arm: Arm, network: int) -> Path:
+        """The image network before any step: by itself (temporal mixing starts as the identity), or with its module."""
+        assert arm.image is not None
+        folder = self.folder(arm, network) / "untrained"
+        if not (folder / CARD_FILE).exists():
+            config = parse(PretrainConfig, [*self.pretraining, *arm.image.flags], PROG).backbone
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(network)
+                save_backbone(build_backbone(config), folder, {"steps": 0})
+        return folder
 
     def detector_scores(self, arm: Arm, network: int, test: str, detectors: int) -> list[Scores]:
         """Scores of all videos by each detector; every video's by the fold that did not see its group."""
@@ -137,7 +201,7 @@ class Workshop:
 
     def folder(self, arm: Arm, network: int) -> Path:
         """Of one network; weights from a folder are one network."""
-        return self.out / arm.title / f"network-{network}"
+        return self.out / arm.folder / f"network-{network}"
 
     @property
     def _detectors(self) -> str:

@@ -13,8 +13,10 @@ Rows = dict[str, dict[str, Figure]]
 """Row (a start, or a reference) -> what is measured -> its figure."""
 AGAINST = {"random": "less random weights", "motion energy": "less motion energy"}
 """Rows that all others are compared with -> what the difference is called."""
+IMAGE = "image"
+"""The row of a frozen image network alone; what the tasks add to it stands in a table of its own."""
 HEADS = ("", "AUC", "less random: sources", "networks", "less motion: sources", "networks")
-WIDTHS = (20, 18, 28, 20, 28, 0)
+WIDTHS = (22, 18, 28, 20, 28, 0)
 
 
 def describe(tests: Sequence[RealTest], networks: int, detectors: int) -> str:
@@ -35,7 +37,19 @@ def describe(tests: Sequence[RealTest], networks: int, detectors: int) -> str:
 def tables(rows: Rows) -> str:
     """A block for everything that is measured."""
     keys = dict.fromkeys(key for row in rows.values() for key in row)
-    return "\n\n".join(block(key, {title: row[key] for title, row in rows.items()}) for key in keys)
+    blocks = [block(key, {title: row[key] for title, row in rows.items()}) for key in keys]
+    added = [f"{title} less {IMAGE}, {key}: {'  '.join(difference(less))}" for title, key, less in added_to_image(rows)]
+    return "\n\n".join([*blocks, *(["\n".join(added)] if added else [])])
+
+
+def added_to_image(rows: Rows) -> list[tuple[str, str, Figure]]:
+    """What the tasks add to the image network: row, what is measured, paired difference."""
+    return [
+        (title, key, figure.less(rows[IMAGE][key]))
+        for title, row in rows.items()
+        if title.startswith(f"{IMAGE} + ")
+        for key, figure in row.items()
+    ]
 
 
 def block(key: str, row_figures: Mapping[str, Figure]) -> str:
@@ -75,5 +89,6 @@ def result(rows: Rows) -> dict[str, Any]:
                 for key, figure in row.items()
             }
             for title, row in rows.items()
-        }
+        },
+        "added_to_image": {f"{title}, {key}": less.as_json() for title, key, less in added_to_image(rows)},
     }

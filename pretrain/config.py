@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +10,7 @@ from pretext_tasks import PretextTasks
 from pretrain.backbones import BackboneConfig
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.data.geometry import DECODE_MARGIN, NO_BORDER, BorderCrop
-from pretrain.data.transforms import AugmentConfig
+from pretrain.data.transforms import NO_AUGMENTATION, AugmentConfig
 from pretrain.data.windows import Control
 from pretrain.errors import UserError
 
@@ -39,6 +39,10 @@ class DataConfig:
     """Folder of packet indices and motion profiles, shared by runs; default: `cache` beside the run folder."""
     proxies: Path | None = None
     """A proxy cache made by `scripts/build_cache.py`; videos without a valid proxy stop the run."""
+    maps_gb: float = 50.0
+    """With backbone.freeze: maps of the image network are kept in the cache folder, up to so many GB, and the network
+    sees each frame once. Of the augmentations only mirroring is left then. 0: keep none, and let it see augmented
+    frames at every step."""
     quarantine: Path | None = None
     """A list written by `scripts/check_videos.py`; the videos it names are left out."""
     max_bad_fraction: float = 0.01
@@ -60,6 +64,8 @@ class DataConfig:
                 raise UserError(f"data.{name} is {getattr(self, name)}; it must lie in [0, 1]")
         if not 0 < self.validation_fraction < 1:
             raise UserError(f"data.validation_fraction is {self.validation_fraction}; it must lie in (0, 1)")
+        if not self.maps_gb >= 0:
+            raise UserError(f"data.maps_gb is {self.maps_gb}; it must be 0 (keep no maps) or more")
         if self.workers < 0:
             raise UserError(f"data.workers is {self.workers}; it must be 0 or more")
 
@@ -134,6 +140,16 @@ class PretrainConfig:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.seed < 0:
             raise UserError(f"seed is {self.seed}; it must be 0 or more")
+
+    @property
+    def keeps_maps(self) -> bool:
+        """Are tasks posed on kept maps of a frozen image network, rather than on pixels?"""
+        return self.backbone.freeze and self.data.maps_gb > 0
+
+    @property
+    def augmentation(self) -> AugmentConfig:
+        """The augmentation that is applied: maps can be mirrored, and nothing else."""
+        return replace(NO_AUGMENTATION, flip=self.augment.flip) if self.keeps_maps else self.augment
 
 
 # what may differ between a run and the run that goes on from it, because it changes no weight

@@ -54,7 +54,7 @@ def control_accuracies(
     found: dict[str, dict[str, Accuracy]] = {}
     for control in get_args(Control):
         windows = ValidationWindows(
-            videos.validation, replace(reader, control=control), windows_per_video, config.seed, config.augment
+            videos.validation, replace(reader, control=control), windows_per_video, config.seed, config.augmentation
         )
         found[control] = validation_accuracy(model, transform, windows, accelerator, workers)
     if codec:

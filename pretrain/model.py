@@ -13,9 +13,11 @@ from pretrain.backbones import Backbone
 class PretextModel(nn.Module):
     """One forward pass of the backbone for the clips of all tasks; each task's head sees its own clips."""
 
-    def __init__(self, backbone: Backbone, tasks: PretextTasks) -> None:
+    def __init__(self, backbone: Backbone, tasks: PretextTasks, *, on_maps: bool = False) -> None:
         super().__init__()
         self.backbone = backbone
+        self.on_maps = on_maps
+        """Given are kept maps of the frozen image network (clips, D, T, h, w), not pixels."""
         self.tasks = tasks
         spec = backbone.spec
         self.heads = nn.ModuleDict(
@@ -24,7 +26,7 @@ class PretextModel(nn.Module):
 
     def forward(self, clips: Tensor) -> dict[str, Tensor]:
         """Normalised clips `(windows * clips_per_window, 3, T, H, W)`, window by window, to each task's output."""
-        maps = self.backbone(clips).float()
+        maps = (self.backbone.mixed(clips) if self.on_maps else self.backbone(clips)).float()
         by_window = rearrange(maps, "(windows clips) ... -> windows clips ...", clips=self.tasks.clips_per_window)
         return {name: self.heads[name](features) for name, features in self.tasks.split(by_window).items()}
 

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -36,6 +36,15 @@ class Videos:
     skipped_short: list[str]
     unreadable: dict[str, str]
     quarantined: int
+
+    def without(self, problems: dict[str, str], limit: float) -> Videos:
+        """These less some that turned out to be unreadable (name -> reason); UserError past the limit."""
+        unreadable = self.unreadable | problems
+        _stop_past_limit(unreadable, len(self.train) + len(self.validation) + len(self.unreadable), limit)
+        train, validation = (
+            [source for source in part if source.name not in problems] for part in (self.train, self.validation)
+        )
+        return replace(self, train=train, validation=validation, unreadable=unreadable)
 
 
 def cache_folder(config: PretrainConfig) -> Path:
@@ -76,11 +85,12 @@ def clip_geometry(config: PretrainConfig, spec: BackboneSpec) -> ClipGeometry:
 
 def window_reader(config: PretrainConfig, spec: BackboneSpec) -> WindowReader:
     """How this run reads windows."""
+    margin = 1.0 if config.keeps_maps else config.data.decode_margin  # maps leave no crop to choose
     return WindowReader(
         tasks=config.tasks,
         geometry=clip_geometry(config, spec),
-        height=round(spec.clip.height * config.data.decode_margin),
-        width=round(spec.clip.width * config.data.decode_margin),
+        height=round(spec.clip.height * margin),
+        width=round(spec.clip.width * margin),
         border_crop=config.data.border_crop,
         motion_floor=config.data.motion_floor,
         reader=config.data.reader,

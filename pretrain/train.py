@@ -19,10 +19,11 @@ from pretrain.config import FREE_TO_CHANGE, PretrainConfig
 from pretrain.cpu import keep_freed_memory
 from pretrain.data.bad_videos import BadVideos, quarantine_lines
 from pretrain.data.loading import load_batches
-from pretrain.data.transforms import ClipTransform
+from pretrain.data.transforms import ClipTransform, MapTransform
 from pretrain.data.windows import Batch, Share, TrainWindows, ValidationWindows
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json, write_text
+from pretrain.frozen import frozen_words, kept_maps
 from pretrain.guards import alone_in, find_not_finite, main_process_does
 from pretrain.intervals import Accuracy, as_dicts
 from pretrain.meter import Meter
@@ -56,7 +57,8 @@ def pretrain(config: PretrainConfig) -> int:
     accelerator = make_accelerator(config.device, config.precision)
     check_batch_size(config.optim.batch_size, config.optim.accumulate, accelerator)
     with alone_in(config.output, accelerator):
-        run = Run(config, accelerator, PretextModel(backbone, config.tasks), split, state_of(config))
+        model = PretextModel(backbone, config.tasks, on_maps=config.keeps_maps)
+        run = Run(config, accelerator, model, split, state_of(config))
         status = run.train()
     accelerator.end_training()
     return status
@@ -91,10 +93,13 @@ class Run:
             rank=accelerator.process_index,
             world_size=accelerator.num_processes,
         )
-        self.windows = TrainWindows(self.videos.train, reader, config.augment, share, config.seed)
-        self.validation = ValidationWindows(self.videos.validation, reader, config.validation_windows, config.seed)
-        self.transform = ClipTransform(spec.clip).to(accelerator.device)
         model = model.to(accelerator.device)
+        self.transform: ClipTransform | MapTransform = ClipTransform(spec.clip).to(accelerator.device)
+        if config.keeps_maps:
+            reader, self.videos = kept_maps(config, model.backbone, reader, self.videos, accelerator)
+            self.transform = MapTransform()
+        self.windows = TrainWindows(self.videos.train, reader, config.augmentation, share, config.seed)
+        self.validation = ValidationWindows(self.videos.validation, reader, config.validation_windows, config.seed)
         for parameter in model.parameters():
             if parameter.ndim == 5:  # 3D convolutions are faster so, on CPU and GPU; 2D ones refuse the format
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
@@ -250,6 +255,7 @@ class Run:
             f"{len(videos.train)} training and {len(videos.validation)} validation videos; {len(videos.skipped_short)} "
             f"too short, {len(videos.unreadable)} unreadable, {videos.quarantined} quarantined (all named in "
             f"{run / 'videos.json'})\n"
+            f"{frozen_words(self.config, self.plain.backbone, self.windows.reader)}"
             f"{enlarged(self.config, self.windows.reader, videos.train)}"
             f"{self.accelerator.num_processes} process(es) on {self.accelerator.device.type}, precision "
             f"{self.config.precision}, from step {self.first_step} to {self.config.optim.steps}"

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pretext_tasks import PretextTasks
 from pretrain.data.loading import load_batches
-from pretrain.data.transforms import ClipTransform
+from pretrain.data.transforms import ClipTransform, MapTransform
 from pretrain.data.windows import Batch, ValidationWindows
 from pretrain.errors import UserError
 from pretrain.intervals import Accuracy, clustered_accuracy
@@ -22,7 +22,7 @@ from pretrain.model import PretextModel
 @torch.no_grad()
 def validation_accuracy(
     model: PretextModel,
-    transform: ClipTransform,
+    transform: ClipTransform | MapTransform,
     windows: ValidationWindows,
     accelerator: Accelerator,
     workers: int,
@@ -54,7 +54,11 @@ def validation_accuracy(
 
 
 def judge(
-    model: PretextModel, transform: ClipTransform, tasks: PretextTasks, batch: Batch, accelerator: Accelerator
+    model: PretextModel,
+    transform: ClipTransform | MapTransform,
+    tasks: PretextTasks,
+    batch: Batch,
+    accelerator: Accelerator,
 ) -> Tensor:
     """float (2, tasks): how many clips of each task were judged right, and how many were judged (read at all)."""
     device = accelerator.device
@@ -68,7 +72,7 @@ def judge(
     return torch.stack([torch.stack(right), torch.stack([counted[name].sum() for name in tasks.enabled()])])
 
 
-def device_clips(batch: Batch, transform: ClipTransform, device: torch.device) -> Tensor:
+def device_clips(batch: Batch, transform: ClipTransform | MapTransform, device: torch.device) -> Tensor:
     """A batch's clips, window by window, on the device and ready for the backbone: float32 (clips, 3, T, H, W)."""
     on_device = [part.to(device, non_blocking=True).flatten(0, 1) for part in (batch.clips, *batch.augmentation)]
     clips = transform(on_device[0], on_device[1:])

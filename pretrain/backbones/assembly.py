@@ -10,12 +10,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from pretrain.backbones.activation_checkpointing import checkpoint_blocks
 from pretrain.backbones.base import Backbone, BackboneConfig, BackboneSpec, Clip, ToMap
-from pretrain.backbones.temporal_mixing import TemporalMixing
+from pretrain.backbones.temporal_mixing import TemporalMixing, TemporalModule
 from pretrain.errors import UserError
 
 
 def assemble(config: BackboneConfig, net: nn.Module, to_map: ToMap, clip: Clip, *, per_frame: bool = False) -> Backbone:
-    """The backbone of a native network; `per_frame` adds temporal mixing.
+    """The backbone of a native network; `per_frame` adds temporal mixing, or a narrow module where it is frozen.
 
     Raises UserError where the network cannot take clips of that size.
     """
@@ -23,13 +23,15 @@ def assemble(config: BackboneConfig, net: nn.Module, to_map: ToMap, clip: Clip, 
     for name, parameter in net.named_parameters():
         if name in off_path:
             parameter.requires_grad_(False)
+    mixing = None
+    if per_frame:
+        mixing = TemporalModule(map_shape[1]) if config.freeze else TemporalMixing(map_shape[1])
     spec = BackboneSpec(
         name=config.name,
-        feature_dim=map_shape[1],
+        feature_dim=mixing.width if isinstance(mixing, TemporalModule) else map_shape[1],
         clip=clip,
         map_size=(map_shape[2], map_shape[3], map_shape[4]),
     )
-    mixing = TemporalMixing(spec.feature_dim) if per_frame else None
     if config.activation_checkpointing:
         checkpoint_blocks(net)
         if mixing is not None:

@@ -35,6 +35,10 @@ class BackboneConfig:
     """Height of a clip in pixels. Default: the architecture's own."""
     width: int | None = None
     """Width of a clip in pixels. Default: the architecture's own."""
+    freeze: bool = False
+    """Keep the weights of an image network (timm/<model>) as they start, and train a small temporal module on its maps,
+    which gives 128 numbers: for weights that are good already (ImageNet's, say). The image network's maps are computed
+    once for each video (data.maps_gb)."""
     activation_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more computation, the same gradients."""
 
@@ -106,11 +110,41 @@ class Backbone(nn.Module):
         """Names of the parameters of `net` that the feature map does not depend on."""
         self.initialisation = "random weights"
         """How the weights started, in words; goes on the card."""
+        self.frozen = False
+        """Does the image network stay as it is? Then temporal mixing alone trains."""
         self._to_map = to_map
+
+    def freeze(self) -> None:
+        """Keep the image network as it is: no gradient, and in evaluation mode, whatever mode the rest is in."""
+        assert self.mixing is not None, "nothing would be left to train"
+        self.frozen = True
+        self.net.requires_grad_(False)
+        self.net.eval()
+
+    def thaw(self) -> None:
+        """Undo `freeze`: everything trains that the feature map depends on."""
+        self.frozen = False
+        for name, parameter in self.net.named_parameters():
+            parameter.requires_grad_(name not in self.off_path)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Backbone:
+        """Training or evaluation mode; of a frozen image network (its normalisation, its dropout) always the latter."""
+        super().train(mode)
+        if self.frozen:
+            self.net.eval()
+        return self
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         """Clips float (B, 3, T, H, W), normalised with the spec's mean and std -> feature map (B, D, T', H', W')."""
-        feature_map = self._to_map(self.net, clips)
+        return self.mixed(self.map_of(clips))
+
+    def map_of(self, clips: torch.Tensor) -> torch.Tensor:
+        """The native network's own map of clips, before temporal mixing; of image networks frame by frame."""
+        return self._to_map(self.net, clips)
+
+    def mixed(self, feature_map: torch.Tensor) -> torch.Tensor:
+        """What `map_of` gave, mixed along time where this backbone does so."""
         return feature_map if self.mixing is None else self.mixing(feature_map)
 
     @staticmethod

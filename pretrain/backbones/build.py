@@ -33,15 +33,25 @@ def build_backbone(config: BackboneConfig, *, fetch: bool = True) -> Backbone:
     """The backbone a configuration asks for, on the CPU, in training mode.
 
     Random weights come from torch's global generator (`torch.manual_seed` is the caller's). Raises UserError for an
-    unknown name (with the nearest known), a clip the network cannot take, and weights that do not fit. `fetch` off:
-    published weights come from an earlier download on this machine, never from the network.
+    unknown name (with the nearest known), a clip the network cannot take, weights that do not fit, and a network that
+    cannot be frozen. `fetch` off: published weights come from an earlier download on this machine, never from the
+    network.
     """
-    backbone = _builder(config.name)(config)
+    builder = _builder(config.name)
+    if config.freeze and not config.name.startswith(PREFIX):
+        raise UserError(
+            f"backbone.freeze keeps an image network as it is and trains a temporal module on top, and '{config.name}' "
+            "is a video network without such a module: take an image network (backbone.name timm/<model>, "
+            "timm/efficientnet_lite0 for instance), or leave backbone.freeze out"
+        )
+    backbone = builder(config)
     if config.weights is not None:
         start_from(backbone, read_weights(config.weights))
     elif config.download:
         start_from(backbone, _downloaded(config.name, fetch))
         backbone.initialisation = f"published weights of {config.name}, downloaded"
+    if config.freeze:
+        backbone.freeze()
     return backbone
 
 

@@ -19,6 +19,7 @@ from pretrain.backbones import timm_frames, torchvision_nets
 from pretrain.backbones.base import Backbone, BackboneConfig, BackboneSpec
 from pretrain.backbones.build import build_backbone
 from pretrain.backbones.shipped import or_shipped
+from pretrain.backbones.temporal_mixing import TemporalModule
 from pretrain.backbones.weights import CARD_FILE, MIXING_FILE, WEIGHTS_FILE, export_folder
 from pretrain.errors import UserError
 from pretrain.files import replacing, sha256_of, write_json
@@ -27,6 +28,8 @@ from pretrain.reading import own_file, refuse_link_out
 from pretrain.versioned_json import read_versioned_json
 
 FORMAT = "anomaly-pretext/backbone/1"
+NARROW = "narrow"
+"""On the card of a backbone whose image network was frozen: which temporal module it has."""
 _SIDE = whole(1, 4096)
 _CARD = record(
     {
@@ -89,8 +92,10 @@ def load_backbone(path: Path) -> tuple[Backbone, dict[str, Any]]:
             clip_stride=clip["stride"],
             height=clip["height"],
             width=clip["width"],
+            freeze=card.get("temporal_module") == NARROW,
         )
     )
+    backbone.thaw()  # what it was trained as does not bind whoever trains it further
     backbone.initialisation = card["initialisation"]
     return backbone.eval(), card
 
@@ -132,7 +137,8 @@ def card_of(backbone: Backbone, hashes: Mapping[str, str], details: Mapping[str,
         "clip": {"frames": clip.frames, "stride": clip.stride, "height": clip.height, "width": clip.width},
         "normalisation": {"input": "(RGB / 255 - mean) / std", "mean": list(clip.mean), "std": list(clip.std)},
         "initialisation": backbone.initialisation,
-        "not_trained": list(backbone.off_path),
+        "not_trained": [n for n, _ in backbone.net.named_parameters() if backbone.frozen or n in backbone.off_path],
+        **({"temporal_module": NARROW} if isinstance(backbone.mixing, TemporalModule) else {}),
         "how_to_load": how_to_load(spec),
         **details,
         "sha256": dict(hashes),

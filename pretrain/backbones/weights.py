@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from pretrain.backbones.base import Backbone
 from pretrain.backbones.shipped import SHIPPED, or_shipped
@@ -153,7 +154,18 @@ def start_from(backbone: Backbone, stored: StoredWeights) -> None:
         )
         backbone.initialisation += ", without its head"
     if stored.mixing and backbone.mixing is not None:
-        backbone.mixing.load_state_dict(stored.mixing)
+        _load_mixing(backbone.mixing, stored)
+
+
+def _load_mixing(mixing: nn.Module, stored: StoredWeights) -> None:
+    if {key: value.shape for key, value in mixing.state_dict().items()} != {
+        key: value.shape for key, value in stored.mixing.items()
+    }:
+        raise UserError(
+            f"{stored.source} comes with another temporal module: that of a frozen image network is smaller. Set "
+            f"backbone.freeze as it was set in the run that wrote it, or give the image network's own weights"
+        )
+    mixing.load_state_dict(stored.mixing)
 
 
 def _differences(backbone: Backbone, state: Mapping[str, torch.Tensor]) -> tuple[_Differences, _Differences]:

@@ -49,6 +49,11 @@ class AugmentConfig:
                 raise UserError(f"augment.{name} is {getattr(self, name)}; it must lie in [0, 1)")
 
 
+NO_AUGMENTATION = AugmentConfig(
+    min_crop_area=1.0, flip=False, brightness=0.0, contrast=0.0, colour_cast=0.0, frame_jitter=0.0, noise=0.0
+)
+
+
 class Augmentation(NamedTuple):
     """The drawn numbers of a clip, or of many (one more leading axis each)."""
 
@@ -124,3 +129,15 @@ class ClipTransform(nn.Module):
             tile = (noise[:, 1:].long() + torch.arange(length, device=clips.device)) % NOISE_TILES
             pixels = pixels + self.tiles[tile] * (rearrange(noise[:, 0], "b -> b 1 1 1 1") / self.std)
         return rearrange(pixels, "b t c h w -> b c t h w")
+
+
+class MapTransform(nn.Module):
+    """Kept maps to what follows the image network: `(B, T, h, w, D)` -> float32 `(B, D, T, h, w)`, mirrored at most."""
+
+    @torch.no_grad()
+    def forward(self, maps: Tensor, augmentation: list[Tensor]) -> Tensor:
+        """Mirror the maps whose crop (of the fields of `Augmentation` the first) has a negative half width."""
+        mirrored = rearrange(augmentation[0][:, 2] < 0, "b -> b 1 1 1 1")
+        values = maps.to(torch.float32)
+        # the view of numbers in dim-last order already is what channels_last_3d means
+        return rearrange(torch.where(mirrored, values.flip(3), values), "b t h w d -> b d t h w")

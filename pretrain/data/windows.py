@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from pretext_tasks import ClipGeometry, PretextTasks
+from pretrain.data.frozen_maps import MapStore
 from pretrain.data.geometry import BorderCrop, covering
 from pretrain.data.motion import draw_window_start
 from pretrain.data.transforms import Augmentation, AugmentConfig, draw_augmentation, neutral_augmentation
@@ -53,6 +54,14 @@ class WindowReader:
     reader: str
     index_cache: IndexCache | None
     control: Control = "none"
+    maps: MapStore | None = None
+    """Where given, what is read of a frame is its kept map: (map height, map width, dim), in half precision."""
+
+    def blank(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Frames of that many as `read` gives them, all zero."""
+        if self.maps is not None:
+            return np.zeros((*shape, *self.maps.shape), np.float16)
+        return np.zeros((*shape, self.height, self.width, 3), np.uint8)
 
     def draw_clips(
         self, rng: np.random.Generator, labels: dict[str, int] | None = None
@@ -76,11 +85,13 @@ class WindowReader:
         )
 
     def read(self, source: Source, frames: np.ndarray) -> np.ndarray:
-        """Decode source frames (any shape) once each: uint8 (*frames.shape, height, width, 3).
+        """Decode source frames (any shape) once each: uint8 (*frames.shape, height, width, 3); or read their maps.
 
         Frames past the end show the last one: so a short video is held, where the run allows it at all.
         """
         held = np.minimum(frames, source.info.num_frames - 1)
+        if self.maps is not None:
+            return self.maps.read(source.path, held)
         needed, position = np.unique(held, return_inverse=True)
         scaled, cover, (top, left) = covering(source.info, self.height, self.width, self.border_crop)
         decoded = read_frames(source.path, needed, size=scaled, reader=self.reader, cache=self.index_cache)
@@ -96,7 +107,7 @@ class Batch(NamedTuple):
     """Windows of several videos, ready to travel; `clips` counts the clips of all tasks of a window, task by task."""
 
     clips: Tensor
-    """uint8 (windows, clips, frames, height, width, 3)."""
+    """uint8 (windows, clips, frames, height, width, 3), or float16 maps (.., map height, map width, dim)."""
     labels: Tensor
     """int64 (windows, clips)."""
     augmentation: list[Tensor]
@@ -124,7 +135,7 @@ class Item(NamedTuple):
 
 def read_batch(reader: WindowReader, items: Sequence[Item]) -> Batch:
     """Decode the items' windows. A video that fails is named and its window counts as invalid, never replaced."""
-    clips = np.zeros((len(items), *items[0].frames.shape, reader.height, reader.width, 3), np.uint8)
+    clips = reader.blank((len(items), *items[0].frames.shape))
     valid = np.ones(len(items), np.float32)
     problems: dict[str, str] = {}
     for index, item in enumerate(items):

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
+import torch
+from safetensors.torch import load_file, save_file
 
 from benchmarks import real_cctv_scores as scoring
 from benchmarks.real_cctv import RealCctvConfig, main, stacked
@@ -295,6 +298,26 @@ def test_it_runs_and_goes_on_where_it_was(
     assert "holds results of other settings (changed: folds.fights): choose another --out" in said
 
 
+def test_rows_of_a_frozen_image_network(toy_footage: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    torch.manual_seed(0)
+    save_file(timm.create_model("test_resnet").state_dict(), tmp_path / "image.safetensors")
+    image = ["--image-network", "timm/test_resnet", "--image-weights", str(tmp_path / "image.safetensors")]
+    common = ["--data", str(toy_footage), "--out", str(tmp_path), "--quick", "--device", "cpu", "--tests", "fights"]
+    status, lines, _ = run([*common, *image, "--image-size", "32", "48"], capfd)
+    assert status == 0
+    found = json.loads(lines[-1].removeprefix("RESULT "))
+    assert list(found["rows"])[-4:] == ["random image", "image", "image + untrained", "image + all-4"]
+    key = "fights, label-free, frame_auc"
+    values = [found["rows"][row][key]["value"] for row in ("image", "image + all-4")]
+    assert found["added_to_image"][f"image + all-4, {key}"]["value"] == pytest.approx(values[1] - values[0])
+    assert [line for line in lines if line.startswith(f"image + all-4 less image, {key}: ")]
+    folders = sorted(folder.name.rpartition("-")[0] for folder in (tmp_path / "quick").glob("*image*-*"))
+    assert folders == ["image", "image_+_all-4", "image_+_untrained", "random_image"]
+    (trained,) = (tmp_path / "quick").glob("image_+_all-4-*/network-0/pretrain-without-fights/backbone")
+    own, given = load_file(trained / "backbone.safetensors"), load_file(tmp_path / "image.safetensors")
+    assert all(torch.equal(own[name], given[name]) for name in given)
+
+
 def test_absent_footage_is_one_message(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     status, _, said = run(["--data", str(tmp_path / "real"), "--out", str(tmp_path / "out")], capfd)
     assert status == 2
@@ -312,6 +335,8 @@ def test_wrong_settings_are_told() -> None:
         RealCctvConfig(steps=(600, 0))
     with pytest.raises(UserError, match=r"tests name 'fall'; give some of fights, .*did you mean 'falls'\?"):
         RealCctvConfig(tests=("fall",))
+    with pytest.raises(UserError, match="image_network and image_weights belong together: give both, or neither"):
+        RealCctvConfig(image_network="timm/test_resnet")
     with pytest.raises(UserError, match=r"arms name 'sped'; give some of all, .*did you mean 'speed'\?"):
         RealCctvConfig(arms=("sped",))
 

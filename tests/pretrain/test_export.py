@@ -56,8 +56,12 @@ def test_onnx_gives_the_same_features(config: BackboneConfig, tmp_path: Path) ->
     assert str(Path(export.__file__).parent).encode() not in path.read_bytes()
 
 
-def test_torch_export_gives_the_same_features(tmp_path: Path) -> None:
-    backbone = _trained(CONFIGS[0])
+FROZEN = BackboneConfig(name="timm/test_resnet", clip_frames=4, height=32, width=48, freeze=True)
+
+
+@pytest.mark.parametrize("config", [CONFIGS[0], FROZEN], ids=lambda config: config.name)
+def test_torch_export_gives_the_same_features(config: BackboneConfig, tmp_path: Path) -> None:
+    backbone = _trained(config)
     path = tmp_path / "backbone.pt2"
     assert export.export_program(backbone, path) <= export.TOLERANCE
     clips = torch.randn(5, 3, 4, 32, 48)

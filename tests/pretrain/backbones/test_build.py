@@ -72,3 +72,36 @@ def test_weights_and_download_exclude_each_other() -> None:
 def test_nothing_to_download_for_our_own() -> None:
     with pytest.raises(UserError, match="'small3d' has no published weights to download"):
         build_backbone(BackboneConfig(download=True))
+
+
+FROZEN = BackboneConfig(name="timm/test_resnet", clip_frames=2, height=32, width=48, freeze=True)
+
+
+def test_a_frozen_image_network_stays_as_it_is_in_training() -> None:
+    torch.manual_seed(0)
+    backbone = build_backbone(FROZEN).train()
+    assert backbone.mixing is not None
+    before = {key: value.clone() for key, value in backbone.net.state_dict().items()}
+    for mode in (True, False, True):
+        backbone.train(mode)
+        assert backbone.mixing.training == mode
+        assert not any(module.training for module in backbone.net.modules())
+    (backbone(torch.randn(2, 3, 2, 32, 48)) ** 2).sum().backward()
+    assert all(parameter.grad is None for parameter in backbone.net.parameters())
+    assert all(parameter.grad is not None for parameter in backbone.mixing.parameters())
+    after = backbone.net.state_dict()
+    assert all(torch.equal(before[key], after[key]) for key in before), "running statistics too"
+
+
+def test_thawed_it_trains_but_for_its_head() -> None:
+    backbone = build_backbone(FROZEN)
+    backbone.thaw()
+    assert all(module.training for module in backbone.net.modules())
+    trains = {name for name, parameter in backbone.net.named_parameters() if parameter.requires_grad}
+    assert trains == {name for name, _ in backbone.net.named_parameters()} - set(backbone.off_path)
+
+
+@pytest.mark.parametrize("name", ["small3d", "r3d_18"])
+def test_a_video_network_cannot_be_frozen(name: str) -> None:
+    with pytest.raises(UserError, match=rf"'{name}' is a video network .* take an image network .* or leave"):
+        build_backbone(BackboneConfig(name=name, freeze=True))

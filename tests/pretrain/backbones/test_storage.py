@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -169,3 +170,28 @@ def test_links_out_of_its_folder_are_not_followed(backbone: Backbone, tmp_path: 
         (tmp_path / "made" / name).unlink()
         (tmp_path / name).rename(tmp_path / "made" / name)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_frozen_image_network_comes_back_with_its_temporal_module_and_can_be_trained(tmp_path: Path) -> None:
+    config = BackboneConfig(name="timm/test_resnet", clip_frames=4, height=32, width=48, freeze=True)
+    backbone = build_backbone(config).eval()
+    save_backbone(backbone, tmp_path / "a", {})
+    again, card = load_backbone(tmp_path / "a")
+    clips = torch.randn(2, 3, 4, 32, 48)
+    with torch.no_grad():
+        assert torch.equal(again(clips), backbone(clips))
+    assert card["temporal_module"] == "narrow"
+    assert card["not_trained"] == [name for name, _ in backbone.net.named_parameters()]
+    assert not again.frozen
+    assert any(parameter.requires_grad for parameter in again.net.parameters())
+    save_backbone(again, tmp_path / "b", {})  # as after training end to end
+    assert load_backbone(tmp_path / "b")[1]["temporal_module"] == "narrow"
+
+
+@pytest.mark.parametrize("freeze", [False, True])
+def test_weights_with_the_other_temporal_module_are_refused(freeze: bool, tmp_path: Path) -> None:
+    config = BackboneConfig(name="timm/test_resnet", clip_frames=4, height=32, width=48, freeze=not freeze)
+    save_backbone(build_backbone(config), tmp_path, {})
+    with pytest.raises(UserError, match=r"comes with another temporal module: .* Set backbone.freeze as it was set"):
+        build_backbone(replace(config, freeze=freeze, weights=tmp_path))
+    build_backbone(replace(config, weights=tmp_path))
