@@ -203,8 +203,8 @@ def _parent(path: str) -> str:
 def no_videos(root: Path) -> UserError:
     """The error for a root without a single video; what there is instead was told by the walk."""
     return UserError(
-        f"no videos under '{root}' (looked for .mp4 .avi .mkv .mov .ts, {len(VIDEO_SUFFIXES) - 5} other endings and "
-        "folders of images); give their folder"
+        f"no videos under '{root}' (looked for .mp4 .avi .mkv .mov .ts and {len(VIDEO_SUFFIXES) - 5} other endings, "
+        "and folders of images); give their folder"
     )
 
 
