@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.real_footage import FORMAT, read_json
 from pretrain.data.catalogue import Catalogue, Video
-from pretrain.data.video import probe
+from pretrain.data.video import frame_times, probe
 from pretrain.errors import UserError
 from pretrain.files import write_json
 
@@ -115,8 +115,8 @@ def falls(data: Path) -> RealTest:
     folder, videos = data / "falls", []
     for name, truth in read_json(folder / "truth.json").items():
         path = folder / f"{name}.mp4"
-        info = probe(str(path))
-        spans = [(round(start * info.fps), round(end * info.fps)) for start, end in truth["fall_seconds"]]
+        info, times = probe(str(path)), frame_times(str(path))
+        spans = [tuple(np.searchsorted(times, span).tolist()) for span in truth["fall_seconds"]]
         videos.append(video(path, truth["label"], name, spans, info.num_frames, info.fps))
     return RealTest(name="falls", title="falls", videos=Catalogue(videos, "falls"), groups="clip")
 

@@ -1,8 +1,8 @@
 """Addresses of cameras and web services as they may be shown: known-safe parts alone, never secrets masked one by one.
 
-    rtsp://admin:secret@10.0.0.7:554/ch1?token=x    rtsp://10.0.0.7:554/~3fa2b1
-    https://chat.example/services/T0/B1/secret      https://chat.example/~90c1de
-    rtsp:/admin:secret@10.0.0.7                     rtsp:~c0ffee (not written like an address)
+    rtsp://admin:secret@camera.local:554/ch1?token=x    rtsp://camera.local:554/~3fa2b1
+    https://example.org/services/T0/B1/secret           https://example.org/~90c1de
+    rtsp:/admin:secret@camera.local                     rtsp:~c0ffee (not written like an address)
 
 What follows `~` tells addresses apart and says nothing of them: six digits of a slow hash. The login is not in it.
 """

@@ -21,6 +21,8 @@ from downstream.features.crops import Region
 from pretrain.data.video import Picture, StoredPicture, VideoError, VideoInfo, check_picture
 
 POLL_SECONDS = 0.2
+FIRST_CALL_SECONDS = 5.0
+"""One that has not answered yet is called at least so often: somebody is waiting."""
 
 
 class FrameSource:
@@ -59,7 +61,7 @@ class FrameSource:
         self._called: float | None = None
         self._queue = FrameQueue(settings.queue_frames, may_drop=True)
         self._stopped, self._answered = threading.Event(), threading.Event()
-        self._back_off = BackOff(settings.first_delay, rng)
+        self._back_off, self._first_calls = (BackOff(settings.first_delay, rng) for _ in range(2))
         self._thread = threading.Thread(target=self._run, name=f"reads {self.label}", daemon=True)
         self._number, self._fps, self._fps_from = 0, 0.0, ""
         self._seconds = 0.0
@@ -169,7 +171,7 @@ class FrameSource:
         left = self._patience - (time.monotonic() - self._called)
         if left <= 0:
             raise problem
-        self._stopped.wait(min(self._back_off.next(), left))
+        self._stopped.wait(min(self._first_calls.next(), FIRST_CALL_SECONDS, left))
         return True
 
     def _may_return(self, connection: Connection) -> bool:
