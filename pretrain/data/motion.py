@@ -9,6 +9,7 @@ import numpy as np
 
 from pretrain.data.video import IndexCache, probe, read_frames
 from pretrain.files import replacing
+from pretrain.names import name_bytes
 
 BIN_FRAMES = 8
 THUMBNAIL = (24, 32)
@@ -41,7 +42,7 @@ def cached_motion_profile(
     """`motion_profile`, computed once for each state of a file (path, size, time of change)."""
     status = Path(path).stat()
     key = hashlib.sha256(
-        f"{PROFILE_VERSION} {Path(path).resolve()} {status.st_size} {status.st_mtime_ns}".encode()
+        name_bytes(f"{PROFILE_VERSION} {Path(path).resolve()} {status.st_size} {status.st_mtime_ns}")
     ).hexdigest()
     file = folder / key[:2] / f"{key[2:]}.npy"
     if file.exists():
