@@ -37,6 +37,7 @@ from pretrain.data.catalogue import CatalogueConfig, Video
 from pretrain.data.catalogues import open_catalogue
 from pretrain.data.catalogues.json_file import FORMAT
 from pretrain.data.check import VideoReport, read_quarantine, write_quarantine
+from pretrain.data.motion import cached_motion_profile
 from pretrain.files import write_json
 from pretrain.names import shown_lines
 from pretrain.tables import cell_text, table_line
@@ -177,3 +178,12 @@ def test_catalogues_find_files_of_every_name(tmp_path: Path) -> None:
     (tmp_path / "videos.csv").write_text("".join(lines), encoding="utf-8", newline="")
     opened = open_catalogue(CatalogueConfig(kind="csv", root=tmp_path))
     assert [(video.name, video.path) for video in opened] == [(name, f"{tmp_path}/{name}.mp4") for name in names]
+
+
+def test_caches_of_files_of_every_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pretrain.data.motion.motion_profile", lambda path, **_: np.array([len(path)]))
+    (tmp_path / "in").mkdir()
+    for name in FILE_NAMES:
+        (tmp_path / "in" / name).touch()
+        for _ in range(2):
+            assert cached_motion_profile(f"{tmp_path}/in/{name}", tmp_path / "motion") == [len(f"{tmp_path}/in/{name}")]

@@ -11,6 +11,7 @@ import numpy as np
 from pretrain.arrays import read_array
 from pretrain.data.video import IndexCache, probe, read_frames, reading
 from pretrain.files import replacing
+from pretrain.names import name_bytes
 from pretrain.reading import Unreadable
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def cached_motion_profile(
     with reading(path):
         status = Path(path).stat()
     key = hashlib.sha256(
-        f"{PROFILE_VERSION} {Path(path).resolve()} {status.st_size} {status.st_mtime_ns}".encode()
+        name_bytes(f"{PROFILE_VERSION} {Path(path).resolve()} {status.st_size} {status.st_mtime_ns}")
     ).hexdigest()
     file = folder / key[:2] / f"{key[2:]}.npy"
     if file.exists():
