@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,3 +42,22 @@ def test_segment_cache_holds_half_precision(simulated: Path, tmp_path: Path) -> 
     assert cache.array.dtype == np.float16
     assert cache.array.shape == (2, 2, 4, 8)
     assert np.allclose(cache.array[0, 1, : cache.lengths[0]], segment_means(source.read("v001"), 4)[:, 1], atol=4e-3)
+
+
+def test_a_damaged_cache_is_made_anew_and_said(
+    simulated: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = FusedFeatures.open([simulated / "features"])
+    right = np.array(SegmentCache.build(source, ["v001", "v000"], 4, tmp_path).array)
+    (file,) = tmp_path.glob("*.npy")
+    whole = file.read_bytes()
+    changed = bytearray(whole)
+    changed[-3] ^= 8  # still a finite number
+    objects = whole.replace(b"'<f2'", b"'|O' ", 1)
+    huge = whole.replace(b"(2, 2, 4, 8)", b"(9, 9, 9, 9)", 1)
+    for damaged in (b"", whole[:-1], whole[:40], bytes(changed), objects, huge, b"foreign" * 99):
+        file.write_bytes(damaged)
+        caplog.clear()
+        assert np.array_equal(SegmentCache.build(source, ["v001", "v000"], 4, tmp_path).array, right)
+        assert f"the cache of segments {file} is made anew: " in caplog.text
+        assert file.read_bytes() == whole
