@@ -48,9 +48,11 @@ def replacing(path: Path) -> Iterator[Path]:
         if error.errno is None:  # numpy's "100 requested and 12 written"
             told = _reason(temporary, error) or errno.EIO
             raise OSError(told, os.strerror(told), str(path)) from error
-        if error.filename in (None, str(temporary)) or error.errno in DISK_FULL:  # of a copy it names the source
+        if error.filename2 is not None and error.errno in DISK_FULL:  # of a copy it names the source
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        if error.filename in (None, str(temporary)) or error.errno in DISK_FULL:
             with suppress(AttributeError):  # FFmpeg's errors take no other name; who writes with it says the file
-                error.filename, error.filename2 = str(path), None
+                error.filename = str(path)
         raise
     except Exception as error:  # libraries have errors of their own for a disk that is full
         number = _reason(temporary, error)

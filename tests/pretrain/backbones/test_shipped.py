@@ -23,7 +23,7 @@ def test_they_load_by_name_and_are_small() -> None:
     for key, value in backbone.state_dict().items():
         assert torch.equal(started.state_dict()[key], value)
     encoder = open_encoder(EncoderConfig(backbone="shipped"))
-    assert (encoder.dim, encoder.border_crop) == (128, (0, 0, 0, 0))
+    assert (encoder.dim, encoder.border_crop) == (129, (0, 0, 0, 0))
 
 
 def test_a_folder_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
