@@ -11,6 +11,7 @@ from accelerate.utils import DistributedType, GradientAccumulationPlugin
 
 from pretrain.environment import check_environment
 from pretrain.errors import UserError
+from pretrain.launch import MEETING
 
 
 def make_accelerator(device: str, precision: str, timeout: timedelta = timedelta(hours=2)) -> Accelerator:
@@ -28,7 +29,7 @@ def make_accelerator(device: str, precision: str, timeout: timedelta = timedelta
         gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
         dynamo_backend="no",
         kwargs_handlers=[
-            InitProcessGroupKwargs(timeout=timeout),
+            InitProcessGroupKwargs(init_method=os.environ.get(MEETING), timeout=timeout),
             DistributedDataParallelKwargs(gradient_as_bucket_view=True),
         ],
     )

@@ -11,8 +11,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import psutil
 
@@ -24,6 +26,8 @@ OTHERS_SECONDS = 3.0
 """How long the other processes may go on after one failed, before they are asked to stop."""
 KILL_SECONDS = 8.0
 """How long after that failure they are killed."""
+MEETING = "ANOMALY_PRETEXT_MEETING"
+"""Variable of the processes that are started here: where they find each other (torch.distributed's `init_method`)."""
 SAVE_SECONDS = 90.0
 """How long they may take to save after a signal."""
 
@@ -57,11 +61,17 @@ class Processes:
         # before they start: one that comes now is passed on
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._pass_on)
+        self._meeting = tempfile.TemporaryDirectory(prefix="anomaly-pretext-")
         for rank in range(count):
-            self._running.append(subprocess.Popen(command, env=os.environ | environment(rank, count)))
+            own = environment(rank, count, Path(self._meeting.name) / "meeting")
+            self._running.append(subprocess.Popen(command, env=os.environ | own))
 
     def wait(self) -> int:
         """Their common exit status. Where one fails the others are stopped, and a line says which and how."""
+        with self._meeting:
+            return self._wait()
+
+    def _wait(self) -> int:
         if self._asked is not None and self._asked[0] == signal.SIGTERM:
             self._send(signal.SIGTERM)  # to those that were started after it came
         ended: dict[int, int] = {}
@@ -95,12 +105,16 @@ class Processes:
                 process.send_signal(number)
 
 
-def environment(rank: int, count: int) -> dict[str, str]:
-    """What torchrun would set for that process; gloo listens to this machine alone, where nobody said otherwise."""
+def environment(rank: int, count: int, meeting: Path) -> dict[str, str]:
+    """What torchrun would set for that process; nothing listens beyond this machine, where nobody said otherwise.
+
+    `meeting`: the file over which the processes find each other, instead of a port that is open to everybody.
+    """
     ranks = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "GROUP_RANK": 0}
     alone = os.environ.get("MASTER_ADDR") in ("127.0.0.1", "localhost") and sys.platform.startswith("linux")
     interface = {"GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME", "lo")} if alone else {}
-    return {key: str(value) for key, value in ranks.items()} | interface
+    where = {MEETING: meeting.as_uri()} if alone else {}
+    return {key: str(value) for key, value in ranks.items()} | interface | where
 
 
 def told_end(ended: Mapping[int, int], asked: int | None) -> int:

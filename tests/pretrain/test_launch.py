@@ -47,7 +47,7 @@ def command(config):
 
 run_script("script.py", Config, command, several_processes=True)
 """
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}  # whole lines
 
 
 @contextmanager
@@ -102,6 +102,19 @@ def test_a_killed_process_is_told_in_one_line(tmp_path: Path) -> None:
         assert len(err.splitlines()) == 1, err
         assert err.startswith("error: process 2 of 2 was killed by SIGKILL (for lack of memory, or by somebody)")
         wait_until_gone(pids, 5)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="gloo is told the loopback's name on Linux alone")
+def test_nothing_listens_beyond_this_machine(tmp_path: Path) -> None:
+    with launched(tmp_path) as (_, pids):
+        family = [*pids, *(psutil.Process(pid).ppid() for pid in pids)]
+        open_to = {
+            connection.laddr.ip
+            for pid in family
+            for connection in psutil.Process(pid).net_connections("inet")
+            if connection.status == psutil.CONN_LISTEN
+        }
+        assert open_to == {"127.0.0.1"}  # gloo's own; no store of torch's listens
 
 
 def test_a_users_mistake_is_told_once(tmp_path: Path) -> None:
