@@ -47,7 +47,7 @@ def command(config):
 
 run_script("script.py", Config, command, several_processes=True)
 """
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}  # whole lines
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
 
 
 @contextmanager
