@@ -55,6 +55,7 @@ FINE_TUNING = ROOT / "configs" / "fight_streams_detector.yaml"
 FOLDS = 5
 RESAMPLES = 2000
 RANDOM = Arm(title="random")
+WITH_MOTION = "bag labels and motion"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +79,8 @@ class RealCctvConfig:
     """What to score on; without vioperu half as much is pretrained."""
     weights: tuple[str, ...] = ()
     """More starts, name=FOLDER of an exported backbone or a run; one network each."""
+    with_motion: bool = False
+    """Also what detectors by default do, with how much the picture moves as a part of the score."""
     image_network: str | None = None
     """timm/<model>: rows of this image network, frozen, beside the video network's."""
     image_weights: Path | None = None
@@ -104,6 +107,11 @@ class RealCctvConfig:
             if arm not in ARMS[1:]:
                 raise UserError(f"arms name '{arm}'; give some of {', '.join(ARMS[1:])}{nearest(arm, ARMS[1:])}")
 
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """How detectors learn."""
+        return ("bag labels", WITH_MOTION) if self.with_motion else ("bag labels",)
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run what is not there yet, print the tables, leave with the exit status."""
@@ -115,7 +123,7 @@ def measure(config: RealCctvConfig) -> None:
     """The whole benchmark."""
     config, shop = prepare(config)
     weights = {name: weights_of(shop.tests[name]) for name in config.tests}
-    rows: Rows = {title: stacked([own]) for title, own in references(shop, weights).items()}
+    rows: Rows = {title: stacked([own]) for title, own in references(shop, weights, config.ways).items()}
     collected: dict[str, list[dict[str, Floats]]] = {}
     arms = arms_of(config)
     for network in range(config.networks):
@@ -123,7 +131,7 @@ def measure(config: RealCctvConfig) -> None:
             if network and arm.is_one_network:
                 continue  # one network, whatever the seed
             print(f"network {network}, {arm.title}", flush=True)
-            collected.setdefault(arm.title, []).append(score(shop, arm, network, config.detectors, weights))
+            collected.setdefault(arm.title, []).append(score(shop, arm, network, config, weights))
     rows |= {title: stacked(networks) for title, networks in collected.items()}
     content = result(rows) | {"networks": config.networks, "detectors": config.detectors}
     write_json(config.out / "result.json", content)
@@ -223,7 +231,7 @@ def weights_of(test: RealTest) -> Floats:
     return source_weights(groups, RESAMPLES, np.random.default_rng(0))
 
 
-def references(shop: Workshop, weights: Mapping[str, Floats]) -> dict[str, dict[str, Floats]]:
+def references(shop: Workshop, weights: Mapping[str, Floats], ways: Sequence[str]) -> dict[str, dict[str, Floats]]:
     """What motion alone reaches, under every name that networks are scored by."""
     rows: dict[str, dict[str, Floats]] = {"motion energy": {}, "acceleration": {}}
     for name in weights:
@@ -234,11 +242,14 @@ def references(shop: Workshop, weights: Mapping[str, Floats]) -> dict[str, dict[
             values = keyed(test, "label-free", [scores], weights[name])
             row |= values
             if test.cross_validated:
-                row |= keyed(test, "bag labels", [scores], weights[name])
+                for way in ways:
+                    row |= keyed(test, way, [scores], weights[name])
     return rows
 
 
-def score(shop: Workshop, arm: Arm, network: int, detectors: int, weights: Mapping[str, Floats]) -> dict[str, Floats]:
+def score(
+    shop: Workshop, arm: Arm, network: int, config: RealCctvConfig, weights: Mapping[str, Floats]
+) -> dict[str, Floats]:
     """All figures of one network: what is measured -> (1 + draws,)."""
     values: dict[str, Floats] = {}
     fights = scoring.read_features(shop.features(arm, network, "fights"))  # foreign tests are whitened by them
@@ -246,8 +257,9 @@ def score(shop: Workshop, arm: Arm, network: int, detectors: int, weights: Mappi
         test, features = shop.tests[name], scoring.read_features(shop.features(arm, network, name))
         if test.cross_validated:
             scores = scoring.left_out_change_scores(features, test.videos, shop.parts[name])
-            learnt = shop.detector_scores(arm, network, name, detectors)
-            values |= keyed(test, "bag labels", learnt, weights[name])
+            for way in config.ways:
+                learnt = shop.detector_scores(arm, network, name, config.detectors, motion=way == WITH_MOTION)
+                values |= keyed(test, way, learnt, weights[name])
         elif len(test.videos.subset("train")):
             scores = scoring.normality_scores(features, test.videos)
         else:

@@ -4,7 +4,7 @@ OUT/catalogues/                              what is pretrained on, extracted, a
 OUT/proxies, cache, segments, motion         shared by all
 OUT/ARM/network-0/pretrain-without-fights/   a pretraining run: scored on fights, and on the foreign tests
 OUT/ARM/network-0/untrained/                 an image network, alone or with its temporal module, before any step
-OUT/ARM/network-0/features/TEST/             a feature set
+OUT/ARM/network-0/features/TEST/             a feature set; features-and-motion: with how much the picture moves
 OUT/ARM/network-0/detectors-1f3a9c02/TEST/fold-0/    a fine-tuning run, with the scores of what the fold holds out; the
                                              name says by which settings, as defaults change from time to time
 OUT/log.txt                                  what all of them printed
@@ -18,7 +18,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -124,15 +124,18 @@ class Workshop:
     fine_tuning: tuple[str, ...]
     """The file of the detector's settings, and flags."""
 
-    def features(self, arm: Arm, network: int, test: str) -> FeatureSet:
-        """The features of a test's videos by one network, which is pretrained first where it has to be."""
-        folder = self.folder(arm, network) / "features" / test
+    def features(self, arm: Arm, network: int, test: str, *, motion: bool = False) -> FeatureSet:
+        """The features of a test's videos by one network, which is pretrained first where it has to be.
+
+        `motion`: with the number that says how much the picture moves, as detectors have it by default.
+        """
+        folder = self.folder(arm, network) / ("features-and-motion" if motion else "features") / test
         if not (folder / MANIFEST).exists():
             catalogue = self.out / "catalogues" / f"{test}.json"
             write_unlabelled(catalogue, self.tests[test].videos)
             config = ExtractConfig(
                 out=folder,
-                encoder=self.encoder(arm, network, test),
+                encoder=replace(self.encoder(arm, network, test), motion=motion),
                 catalogue=listed(catalogue),
                 snippets=SnippetSettings(snippet_frames=self.tests[test].snippet_frames),
                 dtype="float32",
@@ -180,15 +183,19 @@ class Workshop:
                 save_backbone(build_backbone(config), folder, {"steps": 0})
         return folder
 
-    def detector_scores(self, arm: Arm, network: int, test: str, detectors: int) -> list[Scores]:
+    def detector_scores(
+        self, arm: Arm, network: int, test: str, detectors: int, *, motion: bool = False
+    ) -> list[Scores]:
         """Scores of all videos by each detector; every video's by the fold that did not see its group."""
         seeds = [100 * network + number for number in range(detectors)]
         scores: list[Scores] = [{} for _ in seeds]
-        features = self.features(arm, network, test).folder
+        features = self.features(arm, network, test, motion=motion).folder
         for number, held_out in enumerate(self.parts[test]):
             catalogue = self.out / "catalogues" / f"{test}-fold-{number}.json"
             write_fold(catalogue, self.tests[test].videos, held_out)
-            run = RunFolder(self.folder(arm, network) / self._detectors / test / f"fold-{number}")
+            run = RunFolder(
+                self.folder(arm, network) / (self._detectors + "-and-motion" * motion) / test / f"fold-{number}"
+            )
             if not all(run.seed(seed).is_done for seed in seeds):
                 flags = [*self.fine_tuning, "--output", str(run.path), "--resume", "--seeds", *map(str, seeds)]
                 flags += ["--features.sets", str(features), "--no-plots", "--device", self.device]
