@@ -120,13 +120,17 @@ class Concealed:
         name, equals, value = argument.partition("=")
         if re.fullmatch(r"--?[\w.-]+", name):
             return f"{name}={self._conceal(value)}" if equals else argument
+        if value.startswith("--") and re.fullmatch(r"[\w.+:-]+", name):  # NAME=FLAGS, which are read by and by
+            return argument
+        if equals and re.fullmatch(r"[\w.+-]+", name):  # NAME=FOLDER
+            return self._conceal(value, f"{name}=")
         return self._conceal(argument)
 
-    def _conceal(self, text: str) -> str:
+    def _conceal(self, text: str, before: str = "") -> str:
         if not may_be_address(text):
-            return text
-        self._labels[text] = address_label(text)
-        return self._labels[text]
+            return before + text
+        label = self._labels.setdefault(text, address_label(text))
+        return self._labels.setdefault(before + text, before + label)
 
     def restored(self, config: Config) -> Config:
         """A configuration made of `arguments`, with the addresses themselves again."""

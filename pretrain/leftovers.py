@@ -96,7 +96,10 @@ def look_again() -> None:
 def is_running(process: int, since: float) -> bool:
     """Whether that process of this machine, which was there at the time `since`, still is."""
     try:
-        return psutil.Process(process).create_time() <= since + 1  # seconds: the start of the machine is rounded
+        found = psutil.Process(process)
+        if found.status() == psutil.STATUS_ZOMBIE:  # dead, and nobody has asked yet
+            return False
+        return found.create_time() <= since + 1  # seconds: the start of the machine is rounded
     except psutil.NoSuchProcess:
         return False
     except psutil.Error:

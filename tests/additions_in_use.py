@@ -106,5 +106,5 @@ def test_use_factored3d(tmp_path: Path) -> None:
     with torch.no_grad():
         assert torch.equal(loaded(clips), backbone.eval()(clips))
     for source in ("factored3d", str(tmp_path)):
-        encoder = open_encoder(EncoderConfig(backbone=source))
+        encoder = open_encoder(EncoderConfig(backbone=source, motion=False))
         assert (encoder.name, encoder.dim) == ("factored3d", backbone.spec.feature_dim)

@@ -7,18 +7,23 @@ from torch import Tensor
 from torch.nn import functional
 
 from downstream.features.feature_spec import Grid
+from downstream.features.map_reach import Reach
 
 NOISE_FLOOR = 0.1
 """Grey levels that are added before the logarithm: what is still is not endlessly stiller than what is almost."""
 
 
-def log_motion(clips: Tensor, grid: Grid | None = None) -> Tensor:
+def log_motion(clips: Tensor, grid: Grid | None = None, reach: Reach = Reach()) -> Tensor:  # noqa: B008 (a tuple)
     """uint8 clips (B, T, H, W, 3) -> float32 (B, 1), of cells (B, cells, 1), rows first.
 
     The logarithm of the mean absolute difference of successive frames of the clip, in grey levels from 0 to 255, over
-    the picture or over each cell. A clip of one frame has none: the floor's logarithm.
+    the picture or over each cell. A clip of one frame has none: the floor's logarithm. `reach`: the part of the input
+    that cells divide.
     """
-    grey = clips.float().mean(dim=4)
+    height, width = clips.shape[2:4]
+    rows = slice(round(reach.top * height), round(reach.bottom * height))
+    columns = slice(round(reach.left * width), round(reach.right * width))
+    grey = clips[:, :, rows, columns].float().mean(dim=4)
     differences = (grey[:, 1:] - grey[:, :-1]).abs_()
     size = grid or (1, 1)
     if differences.shape[1]:

@@ -217,7 +217,7 @@ class Encoder:
         pixels = rearrange(pixels, "b t h w c -> b c t h w")
         with torch.autocast(clips.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             features: Tensor = self.network(pixels).float()
-        return torch.cat([features, log_motion(clips, self.grid)], dim=-1) if self.motion else features
+        return torch.cat([features, log_motion(clips, self.grid, self.reach)], dim=-1) if self.motion else features
 
 
 def open_encoder(config: EncoderConfig, *, fetch: bool = True) -> Encoder:

@@ -34,7 +34,7 @@ from pretrain.errors import UserError, nearest, problem_list
 from pretrain.files import replacing, reserve, write_json
 from pretrain.json_shapes import WrongShape, check, mapping, one_of, optional, record, sequence, text
 from pretrain.leftovers import temporary_path
-from pretrain.names import read_back, written
+from pretrain.names import name_bytes, read_back, written
 from pretrain.reading import Unreadable, own_file
 from pretrain.versioned_json import LIST_BYTES, parse_json, read_json, read_versioned_json
 from pretrain.weight_files import check_safetensors
@@ -140,7 +140,7 @@ def _read_part(path: Path, spec: FeatureSpec, dtype: str) -> _Part:
     check_safetensors(path)
     with safe_open(path, framework="numpy") as file:
         metadata, features = file.metadata() or {}, file.get_slice("features")
-        name, facts = metadata.get("name", ""), parse_json(metadata.get("facts", ""))
+        name, facts = read_back(metadata.get("name", "")), parse_json(metadata.get("facts", ""))
         shape, stored = tuple(features.get_shape()), features.get_dtype()
     check(facts, FACTS)
     if path.name != _part_file(name):
@@ -152,7 +152,7 @@ def _read_part(path: Path, spec: FeatureSpec, dtype: str) -> _Part:
 
 def _part_file(name: str) -> str:
     # names may hold any character; a digest is a file name everywhere
-    return f"{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.safetensors"
+    return f"{hashlib.sha256(name_bytes(name)).hexdigest()[:32]}.safetensors"
 
 
 def not_finite(name: str, features: NDArray[Any]) -> str:

@@ -231,7 +231,11 @@ class Counting(Writer):
     """Writes five files; goes on where it was. `careless`: it begins again in the middle of one."""
 
     def run(self) -> None:
-        careless = "careless" in self.flags
+        careless, left = "careless" in self.flags, Path("out", ".work.tmp.txt")
+        goes_on = Path("out").exists()
+        if "untidy" in self.flags:  # under a name that no process stands in: nobody can tell whose it is
+            left.parent.mkdir(exist_ok=True)
+            left.write_text("half")
         for number in range(5):
             path = Path("out", f"{number}.txt")
             if careless:
@@ -241,9 +245,8 @@ class Counting(Writer):
             elif not path.exists():
                 with replacing(path) as temporary:
                     temporary.write_text("line\n")
-        if "untidy" not in self.flags:
-            for left in Path("out").glob(".*.tmp.*"):
-                left.unlink()
+        if "untidy" in self.flags and not goes_on:
+            left.unlink()
         raise SystemExit(0)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pretrain.addresses import GIVEN, address_label, may_be_address, redacted_threads, shown
+from pretrain.addresses import GIVEN, Concealed, address_label, may_be_address, redacted_threads, shown
 from pretrain.cli import parse, run_command
 from pretrain.errors import UserError
 
@@ -183,3 +183,23 @@ def test_an_error_in_a_thread_is_printed_as_ever(capsys: pytest.CaptureFixture[s
         thread.start()
         thread.join()
     assert "invalid literal for int() with base 10: 'no number'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("toy=/no/such/folder", "toy=/no/such/folder"),
+        ("soft=--optim.lr=0.1 --seeds 1", "soft=--optim.lr=0.1 --seeds 1"),
+        ("--optim.lr=0.1", "--optim.lr=0.1"),
+        ("--detector", "--detector"),
+    ],
+)
+def test_names_and_flags_are_no_addresses(given: str, expected: str) -> None:
+    assert Concealed().arguments([given]) == [expected]
+
+
+@pytest.mark.parametrize(
+    "given", ["cam=rtsp://me:hidden@cam/1", "--url=rtsp://me:hidden@cam/1", "me=hidden@cam/1", "-x@hidden"]
+)
+def test_an_address_behind_a_name_is_one(given: str) -> None:
+    assert "hidden" not in Concealed().arguments([given])[0]

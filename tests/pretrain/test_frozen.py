@@ -179,7 +179,7 @@ def test_what_was_trained_is_extracted_and_detects_as_any_backbone(
     ]
     (tmp_path / "videos.csv").write_text("\n".join(["path,label,split,spans", *rows]) + "\n")
     catalogue = CatalogueConfig(kind="csv", root=tmp_path)
-    encoder = EncoderConfig(backbone=str(frozen_config.output))
+    encoder = EncoderConfig(backbone=str(frozen_config.output), motion=False)
     out = tmp_path / "features"
     assert extract(ExtractConfig(out=out, encoder=encoder, catalogue=catalogue, dtype="float32", device="cpu")) == 0
     features = FeatureSet.open(out)

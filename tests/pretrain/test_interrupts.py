@@ -30,9 +30,10 @@ def hanging():  # in C, where Python is not asked; the signal comes once it hang
     hashlib.pbkdf2_hmac("sha256", b"x", b"y", 2**31 - 1)
 
 def swallowing():
-    ready()
+    told = False
     while True:
         try:
+            told = told or ready() or True
             time.sleep(600)
         except KeyboardInterrupt:
             pass

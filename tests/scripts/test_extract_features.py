@@ -61,7 +61,7 @@ def test_killed_and_run_again_gives_the_set_of_an_undisturbed_run(tmp_path: Path
 
     again = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
-    assert f"done: 5 videos ({done} done before), {4 * 5 + 187} snippets x 5 crop(s) x 128" in again.stdout
+    assert f"done: 5 videos ({done} done before), {4 * 5 + 187} snippets x 5 crop(s) x 129" in again.stdout
     assert not parts.exists()
     assert run(*flags(videos, tmp_path / "whole")) == 0
     assert_same(tmp_path / "whole", tmp_path / "killed")
@@ -89,7 +89,7 @@ def test_two_processes_give_the_set_of_one(tmp_path: Path) -> None:
         check=False,
     )
     assert launched.returncode == 1, launched.stderr
-    assert launched.stdout.count("incomplete: 5 of 7 videos, 25 snippets x 5 crop(s) x 128; 400 frames now") == 1
+    assert launched.stdout.count("incomplete: 5 of 7 videos, 25 snippets x 5 crop(s) x 129; 400 frames now") == 1
     assert set(read_quarantine(tmp_path / "two" / "failed.txt")) == {"x", "y"}
     assert_same(tmp_path / "one", tmp_path / "two")
 
@@ -100,7 +100,7 @@ def test_a_configuration_file_and_wrong_flags(tmp_path: Path, capfd: pytest.Capt
         f"out: {tmp_path / 'out'}\nbackbone: small3d\nheight: 32\nwidth: 48\ncrops: 10\ncatalogue: {{root: {videos}}}\n"
     )
     assert run(str(tmp_path / "c.yaml"), "--split", "train") == 0
-    assert FeatureSet.open(tmp_path / "out").read("clip0").shape == (5, 10, 128)
+    assert FeatureSet.open(tmp_path / "out").read("clip0").shape == (5, 10, 129)
     assert run(*flags(videos, tmp_path / "out", "--backbone", "r3d18")) == 2
     assert "backbone 'r3d18' is neither a folder nor a name; did you mean 'r3d_18'?" in capfd.readouterr().err
     assert run(*flags(videos, tmp_path / "out")) == 2
@@ -125,11 +125,11 @@ def test_cells_are_stored_with_their_place_and_a_second_run_adds_to_them(
     videos = encode_folder(tmp_path / "videos", count=1)
     out = tmp_path / "cells"
     assert run(*cell_flags(videos, out, "--grid", "map")) == 0
-    assert "done: 1 videos, 5 snippets x 24 cells x 128;" in capfd.readouterr().out
+    assert "done: 1 videos, 5 snippets x 24 cells x 129;" in capfd.readouterr().out
     first = FeatureSet.open(out).read("clip0").copy()
     encode_video(videos / "large.mp4", 9, num_frames=32, height=96, width=192)
     assert run(*cell_flags(videos, out, "--grid", "4", "6")) == 0  # the map's own cells, said in numbers
-    assert "done: 2 videos (1 done before), 7 snippets x 24 cells x 128;" in capfd.readouterr().out
+    assert "done: 2 videos (1 done before), 7 snippets x 24 cells x 129;" in capfd.readouterr().out
     done = FeatureSet.open(out)
     assert (done.spec.grid, done.spec.stage) == ((4, 6), None)
     np.testing.assert_array_equal(done.read("clip0"), first)
@@ -150,7 +150,7 @@ def test_a_stage_of_an_earlier_finer_map(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("grid: [3, 5]\nstage: layers.1\n")
     assert run(str(tmp_path / "c.yaml"), *cell_flags(videos, tmp_path / "out")) == 0
     done = FeatureSet.open(tmp_path / "out")
-    assert (done.spec.grid, done.spec.stage, done.read("clip0").shape) == ((3, 5), "layers.1", (5, 15, 32))
+    assert (done.spec.grid, done.spec.stage, done.read("clip0").shape) == ((3, 5), "layers.1", (5, 15, 33))
 
 
 def test_wrong_grids_and_the_help(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -47,7 +47,10 @@ def test_motion_is_read_from_the_videos_on_the_detectors_snippets(
 ) -> None:
     assert run(str(copy), "--motion", "--border-crop", "0.1", "0", "0", "0") == 0
     out = capsys.readouterr().out
-    assert "holds for 2 test videos: deviation, feature change, motion energy, normal distance, position" in out
+    assert (
+        "holds for 2 test videos: clip motion, deviation, feature change, motion energy, normal distance, position"
+        in out
+    )
     assert f"next: python scripts/evaluate.py {copy}" in out
     file, scored = RunFolder(copy).read_references()["motion_energy"], RunFolder(copy).test_scores()["0"]
     for video, own in zip(file.videos, scored.videos, strict=True):

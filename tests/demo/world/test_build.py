@@ -76,7 +76,7 @@ def test_a_list_of_videos_deletes_nothing_elsewhere(tmp_path: Path) -> None:
     listed = {"arguments": {}, "complete": True, "bytes": {"../../kept.mp4": 4}}
     (tmp_path / "set" / MANIFEST).write_text(json.dumps(listed))
     with pytest.raises(UserError, match="leads out of"):
-        build_demo_set(tmp_path / "set", seed=0, cameras=1, videos_per_camera=5, workers=1)
+        build_demo_set(tmp_path / "set", seed=0, cameras=2, videos_per_camera=5, workers=1)
     assert (tmp_path / "kept.mp4").read_text() == "mine"
 
 

@@ -147,7 +147,7 @@ def test_any_shape_and_padding_changes_nothing(bags: int, length: int, padding: 
     assert ((bare.scores >= 0) & (bare.scores <= 1)).all()
     mask = torch.arange(length + padding) < torch.full((bags, 1), length)
     padded = net(torch.cat([features, torch.full((bags, padding, DIM), 1e3)], dim=1), mask)
-    torch.testing.assert_close(padded.scores[:, :length], bare.scores, atol=1e-6, rtol=0)
+    torch.testing.assert_close(padded.scores[:, :length], bare.scores, atol=1e-5, rtol=0)
     assert not padded.scores[:, length:].any()
 
 
