@@ -72,9 +72,7 @@ def test_lists_of_failed_videos_and_feature_sets(tmp_path: Path) -> None:
     writer = FeatureWriter(tmp_path, SPEC)  # goes on
     assert all(writer.has(name) for name in ODD_NAMES)
     videos = [Video(name, "p") for name in ODD_NAMES]
-    finish(
-        cast(ExtractConfig, SimpleNamespace(out=tmp_path)), writer, videos, [], dict.fromkeys(ODD_NAMES, "no\nvideo")
-    )
+    finish(cast(ExtractConfig, SimpleNamespace(out=tmp_path)), writer, videos, dict.fromkeys(ODD_NAMES, "no\nvideo"))
     assert read_quarantine(tmp_path / FAILED_FILE) == dict.fromkeys(ODD_NAMES, "no video")
     assert list(FeatureSet.open(tmp_path).videos) == list(ODD_NAMES)
     text_of(tmp_path / "manifest.json")
