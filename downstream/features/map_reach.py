@@ -39,11 +39,12 @@ def find_reach(what: str, net: nn.Module, map_of: Callable[[Tensor], Tensor], cl
     `map_of`: clips (1, 3, T, H, W) on the CPU -> map (1, D, T', rows, columns) by `net`, in evaluation mode. UserError
     where cells would not be of one size (`what` names the network).
     """
-    patches = _patches(net)
+    steps = _steps(net)
+    patches, most = {step for step in steps if step.bit_count() != 1}, math.prod(steps)
     trial: _Trial | None = None
     spans = []
     for axis, (length, cells) in enumerate(zip((clip.height, clip.width), own, strict=True)):
-        if _is_plain(length, cells, patches):
+        if _is_plain(length, cells, patches, most):
             spans.append((0, length))
             continue
         trial = trial or _Trial(map_of, clip)
@@ -53,20 +54,21 @@ def find_reach(what: str, net: nn.Module, map_of: Callable[[Tensor], Tensor], cl
     return Reach(top / clip.height, left / clip.width, bottom / clip.height, right / clip.width)
 
 
-def _is_plain(length: int, cells: int, patches: set[int]) -> bool:
+def _is_plain(length: int, cells: int, patches: set[int], most: int) -> bool:
     """Whether each cell stands for as many pixels as the network's own steps make: nothing was left at any of them.
 
-    `patches`: steps that are no halving. One alone may be the whole way (14 of many transformers).
+    `patches`: steps that are no halving. One alone may be the whole way (14 of many transformers). `most`: all steps
+    one after the other; a cell of more pixels lost some on the way.
     """
     each, rest = divmod(length, cells)
-    return rest == 0 and (patches == {each} or (not patches and each.bit_count() == 1))
+    return rest == 0 and (patches == {each} or (not patches and each.bit_count() == 1 and each <= most))
 
 
-def _patches(net: nn.Module) -> set[int]:
-    """Strides of the network's convolutions and poolings over the picture that are no power of two."""
+def _steps(net: nn.Module) -> list[int]:
+    """Strides of the network's convolutions and poolings over the picture, the larger of height and width."""
     strides = (getattr(module, "stride", None) for module in net.modules())
-    sides = {side for stride in strides for side in (stride if isinstance(stride, tuple) else (stride,))[-2:]}
-    return {side for side in sides if isinstance(side, int) and side > 0 and side.bit_count() != 1}
+    sides = ((stride if isinstance(stride, tuple) else (stride,))[-2:] for stride in strides)
+    return [max(own) for own in sides if all(isinstance(side, int) and side > 0 for side in own)]
 
 
 class _Trial:

@@ -30,10 +30,11 @@ from tests.downstream.evaluation.reference import (
 SETTINGS = EvaluationSettings(max_fpr=(0.1, 0.4), iou=(0.2,), max_alarms_per_hour=(300, 2000))
 
 
-def slow_found(videos: list[LabelledVideo], per_hour: float) -> float:
-    """Every score as the threshold, from the highest down, until there are too many false alarms."""
+def slow_found(videos: list[LabelledVideo], per_hour: float, levels: set[float]) -> float:
+    """Every score as the threshold, from the highest down, until there are too many false alarms. `levels`: the scores
+    of all videos, of those too that were not drawn: how far down events go hangs on the threshold."""
     hours, best = sum(v.frames for v in videos) / 25 / 3600, 0
-    for threshold in sorted({float(score) for v in videos for score in v.scores}, reverse=True):
+    for threshold in sorted(levels, reverse=True):
         settings = dataclasses.replace(SETTINGS, threshold=threshold)
         found, false = np.sum([count_touches(events_of(v, settings), v.spans) for v in videos], axis=0)
         if false > per_hour * hours + 1e-6:
@@ -42,7 +43,7 @@ def slow_found(videos: list[LabelledVideo], per_hour: float) -> float:
     return float(best / sum(len(v.spans) for v in videos))
 
 
-def slow_metrics(videos: list[LabelledVideo]) -> dict[str, float]:
+def slow_metrics(videos: list[LabelledVideo], levels: set[float]) -> dict[str, float]:
     """Nothing but frames, loops and the definitions."""
     frames = pooled(videos)
     abnormal, normal = ([v for v in videos if v.label == label] for label in (1, 0))
@@ -68,7 +69,7 @@ def slow_metrics(videos: list[LabelledVideo]) -> dict[str, float]:
         "event_f1_iou_0.2": 2 * hits / (predicted + annotated),
         "event_precision_iou_0.2": hits / predicted if predicted else float("nan"),
         "event_recall_iou_0.2": hits / annotated,
-        **{f"found_at_alarms_{rate:g}": slow_found(videos, rate) for rate in SETTINGS.max_alarms_per_hour},
+        **{f"found_at_alarms_{rate:g}": slow_found(videos, rate, levels) for rate in SETTINGS.max_alarms_per_hour},
     }
     for name in {str(v.class_name) for v in abnormal}:
         mine = [v for v in abnormal if v.class_name == name]
@@ -86,7 +87,7 @@ def test_every_metric_of_every_draw(seed: int) -> None:
     found = compute_metrics(WeightedVideos(videos=videos, settings=SETTINGS, weights=weights, sweep=sweep))
     for row, counts in enumerate(weights.astype(int)):
         drawn = [video for video, count in zip(videos, counts, strict=True) for _ in range(count)]
-        expected = slow_metrics(drawn)
+        expected = slow_metrics(drawn, {float(score) for v in videos for score in v.scores})
         assert set(expected) <= set(found)
         for name, values in found.items():
             wanted = expected.get(name, float("nan"))  # a class that was not drawn has no value

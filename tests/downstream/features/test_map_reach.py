@@ -113,6 +113,12 @@ def test_exactly_the_cell_that_claims_a_pixel_moves_with_it(
         assert moved_by(encoder, y, x) == claimed_by(encoder, y, x), (y, x)
 
 
+def test_a_network_that_cuts_off_so_much_that_the_rest_divides_evenly_is_noticed() -> None:
+    torch.manual_seed(0)
+    encoder = encoder_for(Patches([2], 3), 8, 8)  # sees lines 3 to 6 in two cells: 8 lines would be 4 each
+    assert (encoder.reach.top, encoder.reach.bottom) == (3 / 8, 7 / 8)
+
+
 def test_what_a_network_drops_at_its_edge_is_not_seen() -> None:
     encoder = encoder_for(Patches([2, 2, 2]), 102, 100)  # 12 rows and columns of 8 pixels
     assert encoder.reach == Reach(0, 0, 96 / 102, 96 / 100)
