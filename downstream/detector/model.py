@@ -244,15 +244,17 @@ class Detector(SnippetDetector):
     def standardise(self, statistics: FeatureStatistics) -> None:
         """Set the input normalisation from those of the training features, as the configuration says."""
         mean, deviation, covariance = statistics
+        scale = torch.ones_like(deviation)
+        if self.config.standardise != "none":
+            self.input_mean.copy_(mean)
+            others = [number for number in range(self.dim) if number not in self.motion]
+            whole = deviation[others].square().mean().sqrt().clamp(min=1e-6)
+            if self.config.standardise == "global":
+                deviation = whole.expand_as(deviation)
+            # a number that hardly ever changes must not be blown up where it does
+            scale = 1 / deviation.clamp(min=1e-3 * float(whole))
         if self.composition is not None:
             self.composition.whiten(covariance)
-            # motion has its own part in the score; as an input of the network it made little sets overfit
-            self.input_scale[list(self.motion)] = 0
-        if self.config.standardise == "none":
-            return
-        self.input_mean.copy_(mean)
-        whole = deviation.square().mean().sqrt().clamp(min=1e-6)
-        if self.config.standardise == "global":
-            deviation = whole.expand_as(deviation)
-        # a number that hardly ever changes must not be blown up where it does
-        self.input_scale.mul_(1 / deviation.clamp(min=1e-3 * float(whole)))
+            # motion has its own part in the score; as an input of the network as well it found less
+            scale[list(self.motion)] = 0
+        self.input_scale.copy_(scale)

@@ -196,3 +196,11 @@ def test_the_network_does_not_see_motion_but_the_score_does() -> None:
     higher = net(livelier).log_scores - net(features).log_scores
     assert (higher[0, 20:24] > 0.3).all()
     assert (higher[0, :10] < 0).all()
+
+
+def test_standardising_twice_is_standardising_once_and_motion_is_no_part_of_the_deviation_of_all() -> None:
+    deviation = torch.tensor([1.0, 2.0, 2.0, 1.0, 50.0])
+    net = Detector(DetectorConfig(standardise="global"), DIM, motion=(4,))
+    for _ in range(2):
+        net.standardise(FeatureStatistics(torch.zeros(DIM), deviation, torch.diag(deviation**2)))
+    assert net.input_scale.tolist() == pytest.approx([1 / math.sqrt(2.5)] * 4 + [0.0])
