@@ -7,6 +7,7 @@ launcher that is not the direct parent, a thread looks once a second.
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import sys
@@ -29,14 +30,18 @@ INIT = ("init", "systemd", "launchd", "tini", "dumb-init", "docker-init", "catat
 
 
 def end_with_parent(number: signal.Signals) -> None:
-    """This process gets signal `number` as soon as its parent is gone."""
-    parent = os.getppid()
+    """This process gets signal `number` as soon as its parent is gone, also where it went while we were loaded."""
+    started_by = multiprocessing.parent_process()
+    parent = os.getppid() if started_by is None or started_by.pid is None else started_by.pid
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(number))
         if os.getppid() != parent:  # just before
             os.kill(os.getpid(), number)
-    else:
+        return
+    try:
         _look_after([psutil.Process(parent)], number)
+    except psutil.NoSuchProcess:
+        os.kill(os.getpid(), number)
 
 
 def end_with_launcher() -> None:

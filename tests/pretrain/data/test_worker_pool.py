@@ -2,11 +2,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
+import psutil
 import pytest
 
 from pretrain.data.worker_pool import map_unordered
+from tests.paths import ROOT
 
 
 def _square(number: int) -> int:
@@ -37,3 +42,29 @@ def test_a_crash_between_two_results_loses_nothing() -> None:
 def test_exceptions_come_out() -> None:
     with pytest.raises(ValueError, match="negative"):
         list(map_unordered(_square, [-1], 1, lambda number: number))
+
+
+KILLED_AT_ONCE = """
+import multiprocessing, os, signal, time
+from concurrent.futures import ProcessPoolExecutor
+from pretrain.data.worker_pool import begin_worker
+
+if __name__ == "__main__":
+    pool = ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"), initializer=begin_worker)
+    pool.submit(time.sleep, 60)
+    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_workers_whose_parent_is_killed_while_they_are_loaded_end_too(tmp_path: Path) -> None:
+    (tmp_path / "killed.py").write_text(KILLED_AT_ONCE)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(tmp_path / "killed.py")]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False, timeout=60)
+    workers = [int(pid) for pid in done.stdout.split()]
+    assert workers
+    end = time.monotonic() + 30
+    while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in workers):
+        assert time.monotonic() < end, workers
+        time.sleep(0.1)
