@@ -194,7 +194,7 @@ def test_sigterm_lets_the_runs_save_their_states_and_says_how_to_go_on(world: Pa
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
     cell = tmp_path / "out/cells/toy/topk_bce-base"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     # a first line of the log: the loop runs, and with it its handler of signals
     while not all((cell / f"seed-{seed}/log.jsonl").exists() for seed in (0, 1)) and time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()[0]
