@@ -12,6 +12,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
@@ -53,7 +54,7 @@ class Table:
         """`file`: opened by `open_table`. UserError where the first line is no CSV."""
         first = file.readline()
         self.delimiter = max(DELIMITERS, key=first.count)
-        self._rows = csv.reader(_lines(first, file), delimiter=self.delimiter, strict=True)
+        self._rows = csv.reader(_lines(first, file, path), delimiter=self.delimiter, strict=True)
         self.path = path
         self.header = [column.strip() for column in next(self.rows(), [])]
 
@@ -74,9 +75,11 @@ class Table:
         return float(cell.replace(",", ".") if self.delimiter == ";" else cell)
 
 
-def _lines(first: str, file: TextIO) -> Iterator[str]:
-    yield first
-    yield from file
+def _lines(first: str, file: TextIO, path: Path) -> Iterator[str]:
+    for number, line in enumerate(chain([first], file), start=1):
+        if "\0" in line:  # no name of a file has one
+            raise UserError(f"{path} is not CSV text in UTF-8 (line {number} has a byte that is 0); save it again")
+        yield line
 
 
 def open_table(path: Path) -> TextIO:

@@ -62,3 +62,12 @@ def test_what_is_no_table(tmp_path: Path) -> None:
 def test_no_whole_number(text: str) -> None:
     with pytest.raises((ValueError, OverflowError)):
         whole_number(text)
+
+
+def test_zeros_within_a_table_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"path,label\nx.mp4,0\n\0\0\0\0.mp4,1\n")
+    with (
+        open_table(tmp_path / "a.csv") as file,
+        pytest.raises(UserError, match=r"a\.csv is not CSV .*line 3 has a byte"),
+    ):
+        list(Table(file, tmp_path / "a.csv").rows())

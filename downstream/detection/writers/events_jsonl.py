@@ -17,9 +17,10 @@ from typing import Any
 from downstream.detection.records import BoxRecord, EventRecord
 from downstream.detection.writers.writer import Writer
 from downstream.scores.cell_geometry import PixelBox
+from pretrain.errors import UserError
 from pretrain.files import json_text
 from pretrain.json_shapes import check, fixed, flag, number, one_of, optional, record, text, whole
-from pretrain.reading import open_regular
+from pretrain.reading import Unreadable, open_regular
 from pretrain.versioned_json import parse_json
 
 logger = logging.getLogger(__name__)
@@ -52,9 +53,13 @@ def read_ended(path: Path) -> Iterator[EventRecord]:
     """The events that have ended, from the file: over days nobody need keep them in memory.
 
     A line that is not one that `event` wrote (cut off by a kill, damaged) is left out, which is logged: the other
-    events of days must not be lost for it.
+    events of days must not be lost for it. UserError where the journal is no file that can be read.
     """
-    with open_regular(path) as lines:
+    try:
+        journal = open_regular(path)
+    except Unreadable as error:
+        raise UserError(f"{path}: the events so far cannot be read ({error}); put the journal back there") from error
+    with journal as lines:
         for count, line in enumerate(iter(lambda: lines.readline(LINE_BYTES), b""), 1):
             try:
                 values = parse_json(line)

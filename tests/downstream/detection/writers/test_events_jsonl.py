@@ -11,6 +11,7 @@ import pytest
 from downstream.detection.records import BoxRecord, EventRecord
 from downstream.detection.writers.events_jsonl import EventsJsonl, event_line, read_ended
 from downstream.scores.cell_geometry import PixelBox
+from pretrain.errors import UserError
 from tests.downstream.detection.made import stream_event
 
 BOX = BoxRecord(start_frame=16, end_frame=32, box=PixelBox(1.5, 2.25, 30, 40), score=0.9)
@@ -37,3 +38,11 @@ def test_what_has_ended_comes_back(tmp_path: Path, event: EventRecord) -> None:
     assert [json.loads(line)["kind"] for line in text.getvalue().splitlines()] == ["begun", "ended"]
     (tmp_path / "events.jsonl").write_text(text.getvalue(), encoding="utf-8")
     assert list(read_ended(tmp_path / "events.jsonl")) == [event]
+
+
+def test_a_journal_that_is_no_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for name in ("folder", "loop", "missing"):
+        with pytest.raises(UserError, match=f"{name}: the events so far cannot be read"):
+            list(read_ended(tmp_path / name))
