@@ -185,6 +185,8 @@ def _lists(folder: Path) -> list[Reader]:
         height=48,
         width=64,
         proxy_bytes=99,
+        proxy_mtime_ns=1,
+        proxy_sha256="00",
         build_cpu_seconds=0.1,
     )
     manifest.write(folder / "proxy.json")

@@ -179,9 +179,25 @@ def test_catalogues_find_files_of_every_name(tmp_path: Path) -> None:
 
 
 def test_caches_of_files_of_every_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pretrain.data.motion.motion_profile", lambda path, **_: np.array([len(path)]))
+    monkeypatch.setattr("pretrain.data.motion.motion_profile", lambda path, **_: np.array([len(path)], np.float32))
     (tmp_path / "in").mkdir()
     for name in FILE_NAMES:
         (tmp_path / "in" / name).touch()
         for _ in range(2):
             assert cached_motion_profile(f"{tmp_path}/in/{name}", tmp_path / "motion") == [len(f"{tmp_path}/in/{name}")]
+
+
+def test_a_motion_profile_that_is_not_what_was_written_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    profile = np.array([1, 2, 3, 4], np.float32)
+    monkeypatch.setattr("pretrain.data.motion.motion_profile", lambda path, **_: profile)
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    assert np.array_equal(cached_motion_profile(str(tmp_path / "a.mp4"), tmp_path / "motion"), profile)
+    (file,) = (tmp_path / "motion").rglob("*.npy")
+    stored = np.load(file)
+    stored[1] = 0
+    np.save(file, stored)
+    assert np.array_equal(cached_motion_profile(str(tmp_path / "a.mp4"), tmp_path / "motion"), profile)
+    assert "its content is not what was written" in caplog.text
+    assert np.load(file)[1] != 0

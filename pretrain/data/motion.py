@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ logger = logging.getLogger(__name__)
 BIN_FRAMES = 8
 THUMBNAIL = (24, 32)
 BLOCK_THUMBNAILS = 512
-PROFILE_VERSION = 1
+PROFILE_VERSION = 2
 
 
 def motion_profile(path: str, *, reader: str = "pyav", cache: IndexCache | None = None) -> np.ndarray:
@@ -53,20 +54,25 @@ def cached_motion_profile(
     file = folder / key[:2] / f"{key[2:]}.npy"
     if file.exists():
         try:
-            return _checked(read_array(file, kinds="f", shape=(None,)))
+            return _unsealed(read_array(file, kinds="u", shape=(None,)))
         except Unreadable as error:
             logger.warning("the motion profile %s is made anew: %s", file, error)
     profile = motion_profile(path, reader=reader, cache=cache)
     with replacing(file) as temporary:
-        np.save(temporary, profile)
+        np.save(temporary, _sealed(profile))
     return profile
 
 
-def _checked(profile: np.ndarray) -> np.ndarray:
-    """Unreadable where these are no mean differences of grey levels."""
-    if profile.dtype != np.float32 or not len(profile) or not (profile.min() >= 0 and profile.max() <= 255):
-        raise Unreadable("it holds no differences of grey levels")
-    return profile
+def _sealed(profile: np.ndarray) -> np.ndarray:
+    """float32 (bins,) -> uint32 (bins + 1,): its bits, and a checksum of them: any other numbers would be believed."""
+    return np.append(profile.view(np.uint32), np.uint32(zlib.crc32(profile.tobytes())))
+
+
+def _unsealed(stored: np.ndarray) -> np.ndarray:
+    """The inverse; Unreadable where it is not what was written."""
+    if stored.dtype != np.uint32 or len(stored) < 2 or zlib.crc32(stored[:-1].tobytes()) != int(stored[-1]):
+        raise Unreadable("its content is not what was written")
+    return stored[:-1].view(np.float32)
 
 
 def window_start_weights(profile: np.ndarray, num_frames: int, window_frames: int, floor: float) -> np.ndarray:

@@ -16,7 +16,7 @@ from pretrain.data.proxy.render import render
 from pretrain.data.proxy.settings import SUFFIXES, ProxySettings
 from pretrain.data.video import VideoError
 from pretrain.errors import UserError, problem_list
-from pretrain.files import replacing, write_json
+from pretrain.files import replacing, sha256_of, write_json
 from pretrain.versioned_json import read_json
 
 SETTINGS_FILE = "proxies.json"
@@ -111,7 +111,7 @@ class ProxyCache:
             rendered = render(video.path, temporary, settings)
             if SourceState.of(video.path) != source:
                 raise VideoError(f"{video.path}: changed while its proxy was made; run again when it is complete")
-            size = temporary.stat().st_size
+        written = path.stat()
         manifest = Manifest(
             source=source,
             settings=record,
@@ -119,7 +119,9 @@ class ProxyCache:
             duration_seconds=rendered.duration_seconds,
             height=rendered.height,
             width=rendered.width,
-            proxy_bytes=size,
+            proxy_bytes=written.st_size,
+            proxy_mtime_ns=written.st_mtime_ns,
+            proxy_sha256=sha256_of(path),
             build_cpu_seconds=time.process_time() - started,
         )
         manifest.write(path.with_suffix(".json"))
@@ -139,7 +141,15 @@ class ProxyCache:
         if now != manifest.source:
             was = manifest.source
             return f"the video changed after its proxy was made ({was.size} bytes then, {now.size} now; or its date)"
-        held = path.stat().st_size if path.exists() else 0
-        if held != manifest.proxy_bytes:
-            return f"its proxy is damaged: {held} of {manifest.proxy_bytes} bytes"
-        return None
+        return _damage(path, manifest)
+
+
+def _damage(path: Path, manifest: Manifest) -> str | None:
+    """What is wrong with a proxy's own file. One that was copied, or touched, is read to see that it is the same."""
+    held = path.stat() if path.exists() else None
+    size = 0 if held is None else held.st_size
+    if held is None or size != manifest.proxy_bytes:
+        return f"its proxy is damaged: {size} of {manifest.proxy_bytes} bytes"
+    if held.st_mtime_ns != manifest.proxy_mtime_ns and sha256_of(path) != manifest.proxy_sha256:
+        return "its proxy is damaged: its bytes are not those that were written"
+    return None

@@ -56,6 +56,10 @@ class Manifest:
     height: int
     width: int
     proxy_bytes: int
+    proxy_mtime_ns: int
+    """Time of its last change: while it is that, the bytes are taken for those that were written."""
+    proxy_sha256: str
+    """Hex digits, of its bytes."""
     build_cpu_seconds: float
     """CPU time that decoding the source, encoding and checking took."""
 

@@ -365,6 +365,21 @@ def test_manifests_say_what_was_made_of_what(tmp_path: Path, video: Video) -> No
     assert ProxyCache(tmp_path / "p").manifest(video) is None
 
 
+def test_a_proxy_whose_bytes_changed_is_damaged_and_one_that_was_touched_is_not(tmp_path: Path, video: Video) -> None:
+    make(tmp_path / "p", [video])
+    cache = ProxyCache(tmp_path / "p")
+    proxy = Path(cache.paths([video])["street"])
+    os.utime(proxy, (1, 1))  # as a copy has another time
+    assert cache.paths([video])
+    content = bytearray(proxy.read_bytes())
+    content[len(content) // 2] ^= 255
+    proxy.write_bytes(content)
+    with pytest.raises(UserError, match="its proxy is damaged: its bytes are not those that were written"):
+        cache.paths([video])
+    assert make(tmp_path / "p", [video]).built == 1
+    assert cache.paths([video])
+
+
 def test_proxies_have_keyframes_at_the_distance_asked_for_and_no_b_frames(tmp_path: Path, video: Video) -> None:
     proxy = tmp_path / "p.mp4"
     render(video.path, proxy, ProxySettings(gop=12))
