@@ -20,8 +20,14 @@ class OwnError(UserError):
     """One process of several met it, the others know nothing of it: that process tells it, whichever it is."""
 
 
+MOST_LETTERS = 300
+"""Of what is compared with known names: the time grows with their product."""
+
+
 def nearest(wrong: str, known: Iterable[str]) -> str:
     """A clause like `; did you mean 'r3d_18'?`, or an empty string when nothing known is close to `wrong`."""
+    if len(wrong) > MOST_LETTERS:
+        return ""
     matches = difflib.get_close_matches(wrong, list(known), n=1, cutoff=0.5)
     return f"; did you mean '{matches[0]}'?" if matches else ""
 

@@ -123,7 +123,7 @@ class KnownNames:
         self._asked += 1
         if (found := self._squeezed.get(squeeze(wrong))) is not None:
             return found
-        if self._asked > MOST_SUGGESTED or len(self._names) > MOST_COMPARED:
+        if self._asked > MOST_SUGGESTED or len(self._names) > MOST_COMPARED or len(wrong) > 300:
             return None
         return next(iter(difflib.get_close_matches(wrong, self._names, n=1, cutoff=0.75)), None)
 

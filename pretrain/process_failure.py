@@ -14,6 +14,11 @@ SHARED_MEMORY = (
     "--shm-size 8g), free it, or lower data.workers (0 needs none); go on with --resume"
 )
 
+NO_THREAD = (
+    "the system lets this process start no more threads: raise its limits of processes or memory (ulimit -u, ulimit -v, "
+    "the container's), or set OMP_NUM_THREADS lower"
+)
+
 
 def process_failure(text: str) -> str | None:
     """What an error of PyTorch means, where it is about another process that failed; None for all others."""
@@ -21,7 +26,7 @@ def process_failure(text: str) -> str | None:
         return LOST
     if any(sign in text for sign in ("remote process exited or there was a network error", "Broken pipe: SendBytes")):
         return LOST
-    return None
+    return NO_THREAD if "can't start new thread" in text else None
 
 
 def dead_reader(status: int) -> str:

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 import pytest
 from hypothesis import given
 
+from pretrain.errors import nearest
 from pretrain.names import KnownNames, file_name, json_escaped, read_back, shown, shown_lines, written
 from tests.odd_names import NAMES, ODD_NAMES
 
@@ -81,3 +83,9 @@ def test_many_wrong_names_among_many_are_asked_for_quickly() -> None:
 
 def test_odd_names_are_odd() -> None:
     assert len(set(ODD_NAMES)) == len(ODD_NAMES) > 20
+
+
+def test_what_is_far_too_long_is_compared_with_nothing() -> None:
+    begun = time.process_time()
+    assert nearest("a" * 100_000, ["small3d", "r3d_18"]) == ""
+    assert time.process_time() - begun < 1

@@ -14,6 +14,7 @@ from tests.paths import ROOT
 SCRIPT = """
 from torch.utils.data import Dataset
 from pretrain.data.loading import load_batches
+from pretrain.process_failure import process_failure
 
 class Numbers(Dataset):
     def __getitem__(self, key):
@@ -112,3 +113,9 @@ def is_running(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def test_no_more_threads_is_a_message() -> None:
+    told = process_failure("can't start new thread")
+    assert told is not None
+    assert "ulimit -u" in told
