@@ -15,8 +15,8 @@ SHARED_MEMORY = (
 )
 
 NO_THREAD = (
-    "the system lets this process start no more threads: raise its limits of processes or memory (ulimit -u, ulimit -v, "
-    "the container's), or set OMP_NUM_THREADS lower"
+    "the system lets this process start no more threads: raise its limits of processes or memory (ulimit -u and "
+    "-v, the container's), or set OMP_NUM_THREADS lower"
 )
 
 

@@ -9,12 +9,12 @@ import time
 import psutil
 import pytest
 
+from pretrain.process_failure import process_failure
 from tests.paths import ROOT
 
 SCRIPT = """
 from torch.utils.data import Dataset
 from pretrain.data.loading import load_batches
-from pretrain.process_failure import process_failure
 
 class Numbers(Dataset):
     def __getitem__(self, key):
