@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
-from pretrain.names import shown
+from pretrain.names import MOST_LETTERS, shown
 
 
 class UserError(ValueError):
@@ -18,10 +18,6 @@ class UserError(ValueError):
 
 class OwnError(UserError):
     """One process of several met it, the others know nothing of it: that process tells it, whichever it is."""
-
-
-MOST_LETTERS = 300
-"""Of what is compared with known names: the time grows with their product."""
 
 
 def nearest(wrong: str, known: Iterable[str]) -> str:

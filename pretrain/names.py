@@ -23,6 +23,8 @@ NOT_UTF8 = re.compile("[\ud800-\udfff]")
 _UNSAFE = re.compile(f"[{UNSAFE}]")
 _UNSAFE_BUT_LINES = re.compile(f"(?!\n)[{UNSAFE}]")
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+MOST_LETTERS = 300
+"""Of what is compared with known names: the time grows with their product."""
 MOST_COMPARED = 5000
 """Names that a mistyped one is compared with letter by letter; of more, only those that differ in punctuation alone."""
 MOST_SUGGESTED = 20
@@ -123,7 +125,7 @@ class KnownNames:
         self._asked += 1
         if (found := self._squeezed.get(squeeze(wrong))) is not None:
             return found
-        if self._asked > MOST_SUGGESTED or len(self._names) > MOST_COMPARED or len(wrong) > 300:
+        if self._asked > MOST_SUGGESTED or len(self._names) > MOST_COMPARED or len(wrong) > MOST_LETTERS:
             return None
         return next(iter(difflib.get_close_matches(wrong, self._names, n=1, cutoff=0.75)), None)
 

@@ -6,8 +6,9 @@ file that is something else (a Git-LFS pointer, a web page) is called that. Weig
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -159,3 +160,18 @@ def _first_line(error: Exception) -> str:
 
 def _in_a_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def state_sha256(state: Iterable[tuple[str, Tensor]]) -> str:
+    """Hex SHA-256 of weights by name: keys in order, each with its type, shape and bytes.
+
+    The counters of batch normalisation, which take no part in the output, are left out.
+    """
+    digest = hashlib.sha256()
+    for key, value in sorted(state, key=lambda item: item[0]):
+        if key.endswith("num_batches_tracked"):
+            continue
+        plain = value.detach().cpu().contiguous()
+        digest.update(f"{key} {plain.dtype} {tuple(plain.shape)}\n".encode())
+        digest.update(plain.view(torch.uint8).numpy().tobytes() if plain.ndim else plain.numpy().tobytes())
+    return digest.hexdigest()

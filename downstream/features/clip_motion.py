@@ -7,13 +7,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from downstream.features.feature_spec import Grid
-from downstream.features.map_reach import Reach
+from downstream.features.map_reach import WHOLE, Reach
 
 NOISE_FLOOR = 0.1
 """Grey levels that are added before the logarithm: what is still is not endlessly stiller than what is almost."""
 
 
-def log_motion(clips: Tensor, grid: Grid | None = None, reach: Reach = Reach()) -> Tensor:  # noqa: B008 (a tuple)
+def log_motion(clips: Tensor, grid: Grid | None = None, reach: Reach = WHOLE) -> Tensor:
     """uint8 clips (B, T, H, W, 3) -> float32 (B, 1), of cells (B, cells, 1), rows first.
 
     The logarithm of the mean absolute difference of successive frames of the clip, in grey levels from 0 to 255, over

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +17,7 @@ from downstream.features.clip_motion import log_motion
 from downstream.features.crops import CROPS, MARGIN, centre_region, check_border, check_crops
 from downstream.features.feature_spec import FeatureSpec, Grid, Output, Pool
 from downstream.features.image_tower import ImageTower, build_tower, load_tower, tower_dim, tower_facts
-from downstream.features.map_reach import Reach
+from downstream.features.map_reach import WHOLE
 from downstream.features.snippets import ClipView, SnippetSettings
 from pretrain.backbones import (
     BACKBONES,
@@ -35,6 +34,7 @@ from pretrain.backbones.weights import read_weights
 from pretrain.data.geometry import NO_BORDER, BorderCrop
 from pretrain.data.video import VideoInfo
 from pretrain.errors import UserError, nearest
+from pretrain.weight_files import state_sha256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +138,7 @@ class Encoder:
         """What the network reads; `stride` 0: its frames spread over the snippet, however long that is."""
         self.border_crop = border
         self.grid: Grid | None = network.grid if isinstance(network, CellNetwork) else None
-        self.reach = network.reach if isinstance(network, CellNetwork) else Reach()
+        self.reach = network.reach if isinstance(network, CellNetwork) else WHOLE
         """Which part of a crop the cells are of; all of it where there are none."""
         self.stage = config.stage
         """The module whose map cells are of; None: the network's own map."""
@@ -325,18 +325,3 @@ def _image_tower(config: EncoderConfig, fetch: bool) -> Encoder:
     border = config.border_crop or NO_BORDER
     sha256 = state_sha256(net.state_dict().items())
     return Encoder(config, spec, ImageTower(net, config.pool), sha256, "image_output", border)
-
-
-def state_sha256(state: Iterable[tuple[str, Tensor]]) -> str:
-    """Hex SHA-256 of weights by name: keys in order, each with its type, shape and bytes.
-
-    The counters of batch normalisation, which take no part in the output, are left out.
-    """
-    digest = hashlib.sha256()
-    for key, value in sorted(state, key=lambda item: item[0]):
-        if key.endswith("num_batches_tracked"):
-            continue
-        plain = value.detach().cpu().contiguous()
-        digest.update(f"{key} {plain.dtype} {tuple(plain.shape)}\n".encode())
-        digest.update(plain.view(torch.uint8).numpy().tobytes() if plain.ndim else plain.numpy().tobytes())
-    return digest.hexdigest()

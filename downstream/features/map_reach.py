@@ -33,6 +33,10 @@ class Reach(NamedTuple):
     right: float = 1.0
 
 
+WHOLE = Reach()
+"""All of it."""
+
+
 def find_reach(what: str, net: nn.Module, map_of: Callable[[Tensor], Tensor], clip: Clip, own: Grid) -> Reach:
     """The reach of a network's map of `own` rows and columns, for such clips.
 

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.lib.format import open_memmap
 from torch import Tensor
 from tqdm import tqdm
@@ -31,6 +30,7 @@ from pretrain.data.proxy.manifest import SourceState
 from pretrain.data.video import VideoError, VideoInfo
 from pretrain.errors import UserError
 from pretrain.files import replacing, reserve, write_json
+from pretrain.weight_files import state_sha256
 
 VERSION = 1
 """Raised whenever the same settings would give other maps."""
@@ -54,7 +54,9 @@ class MapStore:
     def of(cache: Path, backbone: Backbone, border_crop: BorderCrop, reader: str) -> MapStore:
         """The store below a cache folder; nothing is made yet."""
         spec = backbone.spec
-        record = network_record(spec, border_crop, reader) | {"weights_sha256": weights_sha256(backbone.net)}
+        record = network_record(spec, border_crop, reader) | {
+            "weights_sha256": state_sha256(backbone.net.state_dict().items())
+        }
         digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
         folder = cache / "maps" / digest[:16]
         module = backbone.mixing
@@ -176,12 +178,3 @@ def drop_unfinished(store: MapStore) -> None:
         with suppress(FileNotFoundError):  # finished in between
             if time.time() - file.stat().st_mtime > UNFINISHED_SECONDS:
                 file.unlink()
-
-
-def weights_sha256(net: torch.nn.Module) -> str:
-    """Hex SHA-256 of a network's weights: names in order, each with its bytes."""
-    digest = hashlib.sha256()
-    for name, value in sorted(net.state_dict().items()):
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

@@ -7,10 +7,11 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from downstream.features.encoders import Encoder, EncoderConfig, open_encoder, state_sha256
+from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
 from downstream.features.snippets import SnippetSettings
 from pretrain.backbones import BackboneConfig, build_backbone, save_backbone
 from pretrain.errors import UserError
+from pretrain.weight_files import state_sha256
 
 TOWER = "timm/test_vit"
 """timm's own model for tests: 0.4 million weights, 160x160 pixels."""
