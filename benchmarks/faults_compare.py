@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-TIMES = {"time", "seconds", "build_cpu_seconds"}
+TIMES = {"time", "seconds", "build_cpu_seconds", "proxy_mtime_ns"}
 """Keys of JSON that say when, or how long it took."""
 SPEEDS = "speed/"
 """How keys of a log begin that say how fast it went."""
