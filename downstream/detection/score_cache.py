@@ -15,13 +15,16 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from downstream.detection.model import Model, ScoredFile
 from downstream.scores.map_file import read_maps, write_maps
 from downstream.scores.score_file import read_scores, write_scores
+from downstream.scores.video_scores import VideoScores
 from pretrain.data.catalogue import Video
 from pretrain.data.video import FrameClock, VideoInfo
 from pretrain.errors import UserError
-from pretrain.json_shapes import WrongShape, check, every, mapping, number, of_type, record, whole
+from pretrain.json_shapes import WrongShape, check, every, mapping, number, of_type, record, text, whole
 from pretrain.names import name_bytes
 
 logger = logging.getLogger(__name__)
@@ -29,7 +32,15 @@ logger = logging.getLogger(__name__)
 FOLDER = "scored"
 _SIDE = whole(1, 1 << 16)
 _INFO = record({"num_frames": whole(1), "fps": number(1e-6, 1e6), "width": _SIDE, "height": _SIDE})
-_META = record({"of": mapping(), "info": every(of_type(VideoInfo), _INFO)})
+_META = record({"of": mapping(), "info": every(of_type(VideoInfo), _INFO), "digest": text})
+
+
+def digest_of(scores: VideoScores) -> str:
+    """Of every number: one that was changed on a disk would be believed."""
+    digest = hashlib.sha256(scores.scores.tobytes() + scores.edges.tobytes())
+    if scores.map is not None:
+        digest.update(np.float32(scores.map.scores).tobytes())
+    return digest.hexdigest()
 
 
 class ScoreCache:
@@ -53,6 +64,8 @@ class ScoreCache:
                 return None
             if len(kept.videos) != 1 or kept.videos[0].name != video.name:
                 raise WrongShape("holds another video")
+            if digest_of(kept.videos[0]) != kept.meta["digest"]:
+                raise WrongShape("holds other numbers than were written")
         except (UserError, WrongShape) as error:
             logger.warning("kept scores of '%s' are damaged, it is scored again: %s", video.name, error)
             return None
@@ -70,7 +83,7 @@ class ScoreCache:
         except OSError:
             return
         meta: dict[str, Any] = {"of": of, "info": dataclasses.asdict(scored.info)}
-        meta["clock"] = scored.clock.as_json()
+        meta |= {"clock": scored.clock.as_json(), "digest": digest_of(scored.scores)}
         write = write_maps if self._cells else write_scores
         write(self._file(video.name), [scored.scores], meta)
 

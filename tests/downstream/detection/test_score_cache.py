@@ -83,3 +83,16 @@ def test_only_what_is_missing_is_scored(
     assert both[0].scores is not None
     assert np.array_equal(both[0].scores.scores, first[0].scores.scores)
     assert "1 of 2 video(s) were scored before" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_numbers_that_changed_on_the_disk_are_not_believed(
+    world: Path, tmp_path: Path, video: Video, kind: str
+) -> None:
+    cache = keep(open_model(world / "runs" / kind), video, tmp_path / "scored")
+    (file,) = (tmp_path / "scored").iterdir()
+    content = file.read_bytes()
+    at = content.index(b'"scores"') + 20 if kind == "whole" else len(content) - 6
+    other = b"1" if content[at : at + 1] != b"1" else b"2"
+    file.write_bytes(content[:at] + other + content[at + 1 :])
+    assert cache.load(video) is None
