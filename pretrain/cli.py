@@ -154,8 +154,8 @@ def _status_of(command: Callable[[], int | None]) -> int:
         if os.environ.get("LOCAL_RANK", "0") == "0":
             print("stopped by Ctrl-C", file=sys.stderr, flush=True)
         status = 128 + signal.SIGINT
-    except RuntimeError as error:
-        told = process_failure(str(error))
+    except (RuntimeError, MemoryError) as error:
+        told = process_failure(f"{type(error).__name__}: {error}")
         if told is None:
             return _program_error(error)
         end_within(LEAVE_SECONDS, 2, "")

@@ -18,14 +18,23 @@ NO_THREAD = (
     "the system lets this process start no more threads: raise its limits of processes or memory (ulimit -u and "
     "-v, the container's), or set OMP_NUM_THREADS lower"
 )
+NO_MEMORY = (
+    "the memory of the GPU or of the machine is full: take smaller batches (optim.batch_size, --batch-clips) or smaller "
+    "clips, fewer processes (data.workers, --decoders), or end what else runs there; go on with --resume"
+)
+_FULL = ("out of memory", "can't allocate memory", "could not create a primitive", "MemoryError")
+"""What PyTorch, its allocators, oneDNN and Python say of it."""
 
 
 def process_failure(text: str) -> str | None:
-    """What an error of PyTorch means, where it is about another process that failed; None for all others."""
+    """What an error of PyTorch or Python means that is none of the program: another process failed, or there is no more
+    memory or no more threads. None for all others."""
     if any(sign in text for sign in ("gloo/transport", "Gloo connect", "[Gloo]", "NCCL communicator was aborted")):
         return LOST
     if any(sign in text for sign in ("remote process exited or there was a network error", "Broken pipe: SendBytes")):
         return LOST
+    if any(sign in text for sign in _FULL):
+        return NO_MEMORY
     return NO_THREAD if "can't start new thread" in text else None
 
 

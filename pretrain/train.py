@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,9 @@ CLIP_NORM = 1.0
 """Greatest norm of the gradient."""
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """`accelerate launch pretrain.py CONFIG.yaml [--flag value ...]`."""
-    run_script("pretrain.py", PretrainConfig, pretrain, several_processes=True)
+    run_script("pretrain.py", PretrainConfig, pretrain, arguments, several_processes=True)
 
 
 def pretrain(config: PretrainConfig) -> int:

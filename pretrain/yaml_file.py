@@ -20,10 +20,27 @@ MAX_VALUES = 10_000
 MAX_DEPTH = 32
 
 
+COMES_WITH_IT = Path(__file__).resolve().parents[1] / "configs"
+"""Folder of the configurations that come with the program."""
+
+
+def find_config(path: Path) -> Path:
+    """The file that is meant: one that is there, else one that comes with the program, by its name or as
+    `configs/NAME`. UserError: neither, with what there is."""
+    if path.exists():
+        return path
+    own = COMES_WITH_IT / path.name
+    if path in (Path(path.name), Path("configs") / path.name) and own.is_file():
+        return own
+    there = ", ".join(sorted(known.name for known in COMES_WITH_IT.glob("*.yaml")))
+    raise UserError(
+        f"no configuration file {path}: give one of yours, one that comes with the program ({there}), or none"
+    )
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The keys and values of a configuration file; an empty file has none. UserError."""
-    if not path.exists():
-        raise UserError(f"no configuration file {path}: give one of configs/*.yaml, or none")
+    path = find_config(path)
     try:
         text = read_utf8(path, MAX_BYTES)
     except Unreadable as error:

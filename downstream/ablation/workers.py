@@ -79,10 +79,10 @@ class Worker:
     def __init__(self, environment: dict[str, str]) -> None:
         self.environment = environment
         self.job: Job | None = None
-        root = str(Path(__file__).resolve().parents[2])
+        root = str(Path(__file__).resolve().parents[__name__.count(".")])  # what our packages are imported from
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "downstream.ablation.worker"],
+            [sys.executable, "-m", f"{__package__}.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

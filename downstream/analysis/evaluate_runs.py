@@ -11,12 +11,12 @@ import tyro
 
 from downstream.analysis.run_references import references_of, without_references
 from downstream.evaluation.choose_videos import exclude_training_groups, open_listed
-from downstream.evaluation.evaluation import Evaluation, compare
+from downstream.evaluation.evaluation import Difference, Evaluation, compare
 from downstream.evaluation.output import write_evaluation
 from downstream.evaluation.references import References, evaluate_references, reference_report
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.evaluation.tables import SUMMARY, comparison_table, cost_of_weak_labels, evaluation_table
-from downstream.evaluation.temporal_evaluation import evaluate_seeds
+from downstream.evaluation.temporal_evaluation import TemporalEvaluation, evaluate_seeds
 from downstream.runs.run_folder import RunFolder, scores_by_seed, supervision_of
 from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import ScoreFile, unscored_in
@@ -26,6 +26,9 @@ from downstream.visualisation.operating_plot import plot_operating_curves
 from downstream.visualisation.plots import write_plots
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.errors import UserError
+
+Methods = dict[str, dict[str, ScoreFile]]
+"""Method -> seed -> scores."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,53 +72,94 @@ class EvaluateConfig:
             raise UserError("nothing to evaluate: give run folders or score files")
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EvaluatedRuns:
+    """What `evaluate_runs` found, method by method."""
+
+    evaluations: list[TemporalEvaluation]
+    """In the order of the inputs."""
+    comparisons: dict[str, dict[str, Difference]]
+    """Each other method's name -> metric -> that method less the first, on the same draws of the same videos."""
+    references: References
+    """What needs no learning, evaluated alike; empty where no run has any."""
+    told: dict[str, Supervision | None]
+    """What each method was told in training."""
+    notes: list[str]
+    """What a reader has to know of the references."""
+
+    def tables(self) -> str:
+        """Everything for people, as Markdown."""
+        shown = None if len(self.evaluations) == 1 else SUMMARY  # several methods at once: what matters most of each
+        first = self.evaluations[0].method
+        parts = [evaluation_table(evaluation, shown) for evaluation in self.evaluations]
+        parts += [comparison_table(first, name, differences, shown) for name, differences in self.comparisons.items()]
+        parts += ["\n".join(costs(self.evaluations, self.told))]
+        parts += ["\n".join([reference_report(self.evaluations, self.references), *self.notes]).strip()]
+        return "\n\n".join(filter(None, parts))
+
+
 def evaluate_runs(config: EvaluateConfig) -> None:
     """Evaluate, print the tables, write the files."""
+    evaluated = evaluate_and_write(config)
+    print(evaluated.tables(), end="\n\n")
+    print(f"written to {output_folder(config)}")
+
+
+def evaluate_and_write(config: EvaluateConfig) -> EvaluatedRuns:
+    """The same without a word."""
+    evaluated, videos = evaluate_inputs(config)
+    out = output_folder(config)
+    write_evaluation(out, evaluated.evaluations, evaluated.comparisons, videos, evaluated.references.evaluations)
+    if config.plots:
+        write_plots(evaluated.evaluations, out)
+        plot_operating_curves(evaluated.evaluations, out / "operating_curve.png")
+    return evaluated
+
+
+def evaluate_inputs(config: EvaluateConfig) -> tuple[EvaluatedRuns, Catalogue]:
+    """Evaluate all inputs on the same videos; these videos."""
     inputs = dict(zip(method_names(config.inputs), config.inputs, strict=True))
     methods = {name: scores_by_seed(path) for name, path in inputs.items()}
     told = {name: supervision_of(path, methods[name].values()) for name, path in inputs.items()}
     if config.ensemble:
         methods = {name: {"ensemble": ensemble(list(seeds.values()))} for name, seeds in methods.items()}
-    catalogue = open_listed(chosen_catalogue(config))
-    videos = catalogue if config.split == "all" else catalogue.subset(config.split)
-    if not videos:
-        raise UserError(f"{catalogue.source}: no video of split '{config.split}'; choose another --split")
-    for run in config.inputs if config.split == "test" else ():
-        RunFolder(run).refuse_seen_in_training(videos)
-    if config.unseen_groups:
-        videos, methods = scores_in_unseen_groups(catalogue, videos, methods)
+    videos, methods = chosen_videos(config, methods)
     # what one run could not score no other is evaluated on: comparisons are on the same videos
     unscored = unscored_in(file for seeds in methods.values() for file in seeds.values())
     evaluations = [
         evaluate_seeds(scores_of(seeds), videos, config.settings, name, unscored, ceiling=told[name] == "frames")
         for name, seeds in methods.items()
     ]
-    references = References([], [])
+    references, notes = References([], []), []
     if config.references:
         references = evaluate_references(references_of(inputs), videos, config.settings, unscored)
-    comparisons = {rival.method: compare(evaluations[0], rival) for rival in evaluations[1:]}
-    shown = None if len(evaluations) == 1 else SUMMARY  # several methods at once: what matters most of each
-    for evaluation in evaluations:
-        print(evaluation_table(evaluation, shown), end="\n\n")
-    for name, differences in comparisons.items():
-        print(comparison_table(evaluations[0].method, name, differences, shown), end="\n\n")
-    print_costs(evaluations, told)
-    if config.references:
-        print("\n".join([reference_report(evaluations, references), *without_references(inputs)]).strip(), end="\n\n")
-    out = output_folder(config)
-    write_evaluation(out, evaluations, comparisons, videos, references.evaluations)
-    if config.plots:
-        write_plots(evaluations, out)
-        plot_operating_curves(evaluations, out / "operating_curve.png")
-    print(f"written to {out}")
+        notes = without_references(inputs)
+    evaluated = EvaluatedRuns(
+        evaluations=evaluations,
+        comparisons={rival.method: compare(evaluations[0], rival) for rival in evaluations[1:]},
+        references=references,
+        told=told,
+        notes=notes,
+    )
+    return evaluated, videos
 
 
-def print_costs(evaluations: Sequence[Evaluation], told: Mapping[str, Supervision | None]) -> None:
+def chosen_videos(config: EvaluateConfig, methods: Methods) -> tuple[Catalogue, Methods]:
+    """The videos to evaluate, and the scores of these; UserError where there are none, or training has seen some."""
+    catalogue = open_listed(chosen_catalogue(config))
+    videos = catalogue if config.split == "all" else catalogue.subset(config.split)
+    if not videos:
+        raise UserError(f"{catalogue.source}: no video of split '{config.split}'; choose another --split")
+    for run in config.inputs if config.split == "test" else ():
+        RunFolder(run).refuse_seen_in_training(videos)
+    return scores_in_unseen_groups(catalogue, videos, methods) if config.unseen_groups else (videos, methods)
+
+
+def costs(evaluations: Sequence[Evaluation], told: Mapping[str, Supervision | None]) -> list[str]:
     """A line for each method trained on labels of videos, where exactly one of the others is a ceiling."""
     ceilings = [evaluation for evaluation in evaluations if evaluation.ceiling]
     weak = [evaluation for evaluation in evaluations if told[evaluation.method] == "videos"]
-    if len(ceilings) == 1 and weak:
-        print(*(cost_of_weak_labels(ceilings[0], each) for each in weak), sep="\n", end="\n\n")
+    return [cost_of_weak_labels(ceilings[0], each) for each in weak] if len(ceilings) == 1 else []
 
 
 def chosen_catalogue(config: EvaluateConfig) -> CatalogueConfig:
@@ -123,9 +167,6 @@ def chosen_catalogue(config: EvaluateConfig) -> CatalogueConfig:
     runs = (RunFolder(path) for path in config.inputs)
     first = next((run for run in runs if run.config_file.is_file()), None)
     return config.catalogue if first is None else first.catalogue_unless(config.catalogue)
-
-
-Methods = dict[str, dict[str, ScoreFile]]
 
 
 def scores_in_unseen_groups(catalogue: Catalogue, videos: Catalogue, methods: Methods) -> tuple[Catalogue, Methods]:

@@ -21,6 +21,7 @@ from downstream.detector.storage import CARD_FILE, load_detector, specs_of
 from downstream.events.default_rule import default_rule
 from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
 from downstream.features.feature_spec import FeatureSpec
+from downstream.features.places import found_again
 from downstream.features.snippets import SnippetSettings
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.supervision import supervision_in
@@ -148,6 +149,7 @@ def encoders_of(folder: Path, card: Mapping[str, Any], backbones: Sequence[Path]
     if backbones and len(backbones) != len(specs):
         raise UserError(f"{len(backbones)} --backbone for a detector on {len(specs)} fused set(s); give one for each")
     known = card["features"]["made_with"]
+    places = card["features"].get("places") or [None] * len(specs)
     configs, problems = [], []
     for number, (spec, values) in enumerate(zip(specs, known, strict=True)):
         given = str(backbones[number]) if backbones else None
@@ -161,7 +163,9 @@ def encoders_of(folder: Path, card: Mapping[str, Any], backbones: Sequence[Path]
                 f"set {number + 1} ('{spec.encoder}') does not say where its backbone lies: give --backbone"
             )
         else:
-            config = _from_spec(spec) if values is None else EncoderConfig.from_json(values)
+            config = _from_spec(spec)
+            if values is not None:
+                config = found_again(EncoderConfig.from_json(values), folder, places[number])
             own = config.backbone
             if card.get("backbone"):
                 own = str(own_file(folder, card["backbone"], f"the backbone of {folder / CARD_FILE}"))

@@ -166,6 +166,7 @@ def _forget_places(file: Path) -> None:
     """Take paths of this machine off a detector's card; which encoders it takes stands in package.json."""
     content = read_card(file.parent)
     content["features"] = content["features"] | {"made_with": [None] * len(content["features"]["specs"])}
+    content["features"].pop("places", None)
     content.pop("backbone", None)
     content.pop("left_out", None)
     write_json(file, content)

@@ -11,6 +11,7 @@ from downstream.detector.cross_batch_clustering import Guidance
 from downstream.detector.model import DetectorConfig
 from downstream.detector.normal_detector import NormalConfig
 from downstream.features.encoders import EncoderConfig
+from downstream.features.places import PLACES
 from downstream.features.record_shapes import COUNT, GRID, MOST_NUMBERS, NORMALISE, SIDE, SPEC
 from downstream.features.store import DTYPES
 from pretrain.json_shapes import (
@@ -56,7 +57,7 @@ _FEATURES = record(
         "made_with": sequence(optional(ENCODER), 1, MOST_SETS),
         "dtypes": sequence(one_of(*DTYPES), 1, MOST_SETS),
     },
-    {"pool_cells": optional(GRID)},
+    {"pool_cells": optional(GRID), "places": sequence(PLACES, 1, MOST_SETS)},
 )
 _KNOWN = record(
     {

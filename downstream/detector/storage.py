@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import save_file
@@ -16,6 +16,8 @@ from downstream.detector.model import Detector, DetectorConfig
 from downstream.detector.normal_detector import NormalConfig, NormalDetector
 from downstream.features.feature_spec import FeatureSpec, Grid
 from downstream.features.fusion import FusedFeatures, motion_columns
+from downstream.features.places import Places, places_from
+from downstream.features.store import FeatureSet
 from pretrain.errors import UserError, problem_list
 from pretrain.files import replacing, sha256_of, write_json
 from pretrain.reading import LIST_BYTES, refuse_link_out
@@ -26,6 +28,22 @@ FORMAT = "anomaly-pretext/detector/3"
 WEIGHTS_FILE, CARD_FILE = "detector.safetensors", "detector.json"
 
 
+class StoredWith(NamedTuple):
+    """How the features of one set were made and stored."""
+
+    made_with: Mapping[str, Any] | None = None
+    """The settings of the encoder; None where nobody knows."""
+    dtype: str = "float32"
+    places: Places | None = None
+    """Where the encoder's files lie, from `folder`."""
+    folder: Path = Path()
+
+    @staticmethod
+    def of(features: FeatureSet) -> StoredWith:
+        """Of a set on disk."""
+        return StoredWith(features.made_with, features.dtype, features.places, features.folder)
+
+
 def save_detector(
     detector: Detector | NormalDetector,
     folder: Path,
@@ -33,14 +51,15 @@ def save_detector(
     normalise: str,
     details: Mapping[str, Any],
     pool_cells: Grid | None = None,
-    encoders: Sequence[tuple[Mapping[str, Any] | None, str]] | None = None,
+    encoders: Sequence[StoredWith] | None = None,
 ) -> None:
     """Write `detector.safetensors` and its card `detector.json`, atomically, the card last.
 
-    `specs`, `normalise` and `pool_cells` are those of the features it was trained on; `encoders`, for each spec: the
-    settings of the encoder (None where nobody knows) and the type that features were stored as; `details` are JSON
+    `specs`, `normalise` and `pool_cells` are those of the features it was trained on; `encoders`, for each spec: how
+    its features were made and stored; `details` are JSON
     values for the card.
     """
+    stored = encoders or [StoredWith()] * len(specs)
     with ExitStack() as renames:  # undone in reverse: the card is renamed last
         card = renames.enter_context(replacing(folder / CARD_FILE))
         weights = renames.enter_context(replacing(folder / WEIGHTS_FILE))
@@ -56,8 +75,9 @@ def save_detector(
                     "specs": [spec.as_json() for spec in specs],
                     "normalise": normalise,
                     "pool_cells": pool_cells,
-                    "made_with": [settings for settings, _ in encoders or [(None, "float32")] * len(specs)],
-                    "dtypes": [dtype for _, dtype in encoders or [(None, "float32")] * len(specs)],
+                    "made_with": [each.made_with for each in stored],
+                    "places": [places_from(each.folder, each.places, folder) for each in stored],
+                    "dtypes": [each.dtype for each in stored],
                 },
                 **details,
                 "sha256": sha256_of(weights),

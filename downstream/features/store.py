@@ -27,6 +27,7 @@ from safetensors import SafetensorError, safe_open
 
 from downstream.features.feature_spec import FeatureSpec, VideoEntry
 from downstream.features.normalising import BLOCK_BYTES
+from downstream.features.places import PLACES, Places, places_of
 from downstream.features.record_shapes import ENTRY, FACTS, SPEC
 from downstream.features.scratch import drop_pages
 from pretrain.arrays import map_array
@@ -55,7 +56,7 @@ _MANIFEST = record(
         "array_sha256": text,
         "videos": sequence(mapping()),
     },
-    {"made_with": optional(mapping())},
+    {"made_with": optional(mapping()), "places": PLACES},
 )
 
 
@@ -75,10 +76,13 @@ class FeatureSet:
         videos: Sequence[VideoEntry],
         array: NDArray[Any],
         made_with: Mapping[str, Any] | None = None,
+        places: Places | None = None,
     ) -> None:
         self.folder, self.spec = folder, spec
         self.made_with = made_with
         """The settings of the encoder (`EncoderConfig.as_json`); None for imported features and old sets."""
+        self.places = places
+        """Where the encoder's files lie, from the set's folder."""
         self.dtype: str = array.dtype.name
         self.videos: Mapping[str, VideoEntry] = MappingProxyType({video.name: video for video in videos})
         """Entries by name, in stored order."""
@@ -103,7 +107,7 @@ class FeatureSet:
                 f"{spec.crops_or_cells} {'crops' if spec.grid is None else 'cells'} x {spec.dim}: the two are not of "
                 "one set; make it again"
             )
-        return FeatureSet(folder, spec, videos, array, manifest.get("made_with"))
+        return FeatureSet(folder, spec, videos, array, manifest.get("made_with"), manifest.get("places"))
 
     def read(self, name: str) -> NDArray[Any]:
         """(snippets, crops or cells, dim) in the stored type, a view of the file: only pages that are used are read."""
@@ -341,6 +345,7 @@ class FeatureWriter:
             "spec": self.spec.as_json(),
             "dtype": self.dtype,
             "made_with": None if self.made_with is None else dict(self.made_with),
+            "places": places_of(self.made_with, self.folder),
             "array": array.name,
             "array_sha256": digest.hexdigest(),
             "videos": [video.as_json() for video in videos],

@@ -10,7 +10,7 @@ import torch
 
 from downstream.detector.inference import score_videos
 from downstream.detector.normal_detector import NormalConfig, default_parts
-from downstream.detector.storage import save_detector
+from downstream.detector.storage import StoredWith, save_detector
 from downstream.evaluation.choose_videos import has_ground_truth, open_listed, rehearse_evaluation
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.features.fusion import FusedFeatures
@@ -101,7 +101,7 @@ def run_fit(config: FitNormalConfig) -> int:
     detector = fit_normal(config.normal, features, names, others, device, torch.Generator().manual_seed(config.seed))
     seed = run.seed(0)
     card = {"threshold": 0.5, "seed": config.seed, KEY: "none", "trained_on": sorted(names + others)}
-    encoders = [(part.made_with, part.dtype) for part in features.sets]
+    encoders = [StoredWith.of(part) for part in features.sets]
     save_detector(detector, seed.detector, features.specs, features.normalise, card, features.pool_cells, encoders)
     run.write_config(config)
     scored_parts: dict[Part, Catalogue] = {"validation": held_out}

@@ -16,7 +16,7 @@ from downstream.detector.frame_bce import frame_bce
 from downstream.detector.inference import score_videos, video_evidence
 from downstream.detector.model import Detector, DetectorConfig, check_detector
 from downstream.detector.objective import DetectorTraining, build_detector, check_objective
-from downstream.detector.storage import load_trained, save_detector
+from downstream.detector.storage import StoredWith, load_trained, save_detector
 from downstream.detector.terms import ObjectiveConfig
 from downstream.evaluation.choose_videos import has_ground_truth, open_listed, rehearse_evaluation
 from downstream.features.fusion import FusedFeatures
@@ -180,7 +180,7 @@ class FeatureTraining:
 
     def _save(self, detector: Detector, folder: Path, details: Mapping[str, Any]) -> None:
         features = self._features
-        encoders = [(part.made_with, part.dtype) for part in features.sets]
+        encoders = [StoredWith.of(part) for part in features.sets]
         save_detector(detector, folder, features.specs, features.normalise, details, features.pool_cells, encoders)
 
     def _score(self, detector: Detector, videos: Catalogue) -> list[VideoScores]:

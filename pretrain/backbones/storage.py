@@ -158,8 +158,8 @@ def how_to_load(spec: BackboneSpec) -> list[str]:
         network = f"import torchvision; net = torchvision.models.video.{spec.name}()"
     else:
         return [
-            "from pathlib import Path; from pretrain.backbones import load_backbone",
-            "net, card = load_backbone(Path('.'))",
+            "from anomaly_pretext import load_backbone",
+            "net = load_backbone('.')",
         ]
     return [network, f"from safetensors.torch import load_file; net.load_state_dict(load_file({WEIGHTS_FILE!r}))"]
 

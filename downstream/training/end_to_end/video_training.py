@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from downstream.detector.model import Detector, DetectorConfig, FeatureStatistics
 from downstream.detector.objective import DetectorTraining, build_detector
-from downstream.detector.storage import load_trained, save_detector, specs_of
+from downstream.detector.storage import StoredWith, load_trained, save_detector, specs_of
 from downstream.detector.terms import ObjectiveConfig
 from downstream.features.cells import CellNetwork
 from downstream.features.encoders import Encoder, EncoderConfig, VideoNetwork, encoder_of, open_encoder
@@ -139,7 +139,7 @@ class VideoTraining:
         spec = self._encoder(backbone).spec(self.snippets)
         more = {"backbone": "backbone", "left_out": self.plan.bad.reasons}
         made_with = self._wanted("backbone").as_json()
-        encoders = [(made_with, "float32")]
+        encoders = [StoredWith(made_with)]
         save_detector(self.model.detection.detector, folder, [spec], "none", {**details, **more}, encoders=encoders)
 
     def compose(self, folder: Path, videos: Catalogue, details: Details) -> None:

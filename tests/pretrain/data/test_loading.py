@@ -119,3 +119,18 @@ def test_no_more_threads_is_a_message() -> None:
     told = process_failure("can't start new thread")
     assert told is not None
     assert "ulimit -u" in told
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB",
+        "RuntimeError: [enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: 9 bytes",
+        "RuntimeError: could not create a primitive",
+        "MemoryError: Unable to allocate 8.00 GiB for an array",
+    ],
+)
+def test_no_more_memory_is_a_message(said: str) -> None:
+    told = process_failure(said)
+    assert told is not None
+    assert "optim.batch_size" in told

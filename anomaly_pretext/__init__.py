@@ -1,0 +1,69 @@
+"""anomaly-pretext from Python: the same code as the commands, in a few typed names.
+
+    import anomaly_pretext as ap
+
+    run = ap.pretrain({"catalogue.root": "videos", "output": "runs/pretrain"})
+    features = ap.extract_features({"catalogue.root": "videos", "backbone": run.path, "out": "features/own"})
+    detector = ap.finetune({"catalogue.root": "videos", "features.sets": features.folder, "output": "runs/detector"})
+    for event in detector.detect("street.mp4"):
+        print(event.start_seconds, event.end_seconds, event.peak_score)
+
+Nothing heavy is imported before it is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from anomaly_pretext.version import __version__
+
+if TYPE_CHECKING:
+    from anomaly_pretext.backbones import list_backbones, load_backbone
+    from anomaly_pretext.configuration import settings
+    from anomaly_pretext.detector import Detector, Scores, first_look, load_detector
+    from anomaly_pretext.evaluation import EvaluatedRuns, evaluate
+    from anomaly_pretext.training import PretrainingRun, extract_features, finetune, fit_normal, pretrain
+    from downstream.detection.records import EventRecord
+    from downstream.features.store import FeatureSet
+    from pretrain.backbones import Backbone
+    from pretrain.data.catalogue import Catalogue, Video
+    from pretrain.data.catalogues import open_catalogue
+    from pretrain.errors import UserError
+
+__all__ = [
+    "Backbone",
+    "Catalogue",
+    "Detector",
+    "EvaluatedRuns",
+    "EventRecord",
+    "FeatureSet",
+    "PretrainingRun",
+    "Scores",
+    "UserError",
+    "Video",
+    "__version__",
+    "evaluate",
+    "extract_features",
+    "finetune",
+    "first_look",
+    "fit_normal",
+    "list_backbones",
+    "load_backbone",
+    "load_detector",
+    "open_catalogue",
+    "pretrain",
+    "settings",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported where it is first used."""
+    if name in __all__:
+        from anomaly_pretext import public
+
+        return getattr(public, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

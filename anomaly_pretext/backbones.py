@@ -1,0 +1,24 @@
+"""Backbones from Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pretrain.backbones import Backbone, BackboneConfig, build_backbone
+from pretrain.backbones import load_backbone as load_exported
+from pretrain.backbones.build import list_backbones
+
+__all__ = ["list_backbones", "load_backbone"]
+
+
+def load_backbone(source: str | Path = "shipped", *, weights: str | Path | None = None) -> Backbone:
+    """A backbone in evaluation mode: `backbone(clips (B, 3, T, H, W)) -> feature map (B, D, T', H', W')`.
+
+    `source`: a run of `pretrain`, an exported folder or its weight file; `shipped`, the small network that comes with
+    the package; or a name (`list_backbones`, `timm/<model>`), with `weights` or at random (`torch.manual_seed`).
+    `backbone.spec.clip` says what its clips are. UserError: nothing there, weights that do not fit.
+    """
+    if weights is None and (str(source) == "shipped" or Path(source).exists()):
+        return load_exported(Path(source))[0]
+    own = None if weights is None else Path(weights)
+    return build_backbone(BackboneConfig(name=str(source), weights=own)).eval()

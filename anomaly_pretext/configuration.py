@@ -1,0 +1,64 @@
+"""Settings of a command from Python: the same keys as its flags and YAML files, checked by the same parser."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pretrain.cli import flags_of, parse, yaml_flags
+from pretrain.errors import UserError
+
+Config = TypeVar("Config")
+Settings = str | Path | Mapping[str, Any]
+"""A YAML file (one that comes with the package is known by its name), or keys and values: nested, or with dots."""
+
+
+def settings(config: type[Config], *parts: Config | Settings) -> Config:
+    """A command's configuration, put together from YAML files and values; what comes later wins.
+
+    `settings(PretrainConfig, "demo_pretrain.yaml", {"optim.steps": 40})`. A configuration that is one already stays as
+    it is. UserError: an unknown key (with the nearest), a value that cannot be, a file that is not there.
+    """
+    if len(parts) == 1 and isinstance(parts[0], config):
+        return parts[0]
+    flags: list[str] = []
+    for part in parts:
+        if isinstance(part, config):
+            raise UserError(f"a {config.__name__} is whole: give it alone, or YAML files and values")
+        flags += flags_from(part)  # type: ignore[arg-type]
+    return from_flags(config, flags)
+
+
+def from_flags(config: type[Config], flags: Sequence[str]) -> Config:
+    """As on a command line, with a UserError where that would leave."""
+    wrong = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(wrong), contextlib.redirect_stdout(wrong):
+            return parse(config, flags, config.__name__)
+    except SystemExit as error:
+        raise UserError(_without_frame(wrong.getvalue())) from error
+
+
+def flags_from(part: Settings) -> list[str]:
+    """The flags that a YAML file, or keys and values, stand for."""
+    if isinstance(part, Mapping):
+        return flags_of({str(key): _plain(value) for key, value in part.items()})
+    return yaml_flags(Path(part))
+
+
+def _plain(value: Any) -> Any:
+    """A value as a YAML file would hold it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _without_frame(text: str) -> str:
+    """The words of the parser, without the box that it draws around them on a terminal."""
+    lines = (line.strip("│╭╮╰╯─ ") for line in text.splitlines())
+    return "\n".join(line for line in lines if line)

@@ -1,0 +1,117 @@
+"""A trained detector at work, from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from downstream.detection.inputs import find_videos
+from downstream.detection.model import Model, ScoredFile, score_files
+from downstream.detection.open_model import open_model
+from downstream.detection.records import EventRecord
+from downstream.detection.unfitted import UNFITTED_FOLDER
+from downstream.detection.video_events import find_video_events
+from downstream.events.rule import AlarmRule, RuleChanges
+from pretrain.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scores:
+    """What a detector says of one video: a score in [0, 1] for each snippet, higher is more anomalous."""
+
+    name: str
+    path: str
+    scores: NDArray[np.float64]
+    """(S,)."""
+    frames: NDArray[np.int64]
+    """(S, 2): the frames `[start, end)` that a score stands for."""
+    seconds: NDArray[np.float64]
+    """(S, 2): the same by the times at which these frames are shown."""
+    cells: NDArray[np.float64] | None
+    """(S, rows, columns) of a detector that says where in the picture; None of one of whole pictures."""
+
+    @property
+    def per_frame(self) -> NDArray[np.float64]:
+        """(frames,): the score of each frame that a snippet covers."""
+        return np.repeat(self.scores, self.frames[:, 1] - self.frames[:, 0])
+
+
+class Detector:
+    """What `load_detector` opens. Score many videos with one: opening takes seconds."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def __repr__(self) -> str:
+        return f"<Detector {self.model.describe()}>"
+
+    @property
+    def rule(self) -> AlarmRule:
+        """When scores are an event: calibrated where `calibrate` was run, else guessed from training videos."""
+        return self.model.rule
+
+    def score(self, video: str | Path) -> Scores:
+        """Score one video: a file, or a folder of frames. UserError where it cannot be read."""
+        return _scores(self._score_one(video))
+
+    def score_all(self, videos: Iterable[str | Path]) -> Iterator[Scores]:
+        """Score videos, and all that lie in folders, each as soon as it is done. UserError at the first that cannot
+        be read."""
+        for scored in self._scored(videos):
+            yield _scores(scored)
+
+    def detect(self, video: str | Path, **rule: float) -> list[EventRecord]:
+        """Events in one video, in order. `rule`: of `AlarmRule`, what is not to be as it is (`threshold=0.8`)."""
+        scored = self._score_one(video)
+        return list(find_video_events(scored, RuleChanges(**rule).applied_to(self.rule)).record.events)
+
+    def _score_one(self, video: str | Path) -> ScoredFile:
+        scored = list(self._scored([video]))
+        if len(scored) != 1:
+            raise UserError(f"{video} holds {len(scored)} videos; `score_all` scores them all")
+        return scored[0]
+
+    def _scored(self, videos: Iterable[str | Path]) -> Iterator[ScoredFile]:
+        found = find_videos([str(video) for video in videos])
+        with closing(score_files(self.model, found)) as results:
+            for scored in results:
+                if scored.scores is None:
+                    raise UserError(scored.problem)
+                yield scored
+
+
+def load_detector(path: str | Path, *, device: str | None = None, backbone: str | Path | None = None) -> Detector:
+    """A detector to score videos with: a run (all its seeds together), one seed's folder, or a package.
+
+    `device`: as torch names them; default: a GPU where there is one. `backbone`: where it lies now, if not where it was
+    when features were extracted. UserError: nothing there, a backbone with other weights.
+    """
+    chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return Detector(open_model(Path(path), [] if backbone is None else [Path(backbone)], chosen))
+
+
+def first_look(*, device: str | None = None) -> Detector:
+    """The detector that needs no training: what is unlike the rest of the same video. It knows no anomaly."""
+    return load_detector(UNFITTED_FOLDER, device=device)
+
+
+def _scores(scored: ScoredFile) -> Scores:
+    assert scored.scores is not None
+    assert scored.info is not None
+    assert scored.clock is not None
+    edges = np.minimum(scored.scores.edges, scored.info.num_frames)  # the last snippet may reach beyond
+    where = scored.scores.map
+    return Scores(
+        name=scored.name,
+        path=scored.path,
+        scores=scored.scores.scores,
+        frames=np.stack([edges[:-1], edges[1:]], axis=1),
+        seconds=np.stack([scored.clock.begins_of(edges[:-1]), scored.clock.ends_of(edges[1:])], axis=1),
+        cells=None if where is None else where.scores,
+    )
