@@ -11,7 +11,7 @@ import pytest
 
 from tests.paths import ROOT
 
-LAYERS = ["pretext_tasks", "pretrain", "downstream", "demo", "scripts"]
+LAYERS = ["pretext_tasks", "pretrain", "downstream", "demo", "scripts", "anomaly_pretext"]
 # downstream stands on what pretraining shares, not on how it trains
 CLOSED_TO_DOWNSTREAM = {"pretrain.train", "pretrain.model"}
 PACKAGES = [
