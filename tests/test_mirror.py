@@ -23,7 +23,8 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "tests/pretrain/test_train.py": {
         "parts of the loop, seen in whole runs": "pretrain/checkpoint pretrain/config pretrain/meter pretrain/model "
         "pretrain/run_folder pretrain/seeding pretrain/tracking pretrain/validate pretrain/cpu pretrain/errors",
-        "what the loop reads": "pretrain/data/windows pretrain/data/transforms pretrain/data/motion pretrain/data/settings",
+        "what the loop reads": "pretrain/data/windows pretrain/data/transforms pretrain/data/motion "
+        "pretrain/data/settings",
     },
     "tests/pretrain/test_two_processes.py": {"needs several processes": "pretrain/accelerator"},
     "tests/pretrain/test_launch.py": {"needs a launcher": "pretrain/parent"},
@@ -34,8 +35,8 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "shapes of files, seen on damaged ones": "downstream/features/record_shapes downstream/detector/card_shape"
     },
     "tests/pretrain/backbones/test_build.py": {
-        "parts of every network, seen in networks": "pretrain/backbones/base pretrain/backbones/config pretrain/backbones/assembly "
-        "pretrain/backbones/small",
+        "parts of every network, seen in networks": "pretrain/backbones/base pretrain/backbones/config "
+        "pretrain/backbones/assembly pretrain/backbones/small",
     },
     "tests/pretrain/data/catalogues/test_catalogues.py": {
         "shared by all datasets, seen in each": "pretrain/data/catalogues/disk pretrain/data/catalogues/lists "
@@ -86,7 +87,8 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     },
     "tests/downstream/features/test_extract.py": {
         "the road from pixels to a set, as extraction takes it": "downstream/features/pipeline "
-        "downstream/features/encoding downstream/features/snippets downstream/features/progress downstream/features/config",
+        "downstream/features/encoding downstream/features/snippets downstream/features/progress "
+        "downstream/features/config",
     },
     "tests/downstream/features/test_encoders.py": {"one of them": "downstream/features/image_tower"},
     "tests/downstream/features/test_store.py": {"what its manifest says": "downstream/features/feature_spec"},

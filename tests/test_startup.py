@@ -25,7 +25,7 @@ from pretrain import command as pretrain_command
 from tests.paths import ROOT
 from tests.test_flags import commands
 
-MODULES = commands() | {"demo": "demo.__main__", "pretrain": pretrain_command.__name__}
+MODULES = commands() | {"demo": "demo.command", "pretrain": pretrain_command.__name__}
 """Command -> its module."""
 REFUSED = {
     "pretrain": ("--optim.lr 0", "optim.lr is 0.0; it must be above 0"),
@@ -38,7 +38,7 @@ REFUSED = {
     "localise": ("x --strips -1", "strips is -1; it must be 0 or more"),
     "evaluate": ("", "nothing to evaluate: give run folders or score files"),
     "doctor": ("--features x --top-k 0", "top_k is 0; it must be at least 1"),
-    "demo": ("x", "python -m demo takes no arguments (x)"),
+    "demo": ("x", "the demo takes no arguments (x)"),
 }
 """Command -> a value that its settings refuse, and the message."""
 
@@ -75,6 +75,8 @@ def answer_all(folder: Path) -> None:
         assert (status, bool(printed.strip())) == (2, True), (name, printed)  # or what is missing beside it
         status, printed = called(module, [missing])
         assert (status, missing in printed) == (2, True), (name, printed)
+    status, printed = called("anomaly_pretext.command", ["detect", "--help"])
+    assert (status, "usage: detect.py" in printed) == (0, True), printed
     for name, (flags, message) in REFUSED.items():
         status, printed = called(MODULES[name], flags.split())
         assert (status, message in " ".join(printed.split())) == (2, True), (name, printed)
