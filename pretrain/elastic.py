@@ -14,6 +14,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from pretrain.names import shown_lines
+
 ERROR_FILE = "TORCHELASTIC_ERROR_FILE"
 """Variable of processes that an agent started: where it looks."""
 
@@ -23,6 +25,6 @@ def tell_agent(text: str) -> None:
     place = os.environ.get(ERROR_FILE)
     if not place:
         return
-    content = {"message": {"message": text, "extraInfo": {"timestamp": str(int(time.time()))}}}
+    content = {"message": {"message": shown_lines(text), "extraInfo": {"timestamp": str(int(time.time()))}}}
     with suppress(OSError):  # the line was printed; without the file the agent's table is silent about it
         Path(place).write_text(json.dumps(content), encoding="utf-8")
