@@ -50,7 +50,7 @@ GROUPS: dict[str, dict[str, str]] = {
 }
 """Subcommands and what they do, as people meet them."""
 COMMANDS = {name: text for group in GROUPS.values() for name, text in group.items()}
-_ELSEWHERE = {"pretrain": "pretrain.train", "demo": "demo.command", "configs": "anomaly_pretext.copy_configs"}
+_ELSEWHERE = {"pretrain": "pretrain.command", "demo": "demo.command", "configs": "anomaly_pretext.copy_configs"}
 """Modules of the commands that are no scripts, as a checkout names them."""
 
 

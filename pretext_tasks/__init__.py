@@ -6,15 +6,18 @@ To add a task: its file, one field here, its test. It starts with weight 0: nobo
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
 from pretext_tasks.abrupt_change import AbruptChange
 from pretext_tasks.arrow_of_time import ArrowOfTime
 from pretext_tasks.base import ClipGeometry, ClipSample, PretextTask, require
 from pretext_tasks.speed import Speed
 from pretext_tasks.temporal_order import TemporalOrder
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = [
     "AbruptChange",

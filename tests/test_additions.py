@@ -54,7 +54,7 @@ ADDITIONS = {
     "new_loss_term": Addition(
         name="quiet_normals",
         own="downstream/detector/quiet_normals.py",
-        lines={"downstream/detector/terms.py": 8},
+        lines={"downstream/detector/loss_config.py": 12, "downstream/detector/terms.py": 8},
         flags=2,
         shared="tests/downstream/detector/test_terms.py",
     ),

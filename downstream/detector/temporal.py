@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from downstream.detector.config import HEADS, TemporalEncoder
 from downstream.detector.global_local import GlobalLocal
 
-LAYERS, HEADS = 1, 4
-"""Of the transformer [ours, not studied]: training videos are few, so it is as small as can be. `global_local` has as
-many heads, as published."""
+LAYERS = 1
+"""Of the transformer [ours, not studied]: training videos are few, so it is as small as can be."""
 
 
 class NoContext(nn.Module):
@@ -108,11 +107,6 @@ def positions(length: int, width: int, device: torch.device) -> Tensor:
     rates = torch.exp(torch.arange(half, device=device) * (-math.log(10_000.0) / half))
     angles = torch.arange(length, device=device).unsqueeze(1) * rates
     return 0.1 * torch.cat([angles.sin(), angles.cos()], dim=1)[:, :width]
-
-
-TemporalEncoder = Literal["none", "multi_scale", "transformer", "global_local"]
-ATTENTION = ("transformer", "global_local")
-"""Those that share the width among heads and see all of the video at once."""
 
 
 def temporal_encoder(name: TemporalEncoder, width: int, dropout: float) -> nn.Module:

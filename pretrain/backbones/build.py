@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from pretrain.backbones.base import Backbone, BackboneConfig
+from pretrain.backbones.base import Backbone
+from pretrain.backbones.config import BackboneConfig
 from pretrain.backbones.small import build_small3d
 from pretrain.backbones.timm_frames import PREFIX, build_timm, download_timm
 from pretrain.backbones.torchvision_nets import FAMILIES, build_torchvision, download_torchvision
