@@ -15,6 +15,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "tests/anomaly_pretext/test_training.py": {"at the end of the road": "anomaly_pretext/evaluation"},
     "tests/anomaly_pretext/test_backbones.py": {"what they are named by": "anomaly_pretext/public"},
     "tests/anomaly_pretext/test_command.py": {"what it can say": "anomaly_pretext/version"},
+    "tests/anomaly_pretext/test_plugins.py": {"both sides of it": "pretext_tasks/plugins"},
     "tests/pretext_tasks/test_sampling.py": {
         "what every task is": "pretext_tasks/base",
         "trained through the tasks that have them": "pretext_tasks/heads pretext_tasks/networks",

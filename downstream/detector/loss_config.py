@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Literal, get_args
 
+from pretext_tasks.plugins import find_plugins, with_fields, wrong_settings
 from pretrain.errors import UserError, nearest
 
 
@@ -284,6 +285,11 @@ class ObjectiveConfig:
     spatial_smoothness: SpatialSmoothnessConfig = field(default_factory=SpatialSmoothnessConfig)
     entropy: EntropyConfig = field(default_factory=EntropyConfig)
 
+
+_OWN = [entry.name for entry in fields(ObjectiveConfig)]
+ADDED_TERMS = find_plugins("loss_settings", _OWN, wrong_settings)
+"""Settings of terms that other packages add."""
+ObjectiveConfig = with_fields(ObjectiveConfig, ADDED_TERMS)  # type: ignore[misc]
 
 TERM_NAMES = tuple(entry.name for entry in fields(ObjectiveConfig) if entry.name not in ("base", *get_args(BaseName)))
 """What is added to a base by its weight."""

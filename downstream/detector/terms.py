@@ -22,6 +22,7 @@ from downstream.detector.entropy import entropy
 from downstream.detector.feature_magnitude import feature_magnitude
 from downstream.detector.hard_mining import hard_mining
 from downstream.detector.loss_config import (
+    ADDED_TERMS,
     ContrastiveClusteringConfig,
     CrossBatchClusteringConfig,
     DualMemoryConfig,
@@ -41,6 +42,8 @@ from downstream.detector.smoothness import smoothness
 from downstream.detector.sparsity import sparsity
 from downstream.detector.spatial_smoothness import spatial_smoothness
 from downstream.detector.topk_bce import topk_bce
+from pretext_tasks.plugins import find_plugins
+from pretrain.errors import UserError
 
 Make = Callable[[Any, Detector], nn.Module]
 """(the loss's configuration, the detector it trains) -> a module that takes `Bags` and gives (scalar, its parts)."""
@@ -190,6 +193,19 @@ TERMS: dict[str, LossTerm] = {
     ),
 }
 """Name -> term, in the order in which they are summed: another one would change the last digits of a training."""
+
+
+def _wrong_term(thing: Any) -> str:
+    if not isinstance(thing, LossTerm):
+        return f"{thing!r} is no LossTerm"
+    return "" if thing.config in ADDED_TERMS.values() else "its settings are no entry of anomaly_pretext.loss_settings"
+
+
+TERMS |= find_plugins("losses", [*TERMS, *BASES], _wrong_term)
+if lacking := ADDED_TERMS.keys() - TERMS.keys():
+    raise UserError(
+        f"plug-in(s) with settings of a loss and no loss: {', '.join(sorted(lacking))}; mend or uninstall it"
+    )
 
 
 def terms_on(objective: ObjectiveConfig) -> dict[str, LossTerm]:
