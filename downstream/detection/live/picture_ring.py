@@ -1,8 +1,8 @@
 """Pictures of the last seconds of a camera, for who wants to see what an alarm was: in memory, as JPEG, bounded.
 
 The frames that are scored are as small as the network wants them, cut and not always there (dropped). So the thread
-that decodes keeps its own: whole pictures at a size for people, so many a second. Measured on one core of a cloud
-machine, 1280x720 to 640x360: 3 to 4 ms each, 20 to 60 kB.
+that decodes keeps its own: whole pictures at a size for people, so many a second. Measured on one core, 1280x720 and
+1920x1080 to 640x360: 2 to 3 ms of processor time and about 40 kB each, so 3 % of a core and 0.5 MB a second.
 """
 
 from __future__ import annotations
