@@ -238,7 +238,7 @@ def test_each_event_leaves_a_snapshot_and_a_clip_with_its_pre_roll(happened: Wor
         assert 0 < min(np.diff(times)) <= max(np.diff(times)) < 2.5 / FPS
         pre_roll = min(5.0, event["start_seconds"])
         assert times[-1] >= pre_roll + min(5.0, SECONDS - event["start_seconds"]) - 2.5 / FPS
-    assert "snapshots, " in happened.whole.err
+    assert "snapshot(s), " in happened.whole.err
     assert all((happened.cut.folder / record["clip"]).exists() for record in happened.cut.records)
 
 
