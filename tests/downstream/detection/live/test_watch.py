@@ -285,6 +285,12 @@ def test_wrong_wishes_are_refused_before_anything_is_written(
 ) -> None:
     for flags, text in [
         (["--live.webhook", "ftp://x"], "webhook ftp://x: not an address of the web"),
+        (
+            ["--live.mqtt", "http://me:secret@x"],
+            "http://x: not the address of an MQTT broker; give one like mqtt://user",
+        ),
+        (["--live.mqtt", "mqtt://me:secret@x/+"], ": its prefix is no topic: at most 200 letters, none of + # $"),
+        (["--live.metrics-port", "0", "--live.metrics-host", "192.0.2.1"], "no metrics on 192.0.2.1:0: "),
         (["--live.lookahead", "5"], "lookahead is 5 snippets; this detector looks at most 0 ahead"),
     ]:
         assert play(happened, tmp_path / "none", *flags) == 2
