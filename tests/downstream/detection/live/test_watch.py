@@ -112,12 +112,12 @@ def start(folder: Path, url: str, *flags: str) -> subprocess.Popen[str]:
 
 
 def end(process: subprocess.Popen[str], folder: Path) -> Done:
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     return Done(process.returncode, out, err, folder)
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not condition():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
