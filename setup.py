@@ -85,7 +85,7 @@ class BuildBelowOnePackage(build_py):
         for name in FOLDERS:
             (built / name).rename(core / name)
         for path in sorted((built / PACKAGE).rglob("*.py")):
-            is_command = path.parent == core / "scripts" or path == core / "pretrain" / "train.py"
+            is_command = path.parent == core / "scripts" or path == core / "pretrain" / "command.py"
             path.write_text(installed_form(path.read_text(encoding="utf-8"), is_command), encoding="utf-8")
         (core / CONFIGS).mkdir()
         for path in sorted((ROOT / CONFIGS).glob("*.yaml")):
