@@ -110,6 +110,9 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "tests/downstream/detection/live/test_scorer.py": {
         "seen through it": "downstream/detection/live/live_features downstream/detection/live/stream_scores",
     },
+    "tests/downstream/detection/live/test_webhook.py": {
+        "a protocol, seen in what keeps it": "downstream/detection/live/outlet"
+    },
     "tests/downstream/detection/live/test_source.py": {
         "needs a camera, as it does": "downstream/detection/live/connection",
     },

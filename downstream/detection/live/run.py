@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from collections.abc import Sequence
 
 from downstream.detection.live.alarms import Alarm, Alarms
 from downstream.detection.live.console import Console
 from downstream.detection.live.frame_queue import Frame, Gap, Item, Lost, Opened
 from downstream.detection.live.live_output import LiveOutput
 from downstream.detection.live.meter import Meter
+from downstream.detection.live.outlet import AlarmOutlet, ToldAlarm
 from downstream.detection.live.scorer import LiveScore, LiveScorer
 from downstream.detection.live.settings import LiveSettings
 from downstream.detection.live.source import FrameSource
@@ -23,7 +25,6 @@ from downstream.detection.live.state import (
     moment,
     time_of_day,
 )
-from downstream.detection.live.webhook import Webhook
 from downstream.detection.model import Model
 from downstream.detection.writers.events_jsonl import event_line
 from downstream.events.rule import AlarmRule
@@ -53,10 +54,10 @@ class LiveRun:
         opened: Opened,
         console: Console,
         output: LiveOutput,
-        hook: Webhook | None,
+        outlets: Sequence[AlarmOutlet],
     ) -> None:
         self.scorer, self.rule, self.settings, self.source = scorer, rule, settings, source
-        self.console, self.output, self.hook = console, output, hook
+        self.console, self.output, self.outlets = console, output, outlets
         self.state = LiveState(source, output.name, opened.info.fps, scorer.model.snippet_frames)
         self.alarms = Alarms(rule, self.state.clock)
         scorer.look(opened.info)
@@ -159,8 +160,8 @@ class LiveRun:
             self.output.add_event(event)
             self._say(when, describe_event(event))
             self.console.record(event_line(event))
-            if self.hook is not None:
-                self.hook.post(event_line(event))
+            for outlet in self.outlets:
+                outlet.alarm(ToldAlarm(camera=self.output.name, event=event))
 
     def _say(self, when: float, text: str) -> None:
         self.console.say(f"{time_of_day(when)}  {text}")

@@ -7,6 +7,7 @@ What scripts/detect.py does with an input that is not read to its end. Exit stat
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import numpy as np
@@ -17,8 +18,10 @@ from downstream.detection.inputs import find_videos, is_stream
 from downstream.detection.live.console import Console, stop_signals
 from downstream.detection.live.frame_queue import Opened
 from downstream.detection.live.live_output import LiveOutput
+from downstream.detection.live.outlet import AlarmOutlet
 from downstream.detection.live.run import LiveRun, scorer_for
 from downstream.detection.live.scorer import region_for
+from downstream.detection.live.settings import LiveSettings
 from downstream.detection.live.source import FrameSource
 from downstream.detection.live.webhook import Webhook
 from downstream.detection.open_model import open_model
@@ -50,11 +53,9 @@ def watch(config: DetectConfig) -> int:
     name = source.label if is_stream(text) else find_videos([text])[0][0]
     note = f"{UNFITTED_NOTE}\n" if config.detector is None else ""
     console.say(f"{note}{model.describe()}\n{describe_rule(rule, model)}\nopening {source.label}")
-    hook = None if config.live.webhook is None else Webhook(config.live.webhook, console.say)
     with ExitStack() as stack:
         stack.enter_context(stop_signals(stopped))
-        if hook is not None:
-            stack.callback(hook.close)
+        outlets = open_outlets(config.live, console.say, stack)
         opened = _open(stack, source)
         if opened is None:
             console.say(f"stopped by {stopped[0]} before {source.label} answered")
@@ -64,14 +65,22 @@ def watch(config: DetectConfig) -> int:
         stack.enter_context(only_writer_in(output.folder))
         if output.folder != config.out:
             console.say(f"{config.out} holds another run's files: this one writes to {output.folder}")
-        run = LiveRun(scorer, rule, config.live, source, opened, console, output, hook)
+        run = LiveRun(scorer, rule, config.live, source, opened, console, output, outlets)
         ending = run.until_the_end(stopped)
-        stack.pop_all().close()  # what is on its way to the webhook counts in the summary
+        stack.pop_all().close()  # what is on its way to an outlet counts in the summary
     lines = run.state.summary_lines(ending)
-    if hook is not None:
-        lines.append(f"webhook {hook.label}: {hook.sent} delivered, {hook.failed} not")
+    lines += [f"{outlet.label}: {outlet.summary()}" for outlet in outlets]
     console.say("\n".join([*lines, f"written      {', '.join(output.files)} in {output.folder}"]))
     return config.status_on_event if run.state.events and config.status_on_event else int(ending.is_failure)
+
+
+def open_outlets(settings: LiveSettings, say: Callable[[str], None], stack: ExitStack) -> list[AlarmOutlet]:
+    """Whatever the settings name, closed by `stack`. UserError: a wrong address."""
+    outlets: list[AlarmOutlet] = []
+    if settings.webhook is not None:
+        outlets.append(Webhook(settings.webhook, say))
+        stack.callback(outlets[-1].close)
+    return outlets
 
 
 def _open(stack: ExitStack, source: FrameSource) -> Opened | None:

@@ -13,6 +13,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from downstream.detection.live.outlet import ToldAlarm
+from downstream.detection.writers.events_jsonl import event_line
 from pretrain.addresses import address_label
 from pretrain.errors import UserError
 from pretrain.files import json_text
@@ -42,7 +44,7 @@ class Webhook:
 
         UserError unless it is an address of http or https.
         """
-        self.label = address_label(url)
+        self.label = f"webhook {address_label(url)}"
         self._url, self._headers = _split_login(url)
         self._say, self._timeout, self._first_delay = say, timeout, first_delay
         self.sent = self.failed = 0
@@ -50,8 +52,16 @@ class Webhook:
         self._is_busy = False
         self._changed, self._stopped = threading.Condition(), threading.Event()
         self._is_closing = False
-        self._thread = threading.Thread(target=self._work, name=f"posts to {self.label}", daemon=True)
+        self._thread = threading.Thread(target=self._work, name=f"posts to {address_label(url)}", daemon=True)
         self._thread.start()
+
+    def alarm(self, told: ToldAlarm) -> None:
+        """Post the event's line of the journal."""
+        self.post(event_line(told.event))
+
+    def summary(self) -> str:
+        """What came of the events so far."""
+        return f"{self.sent} delivered, {self.failed} not"
 
     def post(self, event: Mapping[str, Any]) -> bool:
         """Send it when its turn comes; False, counted as failed, where 100 are waiting already."""
@@ -65,7 +75,7 @@ class Webhook:
                 self._changed.notify_all()
                 is_taken = True
         if not is_taken:
-            self._say(f"webhook {self.label}: {MAX_WAITING} events are waiting already; one is left out")
+            self._say(f"{self.label}: {MAX_WAITING} events are waiting already; one is left out")
         return is_taken
 
     def close(self, timeout: float = 10.0) -> None:
@@ -79,7 +89,7 @@ class Webhook:
             self._stopped.set()
         if left:
             self.failed += left
-            self._say(f"webhook {self.label}: {left} events not delivered within {timeout:g} s; given up")
+            self._say(f"{self.label}: {left} events not delivered within {timeout:g} s; given up")
 
     def _work(self) -> None:
         while True:
@@ -97,7 +107,7 @@ class Webhook:
                 self.sent += not problem
                 self.failed += bool(problem)
             if problem:
-                self._say(f"webhook {self.label}: not delivered after {TRIES} tries: {problem}")
+                self._say(f"{self.label}: not delivered after {TRIES} tries: {problem}")
 
     def _deliver(self, body: bytes) -> str:
         """What was wrong the last time; empty where it was delivered."""

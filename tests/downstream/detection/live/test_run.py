@@ -77,7 +77,7 @@ def make(tmp_path: Path) -> Callable[..., LiveRun]:
         scorer = scorer_for(model, settings, FPS)
         source: Any = Scripted(items, problem)
         output = LiveOutput(tmp_path, "cam", model.facts(rule))
-        return LiveRun(scorer, rule, settings, source, OPENED, Console(False), output, None)
+        return LiveRun(scorer, rule, settings, source, OPENED, Console(False), output, [])
 
     return make
 

@@ -9,7 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from downstream.detection.live.outlet import AlarmOutlet, ToldAlarm
 from downstream.detection.live.webhook import MAX_WAITING, Webhook
+from downstream.detection.records import EventRecord
+from downstream.detection.writers.events_jsonl import event_line
 from pretrain.addresses import address_label
 from pretrain.errors import UserError
 
@@ -121,7 +124,7 @@ def test_the_time_limit_ends_a_try(serve: Callable[[Answer], Receiver]) -> None:
     hook.post({})
     hook.close()
     release.set()
-    assert said == [f"webhook {hook.label}: not delivered after 3 tries: timed out"]
+    assert said == [f"{hook.label}: not delivered after 3 tries: timed out"]
 
 
 def test_nobody_there_is_said(serve: Callable[[Answer], Receiver]) -> None:
@@ -163,3 +166,19 @@ def test_what_cannot_be_sent_says_nothing_of_its_path(serve: Callable[[Answer], 
     hook.post({})
     hook.close()
     assert "secret" not in said[0]
+
+
+def test_it_is_an_outlet_of_alarms(serve: Callable[[Answer], Receiver]) -> None:
+    server = serve(lambda _: 204)
+    outlet: AlarmOutlet = Webhook(server.address("me:secret@"), print)
+    seconds = {"start_seconds": 0.0, "end_seconds": 1.6, "peak_seconds": 0.8}
+    event = EventRecord(
+        kind="begun", number=1, start_frame=0, end_frame=16, **seconds, peak_score=0.5, peak_start_frame=0,
+        peak_end_frame=16,
+    )  # fmt: skip
+    outlet.alarm(ToldAlarm(camera="door", event=event))
+    outlet.close()
+    outlet.close()
+    assert [body for body, _ in server.posted] == [event_line(event)]
+    assert outlet.label == f"webhook {address_label(server.address())}"
+    assert outlet.summary() == "1 delivered, 0 not"
