@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from downstream.detection.live.alarms import Alarm, Alarms
 from downstream.detection.live.console import RunConsole
+from downstream.detection.live.figures import CameraFigures
 from downstream.detection.live.frame_queue import Frame, Gap, Item, Lost, Opened
 from downstream.detection.live.live_features import Encode
 from downstream.detection.live.live_output import LiveOutput
@@ -101,6 +102,10 @@ class LiveRun:
                 ending = Ending(str(error), is_failure=True)
                 break
         return self._finish(ending)
+
+    def figures(self) -> CameraFigures:
+        """How it goes at this moment; from any thread."""
+        return self.state.camera_figures(self.rule, self.alarms.is_on)
 
     def take(self, item: Item) -> None:
         """The next item. VideoError: features that are not finite."""

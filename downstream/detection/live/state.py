@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
+from downstream.detection.live.figures import DELAY_BOUNDS, CameraFigures
 from downstream.detection.live.frame_queue import Opened
 from downstream.detection.live.meter import Meter
 from downstream.detection.live.run_clock import RunClock
@@ -14,6 +15,7 @@ from downstream.detection.live.scorer import LiveScore, LiveScorer
 from downstream.detection.live.source import FrameSource
 from downstream.detection.records import EventRecord, FailedVideo, LiveFigures, VideoRecord
 from downstream.detection.video_events import STATED_AGREES
+from downstream.events.rule import AlarmRule
 from pretrain.tracking import clock
 
 SETTLE_SECONDS = 10.0
@@ -50,6 +52,8 @@ class LiveState:
         """Seconds from the arrival of a frame until it was worked on, of the latest one."""
         self.lost: tuple[float, str] | None = None
         """Since when (`time.monotonic()`) there is no connection, and why."""
+        self.scored_at = time.monotonic()
+        """When the last score became known; before the first, when the wait for it began."""
         self._began = time.time()
 
     @property
@@ -64,7 +68,7 @@ class LiveState:
 
     def scored(self, score: LiveScore) -> None:
         """A score became known just now."""
-        self.score = score
+        self.score, self.scored_at = score, time.monotonic()
         self.highest = score.score if self.highest is None else max(self.highest, score.score)
         is_late = score.arrived is not None and self.source.is_paced
         delay = max(0.0, time.time() - (score.arrived or 0.0)) if is_late else None
@@ -149,6 +153,31 @@ class LiveState:
             highest_score=self.highest,
             events=tuple(events),
             live=live,
+        )
+
+    def camera_figures(self, rule: AlarmRule, is_event_on: bool) -> CameraFigures:
+        """How it goes at this moment, also from another thread."""
+        source, whole, score, is_lost = self.source, self.whole, self.score, self.lost is not None
+        is_raised = score is not None and score.score >= rule.release
+        return CameraFigures(
+            state="lost" if is_lost else "connected",
+            level="lost" if is_lost else "alarm" if is_event_on else "raised" if is_raised else "quiet",
+            score=None if score is None else score.score,
+            threshold=rule.threshold,
+            frames=self.clock.frames,
+            frames_dropped=source.dropped,
+            frames_missing=self.missing,
+            frames_damaged=source.damaged,
+            snippets=whole.snippets,
+            events=self.events,
+            outages=self.outages,
+            reconnects=source.reconnects,
+            footage_seconds=whole.footage_seconds,
+            busy_seconds=whole.busy_seconds,
+            delays=tuple(whole.delays.within(bound) for bound in DELAY_BOUNDS),
+            delay_count=whole.delays.count,
+            delay_total=whole.delays.total,
+            scored_at=self.scored_at,
         )
 
     def _figures(self, ending: Ending) -> LiveFigures:
