@@ -24,10 +24,9 @@ from downstream.detection.live.state import (
     Ending,
     LiveState,
     describe_event,
-    iso,
     moment,
-    time_of_day,
 )
+from downstream.detection.live.wall_clock import iso
 from downstream.detection.model import Model
 from downstream.detection.writers.events_jsonl import event_line
 from downstream.events.rule import AlarmRule
@@ -85,7 +84,7 @@ class LiveRun:
         lines = self.state.begin_lines(opened, self.scorer)
         if ordinary is not None and (told := ordinary.begin(opened.info)):
             lines.append(told)
-        console.say("\n".join(lines))
+        console.say("\n".join(lines), opened.arrived)
 
     def until_the_end(self, stopped: list[str]) -> Ending:
         """Work until the stream is over, or something lies in `stopped`; leaves finished files."""
@@ -141,7 +140,7 @@ class LiveRun:
     def _take_lost(self, lost: Lost) -> None:
         self.state.lost = (time.monotonic(), lost.reason)
         self.state.outages += 1
-        self._say(lost.arrived, f"lost at {moment(self.state.clock.now)}: {lost.reason}")
+        self.console.say(f"lost at {moment(self.state.clock.now)}: {lost.reason}", lost.arrived)
 
     def _take_gap(self, gap: Gap) -> None:
         if gap.seconds > self.rule.merge_seconds:
@@ -150,7 +149,7 @@ class LiveRun:
         where = moment(self.state.clock.now)
         self.state.frames += gap.frames
         if gap.kind == "outage":
-            self._say(gap.arrived, f"back after {gap.seconds:.1f} s: about {gap.frames} frames were never seen")
+            self.console.say(f"back after {gap.seconds:.1f} s: about {gap.frames} frames were never seen", gap.arrived)
         else:
             self._gaps.add(gap, where)
 
@@ -170,9 +169,13 @@ class LiveRun:
         if self.state.away > self.rule.merge_seconds:
             self._tell(self.alarms.close())
         if text := self._gaps.due(now):
+<<<<<<< HEAD
             self._say(time.time(), text)
         if self.ordinary is not None:
             self.ordinary.save_if_due(now)
+=======
+            self.console.say(text, time.time())
+>>>>>>> outlets
         if self._status_seconds and now >= self._status_due:
             self._status_due = now + self._status_seconds
             if line := self.state.status_line(self.alarms.is_on):
@@ -187,13 +190,10 @@ class LiveRun:
             when = self.state.wall_clock(event.start_seconds if event.kind == "begun" else event.end_seconds)
             event = dataclasses.replace(event, wall_clock=iso(when), stream=self.source.label)
             self.output.add_event(event)
-            self._say(when, describe_event(event))
+            self.console.say(describe_event(event), when)
             self.console.record(event_line(event))
             for outlet in self.outlets:
                 outlet.alarm(ToldAlarm(camera=self.output.name, event=event))
-
-    def _say(self, when: float, text: str) -> None:
-        self.console.say(f"{time_of_day(when)}  {text}")
 
     def _finish(self, ending: Ending) -> Ending:
         """Score what waited, close what goes on, finish the files; returns why it ended, after all."""
@@ -206,7 +206,7 @@ class LiveRun:
             self.ordinary.save()
         self._tell(self.alarms.close(is_cut_short=not ending.is_end))
         if text := self._gaps.due(math.inf):
-            self._say(time.time(), text)
+            self.console.say(text, time.time())
         self.output.finish(self.state.record(ending, self.output.ended_events()))
         return ending
 

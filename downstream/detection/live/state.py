@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from datetime import datetime
 from typing import NamedTuple
 
 from downstream.detection.live.figures import DELAY_BOUNDS, CameraFigures
@@ -13,6 +12,7 @@ from downstream.detection.live.meter import Meter
 from downstream.detection.live.run_clock import RunClock
 from downstream.detection.live.scorer import LiveScore, LiveScorer
 from downstream.detection.live.source import FrameSource
+from downstream.detection.live.wall_clock import iso
 from downstream.detection.records import EventRecord, FailedVideo, LiveFigures, VideoRecord
 from downstream.detection.video_events import STATED_AGREES
 from downstream.events.rule import AlarmRule
@@ -95,8 +95,7 @@ class LiveState:
         """The stream answers."""
         info, wait = opened.info, scorer.delay_frames / self.fps
         lines = [
-            f"{time_of_day(opened.arrived)}  open: {info.width}x{info.height}, {self.fps:g} frames/s "
-            f"({opened.fps_from}), {info.codec}; Ctrl-C stops",
+            f"open: {info.width}x{info.height}, {self.fps:g} frames/s ({opened.fps_from}), {info.codec}; Ctrl-C stops",
             f"a score every {self.snippet_frames / self.fps:.2f} s"
             + (f", {wait:.2f} s after its last frame: it waits for what follows (--live.lookahead)" if wait else ""),
         ]
@@ -128,7 +127,7 @@ class LiveState:
         """What was found, and how well the stream was kept up with."""
         source, pace = self.source, [self.whole.describe_delay(), self.whole.describe_speed()]
         lines = [
-            f"{time_of_day(time.time())}  {ending.reason}",
+            ending.reason,
             f"{self.events} event(s) in {clock(self.clock.footage)} of footage, {self.whole.snippets} snippets",
             "  ".join(text for text in pace if text),
             f"{source.dropped} frames dropped, {self.missing} missing in all; {self.outages} outage(s), "
@@ -212,13 +211,3 @@ def moment(seconds: float) -> str:
     """Seconds of a stream as h:mm:ss.s."""
     tenths = max(0, round(10 * seconds))
     return f"{tenths // 36000}:{tenths // 600 % 60:02d}:{tenths // 10 % 60:02d}.{tenths % 10}"
-
-
-def time_of_day(seconds: float) -> str:
-    """Seconds since 1970 as hh:mm:ss, here."""
-    return datetime.fromtimestamp(seconds).strftime("%H:%M:%S")
-
-
-def iso(seconds: float) -> str:
-    """Seconds since 1970 as ISO 8601, with the offset here."""
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="milliseconds")

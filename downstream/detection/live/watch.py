@@ -7,6 +7,7 @@ What scripts/detect.py does with an input that is not read to its end. Exit stat
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -70,7 +71,7 @@ def watch(config: DetectConfig) -> int:
         stack.pop_all().close()  # what is on its way to an outlet counts in the summary
     lines = run.state.summary_lines(ending)
     lines += [f"{outlet.label}: {outlet.summary()}" for outlet in outlets]
-    console.say("\n".join([*lines, f"written      {', '.join(output.files)} in {output.folder}"]))
+    console.say("\n".join([*lines, f"written      {', '.join(output.files)} in {output.folder}"]), time.time())
     return config.status_on_event if run.state.events and config.status_on_event else int(ending.is_failure)
 
 

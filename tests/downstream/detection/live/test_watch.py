@@ -208,8 +208,8 @@ def test_a_server_that_is_killed_and_comes_back_does_not_end_the_run(happened: W
     live = done.content["videos"][0]["live"]
     assert (live["outages"], live["reconnects"], live["ending"]) == (1, 1, "stopped by Ctrl-C")
     lines = done.out.splitlines()
-    lost = next(n for n, line in enumerate(lines) if "  lost at 0:00:" in line)
-    back = next(n for n, line in enumerate(lines) if "  back after " in line and "frames were never seen" in line)
+    lost = next(n for n, line in enumerate(lines) if " lost at 0:00:" in line)
+    back = next(n for n, line in enumerate(lines) if " back after " in line and "frames were never seen" in line)
     again = [n for n, line in enumerate(lines) if "began at" in line]
     assert again[0] < lost < back < again[-1]
     starts = [event["start_frame"] for event in done.content["videos"][0]["events"]]
