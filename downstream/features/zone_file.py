@@ -1,10 +1,10 @@
 """Reading zones from a file of a person (YAML or JSON), and everything that can be wrong with them.
 
-    size: [640, 360]              # only with polygons in pixels: of the picture that they were drawn on
-    cell_share: 0.5               # of a detector of cells: so much of a cell lies inside, or it does not count
-    zones:
-      - {name: yard, kind: include, polygon: [[0.1, 0.3], [0.9, 0.3], [0.9, 1.0], [0.1, 1.0]]}
-      - {name: tree, kind: exclude, polygon: [[0.7, 0.0], [1.0, 0.0], [1.0, 0.5]]}
+size: [640, 360]              # only with polygons in pixels: of the picture that they were drawn on
+cell_share: 0.5               # of a detector of cells: so much of a cell lies inside, or it does not count
+zones:
+  - {name: yard, kind: include, polygon: [[0.1, 0.3], [0.9, 0.3], [0.9, 1.0], [0.1, 1.0]]}
+  - {name: tree, kind: exclude, polygon: [[0.7, 0.0], [1.0, 0.0], [1.0, 0.5]]}
 """
 
 from __future__ import annotations

@@ -21,7 +21,6 @@ from downstream.features.store import not_finite
 from downstream.features.zones import PictureMask
 from pretrain.data.video import VideoError
 
-
 Encode = Callable[[NDArray[np.uint8], Encoder, int, torch.device, PictureMask | None], NDArray[np.float32]]
 """What `encode_snippets` does."""
 

@@ -78,7 +78,8 @@ class RollingScores:
         return [values for snippet, values in list(self._seen)[:done] if snippet not in self._unwanted]
 
     def recall(self, rows: NDArray[Any]) -> None:
-        """Go on from what `scored` gave once (N, places, dim): of an earlier run, so that no snippet has their names."""
+        """Go on from what `scored` gave once (N, places, dim): of an earlier run, no snippet of this one has its
+        names."""
         self.gap()
         self._seen.extend((BEFORE, np.array(values)) for values in rows)
 

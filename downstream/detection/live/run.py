@@ -133,7 +133,7 @@ class LiveRun:
             if score.is_settled:
                 self._tell(self.alarms.take(score))
             if self.ordinary is not None and (told := self.ordinary.take(score)):
-                self._say(time.time(), told)
+                self.console.say(told, time.time())
             self.state.clock.forget(score.start, self.alarms.frames_in_use)
         self.state.worked(time.monotonic() - begun)
 
@@ -169,13 +169,9 @@ class LiveRun:
         if self.state.away > self.rule.merge_seconds:
             self._tell(self.alarms.close())
         if text := self._gaps.due(now):
-<<<<<<< HEAD
-            self._say(time.time(), text)
+            self.console.say(text, time.time())
         if self.ordinary is not None:
             self.ordinary.save_if_due(now)
-=======
-            self.console.say(text, time.time())
->>>>>>> outlets
         if self._status_seconds and now >= self._status_due:
             self._status_due = now + self._status_seconds
             if line := self.state.status_line(self.alarms.is_on):

@@ -26,7 +26,6 @@ from downstream.scores.score_map import ScoreMap
 from pretrain.data.video import VideoInfo
 from pretrain.errors import UserError, problem_list
 
-
 MOST_NORMALISED = 256
 """Snippets whose features are remembered where features are normalised by what was seen: they are large."""
 
@@ -163,9 +162,7 @@ class LiveScorer:
     def recall(self, memory: Mapping[str, NDArray[Any]]) -> None:
         """Go on from what `memory` gave, by the same model; after `look`, before the first frame."""
         for number, (group, stream) in enumerate(zip(self._groups, self._streams, strict=True)):
-            evidence = [
-                list(memory.get(f"{number}.evidence.{place}", ())) for place in range(len(group.detectors))
-            ]
+            evidence = [list(memory.get(f"{number}.evidence.{place}", ())) for place in range(len(group.detectors))]
             stream.recall(StreamMemory(list(memory.get(f"{number}.context", ())), evidence))
             group.recall([list(memory.get(f"{number}.statistics.{n}", ())) for n in range(len(group.sources))])
 
