@@ -112,6 +112,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     },
     "tests/downstream/detection/live/test_metrics.py": {"what they are of": "downstream/detection/live/figures"},
     "tests/downstream/detection/live/test_console.py": {"how it says times": "downstream/detection/live/wall_clock"},
+    "tests/downstream/detection/live/test_watch.py": {"what it opens": "downstream/detection/live/open_outlets"},
     "tests/downstream/detection/live/test_webhook.py": {
         "a protocol, seen in what keeps it": "downstream/detection/live/outlet"
     },

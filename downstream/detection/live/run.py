@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Sequence
 
+from downstream.detection.live.alarm_pictures import AlarmPictures, relative
 from downstream.detection.live.alarms import Alarm, Alarms
 from downstream.detection.live.console import RunConsole
 from downstream.detection.live.figures import CameraFigures
@@ -15,7 +16,7 @@ from downstream.detection.live.live_features import Encode
 from downstream.detection.live.live_output import LiveOutput
 from downstream.detection.live.meter import Meter
 from downstream.detection.live.ordinary import Ordinary
-from downstream.detection.live.outlet import AlarmOutlet, ToldAlarm
+from downstream.detection.live.outlet import AlarmFiles, AlarmOutlet, ToldAlarm
 from downstream.detection.live.scorer import LiveScore, LiveScorer
 from downstream.detection.live.settings import LiveSettings
 from downstream.detection.live.source import FrameSource
@@ -69,11 +70,14 @@ class LiveRun:
         console: RunConsole,
         output: LiveOutput,
         outlets: Sequence[AlarmOutlet],
+        pictures: AlarmPictures | None = None,
         ordinary: Ordinary | None = None,
     ) -> None:
-        """`ordinary`: where the scorer's memory is kept. VideoError: the zones leave nothing of the picture."""
+        """`pictures`, where they are kept, tell the outlets themselves, as soon as there is one to show. `ordinary`:
+        where the scorer's memory is kept. VideoError: the zones leave nothing of the picture."""
         self.scorer, self.rule, self.settings, self.source = scorer, rule, settings, source
-        self.console, self.output, self.outlets, self.ordinary = console, output, outlets, ordinary
+        self.console, self.output, self.outlets = console, output, outlets
+        self.pictures, self.ordinary = pictures, ordinary
         self.state = LiveState(source, output.name, opened.info.fps, scorer.model.snippet_frames)
         self.alarms = Alarms(rule, self.state.clock)
         scorer.look(opened.info)
@@ -132,6 +136,8 @@ class LiveRun:
             self.output.add_score(score)
             if score.is_settled:
                 self._tell(self.alarms.take(score))
+                if self.pictures is not None:
+                    self.pictures.scored(score, self.alarms.is_on)
             if self.ordinary is not None and (told := self.ordinary.take(score)):
                 self.console.say(told, time.time())
             self.state.clock.forget(score.start, self.alarms.frames_in_use)
@@ -184,12 +190,25 @@ class LiveRun:
             self.state.events = alarm.event.number
             event = alarm.record(self.state.clock, self.state.frames)
             when = self.state.wall_clock(event.start_seconds if event.kind == "begun" else event.end_seconds)
-            event = dataclasses.replace(event, wall_clock=iso(when), stream=self.source.label)
+            files = AlarmFiles() if self.pictures is None else self.pictures.files(event, when)
+            event = dataclasses.replace(
+                event,
+                wall_clock=iso(when),
+                stream=self.source.label,
+                snapshot=relative(files.snapshot, self.output.folder),
+                clip=relative(files.clip, self.output.folder),
+            )
             self.output.add_event(event)
             self.console.say(describe_event(event), when)
             self.console.record(event_line(event))
-            for outlet in self.outlets:
-                outlet.alarm(ToldAlarm(camera=self.output.name, event=event))
+            self._tell_outlets(ToldAlarm(camera=self.output.name, event=event, files=files))
+
+    def _tell_outlets(self, told: ToldAlarm) -> None:
+        if self.pictures is not None:
+            self.pictures.tell(told)
+            return
+        for outlet in self.outlets:
+            outlet.alarm(told)
 
     def _finish(self, ending: Ending) -> Ending:
         """Score what waited, close what goes on, finish the files; returns why it ended, after all."""

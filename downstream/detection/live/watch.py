@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 
 import numpy as np
@@ -19,12 +18,10 @@ from downstream.detection.inputs import find_videos, is_stream
 from downstream.detection.live.console import Console, stop_signals
 from downstream.detection.live.frame_queue import Opened
 from downstream.detection.live.live_output import LiveOutput
-from downstream.detection.live.outlet import AlarmOutlet
+from downstream.detection.live.open_outlets import open_outlets, open_pictures, open_ring, seconds_kept
 from downstream.detection.live.run import LiveRun, scorer_for
 from downstream.detection.live.scorer import region_for
-from downstream.detection.live.settings import LiveSettings
 from downstream.detection.live.source import FrameSource
-from downstream.detection.live.webhook import Webhook
 from downstream.detection.open_model import open_model
 from downstream.detection.unfitted import UNFITTED_NOTE, or_unfitted
 from pretrain.accelerator import check_device, make_accelerator
@@ -48,15 +45,24 @@ def watch(config: DetectConfig) -> int:
     model = open_model(or_unfitted(config.detector), config.backbone, device)
     rule, text = config.rule.applied_to(model.rule), config.inputs[0]
     stopped: list[str] = []
+    ring = open_ring(config.live.pictures)
     source = FrameSource(
-        text, region_for(model), config.live.source, np.random.default_rng(), stopped=stopped, say=console.say
+        text,
+        region_for(model),
+        config.live.source,
+        np.random.default_rng(),
+        stopped=stopped,
+        say=console.say,
+        keep=None if ring is None else ring.take,
     )
     name = source.label if is_stream(text) else find_videos([text])[0][0]
     note = f"{UNFITTED_NOTE}\n" if config.detector is None else ""
-    console.say(f"{note}{model.describe()}\n{describe_rule(rule, model)}\nopening {source.label}")
     with ExitStack() as stack:
         stack.enter_context(stop_signals(stopped))
         outlets = open_outlets(config.live, console.say, stack)
+        begin = [f"{note}{model.describe()}", describe_rule(rule, model), *outlets.lines, f"opening {source.label}"]
+        console.say("\n".join(begin))
+        outlets.watch(name)
         opened = _open(stack, source)
         if opened is None:
             console.say(f"stopped by {stopped[0]} before {source.label} answered")
@@ -66,22 +72,19 @@ def watch(config: DetectConfig) -> int:
         stack.enter_context(only_writer_in(output.folder))
         if output.folder != config.out:
             console.say(f"{config.out} holds another run's files: this one writes to {output.folder}")
-        run = LiveRun(scorer, rule, config.live, source, opened, console, output, outlets)
+        pictures = open_pictures(ring, name, config.out, config.live, outlets, console.say, stack)
+        if ring is not None and pictures is not None:
+            ring.seconds = seconds_kept(config.live, rule, scorer, opened.info.fps)
+            console.say(pictures.describe())
+        run = LiveRun(scorer, rule, config.live, source, opened, console, output, outlets.alarms, pictures)
+        outlets.watch(name, run.figures)
         ending = run.until_the_end(stopped)
         stack.pop_all().close()  # what is on its way to an outlet counts in the summary
-    lines = run.state.summary_lines(ending)
-    lines += [f"{outlet.label}: {outlet.summary()}" for outlet in outlets]
+    lines = run.state.summary_lines(ending) + outlets.summary()
+    if pictures is not None and run.state.events:
+        lines.append(f"pictures     {pictures.summary()} to {pictures.shelf.folder}")
     console.say("\n".join([*lines, f"written      {', '.join(output.files)} in {output.folder}"]), time.time())
     return config.status_on_event if run.state.events and config.status_on_event else int(ending.is_failure)
-
-
-def open_outlets(settings: LiveSettings, say: Callable[[str], None], stack: ExitStack) -> list[AlarmOutlet]:
-    """Whatever the settings name, closed by `stack`. UserError: a wrong address."""
-    outlets: list[AlarmOutlet] = []
-    if settings.webhook is not None:
-        outlets.append(Webhook(settings.webhook, say))
-        stack.callback(outlets[-1].close)
-    return outlets
 
 
 def _open(stack: ExitStack, source: FrameSource) -> Opened | None:

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from downstream.detection.model import score_files
 from downstream.detection.open_model import open_model
@@ -222,12 +223,28 @@ def test_ctrl_c_leaves_finished_files(happened: World) -> None:
     assert done.records[-1]["kind"] == "ended"
     assert done.content["videos"][0]["events"][-1]["cut_short"]
     assert "stopped by Ctrl-C" in done.out
-    assert {path.name for path in done.folder.iterdir()} == {*writers_for(is_live=True)}
+    assert {path.name for path in done.folder.iterdir()} == {*writers_for(is_live=True), "alarms"}
+
+
+def test_each_event_leaves_a_snapshot_and_a_clip_with_its_pre_roll(happened: World) -> None:
+    for event in happened.whole.content["videos"][0]["events"]:
+        with Image.open(happened.whole.folder / event["snapshot"]) as snapshot:
+            brightness = np.asarray(snapshot).mean()
+            assert snapshot.size == (72, 96)
+        assert brightness > 60  # the brighter scene, by the detector that the threshold was made for
+        with av.open(str(happened.whole.folder / event["clip"])) as clip:
+            times = [frame.time for frame in clip.decode(video=0)]
+        assert times[0] == 0
+        assert 0 < min(np.diff(times)) <= max(np.diff(times)) < 2.5 / FPS
+        pre_roll = min(5.0, event["start_seconds"])
+        assert times[-1] >= pre_roll + min(5.0, SECONDS - event["start_seconds"]) - 2.5 / FPS
+    assert "snapshots, " in happened.whole.err
+    assert all((happened.cut.folder / record["clip"]).exists() for record in happened.cut.records)
 
 
 def test_nobody_sees_the_password(happened: World) -> None:
     for done in (happened.whole, happened.cut):
-        kept = [path.read_text() for path in done.folder.rglob("*")]
+        kept = [path.read_bytes().decode(errors="replace") for path in done.folder.rglob("*.*")]
         assert "http://127.0.0.1" in "".join(kept)
         assert not any("secret" in text for text in (done.out, done.err, *kept))
 
