@@ -176,6 +176,7 @@ class LiveState:
             delays=tuple(whole.delays.within(bound) for bound in DELAY_BOUNDS),
             delay_count=whole.delays.count,
             delay_total=whole.delays.total,
+            latest_frame=self.latest_frame,
             scored_at=self.scored_at,
         )
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +23,8 @@ from downstream.detection.live.figures import CameraFigures
 from downstream.detection.live.frame_queue import Opened
 from downstream.detection.live.live_features import Encode
 from downstream.detection.live.live_output import LiveOutput
+from downstream.detection.live.open_outlets import Outlets, open_pictures, open_ring, seconds_kept
 from downstream.detection.live.ordinary import ORDINARY_FILE, Ordinary
-from downstream.detection.live.outlet import AlarmOutlet
 from downstream.detection.live.run import LiveRun, scorer_for, window_snippets
 from downstream.detection.live.scorer import region_for
 from downstream.detection.live.source import FrameSource
@@ -46,7 +45,7 @@ class Shared:
 
     out: Path
     encode: Encode
-    outlets: Sequence[AlarmOutlet]
+    outlets: Outlets
     stopped: list[str]
     """As soon as something lies in it, all end."""
 
@@ -150,10 +149,12 @@ class CameraLife:
 
     def _watch(self, stack: ExitStack) -> None:
         camera, model, rule = self.camera, self._model.model, self._model.rule
+        ring = open_ring(camera.live.pictures)
         source = FrameSource(
             *(camera.text, region_for(model), camera.live.source, self._rng),
             stopped=self._shared.stopped,
             say=lambda told: self._note(told.split("\n")[0]),
+            keep=None if ring is None else ring.take,
         )
         stack.enter_context(source)
         if not source.is_waited_for:
@@ -168,8 +169,14 @@ class CameraLife:
         window = window_snippets(model, camera.live, opened.info.fps)
         ordinary = Ordinary(self.folder / ORDINARY_FILE, scorer, rule, window, camera.ordinary)
         output = stack.enter_context(LiveOutput(self.folder, camera.name, model.facts(rule)))
+        outlets = self._shared.outlets
+        pictures = open_pictures(ring, camera.name, self.folder, camera.live, outlets, self._console.say, stack)
+        if ring is not None:
+            ring.seconds = seconds_kept(camera.live, rule, scorer, opened.info.fps)
         self.run = LiveRun(
-            scorer, rule, camera.live, source, opened, self._console, output, self._shared.outlets, ordinary
+            *(scorer, rule, camera.live, source, opened, self._console, output, outlets.alarms),
+            pictures=pictures,
+            ordinary=ordinary,
         )
         self.problem = ""
         ending = self.run.until_the_end(self._shared.stopped)

@@ -60,16 +60,17 @@ def read_cameras(file: Path, out: Path | None = None) -> Cameras:
         _taken(lambda: _checked(content), "", problems)
     if problems:
         raise _wrong(file, problems)
+    outlets = _taken(lambda: _outlets(content.get("alarms", {})), "alarms", problems) or LiveSettings()
     defaults, cameras = content.get("defaults", {}), []
     for index, values in enumerate(content["cameras"]):
         name = values.get("name")
         where = f"camera '{name}'" if isinstance(name, str) else f"camera {index + 1}"
         camera = _taken(lambda values=values: _camera(defaults | values, file.parent), where, problems)  # type: ignore[misc]
         if camera is not None:
-            cameras.append(camera)
+            live = dataclasses.replace(camera.live, pictures=outlets.pictures)
+            cameras.append(dataclasses.replace(camera, live=live))
     problems += _clashes([camera.name for camera in cameras])
-    outlets = _taken(lambda: _outlets(content.get("alarms", {})), "alarms", problems)
-    if problems or outlets is None:
+    if problems:
         raise _wrong(file, problems)
     folder = out if out is not None else file.parent / content.get("out", DEFAULT_OUT)
     device = content.get("device", "auto")

@@ -15,13 +15,10 @@ from numpy.typing import NDArray
 from downstream.detection.live.cameras.models import CameraModel
 from downstream.detection.live.cameras.settings import Camera, Cameras
 from downstream.detection.live.connection import Connection, StreamBroken, connect
-from downstream.detection.live.scorer import region_for
-from downstream.detection.model import Model
-from downstream.visualisation.zone_picture import draw_zones, write_zone_picture
+from downstream.detection.zones_drawn import ZONES_PICTURE, draw_model_zones
 from pretrain.data.video import Picture, StoredPicture, VideoError, VideoInfo, check_picture
 from pretrain.names import file_name, shown
 
-ZONES_FILE = "zones.jpg"
 AT_A_TIME = 16
 
 
@@ -74,9 +71,11 @@ def _checked(camera: Camera, own: CameraModel, out: Path) -> Checked:
         with connect(camera.address, camera.keys.timeout) as connection:
             pixels, info = first_picture(connection, label)
             picture = f"{info.width}x{info.height}, {_rate(connection)}, {info.codec}"
-        drawn = _drawn(model, pixels, info, out / file_name(camera.name) / ZONES_FILE)
+        if model.zones is not None:
+            drawn = out / file_name(camera.name) / ZONES_PICTURE
+            draw_model_zones(drawn, model, pixels, info)
     except VideoError as error:
-        problem = str(error)
+        problem, drawn = str(error), None
     except StreamBroken as broken:
         problem = f"{label}: {broken}"
     except OSError as error:
@@ -113,14 +112,3 @@ def first_picture(connection: Connection, label: str) -> tuple[NDArray[np.uint8]
 def _rate(connection: Connection) -> str:
     rate = connection.stated_fps
     return "frame rate not stated" if rate is None else f"{rate[0]:g} frames/s"
-
-
-def _drawn(model: Model, pixels: NDArray[np.uint8], info: VideoInfo, target: Path) -> Path | None:
-    """The zones on a frame, where there are any. VideoError where they leave nothing of the picture."""
-    if model.zones is None:
-        return None
-    seen = model.sources[0].encoder.seen(info)
-    cells = model.cells_inside(info, seen)
-    model.picture_mask(info, region_for(model)(info), model.sources[0])  # raises where nothing counts
-    write_zone_picture(target, draw_zones(pixels, model.zones, cells, seen))
-    return target

@@ -20,8 +20,7 @@ from downstream.detection.live.cameras.names_console import NamedConsole
 from downstream.detection.live.cameras.network import SharedNetwork
 from downstream.detection.live.cameras.settings import Cameras
 from downstream.detection.live.console import Console, stop_signals
-from downstream.detection.live.outlet import AlarmOutlet
-from downstream.detection.live.watch import open_outlets
+from downstream.detection.live.open_outlets import Outlets, open_outlets
 from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory
 from pretrain.errors import UserError
@@ -73,12 +72,12 @@ def watch_cameras(config: WatchConfig) -> int:
     if config.check:
         return check_cameras(cameras, opened)
     console = Console(config.json)
-    console.say(describe_start(cameras, opened, models))
     stopped: list[str] = []
     with ExitStack() as stack:
         stack.enter_context(stop_signals(stopped))
         stack.enter_context(only_writer_in(cameras.out))
         outlets = open_outlets(cameras.outlets, console.say, stack)
+        console.say("\n".join([describe_start(cameras, opened, models), *outlets.lines]))
         network = stack.enter_context(SharedNetwork())
         shared = Shared(out=cameras.out, encode=network.encode, outlets=outlets, stopped=stopped)
         lives = start_all(cameras, opened, shared, console)
@@ -97,6 +96,7 @@ def start_all(cameras: Cameras, opened: dict[str, CameraModel], shared: Shared, 
         # when one is called again is for chance to say: nothing that is scored depends on it
         lives.append(CameraLife(camera, opened[camera.name], shared, own, np.random.default_rng()))
     for life in lives:
+        shared.outlets.watch(life.camera.name, life.figures)
         life.start()
     return lives
 
@@ -134,7 +134,7 @@ def describe_start(cameras: Cameras, opened: dict[str, CameraModel], models: Mod
     return "\n".join(lines)
 
 
-def summary(lives: Sequence[CameraLife], outlets: Sequence[AlarmOutlet]) -> list[str]:
+def summary(lives: Sequence[CameraLife], outlets: Outlets) -> list[str]:
     """What came of it: a line for each camera, and for each way that alarms took."""
     lines = ["cameras:"]
     for life in lives:
@@ -142,4 +142,4 @@ def summary(lives: Sequence[CameraLife], outlets: Sequence[AlarmOutlet]) -> list
         if life.run is not None:
             found = f"{life.run.state.events} event(s)"
         lines.append(f"  {shown(life.camera.name)}: {found}; {life.ending}")
-    return lines + [f"{outlet.label}: {outlet.summary()}" for outlet in outlets]
+    return lines + outlets.summary()
