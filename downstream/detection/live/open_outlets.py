@@ -11,6 +11,7 @@ from downstream.detection.live.alarm_pictures import AlarmPictures
 from downstream.detection.live.alarm_shelf import FOLDER, AlarmShelf
 from downstream.detection.live.figures import CameraFigures, CameraMonitor
 from downstream.detection.live.metrics_server import MetricsServer
+from downstream.detection.live.mqtt_outlet import MqttOutlet
 from downstream.detection.live.outlet import AlarmOutlet
 from downstream.detection.live.picture_ring import PictureRing
 from downstream.detection.live.scorer import LiveScorer
@@ -49,6 +50,12 @@ def open_outlets(settings: LiveSettings, say: Callable[[str], None], stack: Exit
     if settings.webhook is not None:
         alarms.append(Webhook(settings.webhook, say, pictures=settings.webhook_pictures))
         stack.callback(alarms[-1].close)
+    if settings.mqtt is not None:
+        broker = MqttOutlet(settings.mqtt, say, discovery=settings.mqtt_discovery, authority=settings.mqtt_ca)
+        stack.callback(broker.close)
+        alarms.append(broker)
+        monitors.append(broker)
+        lines.append(f"{broker.label} is told of alarms and states")
     if settings.metrics_port is not None:
         server = MetricsServer(settings.metrics_port, settings.metrics_host, settings.health_seconds)
         stack.callback(server.close)

@@ -20,6 +20,13 @@ class AlarmFiles:
     clip: Path | None = None
     """MP4. It is there when it is whole: some seconds after the event began, for it shows what follows too."""
 
+    def picture(self) -> bytes | None:
+        """The snapshot's JPEG; None where there is none, or not any more."""
+        try:
+            return None if self.snapshot is None else self.snapshot.read_bytes()
+        except OSError:
+            return None
+
 
 @dataclass(frozen=True, kw_only=True)
 class ToldAlarm:

@@ -11,7 +11,6 @@ import urllib.request
 from collections import deque
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -70,7 +69,7 @@ class Webhook:
 
     def alarm(self, told: ToldAlarm) -> None:
         """Post the event's line of the journal, with its picture where pictures are sent."""
-        picture = None if self._pictures == "none" else _read(told.files.snapshot)
+        picture = None if self._pictures == "none" else told.files.picture()
         if picture is None:
             self.post(event_line(told.event))
         else:
@@ -142,16 +141,8 @@ class Webhook:
                     return ""
             # anything at all: a server's nonsense must not end the run
             except Exception as error:
-                problem = _reason_of(error)
+                problem = reason_of(error)
         return problem
-
-
-def _read(path: Path | None) -> bytes | None:
-    """A picture; None where there is none, or not any more."""
-    try:
-        return None if path is None else path.read_bytes()
-    except OSError:
-        return None
 
 
 def _with_picture(event: Mapping[str, Any], picture: bytes, is_form: bool) -> tuple[str, bytes]:
@@ -173,7 +164,7 @@ def _with_picture(event: Mapping[str, Any], picture: bytes, is_form: bool) -> tu
     return f"multipart/form-data; boundary={boundary}", body + f"--{boundary}--\r\n".encode()
 
 
-def _reason_of(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """What went wrong, never by a text that the server or the address has a part in."""
     if isinstance(error, urllib.error.HTTPError):
         error.close()
@@ -181,7 +172,7 @@ def _reason_of(error: BaseException) -> str:
         return f"HTTP Error {error.code}: {phrases.get(error.code, 'no known status')}"
     inner = getattr(error, "reason", None)
     if isinstance(inner, BaseException):
-        return _reason_of(inner)
+        return reason_of(inner)
     if isinstance(error, TimeoutError):
         return "timed out"
     if isinstance(error, ssl.SSLCertVerificationError):
