@@ -76,7 +76,7 @@ def watch_cameras(config: WatchConfig) -> int:
     with ExitStack() as stack:
         stack.enter_context(stop_signals(stopped))
         stack.enter_context(only_writer_in(cameras.out))
-        outlets = open_outlets(cameras.outlets, console.say, stack)
+        outlets = open_outlets(cameras.outlets, console.say, stack, is_for_many=True)
         console.say("\n".join([describe_start(cameras, opened, models), *outlets.lines]))
         network = stack.enter_context(SharedNetwork())
         shared = Shared(out=cameras.out, encode=network.encode, outlets=outlets, stopped=stopped)
