@@ -136,14 +136,17 @@ class PictureMask:
 
 def picture_mask(
     zones: Zones, info: VideoInfo, region: Region, crops: int, size: tuple[int, int], mean: tuple[float, ...]
-) -> PictureMask:
+) -> PictureMask | None:
     """The mask of a video's region, for crops of `size` (height, width) and a network whose mean colour is `mean`.
 
-    The colour is that mean, which a network is given as zeros. VideoError where nothing of what it sees counts.
+    The colour is that mean, which a network is given as zeros. None where all of the region counts: nothing is to be
+    hidden then. VideoError where nothing of what the network sees counts.
     """
     y = (region.y + np.arange(region.height) + 0.5) / region.decode_height
     x = (region.x + np.arange(region.width) + 0.5) / region.decode_width
     inside = zones.holds(x[None, :], y[:, None])
+    if inside.all():
+        return None
     boxes = crop_boxes(crops, region.height, region.width, *size)
     shares = np.array([inside[box.y : box.y + size[0], box.x : box.x + size[1]].mean() for box in boxes])
     if not shares.any():
