@@ -303,6 +303,7 @@ def results(seen: Seen, status: int, out: Path, has_broker: bool) -> dict[str, A
         "seconds": round(seen.seconds[-1], 1),
         "memory_mb": round(float(memory[settled].mean()), 1),
         "memory_peak_mb": round(float(memory.max()), 1),
+        "memory_series_mb": [round(float(part.mean())) for part in np.array_split(memory, min(12, len(memory)))],
         "memory_growth_mb": round(float(memory[settled][-10:].mean() - memory[settled][:10].mean()), 1),
         "memory_growth_mb_per_hour": round(growth, 1),
         "latest_frame_seconds": round(seen.latest_frame, 3),

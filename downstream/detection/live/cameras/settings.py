@@ -41,7 +41,8 @@ class CameraKeys:
     max_outage: float | None = None
     realtime: bool = True
     """Files are played at their own pace."""
-    queue_frames: int = 128
+    queue_frames: int = 64
+    """Frames that may wait; fewer than of a single stream, so that on a slow machine alarms come in time."""
     rtsp_transport: Literal["tcp", "udp"] = "tcp"
     first_delay: float = 1.0
     stop_after: float | None = None
