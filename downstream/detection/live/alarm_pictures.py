@@ -18,6 +18,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from downstream.detection.live.alarm_shelf import AlarmShelf
 from downstream.detection.live.clip import write_clip
 from downstream.detection.live.outlet import AlarmFiles, AlarmOutlet, ToldAlarm
@@ -26,6 +28,7 @@ from downstream.detection.live.scorer import LiveScore
 from downstream.detection.live.settings import PictureSettings
 from downstream.detection.records import EventRecord
 from downstream.events.boxes import ScoredBox
+from downstream.scores.cell_geometry import PixelBox
 from downstream.visualisation.pictures import draw_frame
 from pretrain.files import replacing
 
@@ -78,7 +81,8 @@ class AlarmPictures:
     def summary(self) -> str:
         """Counts, for the end of a run."""
         short = "; memory was full, clips begin late (--live.pictures.memory-mb)" if self.ring.is_short else ""
-        return f"{self.snapshots} snapshots, {self.clips} clips written, {self.failed} not{short}"
+        lost = f", {self.failed} picture(s) could not be written" if self.failed else ""
+        return f"{self.snapshots} snapshot(s), {self.clips} clip(s) in {self.shelf.folder}{lost}{short}"
 
     def files(self, event: EventRecord, when: float) -> AlarmFiles:
         """Where this event's pictures will be. `when`: the moment that is told of, in seconds since 1970."""
@@ -142,6 +146,10 @@ class AlarmPictures:
         self.ring.hold_from(min((clip.begin for clip in self._clips), default=None))
 
     def _work_on_snapshots(self) -> None:
+        # the first picture that is drawn takes half a second: letters are loaded; no alarm shall wait for that
+        draw_frame(
+            np.zeros((32, 32, 3), np.uint8), None, None, [ScoredBox(0, PixelBox(4, 16, 28, 28), 0.5)], [], (32, 32)
+        )
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._told or self._closing.is_set())

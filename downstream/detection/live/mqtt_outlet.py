@@ -105,10 +105,12 @@ class MqttOutlet(CameraBoard):
 
     def watch(self, camera: str, figures: Callable[[], CameraFigures]) -> None:
         """See `CameraMonitor`."""
+        is_new = camera not in self.look()
         super().watch(camera, figures)
-        with self._changed:
-            self._is_greeted = False  # Home Assistant has to hear of it
-            self._changed.notify_all()
+        if is_new:  # Home Assistant has to hear of it
+            with self._changed:
+                self._is_greeted = False
+                self._changed.notify_all()
 
     def summary(self) -> str:
         """What came of the events so far."""

@@ -82,7 +82,7 @@ def watch(config: DetectConfig) -> int:
         stack.pop_all().close()  # what is on its way to an outlet counts in the summary
     lines = run.state.summary_lines(ending) + outlets.summary()
     if pictures is not None and run.state.events:
-        lines.append(f"pictures     {pictures.summary()} to {pictures.shelf.folder}")
+        lines.append(f"pictures     {pictures.summary()}")
     console.say("\n".join([*lines, f"written      {', '.join(output.files)} in {output.folder}"]), time.time())
     return config.status_on_event if run.state.events and config.status_on_event else int(ending.is_failure)
 

@@ -109,7 +109,7 @@ def test_an_event_leaves_its_peak_and_its_begin(world: World) -> None:
         times = [frame.time for frame in clip.decode(video=0)]
     # event from 1.6 s, known at 3.9 s: from 0.6 s to 4.9 s
     assert times == pytest.approx([n / FPS for n in range(44)], abs=1e-3)
-    assert world.pictures.summary() == "1 snapshots, 1 clips written, 0 not"
+    assert world.pictures.summary() == f"1 snapshot(s), 1 clip(s) in {world.shelf.folder}"
 
 
 def test_boxes_are_drawn_beside_a_clean_frame(world: World) -> None:
@@ -141,7 +141,9 @@ def test_what_cannot_be_written_is_said_once_and_the_alarm_still_leaves(tmp_path
     world.pictures.close()
     assert world.outlet.brightness == [None, None]
     assert world.said == [f"a picture of door could not be written to {tmp_path / 'alarms'}: File exists"]
-    assert world.pictures.summary() == "0 snapshots, 0 clips written, 4 not"
+    assert world.pictures.summary() == (
+        f"0 snapshot(s), 0 clip(s) in {tmp_path / 'alarms'}, 4 picture(s) could not be written"
+    )
 
 
 def test_before_the_first_frame_there_is_no_picture_and_an_alarm_all_the_same(world: World) -> None:

@@ -238,7 +238,7 @@ def test_each_event_leaves_a_snapshot_and_a_clip_with_its_pre_roll(happened: Wor
         assert 0 < min(np.diff(times)) <= max(np.diff(times)) < 2.5 / FPS
         pre_roll = min(5.0, event["start_seconds"])
         assert times[-1] >= pre_roll + min(5.0, SECONDS - event["start_seconds"]) - 2.5 / FPS
-    assert "snapshots, " in happened.whole.err
+    assert "snapshot(s), " in happened.whole.err
     assert all((happened.cut.folder / record["clip"]).exists() for record in happened.cut.records)
 
 
@@ -285,6 +285,12 @@ def test_wrong_wishes_are_refused_before_anything_is_written(
 ) -> None:
     for flags, text in [
         (["--live.webhook", "ftp://x"], "webhook ftp://x: not an address of the web"),
+        (
+            ["--live.mqtt", "http://me:secret@x"],
+            "http://x: not the address of an MQTT broker; give one like mqtt://user",
+        ),
+        (["--live.mqtt", "mqtt://me:secret@x/+"], ": its prefix is no topic: at most 200 letters, none of + # $"),
+        (["--live.metrics-port", "0", "--live.metrics-host", "192.0.2.1"], "no metrics on 192.0.2.1:0: "),
         (["--live.lookahead", "5"], "lookahead is 5 snippets; this detector looks at most 0 ahead"),
     ]:
         assert play(happened, tmp_path / "none", *flags) == 2
