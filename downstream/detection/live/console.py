@@ -14,12 +14,38 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from downstream.detection.live.wall_clock import iso, time_of_day
 from pretrain.files import json_text
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+class RunConsole(Protocol):
+    """What a run says something to."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether somebody sees a status line that is written anew."""
+        ...
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether nobody reads it any more."""
+        ...
+
+    def say(self, text: str, when: float | None = None) -> None:
+        """Lines that stay, and the time that they tell of, in seconds since 1970."""
+        ...
+
+    def record(self, values: Mapping[str, Any]) -> None:
+        """For programs, if any."""
+        ...
+
+    def status(self, text: str) -> None:
+        """How it goes."""
+        ...
 
 
 class Console:

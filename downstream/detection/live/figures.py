@@ -42,6 +42,8 @@ class CameraFigures:
     """How many scores came within each of `DELAY_BOUNDS` after their last frame."""
     delay_count: int = 0
     delay_total: float = 0.0
+    latest_frame: float = 0.0
+    """Seconds from the arrival of a frame until it was worked on, of the latest one so far."""
     scored_at: float | None = None
     """`time.monotonic()` of the last score, or of when the wait for the first began."""
 

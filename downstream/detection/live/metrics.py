@@ -45,6 +45,12 @@ _METRICS = (
     _Metric("busy_seconds_total", "counter", "Time spent on scoring", lambda f: f.busy_seconds),
     _Metric("score", "gauge", "The last score", lambda f: f.score),
     _Metric("threshold", "gauge", "Score at which an event begins", lambda f: f.threshold),
+    _Metric(
+        "latest_frame_seconds",
+        "gauge",
+        "From a frame's arrival until its work, of the latest",
+        lambda f: f.latest_frame,
+    ),
     _Metric("silent_seconds", "gauge", "Since the last score", lambda f: f.silent_seconds),
 )
 

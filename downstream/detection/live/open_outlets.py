@@ -42,13 +42,18 @@ class Outlets:
         return [f"{outlet.label}: {outlet.summary()}" for outlet in self.alarms]
 
 
-def open_outlets(settings: LiveSettings, say: Callable[[str], None], stack: ExitStack) -> Outlets:
-    """Whatever the settings name, closed by `stack`. UserError: a wrong address, a port that is taken."""
+def open_outlets(
+    settings: LiveSettings, say: Callable[[str], None], stack: ExitStack, *, is_for_many: bool = False
+) -> Outlets:
+    """Whatever the settings name, closed by `stack`. UserError: a wrong address, a port that is taken.
+
+    `is_for_many`: of several cameras, so that a webhook has to say of which.
+    """
     alarms: list[AlarmOutlet] = []
     monitors: list[CameraMonitor] = []
     lines: list[str] = []
     if settings.webhook is not None:
-        alarms.append(Webhook(settings.webhook, say, pictures=settings.webhook_pictures))
+        alarms.append(Webhook(settings.webhook, say, pictures=settings.webhook_pictures, names_camera=is_for_many))
         stack.callback(alarms[-1].close)
     if settings.mqtt is not None:
         broker = MqttOutlet(settings.mqtt, say, discovery=settings.mqtt_discovery, authority=settings.mqtt_ca)

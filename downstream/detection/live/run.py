@@ -9,11 +9,13 @@ from collections.abc import Sequence
 
 from downstream.detection.live.alarm_pictures import AlarmPictures, relative
 from downstream.detection.live.alarms import Alarm, Alarms
-from downstream.detection.live.console import Console
+from downstream.detection.live.console import RunConsole
 from downstream.detection.live.figures import CameraFigures
 from downstream.detection.live.frame_queue import Frame, Gap, Item, Lost, Opened
+from downstream.detection.live.live_features import Encode
 from downstream.detection.live.live_output import LiveOutput
 from downstream.detection.live.meter import Meter
+from downstream.detection.live.ordinary import Ordinary
 from downstream.detection.live.outlet import AlarmFiles, AlarmOutlet, ToldAlarm
 from downstream.detection.live.scorer import LiveScore, LiveScorer
 from downstream.detection.live.settings import LiveSettings
@@ -29,6 +31,7 @@ from downstream.detection.live.wall_clock import iso
 from downstream.detection.model import Model
 from downstream.detection.writers.events_jsonl import event_line
 from downstream.events.rule import AlarmRule
+from downstream.features.encoding import encode_snippets
 from pretrain.data.video import VideoError
 
 POLL_SECONDS = 0.2
@@ -36,11 +39,22 @@ GAP_LINE_SECONDS = 60.0
 """Frames that were dropped or damaged are said at most so often, all together: a slow machine drops for days."""
 
 
-def scorer_for(model: Model, settings: LiveSettings, fps: float) -> LiveScorer:
+def window_snippets(model: Model, settings: LiveSettings, fps: float) -> int:
+    """Snippets in the window of a stream of that frame rate."""
+    return max(2, round(settings.window_seconds * fps / model.snippet_frames))
+
+
+def scorer_for(
+    model: Model,
+    settings: LiveSettings,
+    fps: float,
+    *,
+    remembers: bool = False,
+    encode: Encode = encode_snippets,
+) -> LiveScorer:
     """A scorer of a stream of that frame rate. UserError: more lookahead than does the detector any good."""
-    snippet_seconds = model.snippet_frames / fps
-    window = max(2, round(settings.window_seconds / snippet_seconds))
-    return LiveScorer(model, settings.lookahead, window, math.ceil(SETTLE_SECONDS / snippet_seconds))
+    window, settle = window_snippets(model, settings, fps), math.ceil(SETTLE_SECONDS * fps / model.snippet_frames)
+    return LiveScorer(model, settings.lookahead, window, settle, remembers=remembers, encode=encode)
 
 
 class LiveRun:
@@ -53,15 +67,17 @@ class LiveRun:
         settings: LiveSettings,
         source: FrameSource,
         opened: Opened,
-        console: Console,
+        console: RunConsole,
         output: LiveOutput,
         outlets: Sequence[AlarmOutlet],
         pictures: AlarmPictures | None = None,
+        ordinary: Ordinary | None = None,
     ) -> None:
-        """`pictures`, where they are kept, tell the outlets themselves, as soon as there is one to show."""
+        """`pictures`, where they are kept, tell the outlets themselves, as soon as there is one to show. `ordinary`:
+        where the scorer's memory is kept. VideoError: the zones leave nothing of the picture."""
         self.scorer, self.rule, self.settings, self.source = scorer, rule, settings, source
         self.console, self.output, self.outlets = console, output, outlets
-        self.pictures = pictures
+        self.pictures, self.ordinary = pictures, ordinary
         self.state = LiveState(source, output.name, opened.info.fps, scorer.model.snippet_frames)
         self.alarms = Alarms(rule, self.state.clock)
         scorer.look(opened.info)
@@ -69,7 +85,10 @@ class LiveRun:
         self._status_seconds = min(1.0, settings.status_every) if console.is_terminal else settings.status_every
         self._status_due = time.monotonic() + self._status_seconds
         self._gaps = _GapLine()
-        console.say("\n".join(self.state.begin_lines(opened, self.scorer)), opened.arrived)
+        lines = self.state.begin_lines(opened, self.scorer)
+        if ordinary is not None and (told := ordinary.begin(opened.info)):
+            lines.append(told)
+        console.say("\n".join(lines), opened.arrived)
 
     def until_the_end(self, stopped: list[str]) -> Ending:
         """Work until the stream is over, or something lies in `stopped`; leaves finished files."""
@@ -98,6 +117,7 @@ class LiveRun:
             self.state.frames = item.number + 1
             self.state.clock.note(item.number, item.seconds)
             self._take_scores(self.scorer.push(item.number, item.pixels, item.arrived), begun)
+            self.state.taken(item.arrived)
         elif isinstance(item, Opened):
             self.state.lost = None
             self.scorer.look(item.info)
@@ -118,6 +138,8 @@ class LiveRun:
                 self._tell(self.alarms.take(score))
                 if self.pictures is not None:
                     self.pictures.scored(score, self.alarms.is_on)
+            if self.ordinary is not None and (told := self.ordinary.take(score)):
+                self.console.say(told, time.time())
             self.state.clock.forget(score.start, self.alarms.frames_in_use)
         self.state.worked(time.monotonic() - begun)
 
@@ -154,6 +176,8 @@ class LiveRun:
             self._tell(self.alarms.close())
         if text := self._gaps.due(now):
             self.console.say(text, time.time())
+        if self.ordinary is not None:
+            self.ordinary.save_if_due(now)
         if self._status_seconds and now >= self._status_due:
             self._status_due = now + self._status_seconds
             if line := self.state.status_line(self.alarms.is_on):
@@ -193,6 +217,8 @@ class LiveRun:
             self._take_scores(self.scorer.finish(ending.is_end), begun)
         except VideoError as error:
             ending = ending if ending.is_failure else Ending(str(error), is_failure=True)
+        if self.ordinary is not None:
+            self.ordinary.save()
         self._tell(self.alarms.close(is_cut_short=not ending.is_end))
         if text := self._gaps.due(math.inf):
             self.console.say(text, time.time())

@@ -48,6 +48,8 @@ class LiveState:
         self.highest: float | None = None
         self.score: LiveScore | None = None
         """The last one."""
+        self.latest_frame = 0.0
+        """Seconds from the arrival of a frame until it was worked on, of the latest one."""
         self.lost: tuple[float, str] | None = None
         """Since when (`time.monotonic()`) there is no connection, and why."""
         self.scored_at = time.monotonic()
@@ -72,6 +74,11 @@ class LiveState:
         delay = max(0.0, time.time() - (score.arrived or 0.0)) if is_late else None
         for meter in (self.whole, self.recent):
             meter.scored(self.clock.seen(score.start, score.end), delay)
+
+    def taken(self, arrived: float) -> None:
+        """A frame was worked on that arrived then: how late, whether or not it completed a snippet."""
+        if self.source.is_paced:
+            self.latest_frame = max(self.latest_frame, time.time() - arrived)
 
     def worked(self, seconds: float) -> None:
         """The run was busy for so long."""
@@ -169,6 +176,7 @@ class LiveState:
             delays=tuple(whole.delays.within(bound) for bound in DELAY_BOUNDS),
             delay_count=whole.delays.count,
             delay_total=whole.delays.total,
+            latest_frame=self.latest_frame,
             scored_at=self.scored_at,
         )
 

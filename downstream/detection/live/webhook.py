@@ -46,10 +46,11 @@ class Webhook:
         say: Callable[[str], None],
         *,
         pictures: Literal["none", "base64", "multipart"] = "none",
+        names_camera: bool = False,
         timeout: float = 5.0,
         first_delay: float = 1.0,
     ) -> None:
-        """`pictures`: how snapshots are sent, see `_with_picture`.
+        """`pictures`: how snapshots are sent, see `_with_picture`. `names_camera`: objects begin with `camera`.
 
         `timeout`: seconds for each try, of three; `first_delay`: before the second, twice as long before the third.
 
@@ -58,7 +59,7 @@ class Webhook:
         self.label = f"webhook {address_label(url)}"
         self._url, self._headers = _split_login(url)
         self._say, self._timeout, self._first_delay = say, timeout, first_delay
-        self._pictures = pictures
+        self._pictures, self._names_camera = pictures, names_camera
         self.sent = self.failed = 0
         self._waiting: deque[tuple[str, bytes]] = deque()
         self._is_busy = False
@@ -70,10 +71,11 @@ class Webhook:
     def alarm(self, told: ToldAlarm) -> None:
         """Post the event's line of the journal, with its picture where pictures are sent."""
         picture = None if self._pictures == "none" else told.files.picture()
+        event = ({"camera": told.camera} if self._names_camera else {}) | event_line(told.event)
         if picture is None:
-            self.post(event_line(told.event))
+            self.post(event)
         else:
-            self._put(*_with_picture(event_line(told.event), picture, is_form=self._pictures == "multipart"))
+            self._put(*_with_picture(event, picture, is_form=self._pictures == "multipart"))
 
     def summary(self) -> str:
         """What came of the events so far."""
