@@ -13,6 +13,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "begin": {
         "demo": "the whole road on videos that are rendered here, into ./runs/demo",
         "detect": "score a video, a folder of them, or a camera; no detector needed for a first look",
+        "watch": "several cameras in one process, by one file that names them",
         "configs": "list the configurations that come with it, or copy one here to change it",
     },
     "videos": {

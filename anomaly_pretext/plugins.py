@@ -1,6 +1,6 @@
 """What a plug-in is made of: a package of your own that adds a pretext task, a loss, a backbone or a dataset.
 
-docs/plugins.md shows each; `pretext_tasks.plugins` finds them. Names are imported where they are used: a plug-in is
+docs/plugins.md shows each; `pretrain.plugins` finds them. Names are imported where they are used: a plug-in is
 loaded while the program is still being put together.
 """
 

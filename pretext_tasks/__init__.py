@@ -13,7 +13,6 @@ import numpy as np
 from pretext_tasks.abrupt_change import AbruptChange
 from pretext_tasks.arrow_of_time import ArrowOfTime
 from pretext_tasks.base import ClipGeometry, ClipSample, PretextTask, require
-from pretext_tasks.plugins import find_plugins, with_fields, wrong_settings
 from pretext_tasks.speed import Speed
 from pretext_tasks.temporal_order import TemporalOrder
 
@@ -83,11 +82,3 @@ class PretextTasks:
     def without_signal(self, samples: dict[str, ClipSample], geometry: ClipGeometry) -> dict[str, ClipSample]:
         """Every task's control of what `sample` gave."""
         return {name: task.without_signal(samples[name], geometry) for name, task in self.enabled().items()}
-
-
-def _wrong_task(thing: type[PretextTask]) -> str:
-    return wrong_settings(thing) or ("" if isinstance(thing(), PretextTask) else f"{thing!r} is no PretextTask")
-
-
-_OWN = [each.name for each in fields(PretextTasks)]
-PretextTasks = with_fields(PretextTasks, find_plugins("pretext_tasks", _OWN, _wrong_task))  # type: ignore[misc]

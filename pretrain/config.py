@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from pretext_tasks import PretextTasks
+from pretext_tasks import PretextTask, PretextTasks
 from pretrain.backbones import BackboneConfig
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.data.geometry import DECODE_MARGIN, NO_BORDER, BorderCrop
 from pretrain.data.settings import NO_AUGMENTATION, AugmentConfig, Control
 from pretrain.errors import UserError
+from pretrain.plugins import find_plugins, with_fields, wrong_settings
+
+
+def wrong_task(thing: type[PretextTask]) -> str:
+    """What is wrong with a pretext task of another package."""
+    return wrong_settings(thing) or ("" if isinstance(thing(), PretextTask) else f"{thing!r} is no PretextTask")
+
+
+if TYPE_CHECKING:
+    AllTasks = PretextTasks
+else:  # ours, and those of other packages: as many fields as there are
+    AllTasks = with_fields(PretextTasks, find_plugins("pretext_tasks", PretextTasks().by_name(), wrong_task))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +141,7 @@ class PretrainConfig:
     catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
     data: DataConfig = field(default_factory=DataConfig)
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
-    tasks: PretextTasks = field(default_factory=PretextTasks)
+    tasks: AllTasks = field(default_factory=AllTasks)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
 

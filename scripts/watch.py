@@ -5,16 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from downstream.detection.live.cameras.command import WatchConfig, watch_arguments, watch_cameras
+from downstream.detection.live.cameras.config import WatchConfig, watch_arguments
 from pretrain.cli import run_script
 
-PROG = "watch.py"
+
+def run(config: WatchConfig) -> int:
+    """The work itself, loaded once the arguments are known."""
+    from downstream.detection.live.cameras.command import watch_cameras
+
+    return watch_cameras(config)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit status."""
     given = sys.argv[1:] if arguments is None else arguments
-    run_script(PROG, WatchConfig, watch_cameras, watch_arguments(given))
+    run_script("watch.py", WatchConfig, run, watch_arguments(given))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "tests/anomaly_pretext/test_training.py": {"at the end of the road": "anomaly_pretext/evaluation"},
     "tests/anomaly_pretext/test_backbones.py": {"what they are named by": "anomaly_pretext/public"},
     "tests/anomaly_pretext/test_command.py": {"what it can say": "anomaly_pretext/version"},
-    "tests/anomaly_pretext/test_plugins.py": {"both sides of it": "pretext_tasks/plugins"},
+    "tests/anomaly_pretext/test_plugins.py": {"both sides of it": "pretrain/plugins"},
     "tests/pretext_tasks/test_sampling.py": {
         "what every task is": "pretext_tasks/base",
         "trained through the tasks that have them": "pretext_tasks/heads pretext_tasks/networks",
@@ -131,7 +131,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "what it reads": "downstream/detection/live/cameras/settings",
     },
     "tests/scripts/test_watch.py": {
-        COMMAND: "downstream/detection/live/cameras/command",
+        COMMAND: "downstream/detection/live/cameras/command downstream/detection/live/cameras/config",
         "what it does": "downstream/detection/live/cameras/camera downstream/detection/live/cameras/check "
         "downstream/detection/live/cameras/models downstream/detection/live/cameras/names_console",
     },
@@ -175,6 +175,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "every class is planned and played": "demo/world/events demo/world/lookalikes demo/world/people_events "
         "demo/world/road_events",
     },
+    "tests/benchmarks/test_cameras.py": {"what it watches": "benchmarks/camera_server"},
     "tests/benchmarks/test_faults.py": {
         "its parts": "benchmarks/faults_children benchmarks/faults_compare benchmarks/faults_damage_arrays "
         "benchmarks/faults_damage_json benchmarks/faults_damage_text benchmarks/faults_folders benchmarks/faults_kills "

@@ -9,8 +9,8 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Literal, get_args
 
-from pretext_tasks.plugins import find_plugins, with_fields, wrong_settings
 from pretrain.errors import UserError, nearest
+from pretrain.plugins import find_plugins, with_fields, wrong_settings
 
 
 def check_weight(name: str, weight: float, published: str = "") -> None:

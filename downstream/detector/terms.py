@@ -42,8 +42,8 @@ from downstream.detector.smoothness import smoothness
 from downstream.detector.sparsity import sparsity
 from downstream.detector.spatial_smoothness import spatial_smoothness
 from downstream.detector.topk_bce import topk_bce
-from pretext_tasks.plugins import find_plugins
 from pretrain.errors import UserError
+from pretrain.plugins import find_plugins
 
 Make = Callable[[Any, Detector], nn.Module]
 """(the loss's configuration, the detector it trains) -> a module that takes `Bags` and gives (scalar, its parts)."""

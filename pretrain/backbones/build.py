@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from pretext_tasks.plugins import find_plugins, not_callable
 from pretrain.backbones.base import Backbone
 from pretrain.backbones.config import BackboneConfig
 from pretrain.backbones.small import build_small3d
@@ -17,6 +16,7 @@ from pretrain.backbones.timm_frames import PREFIX, build_timm, download_timm
 from pretrain.backbones.torchvision_nets import FAMILIES, build_torchvision, download_torchvision
 from pretrain.backbones.weights import StoredWeights, read_weights, start_from
 from pretrain.errors import UserError, nearest
+from pretrain.plugins import find_plugins, not_callable
 from pretrain.weight_files import refuse_not_finite
 
 BACKBONES: dict[str, Callable[[BackboneConfig], Backbone]] = {

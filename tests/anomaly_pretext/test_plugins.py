@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import anomaly_pretext.plugins as facade
-from pretext_tasks.plugins import find_plugins, with_fields, wrong_settings
+from pretrain.plugins import find_plugins, with_fields, wrong_settings
 from tests.paths import ROOT
 from tests.pretrain.encoding import encode_video
 
@@ -66,7 +66,7 @@ class _Entry:
 
 def test_what_cannot_be_used_is_left_out_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     entries = [_Entry("broken", ImportError("no module named x")), _Entry("speed", int), _Entry("plain", 3)]
-    monkeypatch.setattr("pretext_tasks.plugins._declared", lambda kind: {e.name: e.load for e in entries})
+    monkeypatch.setattr("pretrain.plugins._declared", lambda kind: {e.name: e.load for e in entries})
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         assert find_plugins("pretext_tasks", ["speed"], wrong_settings) == {}

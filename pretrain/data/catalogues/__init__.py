@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pretext_tasks.plugins import find_plugins, not_callable
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.data.catalogues.csv_file import open_csv
 from pretrain.data.catalogues.folder import open_folder
@@ -21,6 +20,7 @@ from pretrain.data.catalogues.ucf_crime import open_ucf_crime
 from pretrain.data.catalogues.ucf_crime2local import open_ucf_crime2local
 from pretrain.data.catalogues.xd_violence import open_xd_violence
 from pretrain.errors import UserError, nearest
+from pretrain.plugins import find_plugins, not_callable
 
 CATALOGUES: dict[str, Callable[[CatalogueConfig], Catalogue]] = {
     "folder": open_folder,

@@ -1,4 +1,4 @@
-"""The command `watch`: what it can be told, and what it does with a file of cameras."""
+"""The command `watch`: what it does with a file of cameras."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +13,7 @@ from downstream.detection.console_words import describe_rule
 from downstream.detection.live.cameras.camera import POLL_SECONDS, CameraLife, Shared
 from downstream.detection.live.cameras.camera_file import read_cameras
 from downstream.detection.live.cameras.check import check_cameras
+from downstream.detection.live.cameras.config import WatchConfig
 from downstream.detection.live.cameras.models import CameraModel, Models, open_models
 from downstream.detection.live.cameras.names_console import NamedConsole
 from downstream.detection.live.cameras.network import SharedNetwork
@@ -29,35 +28,6 @@ from pretrain.names import shown
 
 LEAVE_SECONDS = 30.0
 """That cameras are waited for at the end: one may hang in a disk that is gone."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class WatchConfig:
-    """Watch several cameras in one process: scores, alarms and files of each, by one file that names them.
-
-    Writes a folder for each camera, with events.jsonl, scores.csv, events.json and what is ordinary there. Exit status:
-    0 however it was stopped, 1 where a camera never answered or was lost for good, 2 where the file is wrong.
-
-        python scripts/watch.py cameras.yaml --check     # each is opened once, and told of
-        python scripts/watch.py cameras.yaml             # until Ctrl-C or SIGTERM
-
-    docs/cameras.md says what stands in the file.
-    """
-
-    cameras: Path
-    """The file; as the first argument it needs no flag before it."""
-    out: Path | None = None
-    """Folder for everything that is written. Default: the file's `out`, or `watched` beside it."""
-    check: bool = False
-    """Read the file, open each camera once, say what there is, draw zones on a frame of each, and end."""
-    json: bool = False
-    """Print events as JSON objects, a line each, instead of words; everything else goes to stderr."""
-
-
-def watch_arguments(given: Sequence[str]) -> list[str]:
-    """The command line with its first argument, where it is no flag, as that of `--cameras`."""
-    rest = list(given)
-    return ["--cameras", *rest] if rest and not rest[0].startswith("-") else rest
 
 
 def watch_cameras(config: WatchConfig) -> int:
