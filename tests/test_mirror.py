@@ -161,6 +161,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "every class is planned and played": "demo/world/events demo/world/lookalikes demo/world/people_events "
         "demo/world/road_events",
     },
+    "tests/benchmarks/test_cameras.py": {"what it watches": "benchmarks/camera_server"},
     "tests/benchmarks/test_faults.py": {
         "its parts": "benchmarks/faults_children benchmarks/faults_compare benchmarks/faults_damage_arrays "
         "benchmarks/faults_damage_json benchmarks/faults_damage_text benchmarks/faults_folders benchmarks/faults_kills "
