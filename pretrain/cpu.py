@@ -31,9 +31,9 @@ def keep_freed_memory() -> None:
 def few_heaps(count: int = 2) -> None:
     """Tell glibc to share so few heaps between all threads; to be called before there are any.
 
-    Of a heap for each of many threads that come and go, freed parts lie about where nobody takes them again. Measured,
-    four cameras with pictures of alarms: 5 to 10 MB more every 40 seconds, and with two heaps level after a minute.
-    Elsewhere than on Linux with glibc nothing happens.
+    With a heap for each of many threads that come and go, freed memory lies where nobody takes it again. Measured, four
+    cameras with pictures of alarms: 5 to 10 MB more every 40 seconds, and with two heaps level after a minute and a
+    half. Elsewhere than on Linux with glibc nothing happens.
     """
     if not sys.platform.startswith("linux"):
         return
