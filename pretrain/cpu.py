@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import torch
 
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -4, -8
 
 
 def keep_freed_memory() -> None:
@@ -26,6 +26,20 @@ def keep_freed_memory() -> None:
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
         mallopt(M_TOP_PAD, 256 << 20)
+
+
+def few_heaps(count: int = 2) -> None:
+    """Tell glibc to share so few heaps between all threads; to be called before there are any.
+
+    With a heap for each of many threads that come and go, freed memory lies where nobody takes it again. Measured, four
+    cameras with pictures of alarms: 5 to 10 MB more every 40 seconds, and with two heaps level after a minute and a
+    half. Elsewhere than on Linux with glibc nothing happens.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_ARENA_MAX, count)
 
 
 @contextmanager

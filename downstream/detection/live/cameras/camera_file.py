@@ -4,7 +4,7 @@
     alarms: {webhook: https://example.org/alarm}
     defaults: {detector: models/street}
     cameras:
-      - {name: door, address: "rtsp://user:${DOOR_PASSWORD}@10.0.0.5/stream", zones: door-zones.yaml}
+      - {name: door, address: "${DOOR_ADDRESS}", zones: door-zones.yaml}
       - {name: yard, address: recorded/yard.mp4, threshold: 0.98}
 
 Paths count from the folder of the file. `${NAME}` stands for a variable of the environment, in any text.

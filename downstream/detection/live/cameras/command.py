@@ -21,7 +21,7 @@ from downstream.detection.live.cameras.settings import Cameras
 from downstream.detection.live.console import Console, stop_signals
 from downstream.detection.live.open_outlets import Outlets, open_outlets
 from pretrain.accelerator import check_device, make_accelerator
-from pretrain.cpu import keep_freed_memory
+from pretrain.cpu import few_heaps, keep_freed_memory
 from pretrain.errors import UserError
 from pretrain.folder_lock import only_writer_in
 from pretrain.names import shown
@@ -35,6 +35,7 @@ def watch_cameras(config: WatchConfig) -> int:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError("cameras are watched by one process: start it with python, not with accelerate launch")
     cameras = read_cameras(config.cameras, config.out)
+    few_heaps()
     keep_freed_memory()
     check_device(cameras.device)
     device = make_accelerator(cameras.device, "fp32").device
