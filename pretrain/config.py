@@ -12,6 +12,7 @@ from pretrain.data.catalogue import CatalogueConfig
 from pretrain.data.geometry import DECODE_MARGIN, NO_BORDER, BorderCrop
 from pretrain.data.transforms import NO_AUGMENTATION, AugmentConfig
 from pretrain.data.windows import Control
+from pretrain.environment import Precision
 from pretrain.errors import UserError
 
 
@@ -112,8 +113,9 @@ class PretrainConfig:
     """Decides everything random."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes a GPU where there is one."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Precision of the forward pass; weights are float32. Another --mixed_precision of accelerate is refused."""
+    precision: Precision | None = None
+    """Precision of the forward pass; weights are float32. Default: what accelerate's launcher or its configuration file
+    says (mixed_precision), else fp32. Given here, another one there is refused."""
     compile: bool = False
     """torch.compile for the backbone."""
     log_every: int = 20

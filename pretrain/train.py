@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from pretrain.data.bad_videos import BadVideos, quarantine_lines
 from pretrain.data.loading import load_batches
 from pretrain.data.transforms import ClipTransform, MapTransform
 from pretrain.data.windows import Batch, Share, TrainWindows, ValidationWindows
+from pretrain.environment import precision_of
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json, write_text
 from pretrain.frozen import frozen_words, kept_maps
@@ -48,13 +51,15 @@ def main() -> None:
 def pretrain(config: PretrainConfig) -> int:
     """Run (or go on with) a pretraining run. Returns the exit status: 0 done, 128 + signal when stopped by one."""
     keep_freed_memory()
-    check_device(config.device, config.precision, config.optim.accumulate)
+    precision = precision_of(config.precision, os.environ)
+    check_device(config.device, precision, config.optim.accumulate, compiled=config.compile)
+    config = replace(config, precision=precision)
     state_of(config)  # what is wrong with it is said before anything else starts
     torch.manual_seed(config.seed)
     backbone = build_backbone(config.backbone)
     clip_geometry(config, backbone.spec)
     split = split_catalogue(config)
-    accelerator = make_accelerator(config.device, config.precision)
+    accelerator = make_accelerator(config.device, precision)
     check_batch_size(config.optim.batch_size, config.optim.accumulate, accelerator)
     with alone_in(config.output, accelerator):
         model = PretextModel(backbone, config.tasks, on_maps=config.keeps_maps)

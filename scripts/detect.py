@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             from downstream.detection.live.watch import watch
 
             return watch(config)
-        if (status := start_cpu_processes(sys.argv[0], given)) is not None:
+        if (status := start_cpu_processes()) is not None:
             return status
         return detect(config)
 

@@ -16,6 +16,7 @@ from downstream.features.normalising import Normalise
 from downstream.scores.supervision import Supervision
 from downstream.training.bag_dataset import BagsConfig
 from pretrain.data.catalogue import CatalogueConfig
+from pretrain.environment import Precision
 from pretrain.errors import UserError
 
 MAX_SEED = 2**63 - 1
@@ -141,8 +142,9 @@ class FinetuneConfig:
     all of them, and the deviation over seeds tells what another choice would have changed. Not for cells."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes a GPU where there is one."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Precision of the network's forward pass; losses and weights are float32."""
+    precision: Precision | None = None
+    """Precision of the network's forward pass; losses and weights are float32. Default: what accelerate's launcher or
+    its configuration file says (mixed_precision), else fp32. Given here, another one there is refused."""
     validation_fraction: float = 0.2
     """Share of the training videos, of each class, that selects the checkpoint."""
     validation_by: Literal["auto", "group", "video"] = "auto"
