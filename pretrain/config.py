@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,7 @@ from pretrain.data.transforms import NO_AUGMENTATION, AugmentConfig
 from pretrain.data.windows import Control
 from pretrain.environment import Precision
 from pretrain.errors import UserError
+from pretrain.tracking_config import TrackingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +106,9 @@ class OptimConfig:
 class PretrainConfig:
     """Pretrain a video backbone on a folder of videos with four pretext tasks."""
 
+    preset: Literal["auto", "cpu", "gpu"] = "auto"
+    """Defaults of the other settings. gpu: those that stand here. cpu: a short run (pretrain/presets/cpu.yaml). auto:
+    cpu where there is no GPU and no CONFIG.yaml was given. Flags and files win over it."""
     output: Path = Path("runs/pretrain")
     """Folder of the run: configuration, log, training states, the backbone, curves."""
     resume: bool = False
@@ -135,6 +139,7 @@ class PretrainConfig:
     tasks: PretextTasks = field(default_factory=PretextTasks)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
     def __post_init__(self) -> None:
         for name in ("log_every", "validate_every", "save_every", "keep_states", "validation_windows"):
@@ -155,5 +160,14 @@ class PretrainConfig:
 
 
 # what may differ between a run and the run that goes on from it, because it changes no weight
-FREE_TO_CHANGE = {"output", "resume", "log_every", "validate_every", "save_every", "keep_states", "validation_windows"}
-FREE_TO_CHANGE |= {"data.workers", "data.cache"}
+FREE_TO_CHANGE = {
+    "preset",
+    "output",
+    "resume",
+    "log_every",
+    "validate_every",
+    "save_every",
+    "keep_states",
+    "validation_windows",
+}
+FREE_TO_CHANGE |= {"data.workers", "data.cache"} | {f"tracking.{entry.name}" for entry in fields(TrackingConfig)}

@@ -11,7 +11,7 @@ import contextlib
 import io
 import os
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pretrain.errors import UserError
 
@@ -58,13 +58,13 @@ def asked_processes(command_line: Sequence[str]) -> Asked | None:
         return None
     from_file = given.config_file is not None or (os.path.isfile(default_config_file) and not given.cpu)
     settings = load_config_from_file(given.config_file) if from_file else None
-    values = [
-        getattr(settings, name, default) if (said := getattr(given, name)) is None else said
-        for name, default in (("num_processes", None), ("num_machines", 1), ("machine_rank", 0))
+    values: list[Any] = [
+        getattr(settings, name, None) if (said := getattr(given, name)) is None else said
+        for name in ("num_processes", "num_machines", "machine_rank")
     ]
     if values[0] is None:
         return None
-    asked = Asked(*(int(value) for value in values))
+    asked = Asked(int(values[0]), int(values[1] or 1), int(values[2] or 0))
     if asked.machines < 1 or asked.processes % asked.machines:
         raise UserError(
             f"accelerate launch was asked for {asked.processes} process(es) on {asked.machines} machine(s); "

@@ -18,6 +18,7 @@ from downstream.training.bag_dataset import BagsConfig
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.environment import Precision
 from pretrain.errors import UserError
+from pretrain.tracking_config import TrackingConfig
 
 MAX_SEED = 2**63 - 1
 
@@ -181,6 +182,7 @@ class FinetuneConfig:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     optim: DetectorOptimConfig = field(default_factory=DetectorOptimConfig)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    tracking: TrackingConfig = field(default_factory=lambda: TrackingConfig(log_with=()))
 
     def __post_init__(self) -> None:
         for name in ("log_every", "validate_every", "save_every", "keep_states"):
@@ -225,4 +227,5 @@ FREE_TO_CHANGE |= {"videos.workers", "videos.cache", "videos.max_bad_fraction"}
 FREE_TO_CHANGE |= {"plots", "references"} | {
     f"evaluation.{entry.name}" for entry in dataclasses.fields(EvaluationSettings)
 }
+FREE_TO_CHANGE |= {f"tracking.{entry.name}" for entry in dataclasses.fields(TrackingConfig)}
 """What may differ between a run and the run that goes on from it, because it changes no figure."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 
 from accelerate import Accelerator
 
@@ -25,6 +25,7 @@ from pretrain.environment import precision_of
 from pretrain.errors import UserError
 from pretrain.guards import alone_in
 from pretrain.stopping import StopRequest
+from pretrain.trackers import check_trackers
 
 
 def finetune(config: FinetuneConfig, *, beside_others: bool = False) -> int:
@@ -35,6 +36,7 @@ def finetune(config: FinetuneConfig, *, beside_others: bool = False) -> int:
     keep_freed_memory()
     precision = precision_of(config.precision, os.environ)
     check_device(config.device, precision)
+    check_trackers(config.tracking)
     config = dataclasses.replace(config, precision=precision)
     source: TrainingSource = FeatureSource.open(config) if config.videos.backbone is None else VideoSource.open(config)
     states_to_resume(config)  # what is wrong with the folder is said before anything else starts
@@ -58,8 +60,12 @@ def train_seeds(
     for seed in config.seeds:
         folder = run.seed(seed)
         if not (config.resume and folder.is_done):
-            with alone_in(folder.path, accelerator), one_thread() if one_thread_each else nullcontext():
-                status = SeedRun(config, seed, sources[seed], accelerator, stop, states[seed]).train()
+            with (
+                alone_in(folder.path, accelerator),
+                one_thread() if one_thread_each else nullcontext(),
+                closing(SeedRun(config, seed, sources[seed], accelerator, stop, states[seed])) as seed_run,
+            ):
+                status = seed_run.train()
             if status:
                 return status
     accelerator.wait_for_everyone()
