@@ -45,6 +45,12 @@ def check_device(device: str, precision: Precision = "fp32", accumulate: int = 1
     environment says otherwise than these settings of the run.
     """
     check_environment(os.environ, device=device, precision=precision, accumulate=accumulate, compiled=compiled)
+    on_cpu = device == "cpu" or os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true")
+    if precision == "fp16" and (on_cpu or not torch.cuda.is_available()):
+        raise UserError(
+            "precision is fp16 (--precision, or mixed_precision of accelerate's launcher or its configuration file), "
+            "which needs a GPU, and none is used here: say bf16, or fp32 (no)"
+        )
     if torch.cuda.is_available():
         return
     if device == "cuda":

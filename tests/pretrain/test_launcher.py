@@ -12,9 +12,10 @@ from accelerate.commands import launch as commands
 from accelerate.commands.config import config_args
 from accelerate.utils.launch import prepare_multi_gpu_env, prepare_simple_launcher_cmd_env
 
-from pretrain.accelerator import started_for_gpus
+from pretrain.accelerator import check_device, started_for_gpus
 from pretrain.environment import check_environment, precision_of
 from pretrain.errors import UserError
+from pretrain.launch import MEETING, environment, start_cpu_processes
 from pretrain.launcher import Asked, asked_processes, dropped_processes
 
 FILE: dict[str, Any] = {
@@ -163,6 +164,37 @@ def test_what_this_program_has_not_is_refused(
 def test_compiling_that_both_want_is_no_disagreement(tmp_path: Path) -> None:
     command = command_line(tmp_path, {"dynamo_config": {"dynamo_backend": "INDUCTOR"}})
     check_environment(environment_of(command), compiled=True)
+
+
+def test_gpus_that_are_not_there_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr(os, "environ", environment_of(command_line(tmp_path, OF_GPUS)))
+    with pytest.raises(UserError, match=r"several GPUs \(--multi_gpu.* no CUDA device here: give it --cpu"):
+        check_device("auto")
+    check_device("cpu")
+    monkeypatch.setattr(os, "environ", environment_of(command_line(tmp_path, OF_CPUS | {"mixed_precision": "fp16"})))
+    with pytest.raises(UserError, match=r"precision is fp16 .*needs a GPU, and none is used here: say bf16, or fp32"):
+        check_device("auto", precision_of(None, os.environ))
+
+
+def test_processes_that_would_share_a_gpu_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = command_line(tmp_path, {"num_processes": 2})
+    monkeypatch.setattr(os, "environ", environment_of(command))
+    monkeypatch.setattr("psutil.Process.cmdline", lambda _: command)
+    monkeypatch.setattr("pretrain.launch.has_gpu", lambda: True)
+    with pytest.raises(UserError, match="asked for 2 processes and started one: give it --multi_gpu"):
+        start_cpu_processes()
+
+
+def test_every_machine_starts_its_own_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    machines = [
+        [environment(local, Asked(4, 2, machine), tmp_path / "meeting") for local in (0, 1)] for machine in (0, 1)
+    ]
+    ranks = [[(one["RANK"], one["LOCAL_RANK"], one["WORLD_SIZE"]) for one in machine] for machine in machines]
+    assert ranks == [[("0", "0", "4"), ("1", "1", "4")], [("2", "0", "4"), ("3", "1", "4")]]
+    assert not any(MEETING in one for machine in machines for one in machine), "a file is of one machine"
+    assert environment(1, Asked(2), tmp_path / "meeting")[MEETING].startswith("file://")
 
 
 def test_processes_for_gpus_are_told_from_others(tmp_path: Path) -> None:

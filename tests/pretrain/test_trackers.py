@@ -15,9 +15,9 @@ from pretrain.cli import parse
 from pretrain.config import PretrainConfig
 from pretrain.errors import UserError
 from pretrain.run_folder import as_json
+from pretrain.trackers import Followed, check_trackers, simple, start_trackers
 from pretrain.tracking import read_log
 from pretrain.tracking_config import TrackingConfig
-from pretrain.trackers import Followed, check_trackers, simple, start_trackers
 from pretrain.train import pretrain
 from tests.pretrain.conftest import changed
 
@@ -80,7 +80,7 @@ def test_a_tracker_sees_what_the_log_holds_and_the_run_goes_on_in_it(
     assert first.followed[:3] == ("yard", "run", ("night", "cpu"))
     assert first.settings["optim.steps"] == 4
     assert first.settings["catalogue.root"] == str(config.catalogue.root)
-    log = [entry for entry in read_log(config.output / "log.jsonl")]
+    log = read_log(config.output / "log.jsonl")
     assert [step for step, _ in first.logged] == [entry["step"] for entry in log]
     assert first.logged[0][1].items() <= log[0].items()
     assert first.finished == 1
@@ -126,7 +126,7 @@ def test_missing_packages_are_one_message(tiny_config: PretrainConfig, monkeypat
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     wanted = changed(tiny_config, tracking=TrackingConfig(log_with=("wandb", "clearml")))
     with pytest.raises(
-        UserError, match="log_with names wandb, clearml, and no such package .* pip install wandb clearml"
+        UserError, match=r"log_with names wandb, clearml, and no such package .* pip install wandb clearml"
     ):
         pretrain(wanted)
     assert not tiny_config.output.exists()
