@@ -48,14 +48,15 @@ def start_cpu_processes() -> int | None:
     if not dropped_processes(os.environ):
         return None
     asked = asked_processes(psutil.Process(os.getppid()).cmdline())
-    if asked is None:
+    on_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true")
+    if asked is None and on_cpu:
         raise UserError(
-            "accelerate launch was asked for several CPU processes and started one; it does not say how many: give "
-            "--num_processes on its command line, or start with torchrun --nproc-per-node N pretrain.py ..."
+            "accelerate launch was asked for several CPU processes and started one, through something that hides how "
+            "many: let it start the command itself, or start with torchrun --nproc-per-node N pretrain.py ..."
         )
-    if asked.processes == 1:
+    if asked is None or asked.processes == 1:
         return None
-    if os.environ.get("ACCELERATE_USE_CPU", "").lower() not in ("1", "true") and has_gpu():
+    if not on_cpu and has_gpu():
         raise UserError(
             f"accelerate launch was asked for {asked.processes} processes and started one: give it --multi_gpu "
             "(distributed_type MULTI_GPU in its configuration file) for as many GPUs, --cpu for so many processes "

@@ -43,7 +43,8 @@ def dropped_processes(environment: Mapping[str, str]) -> bool:
 
 
 def asked_processes(command_line: Sequence[str]) -> Asked | None:
-    """What a launcher's command line asks for, and its configuration file where it says less; None: neither says.
+    """What a launcher's command line asks for, and its configuration file where it says less; one process a machine
+    where neither gives a number. None: that is no launcher's command line.
 
     UserError where machines cannot have the same number of processes.
     """
@@ -54,7 +55,7 @@ def asked_processes(command_line: Sequence[str]) -> Asked | None:
     try:
         with contextlib.redirect_stderr(io.StringIO()):
             given, _ = parser.parse_known_args(_flags(command_line))
-    except SystemExit:  # no command line of a launcher
+    except SystemExit:
         return None
     from_file = given.config_file is not None or (os.path.isfile(default_config_file) and not given.cpu)
     settings = load_config_from_file(given.config_file) if from_file else None
@@ -62,9 +63,8 @@ def asked_processes(command_line: Sequence[str]) -> Asked | None:
         getattr(settings, name, None) if (said := getattr(given, name)) is None else said
         for name in ("num_processes", "num_machines", "machine_rank")
     ]
-    if values[0] is None:
-        return None
-    asked = Asked(int(values[0]), int(values[1] or 1), int(values[2] or 0))
+    machines = int(values[1] or 1)
+    asked = Asked(machines if values[0] is None else int(values[0]), machines, int(values[2] or 0))
     if asked.machines < 1 or asked.processes % asked.machines:
         raise UserError(
             f"accelerate launch was asked for {asked.processes} process(es) on {asked.machines} machine(s); "

@@ -42,7 +42,7 @@ class RunProgress:
             initial=first_step,
             disable=not (show and sys.stderr.isatty()),
             leave=False,
-            bar_format="{desc}step {n_fmt}/{total_fmt} |{bar:30}| {postfix}",
+            bar_format="{desc}step {n_fmt}/{total_fmt} |{bar:30}|{postfix}",
             desc=label,
         )
         self._times: deque[float] = deque(maxlen=LAST_STEPS)

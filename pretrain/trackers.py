@@ -58,23 +58,22 @@ def check_trackers(config: TrackingConfig) -> None:
 
 
 def start_trackers(
-    config: TrackingConfig, folder: Path, settings: Mapping[str, Any], first_step: int, name: str | None = None
+    config: TrackingConfig, folder: Path, settings: Mapping[str, Any], first_step: int
 ) -> list[GeneralTracker]:
     """The trackers of a run, at work. To be called on the main process alone.
 
-    `settings`: its flat configuration. `first_step`: what was logged after it is of a run that was stopped. `name`:
-    default of the run's name. UserError where a package or its server refuses.
+    `settings`: its flat configuration. `first_step`: what was logged after it is of a run that was stopped. UserError
+    where a package or its server refuses.
     """
     ids = read_ids(folder) if first_step else {}
     trackers: list[GeneralTracker] = []
     for kind in config.log_with:
-        followed = Followed(
-            config.project, config.name or name or folder.resolve().name, config.tags, folder, ids.get(kind), first_step
-        )
+        name = config.name or folder.resolve().name
+        followed = Followed(config.project, name, config.tags, folder, ids.get(kind), first_step)
         try:
             tracker, number = MAKERS[kind](followed)
-            if followed.known is None and kind != "tensorboard":
-                tracker.store_init_configuration(simple(settings))
+            if followed.known is None and not (kind == "tensorboard" and first_step):
+                _tell_settings(tracker, config, simple(settings))
         except Exception as error:  # whatever those packages raise: theirs is not our hierarchy
             raise UserError(
                 f"the tracker {kind} did not start ({type(error).__name__}: {_without_secrets(error)}); see to its "
@@ -107,6 +106,15 @@ def simple(settings: Mapping[str, Any]) -> dict[str, Any]:
         key: GIVEN.redacted(str(value)) if isinstance(value, str) or not isinstance(value, plain) else value
         for key, value in settings.items()
     }
+
+
+def _tell_settings(tracker: GeneralTracker, config: TrackingConfig, settings: dict[str, Any]) -> None:
+    if tracker.name != "tensorboard":
+        tracker.store_init_configuration(settings)
+        return
+    # as a text: its own way of storing them is a folder more, with one line of hyper-parameters
+    rows = [f"| {key} | {value} |" for key, value in {**settings, "tags": ", ".join(config.tags)}.items()]
+    tracker.log({"settings": "\n".join(["| setting | value |", "|---|---|", *rows])}, step=0)
 
 
 def _tensorboard(run: Followed) -> tuple[GeneralTracker, str | None]:

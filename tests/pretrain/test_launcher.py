@@ -93,7 +93,8 @@ def test_one_process_is_what_it_is() -> None:
     assert not dropped_processes({})
     module = ["python", "-m", "accelerate.commands.launch"]
     assert asked_processes([*module, "--cpu", "--num_processes", "2", "-m", "package", "pretrain"]) == Asked(2)
-    assert asked_processes([*module, "pretrain.py", "--num_processes", "9"]) is None, "that flag is the script's"
+    assert asked_processes([*module, "pretrain.py", "--num_processes", "9"]) == Asked(1), "that flag is the script's"
+    assert asked_processes([*module, "--num_machines", "2", "--machine_rank", "1", "pretrain.py"]) == Asked(2, 2, 1)
     assert asked_processes(["bash", "-c", "pretrain.py"]) is None
 
 
@@ -102,7 +103,7 @@ def test_the_users_default_file_counts_unless_cpu_is_said(tmp_path: Path, monkey
     for module in (commands, config_args):
         monkeypatch.setattr(module, "default_config_file", str(tmp_path / "default.yaml"))
     assert asked_processes(["accelerate", "launch", "pretrain.py"]) == Asked(3)
-    assert asked_processes(["accelerate", "launch", "--cpu", "pretrain.py"]) is None
+    assert asked_processes(["accelerate", "launch", "--cpu", "pretrain.py"]) == Asked(1)
 
 
 def test_machines_with_unlike_numbers_are_refused(tmp_path: Path) -> None:

@@ -84,7 +84,9 @@ def test_a_tracker_sees_what_the_log_holds_and_the_run_goes_on_in_it(
     assert [step for step, _ in first.logged] == [entry["step"] for entry in log]
     assert first.logged[0][1].items() <= log[0].items()
     assert first.finished == 1
-    assert list((config.output / "tensorboard").iterdir())
+    (events,) = (config.output / "tensorboard").iterdir()
+    assert b"| optim.steps | 4 |" in events.read_bytes()
+    assert b"| tags | night, cpu |" in events.read_bytes()
     assert json.loads((config.output / "trackers.json").read_text()) == {"aim": "run-1"}
     again = changed(config, resume=True, tracking=TrackingConfig(log_with=("aim",), name="another"))
     assert pretrain(again) == 0
