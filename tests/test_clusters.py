@@ -29,17 +29,17 @@ COMMANDS = {
 """What a cluster has, played."""
 
 
-def submitted(script: str, folder: Path, step: str) -> tuple[subprocess.Popen[bytes], Path]:
+def submitted(script: str, folder: Path, step: str, **more: str) -> tuple[subprocess.Popen[bytes], Path]:
     """A job script as SLURM runs it: a copy elsewhere, told where it was submitted. `step`: its status, or run."""
     for name, body in COMMANDS.items():
         (folder / name).write_text(f"#!/usr/bin/env bash\n{body}\n")
         (folder / name).chmod(0o755)
     log, copy = folder / "log", shutil.copy(ROOT / "deploy" / "slurm" / script, folder / "slurm_script")
-    log.touch()
+    log.write_text("")
     environment = os.environ | {
         "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "LOG": str(log), "STEP": step,
         "SLURM_SUBMIT_DIR": str(ROOT), "SLURM_JOB_ID": "21077", "SLURM_JOB_NUM_NODES": "2", "SLURM_GPUS_ON_NODE": "4",
-        "SLURM_JOB_NODELIST": "node[7-8]",
+        "SLURM_JOB_NODELIST": "node[7-8]", **more,
     }  # fmt: skip
     command = ["bash", copy, "pretrain.py", "my config.yaml"]
     return subprocess.Popen(command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL), log
@@ -78,6 +78,12 @@ def test_what_is_started_where(tmp_path: Path) -> None:
     job.wait(timeout=20)
     told = "torchrun --nnodes 2 --nproc-per-node 4 --rdzv-id 21077 --rdzv-backend c10d --rdzv-endpoint node7:21077 "
     assert f"{told}pretrain.py my config.yaml --resume\n" in log.read_text()
+    job, log = submitted(
+        "single_node.sh", tmp_path, "0", RESUME="", CONTAINER="apptainer exec --nv image.sif", PROCESSES="1"
+    )
+    job.wait(timeout=20)
+    step = "torchrun --standalone --nproc-per-node 1 pretrain.py my config.yaml"
+    assert log.read_text().splitlines() == [f"srun --kill-on-bad-exit=1 apptainer exec --nv image.sif {step}", step]
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)

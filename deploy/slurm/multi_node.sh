@@ -15,6 +15,7 @@
 #
 #     sbatch --nodes=4 deploy/slurm/multi_node.sh pretrain.py CONFIG.yaml [--flag value ...]
 #
+# RESUME: nothing, for commands that go on by themselves and have no --resume (extraction, detection, calibration).
 # PROCESSES: how many a machine, where it is not the number of GPUs. CONTAINER: what stands before the command on each
 # node, for instance "apptainer exec --nv image.sif". docs/clusters.md has the rest.
 set -uo pipefail
@@ -22,10 +23,11 @@ set -uo pipefail
 source "$SLURM_SUBMIT_DIR/deploy/slurm/requeue.sh"
 cd "$SLURM_SUBMIT_DIR" || exit 1
 read -ra container <<<"${CONTAINER:-}"
+read -ra resume <<<"${RESUME---resume}"
 mapfile -t hosts < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 
 # the job's own port: two jobs may share a machine
 run_and_requeue srun --kill-on-bad-exit=1 ${container[@]+"${container[@]}"} \
     torchrun --nnodes "$SLURM_JOB_NUM_NODES" --nproc-per-node "${PROCESSES:-${SLURM_GPUS_ON_NODE:-1}}" \
     --rdzv-id "$SLURM_JOB_ID" --rdzv-backend c10d --rdzv-endpoint "${hosts[0]}:$((20000 + SLURM_JOB_ID % 20000))" \
-    "$@" --resume
+    "$@" ${resume[@]+"${resume[@]}"}
