@@ -40,7 +40,7 @@ def preset_words(config: PretrainConfig) -> str:
     if config.preset != "cpu":
         return ""
     network, optim = config.backbone, config.optim
-    why = "no GPU is used" if not has_gpu() or config.device == "cpu" else "asked for"
+    why = "no CUDA device is used" if not has_gpu() or config.device == "cpu" else "asked for"
     return (
         f"preset cpu ({why}): {network.name}, {optim.steps} steps of {optim.batch_size} windows, peak learning rate "
         f"{optim.lr:g}; a flag changes each, --preset gpu takes the other: {_other()}\n"

@@ -29,7 +29,7 @@ def test_without_a_gpu_the_run_is_short_and_says_so() -> None:
     assert config.optim.steps * config.optim.batch_size < PretrainConfig().optim.steps * 32 / 30
     assert str(config.catalogue.root) == "videos"
     told = preset_words(config)
-    assert told.startswith("preset cpu (no GPU is used): small3d, 1500 steps of 12 windows, peak learning rate 0.003;")
+    assert told.startswith("preset cpu (no CUDA device is used): small3d, 1500 steps of 12 windows, peak learning rate 0.003;")
     assert told.endswith("--preset gpu takes the other: 20000 steps of 32\n")
     assert told.count("\n") == 1
 
@@ -38,7 +38,7 @@ def test_flags_win_over_the_preset() -> None:
     config = settled("--optim.steps", "20000", "--backbone.name", "r3d_18", "--validate-every", "1000")
     assert (config.optim.steps, config.backbone.name, config.validate_every) == (20000, "r3d_18", 1000)
     assert config.optim.batch_size == cpu_settings().optim.batch_size
-    assert preset_words(config).startswith("preset cpu (no GPU is used): r3d_18, 20000 steps of 12")
+    assert preset_words(config).startswith("preset cpu (no CUDA device is used): r3d_18, 20000 steps of 12")
 
 
 def test_a_file_is_something_said(tmp_path: Path) -> None:
