@@ -29,7 +29,8 @@ def test_without_a_gpu_the_run_is_short_and_says_so() -> None:
     assert config.optim.steps * config.optim.batch_size < PretrainConfig().optim.steps * 32 / 30
     assert str(config.catalogue.root) == "videos"
     told = preset_words(config)
-    assert told.startswith("preset cpu (no CUDA device is used): small3d, 1500 steps of 12 windows, peak learning rate 0.003;")
+    chosen = "small3d, 1500 steps of 12 windows, peak learning rate 0.003"
+    assert told.startswith(f"preset cpu (no CUDA device is used): {chosen};")
     assert told.endswith("--preset gpu takes the other: 20000 steps of 32\n")
     assert told.count("\n") == 1
 
