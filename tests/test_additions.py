@@ -22,7 +22,7 @@ from tests.paths import ROOT
 
 PATCHES = ROOT / "tests" / "patches"
 COPIED = ("pretext_tasks", "pretrain", "downstream", "demo", "scripts", "benchmarks", "tests", "configs", "docs")
-COPIED += ("pretrain.py", "pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md")
+COPIED += ("deploy", "pretrain.py", "pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md")
 FLAGS = "tests/flags.txt"
 
 
