@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anomaly_pretext.configuration import Settings, settings
+from anomaly_pretext.configuration import Settings, flags_from, settings
 from anomaly_pretext.detector import Detector, load_detector
 from downstream.features.extract import ExtractConfig, extract
 from downstream.features.store import FeatureSet
@@ -17,6 +18,7 @@ from pretrain.backbones import Backbone, load_backbone
 from pretrain.config import PretrainConfig
 from pretrain.errors import UserError
 from pretrain.json_shapes import mapping
+from pretrain.presets import with_preset
 from pretrain.train import pretrain as run_pretrain
 from pretrain.versioned_json import read_json
 
@@ -46,6 +48,9 @@ def pretrain(*config: PretrainConfig | Settings) -> PretrainingRun:
     this with `accelerate launch`. UserError: wrong settings, no videos, a run that was stopped by a signal.
     """
     chosen = settings(PretrainConfig, *config)
+    said = [part for part in config if isinstance(part, Mapping)]
+    if len(said) == len(config):  # no file: a machine without a GPU gets a run that it finishes
+        chosen = with_preset(chosen, [flag for part in said for flag in flags_from(part)], PretrainConfig.__name__)
     _finished("pretraining", run_pretrain(chosen))
     return PretrainingRun(path=chosen.output)
 

@@ -71,6 +71,8 @@ WRITERS = (
             *(
                 "--output",
                 "pretrain",
+                "--preset",
+                "gpu",
                 "--resume",
                 *ON_CPU,
                 *LISTED,

@@ -56,7 +56,7 @@ def train(folder: Path) -> dict[str, Any]:
         batch_size=config.optim.batch_size,
         segments=folder / "segments",
     )
-    accelerator = make_accelerator("auto", config.precision)
+    accelerator = make_accelerator("auto", config.precision or "fp32")
     started = time.perf_counter()
     training = FeatureTraining(source, 0, accelerator)
     built = time.perf_counter()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
 from accelerate.utils import DistributedType, GradientAccumulationPlugin
 
-from pretrain.environment import check_environment
+from pretrain.environment import PRECISION_VARIABLE, Precision, check_environment
 from pretrain.errors import UserError
 from pretrain.launch import MEETING
 
@@ -39,13 +40,32 @@ def make_accelerator(device: str, precision: str, timeout: timedelta = timedelta
     return accelerator
 
 
-def check_device(device: str, precision: str = "fp32", accumulate: int = 1) -> None:
+def check_device(device: str, precision: Precision = "fp32", accumulate: int = 1, *, compiled: bool = False) -> None:
     """To be called before anything starts. UserError where CUDA is asked for and there is none, or where the
     environment says otherwise than these settings of the run.
     """
-    check_environment(os.environ, device=device, precision=precision, accumulate=accumulate)
-    if device == "cuda" and not torch.cuda.is_available():
+    check_environment(os.environ, device=device, precision=precision, accumulate=accumulate, compiled=compiled)
+    on_cpu = device == "cpu" or os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true")
+    if precision == "fp16" and (on_cpu or not torch.cuda.is_available()):
+        raise UserError(
+            "precision is fp16 (--precision, or mixed_precision of accelerate's launcher or its configuration file), "
+            "which needs a GPU, and none is used here: say bf16, or fp32 (no)"
+        )
+    if torch.cuda.is_available():
+        return
+    if device == "cuda":
         raise UserError("device is cuda, but no CUDA device is available here: use --device auto or cpu")
+    if device == "auto" and started_for_gpus(os.environ):
+        raise UserError(
+            "accelerate launch was asked for several GPUs (--multi_gpu, distributed_type MULTI_GPU), and there is no "
+            "CUDA device here: give it --cpu (distributed_type MULTI_CPU, use_cpu true), or the command --device cpu"
+        )
+
+
+def started_for_gpus(environment: Mapping[str, str]) -> bool:
+    """Did `accelerate launch` start this process as one of several on GPUs? Plain torchrun does not say for what."""
+    by_accelerate = PRECISION_VARIABLE in environment and "ACCELERATE_DYNAMO_BACKEND" in environment
+    return by_accelerate and "TORCHELASTIC_RUN_ID" in environment and "ACCELERATE_USE_CPU" not in environment
 
 
 def check_batch_size(batch_size: int, accumulate: int, accelerator: Accelerator) -> None:

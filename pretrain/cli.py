@@ -108,7 +108,7 @@ def run_script(
 
     def parse_and_run() -> int | None:
         parsed = parse(config, given, prog)
-        if several_processes and (status := start_cpu_processes(sys.argv[0], given)) is not None:
+        if several_processes and (status := start_cpu_processes()) is not None:
             return status
         folder = writes(parsed)
         with nullcontext() if folder is None else only_writer_in(folder):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from pretrain.cli import run_script
 from pretrain.config import PretrainConfig
+from pretrain.presets import with_preset
+
+PROG = "pretrain.py"
 
 
 def run(config: PretrainConfig) -> int:
@@ -17,4 +21,9 @@ def run(config: PretrainConfig) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """`accelerate launch pretrain.py CONFIG.yaml [--flag value ...]`."""
-    run_script("pretrain.py", PretrainConfig, run, arguments, several_processes=True)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+
+    def run_preset(parsed: PretrainConfig) -> int:
+        return run(with_preset(parsed, given, PROG))
+
+    run_script(PROG, PretrainConfig, run_preset, given, several_processes=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,8 +11,10 @@ from pretrain.backbones import BackboneConfig
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.data.geometry import DECODE_MARGIN, NO_BORDER, BorderCrop
 from pretrain.data.settings import NO_AUGMENTATION, AugmentConfig, Control
+from pretrain.environment import Precision
 from pretrain.errors import UserError
 from pretrain.plugins import find_plugins, with_fields, wrong_settings
+from pretrain.tracking_config import TrackingConfig
 
 
 def wrong_task(thing: type[PretextTask]) -> str:
@@ -115,6 +117,9 @@ class OptimConfig:
 class PretrainConfig:
     """Pretrain a video backbone on a folder of videos with four pretext tasks."""
 
+    preset: Literal["auto", "cpu", "gpu"] = "auto"
+    """Defaults of the other settings. gpu: those that stand here. cpu: a short run (pretrain/presets/cpu.yaml). auto:
+    cpu where there is no GPU and no CONFIG.yaml was given. Flags and files win over it."""
     output: Path = Path("runs/pretrain")
     """Folder of the run: configuration, log, training states, the backbone, curves."""
     resume: bool = False
@@ -123,8 +128,9 @@ class PretrainConfig:
     """Decides everything random."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes a GPU where there is one."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Precision of the forward pass; weights are float32. Another --mixed_precision of accelerate is refused."""
+    precision: Precision | None = None
+    """Precision of the forward pass; weights are float32. Default: what accelerate's launcher or its configuration file
+    says (mixed_precision), else fp32. Given here, another one there is refused."""
     compile: bool = False
     """torch.compile for the backbone."""
     log_every: int = 20
@@ -144,6 +150,7 @@ class PretrainConfig:
     tasks: AllTasks = field(default_factory=AllTasks)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
     def __post_init__(self) -> None:
         for name in ("log_every", "validate_every", "save_every", "keep_states", "validation_windows"):
@@ -164,5 +171,14 @@ class PretrainConfig:
 
 
 # what may differ between a run and the run that goes on from it, because it changes no weight
-FREE_TO_CHANGE = {"output", "resume", "log_every", "validate_every", "save_every", "keep_states", "validation_windows"}
-FREE_TO_CHANGE |= {"data.workers", "data.cache"}
+FREE_TO_CHANGE = {
+    "preset",
+    "output",
+    "resume",
+    "log_every",
+    "validate_every",
+    "save_every",
+    "keep_states",
+    "validation_windows",
+}
+FREE_TO_CHANGE |= {"data.workers", "data.cache"} | {f"tracking.{entry.name}" for entry in fields(TrackingConfig)}

@@ -1,15 +1,22 @@
 """What the environment and the launcher say about the arithmetic: read here alone, and refused where it disagrees.
 
 `accelerate launch` hands its flags, and those of its configuration file, on as variables. Accelerate would follow some
-of them without a word: four rounds of accumulation from there make a quarter of the gradient. A run's own settings
-decide; a variable may say the same, or nothing.
+of them without a word: four rounds of accumulation from there make a quarter of the gradient. Here the launcher decides
+where a run's settings say nothing (precision, number of processes and machines, CPU or GPU); where both speak they
+must say the same, and an error names both and the mend.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from pretrain.errors import UserError, problem_list
+
+Precision = Literal["fp32", "bf16", "fp16"]
+"""Of the forward pass."""
+PRECISION_VARIABLE = "ACCELERATE_MIXED_PRECISION"
+_OF_LAUNCHER: dict[str, Precision] = {"bf16": "bf16", "fp16": "fp16"}
 
 ENGINES = {
     "ACCELERATE_USE_FSDP": "FSDP",
@@ -21,6 +28,11 @@ ENGINES = {
     "ACCELERATE_USE_SAGEMAKER": "SageMaker",
 }
 """Ways to train that this program has not."""
+_SHARDING = (
+    "what it shards, weights and moments, is 0.5 GB here for r3d_18; where memory is short, activations fill it: "
+    "--optim.accumulate, --backbone.activation-checkpointing, --precision bf16"
+)
+_WHY = {"ACCELERATE_USE_FSDP": _SHARDING, "ACCELERATE_USE_DEEPSPEED": _SHARDING}
 REDUCED = {
     "ACCELERATE_DOWNCAST_BF16": "",
     "XLA_USE_BF16": "",
@@ -35,14 +47,25 @@ REDUCED = {
 _NOTHING = ("", "0", "no", "none", "false", "off", "n", "f", "strict")
 
 
+def precision_of(given: Precision | None, environment: Mapping[str, str]) -> Precision:
+    """A run's precision: as its settings say, else as the launcher says, else fp32."""
+    return given or _OF_LAUNCHER.get(environment.get(PRECISION_VARIABLE, "").lower(), "fp32")
+
+
 def check_environment(
-    environment: Mapping[str, str], *, device: str = "auto", precision: str = "fp32", accumulate: int = 1
+    environment: Mapping[str, str],
+    *,
+    device: str = "auto",
+    precision: Precision = "fp32",
+    accumulate: int = 1,
+    compiled: bool = False,
 ) -> None:
     """UserError naming every variable that disagrees with the settings of the run."""
     problems = [
         *_precision(environment, precision),
         *_accumulation(environment, accumulate),
         *_engines(environment),
+        *_dynamo(environment, compiled),
         *_device(environment, device),
         *_reduced(environment),
     ]
@@ -53,14 +76,16 @@ def check_environment(
         )
 
 
-def _precision(environment: Mapping[str, str], precision: str) -> list[str]:
-    name = "ACCELERATE_MIXED_PRECISION"
-    value = environment.get(name, "").lower()
+def _precision(environment: Mapping[str, str], precision: Precision) -> list[str]:
+    value = environment.get(PRECISION_VARIABLE, "").lower()
     if value in (*_NOTHING, precision):  # `no` is what the launcher sets where nobody asked
         return []
+    if value not in _OF_LAUNCHER:
+        return [f"{PRECISION_VARIABLE} is {value}, but precision is {precision}: the launcher may say no, bf16 or fp16"]
     return [
-        f"{name} is {value}, but precision is {precision}: leave out --mixed_precision (see also accelerate env), or "
-        "set precision"
+        f"{PRECISION_VARIABLE} is {value}, but precision is {precision}: give accelerate launch --mixed_precision no, "
+        "which wins over its configuration file, and the command's own holds; or, training, leave --precision out, and "
+        "the launcher's does"
     ]
 
 
@@ -70,24 +95,30 @@ def _accumulation(environment: Mapping[str, str], accumulate: int) -> list[str]:
     if value in ("", "1", str(accumulate)):
         return []
     return [
-        f"{name} is {value}, but a step here has {accumulate} round(s): leave out --gradient_accumulation_steps, and "
-        "set optim.accumulate where you pretrain"
+        f"{name} is {value}, but a step here has {accumulate} round(s): leave out --gradient_accumulation_steps "
+        f"(deepspeed_config of a configuration file), and pretrain with --optim.accumulate {value}"
     ]
 
 
 def _engines(environment: Mapping[str, str]) -> list[str]:
-    found = [
+    return [
         f"{name} is {environment[name]}, but this program trains on one process or with DDP, not with {engine}: choose "
-        "that in accelerate config, or leave out the flag"
+        "that in accelerate config (MULTI_GPU, MULTI_CPU), or leave out the flag"
+        f"{f' ({_WHY[name]})' if name in _WHY else ''}"
         for name, engine in ENGINES.items()
         if _is_on(environment, name)
     ]
-    if _is_on(environment, "ACCELERATE_DYNAMO_BACKEND"):
-        value = environment["ACCELERATE_DYNAMO_BACKEND"]
-        found.append(
-            f"ACCELERATE_DYNAMO_BACKEND is {value}: leave out --dynamo_backend; pretraining compiles with --compile"
-        )
-    return found
+
+
+def _dynamo(environment: Mapping[str, str], compiled: bool) -> list[str]:
+    name = "ACCELERATE_DYNAMO_BACKEND"
+    value = environment.get(name, "")
+    if not _is_on(environment, name) or (compiled and value.upper() == "INDUCTOR"):
+        return []
+    return [
+        f"{name} is {value}: leave out --dynamo_backend (dynamo_config of a configuration file), or give accelerate "
+        "launch --dynamo_backend no; pretraining compiles with --compile"
+    ]
 
 
 def _device(environment: Mapping[str, str], device: str) -> list[str]:

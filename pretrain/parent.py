@@ -25,6 +25,8 @@ ELASTIC = ("TORCHELASTIC_RUN_ID", "LOCAL_RANK")
 """What torchrun always sets."""
 LAUNCHERS = ("accelerate", "accelerate-launch", "accelerate.commands.launch", "torchrun", "torch.distributed.run")
 """Words of a launcher's command line: a program, or a module after -m."""
+STARTED_BY = "ANOMALY_PRETEXT_STARTED_BY"
+"""Variable of processes that `launch.Processes` started: the number of the one that did."""
 INIT = ("init", "systemd", "launchd", "tini", "dumb-init", "docker-init", "catatonit")
 """Who takes care of processes whose parent is gone, beside process 1."""
 
@@ -81,16 +83,14 @@ def is_launcher(process: psutil.Process) -> bool:
     """Whether that is `accelerate launch`, torchrun, or a command of ours that started several of itself."""
     try:
         words = process.cmdline()[:6]
-        return any(os.path.basename(word).removesuffix(".exe") in LAUNCHERS for word in words) or _started_several(
-            words
-        )
     except psutil.Error:
         return False
+    return any(os.path.basename(word).removesuffix(".exe") in LAUNCHERS for word in words) or _started_several(process)
 
 
-def _started_several(words: list[str]) -> bool:
-    """The same script as ours: `launch.start_cpu_processes` runs in the process that accelerate started."""
-    return sys.argv[0] in words
+def _started_several(process: psutil.Process) -> bool:
+    """`launch.start_cpu_processes` runs in the process that accelerate started."""
+    return os.environ.get(STARTED_BY) == str(process.pid)
 
 
 def _name(process: psutil.Process) -> str:

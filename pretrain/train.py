@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from pretrain.data.bad_videos import BadVideos, quarantine_lines
 from pretrain.data.loading import load_batches
 from pretrain.data.transforms import ClipTransform, MapTransform
 from pretrain.data.windows import Batch, Share, TrainWindows, ValidationWindows
+from pretrain.environment import precision_of
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json, write_text
 from pretrain.frozen import frozen_words, kept_maps
@@ -28,10 +32,13 @@ from pretrain.intervals import Accuracy, as_dicts
 from pretrain.meter import Meter
 from pretrain.model import PretextModel, objective
 from pretrain.prepare import Split, clip_geometry, enlarged, prepare_videos, split_catalogue, window_reader
+from pretrain.presets import preset_words
+from pretrain.progress import RunProgress
 from pretrain.run_folder import as_json, refuse_run_of_another_kind, state_to_resume
 from pretrain.schedule import lr_at
 from pretrain.seeding import seed_step
 from pretrain.stopping import StopRequest
+from pretrain.trackers import check_trackers, start_trackers, stop_trackers
 from pretrain.tracking import JsonLinesTracker, clock, plot_curves, progress_line, validation_table
 from pretrain.validate import device_clips, validation_accuracy
 
@@ -42,18 +49,22 @@ CLIP_NORM = 1.0
 def pretrain(config: PretrainConfig) -> int:
     """Run (or go on with) a pretraining run. Returns the exit status: 0 done, 128 + signal when stopped by one."""
     keep_freed_memory()
-    check_device(config.device, config.precision, config.optim.accumulate)
+    precision = precision_of(config.precision, os.environ)
+    check_device(config.device, precision, config.optim.accumulate, compiled=config.compile)
+    check_trackers(config.tracking)
+    config = replace(config, precision=precision)
     state_of(config)  # what is wrong with it is said before anything else starts
     torch.manual_seed(config.seed)
     backbone = build_backbone(config.backbone)
     clip_geometry(config, backbone.spec)
     split = split_catalogue(config)
-    accelerator = make_accelerator(config.device, config.precision)
+    accelerator = make_accelerator(config.device, precision)
     check_batch_size(config.optim.batch_size, config.optim.accumulate, accelerator)
     with alone_in(config.output, accelerator):
         model = PretextModel(backbone, config.tasks, on_maps=config.keeps_maps)
         run = Run(config, accelerator, model, split, state_of(config))
-        status = run.train()
+        with closing(run):
+            status = run.train()
     accelerator.end_training()
     return status
 
@@ -122,11 +133,24 @@ class Run:
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         if state is not None and accelerator.scaler is not None:
             accelerator.scaler.load_state_dict(read_meta(state)["scaler"])
-        self.say = accelerator.print
+        self.progress = RunProgress(
+            self.first_step,
+            steps,
+            config.validate_every,
+            show=accelerator.is_main_process,
+            # forward alone is a third of a step
+            validation_steps=len(self.validation) / (3 * config.optim.batch_size),
+        )
+        self.say = self.progress.say
         self.stop = StopRequest(accelerator.device)
         total = len(self.videos.train) + len(self.videos.unreadable)
         self.bad = BadVideos(total, config.data.max_bad_fraction, "data")
         self.bad.reasons.update(self.videos.unreadable)
+
+    def close(self) -> None:
+        """No more lines, and no more values for trackers."""
+        self.progress.close()
+        stop_trackers(self.accelerator)
 
     def train(self) -> int:
         """The loop, top to bottom in the order of the screen."""
@@ -138,25 +162,30 @@ class Run:
             config.data.workers,
             pin_memory=self.accelerator.device.type == "cuda",
         )
-        meter = self.meter
+        meter, progress = self.meter, self.progress
         meter.begin()
+        progress.other_done()
         self.plain.train()
         for step in range(self.first_step, steps):
             lr, norm = self._one_step(step, batches, meter)
             done = step + 1
+            progress.step_done(done)
             if done % config.log_every == 0 or done == steps:
                 values = meter.values(done, self.accelerator) | {"train/lr": lr, "train/gradient_norm": float(norm)}
+                values["speed/seconds_left"] = progress.seconds_left(done) or values["speed/seconds_left"]
                 self.accelerator.log(values, step=done)
-                self.say(progress_line(values, list(self.tasks.enabled()), done, steps), flush=True)
+                self.say(progress_line(values, list(self.tasks.enabled()), done, steps))
             if done % config.validate_every == 0 or done == steps:
                 self.accuracies = self._validate(done)
                 meter.resume()
+                progress.validation_done()
             signal_number = self.stop.agreed(self.accelerator)
             if done % config.save_every == 0 or done == steps or signal_number:
                 self._save(done)
                 meter.resume()
+                progress.other_done()
             if signal_number and done < steps:
-                self.say(f"stopped by {self.stop.name} after step {done}: state saved; go on with --resume", flush=True)
+                self.say(f"stopped by {self.stop.name} after step {done}: state saved; go on with --resume")
                 return 128 + signal_number
         if self.first_step >= steps:  # resumed after the last step: only the end is left to do
             self.accuracies = self.accuracies or self._validate(steps)
@@ -225,10 +254,15 @@ class Run:
         self.bad.note(batch.problems)
 
     def _start_log(self) -> None:
-        run, videos = self.config.output, self.videos
+        config, run, videos = self.config, self.config.output, self.videos
         run.mkdir(parents=True, exist_ok=True)
         tracker = JsonLinesTracker(run / "log.jsonl", self.first_step)
-        self.accelerator.trackers = [tracker, *tensorboard_tracker(run, self.accelerator, self.first_step)]
+        self.accelerator.trackers = [tracker]
+
+        def start() -> None:
+            self.accelerator.trackers += start_trackers(config.tracking, run, as_json(config), self.first_step)
+
+        main_process_does(self.accelerator, start)
         if self.accelerator.is_main_process:
             write_json(run / "config.json", as_json(self.config))
             write_json(
@@ -243,6 +277,7 @@ class Run:
         geometry = self.windows.reader.geometry
         spec = self.plain.backbone.spec
         self.say(
+            f"{preset_words(self.config)}"
             f"{spec.name}: {sum(p.numel() for p in self.plain.backbone.parameters()):,} weights, clips of "
             f"{spec.clip.frames} frames at stride {spec.clip.stride}, {spec.clip.height}x{spec.clip.width} pixels, "
             f"windows of {geometry.window_frames} frames; tasks: {', '.join(self.tasks.enabled())}\n"
@@ -271,7 +306,7 @@ class Run:
             if key in ("accuracy", "ci_low", "ci_high")
         }
         self.accelerator.log(flat, step=step)
-        self.say(f"validation accuracy after step {step}\n{validation_table(as_dicts(accuracies))}", flush=True)
+        self.say(f"validation accuracy after step {step}\n{validation_table(as_dicts(accuracies))}")
         return accuracies
 
     def _save(self, step: int) -> None:
@@ -329,8 +364,7 @@ class Run:
             write_json(run / "summary.json", summary)
         self.say(
             f"done in {clock(meter.total_seconds())}: weights in {run / 'backbone' / 'backbone.safetensors'}, curves "
-            f"in {run / 'curves.png'}; next: python scripts/export_backbone.py {run}",
-            flush=True,
+            f"in {run / 'curves.png'}; next: python scripts/export_backbone.py {run}"
         )
 
 
@@ -342,14 +376,3 @@ def make_optimizer(model: PretextModel, config: PretrainConfig) -> torch.optim.A
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=config.optim.lr, betas=(0.9, 0.99))
-
-
-def tensorboard_tracker(run: Path, accelerator: Accelerator, first_step: int) -> list[Any]:
-    """TensorBoard beside the log, on the main process; what was logged past `first_step` is hidden."""
-    from accelerate.tracking import TensorBoardTracker
-
-    if not accelerator.is_main_process:
-        return []
-    tracker = TensorBoardTracker(run_name="tensorboard", logging_dir=str(run), purge_step=first_step + 1)
-    tracker.start()
-    return [tracker]

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     def command() -> int:
         config = parse(DetectConfig, given, PROG)
-        if not config.is_live and (status := start_cpu_processes(sys.argv[0], given)) is not None:
+        if not config.is_live and (status := start_cpu_processes()) is not None:
             return status
         return run(config)
 

@@ -29,6 +29,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     },
     "tests/pretrain/test_two_processes.py": {"needs several processes": "pretrain/accelerator"},
     "tests/pretrain/test_launch.py": {"needs a launcher": "pretrain/parent"},
+    "tests/pretrain/test_trackers.py": {"what they are told": "pretrain/tracking_config"},
     "tests/pretrain/data/test_loading.py": {
         "needs processes that fail": "pretrain/process_failure pretrain/stalls",
     },

@@ -29,6 +29,7 @@ from downstream.training.config import FinetuneConfig
 from downstream.training.feature_source import FeatureSource, open_features
 from pretrain.accelerator import check_device
 from pretrain.data.catalogue import Catalogue
+from pretrain.environment import precision_of
 from pretrain.errors import UserError
 from pretrain.files import write_json, write_text
 from pretrain.folder_lock import only_writer_in
@@ -44,7 +45,9 @@ def ablate(config: AblationConfig) -> int:
         raise UserError(
             "ablate.py starts its own processes, one a core or GPU: start it with python, not accelerate launch"
         )
-    check_device(config.finetune.device, config.finetune.precision)
+    precision = precision_of(config.finetune.precision, os.environ)
+    check_device(config.finetune.device, precision)
+    config = replace(config, finetune=replace(config.finetune, precision=precision))
     try:
         with stopping_on_signals(), only_writer_in(config.finetune.output):
             return _ablate(config)

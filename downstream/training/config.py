@@ -15,7 +15,9 @@ from downstream.features.config import check_border
 from downstream.features.normalising import Normalise
 from downstream.scores.supervision import Supervision
 from pretrain.data.catalogue import CatalogueConfig
+from pretrain.environment import Precision
 from pretrain.errors import UserError
+from pretrain.tracking_config import TrackingConfig
 
 MAX_SEED = 2**63 - 1
 
@@ -164,8 +166,9 @@ class FinetuneConfig:
     all of them, and the deviation over seeds tells what another choice would have changed. Not for cells."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes a GPU where there is one."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Precision of the network's forward pass; losses and weights are float32."""
+    precision: Precision | None = None
+    """Precision of the network's forward pass; losses and weights are float32. Default: what accelerate's launcher or
+    its configuration file says (mixed_precision), else fp32. Given here, another one there is refused."""
     validation_fraction: float = 0.2
     """Share of the training videos, of each class, that selects the checkpoint."""
     validation_by: Literal["auto", "group", "video"] = "auto"
@@ -202,6 +205,7 @@ class FinetuneConfig:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     optim: DetectorOptimConfig = field(default_factory=DetectorOptimConfig)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    tracking: TrackingConfig = field(default_factory=lambda: TrackingConfig(log_with=()))
 
     def __post_init__(self) -> None:
         for name in ("log_every", "validate_every", "save_every", "keep_states"):
@@ -246,4 +250,5 @@ FREE_TO_CHANGE |= {"videos.workers", "videos.cache", "videos.max_bad_fraction"}
 FREE_TO_CHANGE |= {"plots", "references"} | {
     f"evaluation.{entry.name}" for entry in dataclasses.fields(EvaluationSettings)
 }
+FREE_TO_CHANGE |= {f"tracking.{entry.name}" for entry in dataclasses.fields(TrackingConfig)}
 """What may differ between a run and the run that goes on from it, because it changes no figure."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import nullcontext
+import os
+from contextlib import closing, nullcontext
 
 from accelerate import Accelerator
 
@@ -20,9 +21,11 @@ from downstream.training.run_summary import summarise
 from downstream.training.source import TrainingSource, TrainingVideos
 from pretrain.accelerator import check_batch_size, check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory, one_thread
+from pretrain.environment import precision_of
 from pretrain.errors import UserError
 from pretrain.guards import alone_in
 from pretrain.stopping import StopRequest
+from pretrain.trackers import check_trackers
 
 
 def finetune(config: FinetuneConfig, *, beside_others: bool = False) -> int:
@@ -31,11 +34,14 @@ def finetune(config: FinetuneConfig, *, beside_others: bool = False) -> int:
     `beside_others`: whoever called holds the lock of the run's folder, and lets others train other seeds in it.
     """
     keep_freed_memory()
-    check_device(config.device, config.precision)
+    precision = precision_of(config.precision, os.environ)
+    check_device(config.device, precision)
+    check_trackers(config.tracking)
+    config = dataclasses.replace(config, precision=precision)
     source: TrainingSource = FeatureSource.open(config) if config.videos.backbone is None else VideoSource.open(config)
     states_to_resume(config)  # what is wrong with the folder is said before anything else starts
     sources = {seed: source_of(config, seed, source) for seed in config.seeds}
-    accelerator = make_accelerator(config.device, config.precision)
+    accelerator = make_accelerator(config.device, precision)
     check_batch_size(config.optim.batch_size, 1, accelerator)
     with nullcontext() if beside_others else alone_in(config.output, accelerator):
         return train_seeds(config, source, sources, accelerator)
@@ -54,8 +60,12 @@ def train_seeds(
     for seed in config.seeds:
         folder = run.seed(seed)
         if not (config.resume and folder.is_done):
-            with alone_in(folder.path, accelerator), one_thread() if one_thread_each else nullcontext():
-                status = SeedRun(config, seed, sources[seed], accelerator, stop, states[seed]).train()
+            with (
+                alone_in(folder.path, accelerator),
+                one_thread() if one_thread_each else nullcontext(),
+                closing(SeedRun(config, seed, sources[seed], accelerator, stop, states[seed])) as seed_run,
+            ):
+                status = seed_run.train()
             if status:
                 return status
     accelerator.wait_for_everyone()

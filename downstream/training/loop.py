@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,12 @@ from pretrain.errors import UserError, problem_list
 from pretrain.guards import find_not_finite, main_process_does
 from pretrain.json_shapes import WrongShape, check, of_type
 from pretrain.meter import Means
+from pretrain.progress import RunProgress
 from pretrain.run_folder import as_json
 from pretrain.schedule import lr_at
 from pretrain.seeding import seed_step
 from pretrain.stopping import StopRequest
+from pretrain.trackers import start_trackers, stop_trackers
 from pretrain.tracking import JsonLinesTracker, clock
 
 
@@ -58,6 +61,13 @@ class SeedRun:
             self.best = self._selected_before(read_meta(state)["best"])
         self.means = Means(None if state is None else read_meta(state).get("means"))
         self.model, self.optimizer = accelerator.prepare(self.plain, optimizer)
+        self.progress = RunProgress(
+            self.first_step,
+            config.optim.steps,
+            config.validate_every,
+            show=accelerator.is_main_process,
+            label=f"seed {seed}  ",
+        )
         if state is not None and accelerator.scaler is not None:
             accelerator.scaler.load_state_dict(read_meta(state)["scaler"])
 
@@ -77,28 +87,36 @@ class SeedRun:
             )
         return selected
 
+    def close(self) -> None:
+        """No more lines, and no more values for trackers."""
+        self.progress.close()
+        stop_trackers(self.accelerator)
+
     def train(self) -> int:
         """The loop, top to bottom in the order of the screen."""
         config, steps = self.config, self.config.optim.steps
         self._start_log()
+        self.progress.other_done()
         since, counted = time.perf_counter(), 0
         for step in range(self.first_step, steps):
             self.means.add(self._one_step(step))
             counted += 1
             done = step + 1
+            self.progress.step_done(done)
             if done % config.log_every == 0 or done == steps:
                 self._log(done, counted, time.perf_counter() - since)
                 since, counted = time.perf_counter(), 0
             if done % config.validate_every == 0 or done == steps:
                 self._validate(done)
+                self.progress.validation_done()
             number = self.stop.agreed(self.accelerator)
             if done % config.save_every == 0 or done == steps or number:
                 self._save(done)
+                self.progress.other_done()
             if number and done < steps:
-                self.accelerator.print(
+                self.progress.say(
                     f"stopped by {self.stop.name} after step {done} of seed {self.seed}: state saved; go on with "
-                    "--resume",
-                    flush=True,
+                    "--resume"
                 )
                 return 128 + number
         self._finish()
@@ -184,6 +202,11 @@ class SeedRun:
         main_process_does(self.accelerator, self._write_what_is_trained)
 
     def _write_what_is_trained(self) -> None:
+        tracking, run = self.config.tracking, self.config.output.resolve().name
+        name = f"{tracking.name or run}/{self.folder.path.name}"
+        self.accelerator.trackers += start_trackers(
+            replace(tracking, name=name), self.folder.path, as_json(self.config) | {"seed": self.seed}, self.first_step
+        )
         self.run.write_config(self.config)
         self.folder.write_inputs(inputs_of(self.source))
 
@@ -193,10 +216,9 @@ class SeedRun:
         self.accelerator.log(values, step=step)
         steps, rate = self.config.optim.steps, count / seconds
         validation = f"  {self.best}" if self.best else ""
-        self.accelerator.print(
+        self.progress.say(
             f"seed {self.seed}  step {step:>{len(str(steps))}}/{steps}  loss {means['train/loss']:.4f}{validation}  "
-            f"{rate:{'.0f' if rate >= 10 else '.2g'}} steps/s  left {clock((steps - step) * seconds / count)}",
-            flush=True,
+            f"{rate:{'.0f' if rate >= 10 else '.2g'}} steps/s  left {clock((steps - step) * seconds / count)}"
         )
 
     def _finish(self) -> None:

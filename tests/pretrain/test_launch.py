@@ -50,30 +50,50 @@ run_script("script.py", Config, command, several_processes=True)
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
 
 
+CONFIG_FILE = """
+compute_environment: LOCAL_MACHINE
+distributed_type: MULTI_CPU
+use_cpu: true
+mixed_precision: 'no'
+num_processes: 2
+num_machines: 1
+"""
+"""As `accelerate config` writes it for two CPU processes, in short."""
+
+
 @contextmanager
-def launched(folder: Path, *flags: str, processes: int = 2) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
-    """A launcher and the process ids of its ranks, once all are at work; everything is gone afterwards."""
+def launched(
+    folder: Path, *flags: str, processes: int = 2, by_file: bool = False
+) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
+    """A launcher and the process ids of its ranks, once all are at work; everything is gone afterwards.
+
+    `by_file`: it is asked by a configuration file, for a module.
+    """
     (folder / "script.py").write_text(SCRIPT)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
+    (folder / "launcher.yaml").write_text(CONFIG_FILE)
+    asked = ("--cpu", "--num_processes", str(processes), "--num_machines", "1", "--mixed_precision", "no")
     command = [
-        *(sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes)),
-        *("--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"),
-        *("--main_process_port", port, str(folder / "script.py"), *flags),
+        *(sys.executable, "-m", "accelerate.commands.launch", "--main_process_port", port, "--dynamo_backend", "no"),
+        *(("--config_file", str(folder / "launcher.yaml"), "-m", "script") if by_file else asked),
+        *(() if by_file else (str(folder / "script.py"),)),
+        *flags,
     ]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, env=ENVIRONMENT, text=True, start_new_session=True, **pipes) as launcher:
+    here = {"cwd": folder, "env": ENVIRONMENT, "text": True, "start_new_session": True}
+    with subprocess.Popen(command, **here, **pipes) as launcher:
         assert launcher.stdout is not None
+        pids: dict[int, int] = {}
         try:
-            pids = {}
             while len(pids) < processes and (words := launcher.stdout.readline().split()):
                 if words[0] == "ready":
                     pids[int(words[1])] = int(words[2])
             yield launcher, [pids[rank] for rank in sorted(pids)]
         finally:
             for process in psutil.process_iter(["cmdline"]):
-                if str(folder / "script.py") in (process.info["cmdline"] or []):
+                if process.pid in pids.values() or str(folder / "script.py") in (process.info["cmdline"] or []):
                     process.kill()
 
 
@@ -124,7 +144,8 @@ def test_a_users_mistake_is_told_once(tmp_path: Path) -> None:
 
 
 def test_a_fault_of_one_process_has_its_own_traceback_and_a_line(tmp_path: Path) -> None:
-    with launched(tmp_path, "--fail", "1") as (launcher, _):
+    """Asked by a configuration file, for a module: as an installed package is started."""
+    with launched(tmp_path, "--fail", "1", by_file=True) as (launcher, _):
         _, err = launcher.communicate(timeout=20)
         assert err.count("Traceback") == 1
         assert "ZeroDivisionError" in err

@@ -45,9 +45,9 @@ def assert_same_state(one: Path, other: Path) -> None:
 
 
 def flags(config: PretrainConfig) -> list[str]:
-    """The command line of a configuration: what differs from the defaults."""
+    """The command line of a configuration: what differs from the defaults, which are those of no preset."""
     default, given = as_json(PretrainConfig()), as_json(config)
-    out: list[str] = []
+    out = ["--preset", "gpu"]
     for key, value in given.items():
         if value != default[key]:
             out += [f"--{key.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]

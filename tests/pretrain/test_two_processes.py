@@ -18,7 +18,6 @@ from pretrain.backbones import build_backbone
 from pretrain.config import PretrainConfig
 from pretrain.data.transforms import ClipTransform
 from pretrain.data.windows import Share, TrainWindows
-from pretrain.launch import asked_processes, dropped_processes
 from pretrain.model import PretextModel, objective
 from pretrain.prepare import prepare_videos, window_reader
 from pretrain.tracking import read_log
@@ -113,14 +112,3 @@ def test_accelerate_launch_with_two_cpu_processes_gives_the_loss_curve_of_one(ti
         if key.startswith("model."):
             # Adam steps as far for a gradient of rounding errors as for any other: norms, not single weights
             assert torch.linalg.vector_norm(second[key] - value) <= 0.005 * torch.linalg.vector_norm(value) + 1e-3, key
-
-
-def test_processes_that_accelerate_dropped_are_noticed() -> None:
-    asked = {"ACCELERATE_USE_CPU": "True", "MASTER_PORT": "29500", "ACCELERATE_MIXED_PRECISION": "no"}
-    assert dropped_processes(asked)
-    assert not dropped_processes(asked | {"WORLD_SIZE": "2"})
-    assert not dropped_processes({"ACCELERATE_USE_CPU": "True", "ACCELERATE_MIXED_PRECISION": "no"})
-    assert not dropped_processes({})
-    assert asked_processes(["accelerate", "launch", "--num_processes", "2", "pretrain.py"]) == 2
-    assert asked_processes(["accelerate", "launch", "--num-processes=4", "pretrain.py"]) == 4
-    assert asked_processes(["accelerate", "launch", "pretrain.py"]) is None

@@ -33,6 +33,7 @@ from pretrain.errors import UserError
 from pretrain.files import write_json
 from pretrain.run_folder import as_json
 from pretrain.tracking import read_log
+from pretrain.tracking_config import TrackingConfig
 from tests.downstream.simulated import SPEC, make_features
 from tests.paths import ROOT
 from tests.pretrain.conftest import changed
@@ -58,9 +59,11 @@ def tensors(run: Path, seed: int = 0) -> dict[str, torch.Tensor]:
 
 
 def test_it_learns_selects_and_scores(small_run: FinetuneConfig) -> None:
-    assert finetune(changed(small_run, seeds=(0, 3))) == 0
+    tracking = TrackingConfig(log_with=("tensorboard",))
+    assert finetune(changed(small_run, seeds=(0, 3), tracking=tracking)) == 0
     for seed in (0, 3):
         folder = small_run.output / f"seed-{seed}"
+        assert list((folder / "tensorboard").iterdir())
         summary = json.loads((folder / "summary.json").read_text())
         assert summary["validation"]["video_auc"] > 0.9
         assert summary["validation"]["step"] in (20, 40, 60)

@@ -1,0 +1,27 @@
+# shellcheck shell=bash
+# Sourced by the scripts beside it.
+
+# run_and_requeue COMMAND...: runs a job's one step and leaves with its exit status.
+#
+# USR1, SLURM's warning before the time limit (--signal=B:USR1@...): the step gets SIGTERM, saves and ends, and the job
+# goes back into the queue, to go on with --resume. TERM (scancel, or preemption, where SLURM itself queues the job
+# again): it saves and ends.
+run_and_requeue() {
+    local asked="" status step
+    trap 'asked=USR1; kill -TERM "$step"' USR1
+    trap 'asked=${asked:-TERM}; kill -TERM "$step"' TERM
+    "$@" &
+    step=$!
+    wait "$step"
+    status=$?
+    # a signal ends the waiting, not the step
+    while kill -0 "$step" 2>/dev/null; do
+        wait "$step"
+        status=$?
+    done
+    if [[ $asked == USR1 && $status -ne 0 ]]; then
+        echo "stopped before the time limit, state saved: job $SLURM_JOB_ID goes back into the queue"
+        scontrol requeue "$SLURM_JOB_ID"
+    fi
+    return "$status"
+}
