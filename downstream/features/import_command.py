@@ -12,10 +12,10 @@ from tqdm import tqdm
 
 from downstream.features.describe import describe
 from downstream.features.exporting import export_features
-from downstream.features.find_files import find_files
-from downstream.features.importing import ImportOptions, import_features, plan_import
+from downstream.features.import_sources import LayoutFlags, plan_sources
+from downstream.features.importing import import_features
 from downstream.features.store import FeatureSet
-from downstream.features.timing import read_grid, timings_of
+from downstream.features.timing import timings_of
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.data.catalogues import open_catalogue
 from pretrain.errors import UserError
@@ -28,8 +28,9 @@ Item = TypeVar("Item")
 class ImportConfig:
     """Make a feature set of existing feature files. Sources are folders (searched through) and list files.
 
-    Read are .npy files (snippets, dim), (snippets, crops, dim), (crops, snippets, dim), one file a crop
-    (NAME__0.npy ...), and .txt files of one snippet a line (C3D). A video is named as its file, less suffix and `__N`.
+    Read are arrays (snippets, dim), (snippets, crops, dim), (crops, snippets, dim) in .npy, .npz, .pt, .h5 or .mat
+    files, one file a crop (NAME__0.npy ...), folders of video_features, and .txt files of one snippet a line (C3D). A
+    video is named as its file, less suffix and `__N`, or as its array in an .h5 file of many.
     Everything is checked before anything is written; what was decided by itself is printed with the rule.
 
         python scripts/import_features.py features/train.list features/test.list --root features --encoder i3d_rgb \\
@@ -45,26 +46,11 @@ class ImportConfig:
     """Folder of the set (or, with --export, of the files). A set of the same kind there gains or replaces videos."""
     encoder: str | None = None
     """What made the features, e.g. i3d_rgb. Needed: sets are told apart by it."""
-    snippet_frames: int | None = None
-    """Video frames a snippet stands for; default 16."""
-    segments: bool = False
-    """Every video was divided evenly into its rows, whatever its length (C3D: 32)."""
-    grid: Path | None = None
-    """CSV with the columns name, snippet_frames[, frames, fps], where snippets differ from video to video."""
+    layout: Annotated[LayoutFlags, tyro.conf.arg(name="")] = field(default_factory=LayoutFlags)
     catalogue: CatalogueConfig = field(default_factory=lambda: NO_CATALOGUE)
     """Where frames and fps of each video are known from (root: the videos); with --export: which are abnormal."""
     dtype: Literal["float16", "float32"] | None = None
     """Stored type; default float16 (with --export: that of the set)."""
-    axes: Literal["snippets,crops,dim", "crops,snippets,dim"] | None = None
-    """Order of the axes, where it cannot be told: the crop axis is the one of length 1, 5 or 10 in all files."""
-    crop_files: Literal["auto", "yes", "no"] = "auto"
-    """Whether each file is one crop; auto: yes, if all file names end in __N."""
-    crop_names: tuple[str, ...] = ()
-    """Names of the crops in stored order. Default: centre, corners (and their mirrors) for 1, 5 or 10."""
-    strip: str = ""
-    """An ending of file names that is no part of the video's name, e.g. _i3d."""
-    root: Path | None = None
-    """The folder that paths in list files are relative to. Default: the list's own."""
     export: Literal["snippets_crops_dim", "crops_snippets_dim", "snippets_dim", "crop_files", "c3d_text"] | None = None
     """Write the set's videos as files of this layout, and a list of them."""
     crop: str | None = None
@@ -95,25 +81,16 @@ def make_set(config: ImportConfig) -> None:
             f"{'--out' if out is None else '--encoder'} is missing: "
             + ("where the feature set goes" if out is None else "say what made these features, e.g. --encoder i3d_rgb")
         )
-    files = find_files(config.sources, config.root)
     catalogue = _catalogue(config)
-    plan = plan_import(
-        files.paths,
-        ImportOptions(
-            encoder=encoder,
-            dtype=config.dtype or "float16",
-            axes=config.axes,
-            crop_files={"auto": None, "yes": True, "no": False}[config.crop_files],
-            crop_names=config.crop_names,
-            strip=config.strip,
-            snippet_frames=config.snippet_frames,
-            segments=config.segments,
-        ),
-        grid=None if config.grid is None else read_grid(config.grid),
+    plan = plan_sources(
+        config.sources,
+        config.layout,
+        encoder,
+        config.dtype or "float16",
         known=None if catalogue is None else timings_of(catalogue, lambda videos: _bar(videos, "reading videos")),
         progress=_bar,
     )
-    print("\n".join([*files.notes, *plan.notes]))
+    print("\n".join(plan.notes))
     done = import_features(plan, out, _bar)
     kept = set(done.videos) - {video.name for video in plan.videos}
     if kept:
