@@ -70,6 +70,16 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "tests/scripts/test_fit_normal.py": {COMMAND: "downstream/normality/command"},
     "tests/scripts/test_report.py": {COMMAND: "downstream/report/command"},
     "tests/scripts/test_calibrate.py": {COMMAND: "downstream/detection/calibrate"},
+    "tests/scripts/test_score.py": {
+        COMMAND: "downstream/detection/score_command",
+        "what it is given": "downstream/detection/given_features",
+    },
+    "tests/downstream/features/test_array_files.py": {
+        "two kinds of file among all": "downstream/features/hdf5_files downstream/features/mat_files",
+    },
+    "tests/downstream/features/test_video_features.py": {
+        "what the user says, and what the files do": "downstream/features/import_sources",
+    },
     "tests/scripts/test_package.py": {COMMAND: "downstream/detection/package"},
     "tests/scripts/test_detect.py": {
         COMMAND: "downstream/detection/detect",

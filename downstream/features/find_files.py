@@ -20,7 +20,7 @@ from pretrain.names import KnownNames, read_back
 from pretrain.reading import LIST_BYTES, Unreadable, read_utf8
 from pretrain.tables import Table, cell_text, open_table
 
-KINDS = ((".npy",), (".npz",), (".pt", ".pth"), CONTAINERS, (".mat",), (".txt",))
+KINDS: tuple[tuple[str, ...], ...] = ((".npy",), (".npz",), (".pt", ".pth"), CONTAINERS, (".mat",), (".txt",))
 """Endings of one kind of file; the text files of a folder are features where it has no other."""
 
 

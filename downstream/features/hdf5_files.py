@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,7 +110,7 @@ def hdf5_shape(path: str, key: str) -> tuple[int, ...]:
 def hdf5_values(path: str, key: str) -> NDArray[Any]:
     """Its numbers; Unreadable."""
     with _dataset(path, key) as dataset:
-        return cast(NDArray[Any], np.asarray(dataset[()]))
+        return np.asarray(dataset[()])
 
 
 @contextmanager

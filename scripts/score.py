@@ -1,0 +1,17 @@
+"""Score new features by a trained detector: a feature set, or feature files in any layout; no video is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from downstream.detection.score_command import ScoreConfig, score
+from pretrain.cli import run_script
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and leave with its exit status."""
+    run_script("score.py", ScoreConfig, score, arguments, writes=lambda config: config.out)
+
+
+if __name__ == "__main__":
+    main()
