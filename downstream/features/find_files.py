@@ -158,7 +158,7 @@ def _in_list(file: Path, root: Path) -> FeaturePaths:
     try:
         # a line may hold spaces and '#': XD-Violence's names do
         text = read_utf8(file, LIST_BYTES, errors="surrogateescape")
-        lines = _paths_of_table(file) or [read_back(line.strip()) for line in text.split("\n")]
+        lines = paths_of_table(file) or [read_back(line.strip()) for line in text.split("\n")]
     except Unreadable as error:
         if isinstance(error.__cause__, FileNotFoundError):
             raise UserError(f"there is no '{file}': give a folder of feature files, or a list file") from None
@@ -180,7 +180,7 @@ def _in_list(file: Path, root: Path) -> FeaturePaths:
     return FeaturePaths([located.path for _, located in results], notes)
 
 
-def _paths_of_table(file: Path) -> list[str]:
+def paths_of_table(file: Path) -> list[str]:
     """A line's path of each line of a CSV with a column `path`, the header's empty; an empty list for other files."""
     if file.suffix.lower() != ".csv":
         return []

@@ -1,0 +1,17 @@
+"""Make a catalogue of the lists and ground truth that other code bases ship with their features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from downstream.features.truth_command import TruthConfig, import_truth
+from pretrain.cli import run_script
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and leave with its exit status."""
+    run_script("import_ground_truth.py", TruthConfig, import_truth, arguments)
+
+
+if __name__ == "__main__":
+    main()
