@@ -3,8 +3,8 @@
     UCF_Test/Abuse028_x264_i3d.npy                       a path a line: RTFM, UR-DMU, MGFN (`*.list`)
     /home/.../Abuse/Abuse028_x264__5.npy,Abuse           VadCLIP: CSV, `path,label`; crops of a video a line each
 
-A label is the CSV's; else what the name says (UCF-Crime's classes, XD-Violence's codes); else the place in the list,
-for those that have all abnormal videos first. Where two of these speak they must agree.
+A label is the CSV's; else what the name says (UCF-Crime's classes, XD-Violence's codes, the three digits of a normal
+clip of ShanghaiTech); else the place in the list, for those that have all abnormal videos first. Where two of these speak they must agree.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ UCF_CLASSES = (
     *("Shooting", "Shoplifting", "Stealing", "Vandalism"),
 )
 _UCF = re.compile(rf"({'|'.join(UCF_CLASSES)})\d{{3}}|Normal_Videos_?\d{{3}}")
+_SHANGHAITECH = re.compile(r"\d\d_(\d{3,4})")
 _NORMAL = ("normal", "a", "0")
 _CROP = re.compile(r"(.+)__\d{1,2}")
 
@@ -75,9 +76,10 @@ def read_peer_list(file: Path, strip: str = "", abnormal_first: int | None = Non
     if abnormal_first is not None and not 0 < abnormal_first < len(by_name):
         raise UserError(f"--abnormal-first is {abnormal_first}, and {file} lists {len(by_name)} video(s)")
     found = []
+    shanghaitech = all(_SHANGHAITECH.fullmatch(name) for name in by_name)
     for number, (name, line) in enumerate(by_name.items()):
         place = None if abnormal_first is None else int(number < abnormal_first)
-        listed = _listed(name, line, place)
+        listed = _listed(name, line, place, shanghaitech)
         problems += [listed] if isinstance(listed, str) else []
         found += [listed] if isinstance(listed, Listed) else []
     if problems:
@@ -85,10 +87,12 @@ def read_peer_list(file: Path, strip: str = "", abnormal_first: int | None = Non
     return found
 
 
-def _listed(name: str, line: _Line, place: int | None) -> Listed | str:
+def _listed(name: str, line: _Line, place: int | None, shanghaitech: bool) -> Listed | str:
     """What is known of a video, or how that contradicts itself."""
     by_word = None if line.word is None else _of_word(line.word)
     by_name = _of_name(name)
+    if shanghaitech and len(name) == 6:  # clips of the original training set, which has no anomaly
+        by_name = (0, "Normal")
     said = (by_word[0] if by_word else None, by_name[0] if by_name else None, place)
     told = {label for label in said if label is not None}
     if len(told) > 1:

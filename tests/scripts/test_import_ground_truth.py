@@ -170,10 +170,13 @@ def test_shanghaitech_by_the_place_in_the_list(tmp_path: Path, capsys: pytest.Ca
     features(tmp_path / "i3d", lengths)
     np.save(tmp_path / "gt-sh.npy", flat(lengths, {"01_0014": [(3, 20)]}))
     (tmp_path / "test.list").write_text("01_0014_i3d.npy\n01_0029_i3d.npy\n")
-    (tmp_path / "train.list").write_text("05_0024_i3d.npy\n01_001_i3d.npy\n01_002_i3d.npy\n")
+    (tmp_path / "train.list").write_text("05_0024_i3d.npy\n01_001_i3d.npy\n01_003_i3d.npy\n")
     flags = ["--test", tmp_path / "test.list", "--train", tmp_path / "train.list", "--gt", tmp_path / "gt-sh.npy"]
     flags += ["--features", tmp_path / "i3d", "--strip", "_i3d", "--out", tmp_path / "sh.csv"]
-    assert "no label of 3 of 3 videos" in refused(capsys, *flags)
+    assert "no label of 1 of 3 videos" in refused(capsys, *flags)
     assert run(*flags, "--abnormal-first", 1) == 0
     assert [video.label for video in made(tmp_path / "sh.csv")] == [1, 0, 0, 1, 0]
+    (tmp_path / "test.list").write_text("01_002_i3d.npy\n01_0014_i3d.npy\n")
+    features(tmp_path / "i3d", {"01_002": 3, "01_0014": 2})
+    assert "'01_002' is normal, and frames of it are abnormal" in refused(capsys, *flags, "--abnormal-first", 1)
     assert "--abnormal-first is 3, and" in refused(capsys, *flags, "--abnormal-first", 3)
