@@ -74,6 +74,10 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         COMMAND: "downstream/detection/score_command",
         "what it is given": "downstream/detection/given_features",
     },
+    "tests/scripts/test_import_ground_truth.py": {
+        COMMAND: "downstream/features/truth_command",
+        "what it reads": "downstream/features/peer_lists downstream/features/flat_truth",
+    },
     "tests/downstream/features/test_array_files.py": {
         "two kinds of file among all": "downstream/features/hdf5_files downstream/features/mat_files",
     },

@@ -74,13 +74,13 @@ class ScoreConfig:
     def __post_init__(self) -> None:
         if not self.features:
             raise UserError("nothing to score: give a feature set, or a folder or list file of feature files")
-        if missing := [str(path) for path in self.features if not path.exists()]:
-            raise UserError(f"there is no {missing[0]}: give a feature set, or a folder or list file of feature files")
 
 
 def score(config: ScoreConfig) -> None:
     """Open, check, score, write; print what was taken for what."""
     check_device(config.device)
+    if missing := [str(path) for path in config.features if not path.exists()]:
+        raise UserError(f"there is no {missing[0]}: give a feature set, or a folder or list file of feature files")
     detectors = open_detectors(config.detector)
     cards = [card for _, card in detectors]
     known = _known(config)

@@ -1,10 +1,11 @@
 """The lists that other code bases ship with their features, and what their lines say of a video.
 
     UCF_Test/Abuse028_x264_i3d.npy                       a path a line: RTFM, UR-DMU, MGFN (`*.list`)
-    /home/.../Abuse/Abuse028_x264__5.npy,Abuse           VadCLIP: CSV, `path,label`; crops of a video a line each
+    .../Abuse/Abuse028_x264__5.npy,Abuse                 VadCLIP: CSV, `path,label`; crops of a video a line each
 
 A label is the CSV's; else what the name says (UCF-Crime's classes, XD-Violence's codes, the three digits of a normal
-clip of ShanghaiTech); else the place in the list, for those that have all abnormal videos first. Where two of these speak they must agree.
+clip of ShanghaiTech); else the place in the list, for those that have all abnormal videos first. Where two of these
+speak they must agree.
 """
 
 from __future__ import annotations

@@ -136,10 +136,10 @@ def test_vadclip_lists_of_crops_with_classes(tmp_path: Path, capsys: pytest.Capt
     np.save(tmp_path / "gt_ucf.npy", flat(UCF, TRUTH))
     folders = ["Abuse", "Testing_Normal_Videos_Anomaly", "Vandalism"]
     words = ["Abuse", "Normal", "Vandalism"]
-    rows = [f"/home/x/{f}/{name}__5.npy,{word}\n" for f, word, name in zip(folders, words, UCF, strict=True)]
+    rows = [f"/data/x/{f}/{name}__5.npy,{word}\n" for f, word, name in zip(folders, words, UCF, strict=True)]
     (tmp_path / "ucf_CLIP_rgbtest.csv").write_text("path,label\n" + "".join(rows))
-    train = [f"/home/x/Arson/Arson005_x264__{crop}.npy,Arson\n" for crop in range(10)]
-    train += [f"/home/x/n/Normal_Videos273_x264__{crop}.npy,Normal\n" for crop in range(10)]
+    train = [f"/data/x/Arson/Arson005_x264__{crop}.npy,Arson\n" for crop in range(10)]
+    train += [f"/data/x/n/Normal_Videos273_x264__{crop}.npy,Normal\n" for crop in range(10)]
     (tmp_path / "ucf_CLIP_rgb.csv").write_text("path,label\n" + "".join(train))
     flags = ["--gt", tmp_path / "gt_ucf.npy", "--features", tmp_path / "clip", "--out", tmp_path / "clip.csv"]
     flags += ["--test", tmp_path / "ucf_CLIP_rgbtest.csv", "--train", tmp_path / "ucf_CLIP_rgb.csv"]
