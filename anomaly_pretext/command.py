@@ -29,6 +29,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "features": {
         "extract-features": "features of every snippet of every video",
         "import-features": "features that somebody else made",
+        "import-ground-truth": "lists and ground truth that other code bases ship",
         "doctor": "do features, lists and ground truth fit each other?",
     },
     "detectors": {
@@ -36,6 +37,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "fit-normal": "what is ordinary, without labels",
         "ablate": "many runs beside each other, with intervals",
         "package": "a detector and its backbone as one folder",
+        "score": "features that are there, by a trained detector",
         "calibrate": "a threshold for a wanted rate of false alarms",
     },
     "figures": {

@@ -89,7 +89,12 @@ def read_shape(path: Path | str) -> tuple[tuple[int, ...], np.dtype[Any]]:
     with open_regular(path) as file:
         size = file.seek(0, io.SEEK_END)
         file.seek(0)
-        header = _read_header(file, size)
+        return read_header(file, size)
+
+
+def read_header(file: BinaryIO, size: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """As `read_shape`, of an open file that has `size` bytes; no more than `MAX_HEADER` of them need be there."""
+    header = _read_header(file, size)
     return header.shape, header.dtype
 
 

@@ -73,24 +73,27 @@ def stored_shapes(path: Path, what: str) -> dict[str, tuple[int, ...]]:
         raise UserError(f"{path} is no readable safetensors file ({_in_a_line(error)}); copy it again") from error
 
 
-def read_torch(path: Path) -> Any:
+ASK_FOR_WEIGHTS = "Ask whoever made it for the weights alone, as a .safetensors file or a state dict"
+
+
+def read_torch(path: Path, what: str = "weights", mend: str = ASK_FOR_WEIGHTS) -> Any:
     """What a PyTorch file (.pth) holds, by the restricted unpickler; UserError where it is damaged, or another thing.
 
-    Files that hold more than tensors are refused, whoever made them.
+    Files that hold more than tensors are refused, whoever made them. `what` it should hold, and the `mend` where it
+    holds more, for the message.
     """
     try:
         _refuse_bomb(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
-        refuse_other_content(path, "weights")
+        refuse_other_content(path, what)
         if not _is_pickle(path):
             raise UserError(f"{path} is no readable PyTorch file (it begins like none); copy it again") from error
         raise UserError(
-            f"{path} holds more than tensors, and unpickling it could run anything; it is not opened. Ask whoever made "
-            "it for the weights alone, as a .safetensors file or a state dict"
+            f"{path} holds more than tensors, and unpickling it could run anything; it is not opened. {mend}"
         ) from error
     except Exception as error:  # damaged bytes lead the restricted unpickler into errors of any kind
-        refuse_other_content(path, "weights")
+        refuse_other_content(path, what)
         raise UserError(f"{path} is no readable PyTorch file ({_first_line(error)}); copy it again") from error
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from downstream.ablation.config import AblationConfig, read_config
+from downstream.features.extract import ExtractConfig
 from downstream.training.config import FinetuneConfig
 from pretrain.cli import parse, yaml_flags
 from pretrain.config import PretrainConfig
@@ -25,6 +26,8 @@ def test_every_shipped_configuration_parses(file: Path) -> None:
         assert isinstance(parse(PretrainConfig, [str(file)], "pretrain.py"), PretrainConfig)
     elif kind == "ablation":
         assert isinstance(read_config([str(file)], "ablate.py"), AblationConfig)
+    elif file.stem not in PRESETS and kind in ("features", "cells"):
+        assert isinstance(parse(ExtractConfig, [str(file)], "extract_features.py"), ExtractConfig)
     else:
         assert kind == "detector" or file.stem in PRESETS
         assert isinstance(parse(FinetuneConfig, [str(file)], "finetune.py"), FinetuneConfig)

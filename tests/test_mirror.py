@@ -82,6 +82,20 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "tests/scripts/test_calibrate.py": {
         COMMAND: "downstream/detection/calibrate downstream/detection/calibrate_config"
     },
+    "tests/scripts/test_score.py": {
+        COMMAND: "downstream/detection/score_command downstream/detection/score_config",
+        "what it is given": "downstream/detection/given_features",
+    },
+    "tests/scripts/test_import_ground_truth.py": {
+        COMMAND: "downstream/features/truth_command downstream/features/truth_config",
+        "what it reads": "downstream/features/peer_lists downstream/features/flat_truth",
+    },
+    "tests/downstream/features/test_array_files.py": {
+        "two kinds of file among all": "downstream/features/hdf5_files downstream/features/mat_files",
+    },
+    "tests/downstream/features/test_video_features.py": {
+        "what the user says, and what the files do": "downstream/features/import_sources",
+    },
     "tests/scripts/test_package.py": {COMMAND: "downstream/detection/package downstream/detection/package_config"},
     "tests/scripts/test_detect.py": {
         COMMAND: "downstream/detection/detect",

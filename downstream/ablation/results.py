@@ -86,7 +86,7 @@ class Ablation:
             counts = evaluation.counts
             lines.append(
                 f"Test set: {counts['videos']} videos ({counts['abnormal_videos']} abnormal), {counts['frames']} "
-                f"frames ({counts['anomalous_frames']} anomalous)."
+                f"frames ({counts['anomalous_frames']} anomalous){evaluation.left_out_words()}."
             )
             if settings.resamples:
                 lines.append(

@@ -26,7 +26,7 @@ from downstream.evaluation.temporal_evaluation import TemporalEvaluation
 from downstream.features.feature_spec import Grid
 from downstream.references.of_features import reference_names, write_feature_references
 from downstream.training.config import FinetuneConfig
-from downstream.training.feature_source import FeatureSource, open_features
+from downstream.training.feature_source import FeatureSource, open_features, without_features
 from pretrain.accelerator import check_device
 from pretrain.data.catalogue import Catalogue
 from pretrain.environment import precision_of
@@ -120,7 +120,8 @@ def _prepare(config: FinetuneConfig) -> Prepared:
     source = FeatureSource.of_features(open_features(config.features), config)
     source.build_segments()
     test = source.videos.test
-    return Prepared(test if config.score_test and has_ground_truth(test) else None, source.features.grid)
+    scored = test.without(set(source.videos.left_out))
+    return Prepared(test if config.score_test and has_ground_truth(scored) else None, source.features.grid)
 
 
 def train(cells: Sequence[Cell], config: AblationConfig, failures: list[Failure]) -> None:
@@ -191,10 +192,11 @@ def evaluate_references_of(cells: Sequence[Cell], tests: Tests) -> dict[str, Ref
             continue
         runs = [cell.run for cell in own]
         stored = open_features(first.config.features)
+        missing = without_features(stored, [video.name for video in test if video.name not in stored.videos])
         if not all(run.has_references(reference_names(stored)) for run in runs):
             train = open_listed(first.config.catalogue).subset("train")
-            write_feature_references(runs, stored, train, list(test))
-        found[features] = evaluate_references(first.run.read_references(), test, first.config.evaluation)
+            write_feature_references(runs, stored, train, list(test.without(set(missing))))
+        found[features] = evaluate_references(first.run.read_references(), test, first.config.evaluation, missing)
     return found
 
 

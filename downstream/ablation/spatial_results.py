@@ -13,6 +13,7 @@ from downstream.evaluation.settings import LocalisationSettings
 from downstream.evaluation.spatial_evaluation import SpatialEvaluation, evaluate_localisation
 from downstream.evaluation.spatial_report import WITHOUT_BOXES, only
 from downstream.events.boxes import ScoredBox
+from downstream.scores.score_file import unscored_in
 from pretrain.data.catalogue import Catalogue
 
 
@@ -32,7 +33,9 @@ def evaluate_where(cell: Cell, test: Catalogue | None) -> SpatialEvaluation | No
     settings = LocalisationSettings(
         tail=plain.tail, resamples=plain.resamples, confidence=plain.confidence, seed=plain.seed
     )
-    scores = {name: seed.read_maps("test").videos for name, seed in seeds.items()}
+    files = {name: seed.read_maps("test") for name, seed in seeds.items()}
+    test = test.without(set(unscored_in(files.values())))
+    scores = {name: file.videos for name, file in files.items()}
     none: dict[str, list[list[ScoredBox]]] = {
         video.name: [[] for _ in video.scores] for video in next(iter(scores.values()))
     }

@@ -10,6 +10,7 @@ Annotated boxes are read here alone, after training; a threshold never sees a te
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -53,13 +54,14 @@ def localise(config: LocaliseConfig) -> None:
         validation, test = (ensemble(list(part)) for part in zip(*files.values(), strict=True))
         files = {"ensemble": (validation, test)}
     whole = {} if config.whole_frame is None else scores_by_seed(config.whole_frame)
-    videos = chosen_videos(config, [test for _, test in files.values()], list(whole.values()))
+    videos, left_out = chosen_videos(config, [test for _, test in files.values()], list(whole.values()))
     labels = {video.name: video.label for video in open_listed(trained_with)}
     found = {
         seed: find(validation.videos, test.videos, labels, videos, config) for seed, (validation, test) in files.items()
     }
     # before anything is written: boxes and runs that do not fit are found here
     evaluations = measured(config, found, whole, videos) if any(video.boxes for video in videos) else []
+    evaluations = [dataclasses.replace(evaluation, left_out=left_out) for evaluation in evaluations]
     out = output_folder(config)
     for seed, one in found.items():
         meta = {"threshold": one.threshold, "seed": seed}
@@ -97,19 +99,26 @@ def measured(
     return evaluate(config.run.resolve().name, scores, boxes, frames, videos, config.settings)
 
 
-def chosen_videos(config: LocaliseConfig, tests: Sequence[ScoreFile], whole: Sequence[ScoreFile]) -> Catalogue:
-    """The test videos to look at, each scored by all seeds. UserError: none, unscored ones, ones seen in training."""
+def chosen_videos(
+    config: LocaliseConfig, tests: Sequence[ScoreFile], whole: Sequence[ScoreFile]
+) -> tuple[Catalogue, dict[str, str]]:
+    """The test videos to look at, each scored by all seeds; and those that could not be scored, and why.
+
+    UserError: none, ones nobody tried to score, ones seen in training.
+    """
     catalogue = open_listed(RunFolder(config.run).catalogue_unless(config.catalogue))
     videos = catalogue.subset("test")
     if not videos:
         raise UserError(f"{catalogue.source}: no video of split 'test'")
     for run in filter(None, (config.run, config.whole_frame)):
         RunFolder(run).refuse_seen_in_training(videos)
-    unscored = unscored_in([*tests, *whole])
-    if left_out := [f"'{video.name}': {unscored[video.name]}" for video in videos if video.name in unscored]:
-        print(f"{len(left_out)} video(s) could not be scored and are left out:\n{problem_list(left_out)}\n")
-        videos = videos.without(set(unscored))
     videos = exclude_training_groups(catalogue, videos) if config.unseen_groups else videos
+    unscored = unscored_in([*tests, *whole])
+    left_out = {video.name: unscored[video.name] for video in videos if video.name in unscored}
+    if left_out:
+        lines = [f"'{name}': {reason}" for name, reason in left_out.items()]
+        print(f"{len(left_out)} video(s) could not be scored and are left out:\n{problem_list(lines)}\n")
+        videos = videos.without(set(unscored))
     scored = set.intersection(*({entry.name for entry in file.videos} for file in tests))
     if missing := [f"'{video.name}'" for video in videos if video.name not in scored]:
         raise UserError(
@@ -118,7 +127,7 @@ def chosen_videos(config: LocaliseConfig, tests: Sequence[ScoreFile], whole: Seq
         )
     if not config.unseen_groups and (rest := len(scored) - len(videos)):
         print(f"{rest} of the {len(scored)} scored videos are not in {catalogue.source} and are left out\n")
-    return videos
+    return videos, left_out
 
 
 def find(

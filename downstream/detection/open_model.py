@@ -115,6 +115,16 @@ def open_trained(path: Path, backbones: Sequence[Path] = ()) -> list[Trained]:
     return list(_trained(path, backbones))
 
 
+def open_detectors(path: Path) -> list[tuple[SnippetDetector, dict[str, Any]]]:
+    """The detectors in `path` with their cards, whatever made the features that they take: imported ones too.
+
+    UserError as `open_model`, but for encoders: none is opened.
+    """
+    if (path / PACKAGE_FILE).is_file():
+        return [(trained.detector, trained.card) for trained in _of_package(path)]
+    return [load_detector(folder) for folder in detector_folders(path)]
+
+
 def _trained(path: Path, backbones: Sequence[Path]) -> Iterator[Trained]:
     if (path / PACKAGE_FILE).is_file():
         if backbones:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -66,6 +66,13 @@ class Evaluation:
     """Metric -> (seeds, resamples): its value in every draw of videos."""
     ceiling: bool = False
     """Of detectors that were trained on labels of frames: no figure of a weakly supervised method."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Videos of the test set that have no scores, and why: no figure is of them."""
+
+    def left_out_words(self) -> str:
+        """`, 12 of 290 left out` for the end of a sentence about the test set; empty where none is."""
+        count = len(self.left_out)
+        return f", {count} of {count + len(self.names)} videos left out (no scores)" if count else ""
 
     @property
     def title(self) -> str:
@@ -79,6 +86,7 @@ class Evaluation:
             **({KEY: "frames"} if self.ceiling else {}),
             "seeds": list(self.seeds),
             "test_set": dict(self.counts),
+            **({"left_out": dict(self.left_out)} if self.left_out else {}),
             **({} if self.notes is None else {"notes": list(self.notes)}),
             "settings": dataclasses.asdict(self.settings),
             "metrics": {name: metric.as_json() for name, metric in self.metrics.items()},

@@ -37,7 +37,7 @@ def evaluation_table(evaluation: Evaluation, metrics: Sequence[str] | None = Non
     notes = [f"note: {note}" for note in evaluation.notes or ()]
     if len(notes) > _MAX_NOTES:
         notes[_MAX_NOTES:] = [f"note: and {len(notes) - _MAX_NOTES} more, in evaluation.json"]
-    head = [f"{evaluation.title}: {len(evaluation.seeds)} seed(s)", evaluation.about]
+    head = [f"{evaluation.title}: {len(evaluation.seeds)} seed(s)", evaluation.about + evaluation.left_out_words()]
     return "\n".join([*head, *_columns(rows), *notes, *(["", *_meanings(chosen)] if explained else [])])
 
 
@@ -75,6 +75,8 @@ def markdown(
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     lines.insert(1, "|---" * len(rows[0]) + "|")
     notes = ["", *(f"- {meaning}." for meaning in _meanings(chosen))] if explained else []
+    left = [f"- {each.title}{words}." for each in evaluations if (words := each.left_out_words())]
+    notes += ["", *left] if left else []
     return "\n".join([*lines, *notes]) + "\n"
 
 

@@ -24,6 +24,9 @@ from downstream.scores.video_scores import VideoScores
 from pretrain.data.catalogue import Video
 from pretrain.errors import UserError
 
+_NAMED = 3
+"""So many videos that were left out are named one by one; all of them stand in evaluation.json."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TemporalEvaluation(Evaluation):
@@ -86,7 +89,7 @@ def evaluate_seeds(
         counts=counts,
         about=_describe(counts, settings),
         notes=(
-            *(f"'{name}' could not be scored and is left out: {reason}" for name, reason in left_out.items()),
+            *left_out_notes(left_out, len(videos)),
             *dict.fromkeys(note for own in aligned.values() for note in own.notes),
             *_assumed_fps(labelled[0], settings),
         ),
@@ -94,7 +97,21 @@ def evaluate_seeds(
         videos=labelled,
         operating_curve=operating_curve([own for own in sweeps if own is not None], labelled, settings),
         ceiling=ceiling,
+        left_out=left_out,
     )
+
+
+def left_out_notes(left_out: Mapping[str, str], scored: int) -> list[str]:
+    """A note for each video without scores; many without them for one reason share one."""
+    if len(left_out) <= _NAMED:
+        return [f"'{name}' could not be scored and is left out: {reason}" for name, reason in left_out.items()]
+    reasons: dict[str, list[str]] = {}
+    for name, reason in left_out.items():
+        reasons.setdefault(reason, []).append(name)
+    head = f"{len(left_out)} of {len(left_out) + scored} videos could not be scored and are left out"
+    if len(reasons) > _NAMED:
+        return [f"{head}, the first is '{next(iter(left_out))}': {next(iter(reasons))}"]
+    return [f"{head}, {len(own)} of them as '{own[0]}': {reason}" for reason, own in reasons.items()]
 
 
 def _metrics(

@@ -45,7 +45,7 @@ def wrong_values(paths: Iterable[str], shape: SetShape, dtype: str) -> list[str]
     problems = []
     for path in paths:
         try:
-            values = load_values(path, shape.squeezed)
+            values = load_values(path, shape.squeezed, shape.key)
         except UserError as error:
             problems.append(str(error))
             continue

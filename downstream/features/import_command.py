@@ -10,11 +10,11 @@ from tqdm import tqdm
 
 from downstream.features.describe import describe
 from downstream.features.exporting import export_features
-from downstream.features.find_files import find_files
 from downstream.features.import_config import NO_CATALOGUE, ImportConfig
-from downstream.features.importing import ImportOptions, import_features, plan_import
+from downstream.features.import_sources import plan_sources
+from downstream.features.importing import import_features
 from downstream.features.store import FeatureSet
-from downstream.features.timing import read_grid, timings_of
+from downstream.features.timing import timings_of
 from pretrain.data.catalogue import Catalogue
 from pretrain.data.catalogues import open_catalogue
 from pretrain.errors import UserError
@@ -42,25 +42,16 @@ def make_set(config: ImportConfig) -> None:
             f"{'--out' if out is None else '--encoder'} is missing: "
             + ("where the feature set goes" if out is None else "say what made these features, e.g. --encoder i3d_rgb")
         )
-    files = find_files(config.sources, config.root)
     catalogue = _catalogue(config)
-    plan = plan_import(
-        files.paths,
-        ImportOptions(
-            encoder=encoder,
-            dtype=config.dtype or "float16",
-            axes=config.axes,
-            crop_files={"auto": None, "yes": True, "no": False}[config.crop_files],
-            crop_names=config.crop_names,
-            strip=config.strip,
-            snippet_frames=config.snippet_frames,
-            segments=config.segments,
-        ),
-        grid=None if config.grid is None else read_grid(config.grid),
+    plan = plan_sources(
+        config.sources,
+        config.layout,
+        encoder,
+        config.dtype or "float16",
         known=None if catalogue is None else timings_of(catalogue, lambda videos: _bar(videos, "reading videos")),
         progress=_bar,
     )
-    print("\n".join([*files.notes, *plan.notes]))
+    print("\n".join(plan.notes))
     done = import_features(plan, out, _bar)
     kept = set(done.videos) - {video.name for video in plan.videos}
     if kept:

@@ -53,6 +53,8 @@ class ImportOptions:
     """An ending of the files' names that is no part of the video's (`_i3d`)."""
     snippet_frames: int | None = None
     """Frames a snippet stands for; None: 16."""
+    key: str = ""
+    """Of files that hold several arrays, the name of the one that is meant; empty: they hold one."""
     segments: bool = False
     """Each video was divided evenly into its rows, whatever its length."""
 
@@ -92,8 +94,8 @@ def plan_import(
     names met twice, crops of different length, videos without grid, values that are not finite in the stored type.
     """
     _check_flags(options, grid is not None)
-    crop_files = decide_crop_files(paths, options.crop_files)
-    files, problems = _read_headers(paths, crop_files, options.strip)
+    crop_files = decide_crop_files(paths, options.crop_files, options.key)
+    files, problems = _read_headers(paths, crop_files, options)
     if not files:
         raise _refusal(problems, len(paths))
     files, squeezed = squeeze(files)
@@ -102,7 +104,7 @@ def plan_import(
         shape, numbers, crops, (snippet_frames, how) = _decide(by_name, options, crop_files, grid is not None)
     except UserError as error:
         raise _refusal([str(error), *problems], len(paths)) from None
-    shape = shape._replace(squeezed=squeezed)
+    shape = shape._replace(squeezed=squeezed, key=options.key)
     problems += [text for file in files if (text := odd_shape(file, shape))]
     problems += [text for name, held in by_name.items() for text in wrong_files(name, held, numbers, shape)]
     if grid is not None:
@@ -187,7 +189,7 @@ def import_features(plan: ImportPlan, out: Path, progress: Progress = lambda vid
         timing = video.timing
         writer.add(
             video.name,
-            load_video(video.paths, plan.shape.axes, plan.shape.squeezed),
+            load_video(video.paths, plan.shape.axes, plan.shape.squeezed, plan.shape.key),
             frames=timing.frames,
             fps=timing.fps,
             snippet_frames=timing.snippet_frames,
@@ -200,11 +202,14 @@ def _refusal(problems: Sequence[str], files: int) -> UserError:
     return UserError(f"{len(problems)} problem(s) in {files} feature file(s), nothing was written:\n{listed}")
 
 
-def _read_headers(paths: Sequence[str], crop_files: bool, strip: str) -> tuple[list[FeatureFile], list[str]]:
+def _read_headers(
+    paths: Sequence[str], crop_files: bool, options: ImportOptions
+) -> tuple[list[FeatureFile], list[str]]:
     files, problems = [], []
     for path in paths:
         try:
-            files.append(FeatureFile(path, *split_name(path, crop_files, strip), read_shape(path)))
+            name, crop = split_name(path, crop_files, options.strip, options.key)
+            files.append(FeatureFile(path, name, crop, read_shape(path, options.key)))
         except UserError as error:
             problems.append(str(error))
     return files, problems

@@ -1,16 +1,16 @@
 """Feature files as other code bases store them: whose they are, which axis is which, their numbers.
 
-Read are `.npy` arrays of floating-point numbers, (snippets, dim), (snippets, crops, dim) or (crops, snippets, dim),
-with further axes of length 1 where some program left them, and `.txt` files of one snippet a line (C3D: 32 lines of
-4096 numbers). Either may be one crop of several: `NAME__0.npy`, `NAME__1.npy`, ..., counted from 0 or from 1.
+Read are arrays of floating-point numbers, (snippets, dim), (snippets, crops, dim) or (crops, snippets, dim), with
+further axes of length 1 where some program left them, in any file of `array_files`, and `.txt` files of one snippet a
+line (C3D: 32 lines of 4096 numbers). Each may be one crop of several: `NAME__0.npy`, `NAME__1.npy`, ..., counted from 0
+or from 1.
 
-A video's name is the file's, less its suffix, less `__N` where files are of one crop each, less a video's suffix
-(`pretrain.data.catalogues.disk.video_name`): the name it has in the catalogues.
+A video's name is the file's, less its suffix, or that of its array in a file of many, less `__N` where files are of one
+crop each, less a video's suffix (`pretrain.data.catalogues.disk.video_name`): the name it has in the catalogues.
 """
 
 from __future__ import annotations
 
-import io
 import os
 import re
 from collections import Counter
@@ -20,25 +20,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pretrain.arrays import map_array
-from pretrain.arrays import read_shape as read_npy_shape
+from downstream.features.array_files import reader_of
+from downstream.features.hdf5_files import split_inner
 from pretrain.data.catalogues.disk import video_name
 from pretrain.errors import UserError
-from pretrain.reading import open_regular, read_utf8
 
 SNIPPETS_FIRST = "snippets,crops,dim"
 CROPS_FIRST = "crops,snippets,dim"
 AXES = (SNIPPETS_FIRST, CROPS_FIRST)
-SUFFIXES = (".npy", ".txt")
 LEAST_WIDTH = 64
 """Numbers that features are wide, at least, where that is guessed."""
 USUAL_WIDTHS = (256, 384, 400, 432, 512, 640, 768, 1024, 1280, 1408, 1536, 2048, 2304, 4096)
-TEXT_BYTES = 256 << 20
-"""Largest text file of features: 32 lines of 4096 numbers take 2 MB."""
-_PICKLED = (
-    "it holds pickled Python objects; loading those may run any code, so they are refused. Ask whoever made the file "
-    "for plain arrays: numpy.save of floating-point numbers"
-)
 _CROP = re.compile(r"(.+)__(\d{1,2})")
 
 
@@ -64,6 +56,8 @@ class SetShape(NamedTuple):
     """How that was decided, in words."""
     squeezed: tuple[int, ...] = ()
     """Axes of the arrays as stored, of length 1 in all files, that are left out."""
+    key: str = ""
+    """Which array of a file that holds several; empty: the only one."""
 
     @property
     def snippet_axis(self) -> int:
@@ -71,20 +65,30 @@ class SetShape(NamedTuple):
         return 1 if self.axes == CROPS_FIRST else 0
 
 
-def split_name(path: str, crop_files: bool, strip: str = "") -> tuple[str, int | None]:
+def stem_of(path: str, key: str = "") -> str:
+    """The name that a file gives its video; of `FILE.h5::a/NAME/KEY`, where the key is given, and `FILE.h5::a/NAME` the
+    array's."""
+    file, inner = split_inner(path)
+    if not inner:
+        return os.path.splitext(os.path.basename(file))[0]
+    parts = inner.split("/")
+    return parts[-2] if key and parts[-1] == key and len(parts) > 1 else parts[-1]
+
+
+def split_name(path: str, crop_files: bool, strip: str = "", key: str = "") -> tuple[str, int | None]:
     """The video's name and the crop's number (None unless `crop_files`); `strip` is an ending that is no part of it."""
-    stem = os.path.splitext(os.path.basename(path))[0]
+    stem = stem_of(path, key)
     match = _CROP.fullmatch(stem) if crop_files else None
     name, crop = (match.group(1), int(match.group(2))) if match else (stem, None)
     return video_name(name.removesuffix(strip)), crop
 
 
-def decide_crop_files(paths: Sequence[str], wanted: bool | None) -> bool:
+def decide_crop_files(paths: Sequence[str], wanted: bool | None, key: str = "") -> bool:
     """Whether each file is one crop of its video: all names end in `__N`, or the user says so.
 
     UserError where only some end so: `__N` may then as well be part of a video's own name.
     """
-    numbered = [path for path in paths if _CROP.fullmatch(os.path.splitext(os.path.basename(path))[0])]
+    numbered = [path for path in paths if _CROP.fullmatch(stem_of(path, key))]
     if wanted is False or not numbered:
         if wanted:
             raise UserError("--crop-files is yes, but no file is named like 'NAME__0.npy'; leave it out")
@@ -99,13 +103,16 @@ def decide_crop_files(paths: Sequence[str], wanted: bool | None) -> bool:
     )
 
 
-def read_shape(path: str) -> tuple[int, ...]:
-    """Shape of a file's array, without reading its values (of text: the width is that of the first line).
+def read_shape(path: str, key: str = "") -> tuple[int, ...]:
+    """Shape of a file's array, without reading its values where its kind allows (of text: the width is that of the
+    first line). `key`: of several arrays, this one.
 
     UserError, naming the file, where it holds no features.
     """
     try:
-        shape = _text_shape(path) if path.endswith(".txt") else _array_shape(path)
+        shape = reader_of(split_inner(path)[0]).shape(path, key)
+    except UserError:
+        raise
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, EOFError) as error:
@@ -117,46 +124,26 @@ def read_shape(path: str) -> tuple[int, ...]:
     return shape
 
 
-def _array_shape(path: str) -> tuple[int, ...]:
-    with open_regular(path) as file:
-        start = file.read(6)
-    if start.startswith(b"PK"):
-        raise ValueError("a zip archive of arrays under the name of one array; save each array as a file of its own")
-    if start != b"\x93NUMPY":
-        raise ValueError(_PICKLED if start[:1] == b"\x80" else "not a numpy array" if start else "the file is empty")
-    shape, dtype = read_npy_shape(path)
-    if dtype.kind != "f":
-        raise ValueError(f"numbers of type {dtype}; features are floating-point: save it with .astype('float32')")
-    return shape
-
-
-def _text_shape(path: str) -> tuple[int, ...]:
-    rows, width = 0, 0
-    for line in read_utf8(path, TEXT_BYTES).splitlines():
-        if line.strip():
-            width = width or len(line.split())
-            rows += 1
-    return rows, width
-
-
-def load_values(path: str, squeezed: Sequence[int] = ()) -> NDArray[Any]:
+def load_values(path: str, squeezed: Sequence[int] = (), key: str = "") -> NDArray[Any]:
     """All numbers of a file as stored (text: float32), without axes of length 1 that are `squeezed`.
 
     UserError, naming the file, where they cannot be read.
     """
     try:
-        if path.endswith(".txt"):
-            lines = io.StringIO(read_utf8(path, TEXT_BYTES))
-            return np.loadtxt(lines, dtype=np.float32, ndmin=2, comments=None)
-        values = np.array(map_array(path, kinds="f"))
+        values = reader_of(split_inner(path)[0]).values(path, key)
         return values.squeeze(tuple(squeezed)) if squeezed and values.ndim > max(squeezed) else values
+    except UserError:
+        raise
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
 
 
-def load_video(paths: Sequence[str], axes: str | None, squeezed: Sequence[int] = ()) -> NDArray[Any]:
-    """(snippets, crops, dim) of one video, from its one file or from its crops' files in order; `SetShape.squeezed`."""
-    arrays = [load_values(path, squeezed) for path in paths]
+def load_video(paths: Sequence[str], axes: str | None, squeezed: Sequence[int] = (), key: str = "") -> NDArray[Any]:
+    """(snippets, crops, dim) of one video, from its one file or from its crops' files in order.
+
+    `squeezed`, `key`: as `SetShape` has them.
+    """
+    arrays = [load_values(path, squeezed, key) for path in paths]
     if axes is None:
         return np.stack(arrays, axis=1)
     return arrays[0] if axes == SNIPPETS_FIRST else arrays[0].swapaxes(0, 1)
@@ -201,11 +188,14 @@ def _refuse_turned(files: Sequence[FeatureFile]) -> None:
     if not wide or not (varies or is_narrow):
         return
     axis = wide[-1]
-    mend = "values.T" if len(shapes[0]) == 2 else f"numpy.moveaxis(values, {axis}, -1)"
+    turned = "values.T" if len(shapes[0]) == 2 else f"numpy.moveaxis(values, {axis}, -1)"
+    mend = f"Turn each once: values = numpy.load(path); numpy.save(path, {turned})"
+    if not files[0].path.endswith(".npy"):
+        mend = f"Store each turned once, as {turned} of an array in Python"
     raise UserError(
         f"the files seem to be turned: their last axis is not the width of the features (e.g. {files[0].path} "
-        f"{shapes[0]}, {files[-1].path} {shapes[-1]}), {shapes[0][axis]} in all files is, and must come last. Turn "
-        f"each once: values = numpy.load(path); numpy.save(path, {mend})"
+        f"{shapes[0]}, {files[-1].path} {shapes[-1]}), {shapes[0][axis]} in all files is, and must come last. "
+        f"{mend}"
     )
 
 

@@ -23,10 +23,11 @@ class Timing(NamedTuple):
     fps: float | None = None
 
 
-def read_grid(file: Path) -> dict[str, Timing]:
+def read_grid(file: Path, needs_snippets: bool = True) -> dict[str, Timing]:
     """Timings by name, of a CSV with the columns `name, snippet_frames` and, where known, `frames, fps`.
 
-    Cells but the name's may be empty (snippet_frames: that video is divided evenly). UserError lists every bad line.
+    Cells but the name's may be empty (snippet_frames: that video is divided evenly; of all videos only where it is not
+    `needs_snippets`). UserError lists every bad line.
     """
     problems: list[str] = []
     timings: dict[str, Timing] = {}
@@ -50,7 +51,7 @@ def read_grid(file: Path) -> dict[str, Timing]:
         raise UserError(f"--grid {file} cannot be read as CSV in UTF-8 ({error})") from error
     if problems:
         raise UserError(f"{len(problems)} bad line(s) in {file}:\n{problem_list(problems)}")
-    if not any(timing.snippet_frames for timing in timings.values()):
+    if needs_snippets and not any(timing.snippet_frames for timing in timings.values()):
         raise UserError(f"{file} gives snippet_frames of no video; fill that column, or use --segments without --grid")
     return timings
 

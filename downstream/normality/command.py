@@ -16,7 +16,7 @@ from downstream.normality.fit import fit_normal
 from downstream.references.of_features import write_feature_references
 from downstream.runs.run_folder import Part, RunFolder
 from downstream.scores.supervision import KEY
-from downstream.training.feature_source import open_features
+from downstream.training.feature_source import open_features, without_features
 from downstream.training.run_summary import summarise
 from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory
@@ -36,7 +36,9 @@ def run_fit(config: FitNormalConfig) -> int:
         return 0
     device = make_accelerator(config.device, "fp32").device
     features = open_features(config.features)
-    fitted_to, held_out, test = footage_of(config, features)
+    fitted_to, held_out, listed = footage_of(config, features)
+    missing = without_features(features, [video.name for video in listed if video.name not in features.videos])
+    test = listed.without(set(missing))
     names, others = ([video.name for video in part] for part in (fitted_to, held_out))
     parts = config.normal.parts or default_parts(features.motion, features.grid)
     print(
@@ -55,6 +57,7 @@ def run_fit(config: FitNormalConfig) -> int:
         scored_parts["test"] = test
     meta: dict[str, Any] = {"seed": 0, KEY: "none", "threshold": 0.5, "unscored": {}}
     for part, videos in scored_parts.items():
+        meta["unscored"] = missing if part == "test" else {}
         frames = {video.name: video.num_frames for video in videos}
         scored = score_videos(
             detector, features, [video.name for video in videos], device, frames, placed=part == "test"
@@ -64,7 +67,7 @@ def run_fit(config: FitNormalConfig) -> int:
         write_feature_references([run], features, [*fitted_to, *held_out], list(test))
     told = {"seed": 0, "detector": str(seed.detector), "fitted_to": len(fitted_to), "validation": {"threshold": 0.5}}
     seed.write_summary(told)
-    summarise(config, run, test)
+    summarise(config, run, listed if len(test) else test)
     return 0
 
 
@@ -84,8 +87,8 @@ def is_done(config: FitNormalConfig, run: RunFolder) -> bool:
 
 
 def footage_of(config: FitNormalConfig, features: FusedFeatures) -> tuple[Catalogue, Catalogue, Catalogue]:
-    """(to fit to, held out, test). UserError: no footage, features that are missing."""
-    catalogue = open_listed(config.catalogue)
+    """(to fit to, held out, all listed test videos). UserError: no footage, features that are missing."""
+    listed = catalogue = open_listed(config.catalogue)
     if config.features.allow_missing:
         catalogue = catalogue.without({video.name for video in catalogue if video.name not in features.videos})
     training = catalogue.subset("train")
@@ -102,4 +105,4 @@ def footage_of(config: FitNormalConfig, features: FusedFeatures) -> tuple[Catalo
         features.require([video.name for video in part], what)
     if config.score_test and has_ground_truth(test):
         rehearse_evaluation(features.videos, list(test), config.evaluation.tail)
-    return fitted_to, held_out, test
+    return fitted_to, held_out, listed.subset("test")

@@ -70,7 +70,7 @@ def report_of_run(
         made.append(report_video(video, by_name.get(video.name), problem, view))
     return Report(
         title=f"What {run.resolve().name} found",
-        subtitle=f"{len(shown)} test videos of {catalogue.source}",
+        subtitle=f"{len(shown)} test videos of {catalogue.source}{_without_scores(len(videos) - len(shown))}",
         rule=rule,
         videos=tuple(made),
         metrics=run_metrics(run),
@@ -78,6 +78,10 @@ def report_of_run(
         facts=run_facts(run, scores) | {"Written": f"{datetime.now():%Y-%m-%d %H:%M}"},
         notes=_notes(scores, list(videos), view, origin if rule == own else "given on the command line"),
     )
+
+
+def _without_scores(count: int) -> str:
+    return f"; {count} more have no scores and are in no figure" if count else ""
 
 
 def report_video(video: Video, scores: VideoScores | None, problem: str, view: ReportView) -> ReportVideo:

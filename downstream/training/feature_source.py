@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -63,23 +62,29 @@ class FeatureSource:
         """As `open`, but for the objective and the detector: whether these fit the features is not asked."""
         catalogue = open_listed(config.catalogue)
         missing = [video.name for video in catalogue if video.name not in features.videos]
-        if config.features.allow_missing:
-            catalogue = catalogue.without(set(missing))
+        scorable = catalogue.without(set(missing)) if config.features.allow_missing else catalogue
+        test = scorable.subset("test")
         train, validation = split_training(
-            catalogue.subset("train"), config.validation_fraction, config.split_seed, config.validation_by
+            scorable.subset("train"), config.validation_fraction, config.split_seed, config.validation_by
         )
-        test = catalogue.subset("test")
         for what, part in (("training", train), ("validation", validation), ("test", test)):
             features.require([video.name for video in part], what)
         if config.ceiling:
-            check_frame_labels(features.videos, catalogue.subset("train"), features.grid)
+            check_frame_labels(features.videos, scorable.subset("train"), features.grid)
         check_bags(config.bags, features)
         check_values(features, config.bags, train, [*validation, *(test if config.score_test else ())])
         if config.score_test and has_ground_truth(test):
             rehearse_evaluation(features.videos, list(test), config.evaluation.tail)
         return FeatureSource(
             features=features,
-            videos=TrainingVideos(train=train, validation=validation, test=test, left_out=tuple(missing)),
+            videos=TrainingVideos(
+                train=train,
+                validation=validation,
+                test=catalogue.subset("test")
+                if len(test)
+                else test,  # with none scored, there are no scores to explain
+                left_out=tuple(missing),
+            ),
             bags=config.bags,
             detector=config.detector,
             objective=config.objective,
@@ -124,11 +129,10 @@ class FeatureSource:
 class FeatureTraining:
     """One seed's detector on stored features (`downstream.training.source.SeedTraining`)."""
 
-    unreadable: Mapping[str, str] = MappingProxyType({})
-    """None: features that cannot be read stop the run before it begins."""
-
     def __init__(self, source: FeatureSource, seed: int, accelerator: Accelerator) -> None:
         self._features, self._accelerator = source.features, accelerator
+        self.unreadable: Mapping[str, str] = without_features(source.features, source.videos.left_out)
+        """Those that were left out; features that are there and cannot be read stop the run before it begins."""
         with accelerator.local_main_process_first():  # one process of a machine builds the cache, the others read it
             self.bags = BagDataset(
                 *(source.features, list(source.videos.train), source.bags, source.batch_size),
@@ -187,8 +191,13 @@ class FeatureTraining:
     def _score(self, detector: Detector, videos: Catalogue) -> list[VideoScores]:
         frames = {video.name: video.num_frames for video in videos}
         placed = any(video.split == "test" for video in videos)
-        names = [video.name for video in videos]
+        names = [video.name for video in videos if video.name not in self.unreadable]
         return score_videos(detector, self._features, names, self._accelerator.device, frames, placed)
+
+
+def without_features(features: FusedFeatures, names: Sequence[str]) -> dict[str, str]:
+    """Why these videos have no scores, by name."""
+    return dict.fromkeys(names, f"it has no features in {features.sets[0].folder}")
 
 
 def open_features(config: FeaturesConfig) -> FusedFeatures:

@@ -93,7 +93,8 @@ def keep_references(config: FinetuneConfig, run: RunFolder, source: TrainingSour
     wanted = config.references and config.score_test and len(source.videos.test)
     if isinstance(source, FeatureSource) and wanted and not run.has_references(reference_names(source.features)):
         videos = source.videos
-        write_feature_references([run], source.features, [*videos.train, *videos.validation], list(videos.test))
+        test = videos.test.without(set(videos.left_out))
+        write_feature_references([run], source.features, [*videos.train, *videos.validation], list(test))
 
 
 def describe(config: FinetuneConfig, source: TrainingSource, accelerator: Accelerator) -> str:
@@ -112,7 +113,8 @@ def describe(config: FinetuneConfig, source: TrainingSource, accelerator: Accele
 
 def describe_videos(videos: TrainingVideos) -> str:
     """How many are for what."""
-    parts = (("training", videos.train), ("validation", videos.validation), ("test", videos.test))
+    test = videos.test.without(set(videos.left_out))
+    parts = (("training", videos.train), ("validation", videos.validation), ("test", test))
     counts = ", ".join(
         f"{len(part)} {name} ({sum(video.label == 1 for video in part)} abnormal)" for name, part in parts
     )

@@ -30,7 +30,7 @@ class RunSummary(NamedTuple):
     evaluation: TemporalEvaluation | None
     """None where test videos were not scored, or have no ground truth."""
     unscored: dict[str, str]
-    """Test videos that could not be read, and why."""
+    """Test videos that could not be read or have no features, and why."""
     references: References = References([], [])
     """What needs no learning, on the same videos."""
 
@@ -99,12 +99,12 @@ def summarise(config: SummaryConfig, run: RunFolder, test: Catalogue) -> None:
     """Evaluate all seeds, write the summary, and say what came out and where everything lies."""
     evaluation, unscored, references = summarise_run(run, config, test if config.score_test else None, run.path.name)
     if unscored:
-        reasons = problem_list(list(unscored.values()))
-        print(f"{len(unscored)} test video(s) could not be read and have no scores:\n{reasons}")
+        reasons = problem_list([f"'{name}': {reason}" for name, reason in unscored.items()])
+        print(f"{len(unscored)} of {len(test)} test video(s) have no scores:\n{reasons}")
     if evaluation:
         print(evaluation_table(evaluation, SUMMARY))
         if references.evaluations:
             print("", reference_report([evaluation], references), "", sep="\n")
         print(f"all figures and plots: {run.evaluation}")
     elif config.score_test and len(test):
-        print(f"the test videos are scored, not evaluated: {missing_ground_truth(test)}")
+        print(f"the test videos are scored, not evaluated: {missing_ground_truth(test.without(set(unscored)))}")

@@ -42,7 +42,7 @@ class TrainingVideos:
     validation: Catalogue
     """Held out of the training videos: they select the detector."""
     test: Catalogue
-    """Scored once, at the end."""
+    """Scored once, at the end; with those that have no features, of which whoever scores them says so by name."""
     left_out: tuple[str, ...] = ()
     """Listed, but without features or unreadable."""
 

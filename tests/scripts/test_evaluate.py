@@ -2,16 +2,21 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from downstream.analysis.evaluate_runs import method_names
+from downstream.features.store import FeatureSet, FeatureWriter
 from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import read_scores, write_scores
+from scripts import finetune, localise, reference_scores, report
 from scripts.evaluate import main
 from tests.downstream.evaluation.reference import random_test_set
+from tests.downstream.simulated import CELLS_SPEC, make_features
 from tests.paths import REAL
 
 UCF = REAL / "annotations" / "ucf_crime"
@@ -231,3 +236,55 @@ def test_a_run_without_references_is_told_the_command(world: Path, capsys: pytes
     write_scores(world / "one.json", read_scores(world / "base" / "seed-0" / "test_scores.json").videos)
     assert run(world, str(world / "one.json"), "--no-plots") == 0
     assert "no reference scores" not in capsys.readouterr().out
+
+
+def partial(source: Path, folder: Path, missing: set[str]) -> Path:
+    """The simulated set `source` in `folder`, less the features of some videos."""
+    whole = FeatureSet.open(source / "features")
+    writer = FeatureWriter(folder / "features", whole.spec, whole.dtype)
+    for name, video in whole.videos.items():
+        if name not in missing:
+            placed = {"size": video.size, "seen": video.seen} if whole.spec.grid else {}
+            writer.add(name, whole.read(name), frames=video.frames, fps=video.fps, **placed)
+    writer.finish()
+    shutil.copytree(source / "annotations", folder / "annotations")
+    return folder
+
+
+def test_a_partial_dataset_goes_all_the_way_and_says_how_much_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Five of the listed videos have no features: fine-tuning, evaluation, references, boxes, report take the rest."""
+    missing = {"v001", "v025", "v026", "v030", "v033"}
+    world = partial(make_features(tmp_path / "whole", spec=CELLS_SPEC), tmp_path / "part", missing)
+    out = tmp_path / "run"
+    lists = ["--catalogue.kind", "json", "--catalogue.root", str(world)]
+    flags = ["--features.sets", str(world / "features"), "--output", str(out), "--device", "cpu", *lists]
+    small = ["--optim.steps", "20", "--optim.batch-size", "8", "--detector.width", "16", "--detector.hidden", "8"]
+    small += ["--features.allow-missing", "--evaluation.resamples", "50", "--no-plots"]
+
+    assert left_with(finetune.main, *flags, *small) == 0
+    said = capsys.readouterr().out
+    assert "8 test (4 abnormal); 5 without features left out" in said
+    assert f"4 of 12 test video(s) have no scores:\n  - 'v025': it has no features in {world / 'features'}" in said
+
+    assert left_with(main, str(out), "--resamples", "50", "--no-plots") == 0
+    said = capsys.readouterr().out
+    assert "4 of 12 videos left out (no scores)" in said
+    assert "note: 4 of 12 videos could not be scored and are left out, 4 of them as 'v025': it has no features" in said
+    assert "- run, 4 of 12 videos left out (no scores)." in (out / "evaluation" / "table.md").read_text()
+    (method,) = json.loads((out / "evaluation" / "evaluation.json").read_text())["methods"]
+    assert set(method["left_out"]) == missing - {"v001"}
+    assert method["test_set"]["videos"] == 8
+
+    assert left_with(reference_scores.main, str(out)) == 0
+    assert left_with(localise.main, str(out), "--strips", "0", "--films", "0", "--resamples", "50") == 0
+    assert "4 of 12 videos left out" in (out / "localisation" / "table.md").read_text()
+    assert left_with(report.main, str(out)) == 0
+    assert "4 more have no scores and are in no figure" in (out / "report.html").read_text()
+
+
+def left_with(command: Callable[[list[str]], None], *arguments: str) -> int:
+    with pytest.raises(SystemExit) as left:
+        command([*arguments])
+    return int(left.value.code or 0)

@@ -49,7 +49,7 @@ def open_xd_violence(config: CatalogueConfig) -> Catalogue:
         raise AssertionError("a list that was not found is a problem")
     files = places(config)
     test = _names(test_list, problems)
-    spans = _read_spans(span_list, set(test), problems)
+    spans = read_spans(span_list, set(test), problems)
     train = _train_names(config, set(test), files, problems)
     videos = _videos(train, "train", {}, files, problems) + _videos(test, "test", spans, files, problems)
     problems.stop_if_any()
@@ -96,8 +96,11 @@ def _train_names(config: CatalogueConfig, test: set[str], files: Places, problem
     return train
 
 
-def _read_spans(path: Path, test: set[str], problems: Problems) -> dict[str, Spans]:
-    """Name -> spans. A name may hold spaces, so the numbers are taken from the end of the line."""
+def read_spans(path: Path, test: set[str], problems: Problems) -> dict[str, Spans]:
+    """Name -> spans, of an `annotations.txt`; `test`: the names that may stand there.
+
+    A name may hold spaces, so the numbers are taken from the end of the line.
+    """
     found: dict[str, Spans] = {}
     for where, line in numbered_lines(path):
         match = re.fullmatch(r"(\S.*?)((?:\s+-?\d+)+)", line)

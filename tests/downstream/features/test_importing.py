@@ -296,8 +296,8 @@ def test_sources_without_features_say_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     with pytest.raises(UserError, match="it is empty"):
         find_files([tmp_path / "files"])
-    (tmp_path / "files" / "all.h5").write_bytes(b"x")
-    with pytest.raises(UserError, match=r"there are 1 file\(s\): \.h5"):
+    (tmp_path / "files" / "all.pkl").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"there are 1 file\(s\): \.pkl"):
         find_files([tmp_path / "files"])
     with pytest.raises(UserError, match="give a folder of feature files, or a list file"):
         find_files([tmp_path / "gone"])

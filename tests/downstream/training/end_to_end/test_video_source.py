@@ -303,7 +303,7 @@ def test_a_test_video_that_breaks_meanwhile_is_left_out_of_the_figures_by_name(
 
     config = changed(dataclasses.replace(config, output=tmp_path / "second"), max_bad_fraction=0.2)
     assert run_that_loses_a_test_video(config, lost) == 0
-    assert "1 test video(s) could not be read and have no scores:" in capsys.readouterr().out
+    assert " test video(s) have no scores:\n  - 'v8': " in capsys.readouterr().out
     summary = json.loads((config.output / "summary.json").read_text())
     assert list(summary["unscored"]) == list(summary["seeds"]["0"]["unscored"]["test"]) == ["v8"]
     assert "v8.mp4" in summary["unscored"]["v8"]

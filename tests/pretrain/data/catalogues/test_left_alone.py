@@ -136,9 +136,9 @@ def test_a_folder_without_videos_says_what_is_there(tmp_path: Path, caplog: pyte
 
 
 def test_imported_features_name_what_they_leave(tmp_path: Path) -> None:
-    touch(tmp_path, "a.npy", "b.npy", "c.h5", "d.h5", "notes.txt", "@eaDir/a.npy", ".hidden/b.npy")
+    touch(tmp_path, "a.npy", "b.npy", "e.npy", "c.h5", "d.h5", "notes.txt", "@eaDir/a.npy", ".hidden/b.npy")
     assert find_files([tmp_path]).notes == [
-        f"{tmp_path}: 2 feature files",
+        f"{tmp_path}: 3 feature files",
         f"{tmp_path}: 3 file(s) that are not .npy left alone: 2 .h5 (c.h5), 1 .txt (notes.txt)",
         f"{tmp_path}: 2 folder(s) skipped: .hidden, @eaDir",
     ]
