@@ -28,9 +28,11 @@ from pretrain.backbones import (
     build_backbone,
     load_backbone,
 )
+from pretrain.backbones.hugging_face import HF_PREFIX
+from pretrain.backbones.hugging_face_folder import is_model_folder
 from pretrain.backbones.shipped import or_shipped
 from pretrain.backbones.timm_frames import PREFIX, download_timm
-from pretrain.backbones.weights import read_weights
+from pretrain.backbones.weights import own_names, read_weights
 from pretrain.data.geometry import NO_BORDER, BorderCrop
 from pretrain.data.video import VideoInfo
 from pretrain.errors import UserError, nearest
@@ -44,7 +46,8 @@ class EncoderConfig:
     backbone: str = "small3d"
     """A run's folder or an exported one; `shipped`, the small3d that comes with the package; or a name: small3d, a
     video network of torchvision (r3d_18, swin3d_t, ...), or timm/<model>, any image model of timm, which encodes single
-    frames (timm/vit_base_patch16_clip_224.openai is CLIP's image tower)."""
+    frames (timm/vit_base_patch16_clip_224.openai is CLIP's image tower); or hf/<folder>, a Hugging Face video model on
+    this machine (VideoMAE, V-JEPA 2, TimeSformer)."""
     weights: Path | None = None
     """For a name: its weights, a .safetensors or .pth file. Default: random weights."""
     download: bool = False
@@ -230,9 +233,11 @@ def open_encoder(config: EncoderConfig, *, fetch: bool = True) -> Encoder:
     """
     if config.backbone.startswith(PREFIX):
         return _image_tower(config, fetch)
-    if config.backbone in BACKBONES:
+    if config.backbone in BACKBONES or config.backbone.startswith(HF_PREFIX):
         return _named(config, fetch)
     path = or_shipped(Path(config.backbone))
+    if is_model_folder(path):
+        return _named(replace(config, backbone=f"{HF_PREFIX}{path}"), fetch)
     if path.exists():
         return _exported(config, path)
     raise UserError(
@@ -313,7 +318,7 @@ def _image_tower(config: EncoderConfig, fetch: bool) -> Encoder:
         torch.manual_seed(config.weights_seed)
         net = build_tower(model, clip)
     if weights is not None:
-        load_tower(net, model, read_weights(weights).state, str(weights))
+        load_tower(net, model, own_names(read_weights(weights), net)[0], str(weights))
     elif config.download:
         load_tower(net, model, download_timm(model, fetch=fetch), f"the download of {config.backbone}")
     spec = BackboneSpec(

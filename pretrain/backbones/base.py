@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,7 +21,8 @@ class BackboneConfig:
     """Which network, how it starts, and the clips it reads."""
 
     name: str = "small3d"
-    """small3d, r3d_18, mvit_v2_s, swin3d_t, ... (a wrong name is told all), or timm/<any timm image model>."""
+    """small3d, r3d_18, mvit_v2_s, swin3d_t, ... (a wrong name is told all), timm/<any timm image model>, or hf/<folder of
+    a Hugging Face video model>, which brings its weights (VideoMAE, V-JEPA 2, TimeSformer)."""
     weights: Path | None = None
     """Start from this file: an exported folder or file of ours, torchvision's or timm's own weights (safetensors, or
     .pth read with weights_only=True), or `shipped`: the weights of small3d that come with the package, pretrained on
@@ -110,6 +112,8 @@ class Backbone(nn.Module):
         """Names of the parameters of `net` that the feature map does not depend on."""
         self.initialisation = "random weights"
         """How the weights started, in words; goes on the card."""
+        self.beside: Mapping[str, Mapping[str, Any]] = {}
+        """JSON files that lie beside exported weights, by name: what the network's name does not say of its shape."""
         self.frozen = False
         """Does the image network stay as it is? Then temporal mixing alone trains."""
         self._to_map = to_map

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from pretrain.backbones.base import Backbone, BackboneConfig
+from pretrain.backbones.hugging_face import HF_PREFIX, build_hf
 from pretrain.backbones.small import build_small3d
 from pretrain.backbones.timm_frames import PREFIX, build_timm, download_timm
 from pretrain.backbones.torchvision_nets import FAMILIES, build_torchvision, download_torchvision
@@ -21,11 +22,11 @@ BACKBONES: dict[str, Callable[[BackboneConfig], Backbone]] = {
     "small3d": build_small3d,
     **dict.fromkeys(FAMILIES, build_torchvision),
 }
-"""The names known without timm; `timm/<model>` is any timm image model beside them."""
+"""The names known by themselves; beside them `timm/<model>` is any timm image model, `hf/<folder>` a video model."""
 
 
 def list_backbones() -> list[str]:
-    """The names known without timm, sorted."""
+    """The names known by themselves, sorted."""
     return sorted(BACKBONES)
 
 
@@ -58,10 +59,12 @@ def build_backbone(config: BackboneConfig, *, fetch: bool = True) -> Backbone:
 def _builder(name: str) -> Callable[[BackboneConfig], Backbone]:
     if name.startswith(PREFIX):
         return build_timm
+    if name.startswith(HF_PREFIX):
+        return build_hf
     if name not in BACKBONES:
         raise UserError(
             f"unknown backbone '{name}'{nearest(name, BACKBONES)} Known: {', '.join(list_backbones())}, "
-            f"and timm/<model> for any timm image model"
+            f"timm/<model> for any timm image model, and hf/<folder> for a Hugging Face video model"
         )
     return BACKBONES[name]
 
@@ -71,6 +74,11 @@ def _downloaded(name: str, fetch: bool) -> StoredWeights:
         return _finite(download_timm(name.removeprefix(PREFIX), fetch=fetch), f"the download of {name}")
     if name in FAMILIES:
         return _finite(download_torchvision(name, fetch=fetch), f"the download of {name}")
+    if name.startswith(HF_PREFIX):
+        raise UserError(
+            f"'{name}' is a folder on this machine and brings its weights: leave backbone.download out. Get a model with "
+            "`hf download MODEL --local-dir FOLDER`"
+        )
     raise UserError(
         f"backbone '{name}' has no published weights to download; leave backbone.download out, or give backbone.weights"
     )
