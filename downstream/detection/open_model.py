@@ -21,6 +21,7 @@ from downstream.detector.storage import CARD_FILE, load_detector, specs_of
 from downstream.events.default_rule import default_rule
 from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
 from downstream.features.feature_spec import FeatureSpec
+from downstream.features.onnx_encoder import ONNX_PREFIX
 from downstream.features.snippets import SnippetSettings
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.supervision import supervision_in
@@ -132,6 +133,9 @@ def _moved(config: EncoderConfig, folder: Path) -> EncoderConfig:
         if config.weights is None:
             raise UserError(f"{file} names '{config.backbone}' without weights; make the package again")
         return dataclasses.replace(config, weights=own_file(folder, str(config.weights), f"the weights of {file}"))
+    if config.backbone.startswith(ONNX_PREFIX):
+        inside = own_file(folder, config.backbone.removeprefix(ONNX_PREFIX), f"a network of {file}")
+        return dataclasses.replace(config, backbone=f"{ONNX_PREFIX}{inside}")
     if config.weights is not None:
         raise UserError(f"{file} gives weights to '{config.backbone}', which brings its own; make the package again")
     if config.backbone == SHIPPED:

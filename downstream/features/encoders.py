@@ -18,6 +18,14 @@ from downstream.features.crops import CROPS, MARGIN, centre_region, check_border
 from downstream.features.feature_spec import FeatureSpec, Grid, Output, Pool
 from downstream.features.image_tower import ImageTower, build_tower, load_tower, tower_dim, tower_facts
 from downstream.features.map_reach import WHOLE
+from downstream.features.onnx_encoder import (
+    ONNX_PREFIX,
+    Layout,
+    OnnxGiven,
+    OnnxVectors,
+    onnx_backbone,
+    open_onnx_net,
+)
 from downstream.features.snippets import ClipView, SnippetSettings
 from pretrain.backbones import (
     BACKBONES,
@@ -38,6 +46,8 @@ from pretrain.data.video import VideoInfo
 from pretrain.errors import UserError, nearest
 from pretrain.weight_files import state_sha256
 
+_OF_ONNX = ("mean", "std", "layout")
+
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
@@ -47,7 +57,7 @@ class EncoderConfig:
     """A run's folder or an exported one; `shipped`, the small3d that comes with the package; or a name: small3d, a
     video network of torchvision (r3d_18, swin3d_t, ...), or timm/<model>, any image model of timm, which encodes single
     frames (timm/vit_base_patch16_clip_224.openai is CLIP's image tower); or hf/<folder>, a Hugging Face video model on
-    this machine (VideoMAE, V-JEPA 2, TimeSformer)."""
+    this machine (VideoMAE, V-JEPA 2, TimeSformer); or onnx/<file.onnx>, any network of frames or clips."""
     weights: Path | None = None
     """For a name: its weights, a .safetensors or .pth file. Default: random weights."""
     download: bool = False
@@ -63,6 +73,12 @@ class EncoderConfig:
     frames spread over the snippet."""
     image_frames: int = 4
     """Frames of each snippet that an image tower encodes; their features are averaged."""
+    mean: tuple[float, float, float] | None = None
+    """For onnx/<file>: what is taken off its pixels, scaled to [0, 1]. Default: what FILE.json beside it says."""
+    std: tuple[float, float, float] | None = None
+    """For onnx/<file>: what they are divided by then."""
+    layout: Layout | None = None
+    """For onnx/<file>: its axes (batch, channels, time, height, width). Default: by where the 3 colours are."""
     border_crop: tuple[float, float, float, float] | None = None
     """Shares of the frame cut off at top, bottom, left, right. Default: what the backbone was pretrained with."""
     pool: Pool = "mean"
@@ -91,13 +107,17 @@ class EncoderConfig:
             check_border(self.border_crop)
         if self.stage is not None and self.grid is None:
             raise UserError(f"stage is {self.stage}, but only cells can be of another stage: set grid too")
+        if self.std is not None and min(self.std) <= 0:
+            raise UserError(f"std is {' '.join(map(str, self.std))}; each must be above 0")
         if isinstance(self.grid, tuple) and min(self.grid) < 1:
             raise UserError(f"grid is {self.grid[0]} {self.grid[1]}; rows and columns are at least 1")
 
     def as_json(self) -> dict[str, Any]:
-        """For manifests and packages."""
+        """For manifests and packages; what ONNX files alone take is left out of the others'."""
         return {
-            name: str(value) if isinstance(value, Path) else value for name, value in dataclasses.asdict(self).items()
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in dataclasses.asdict(self).items()
+            if value is not None or name not in _OF_ONNX
         }
 
     @staticmethod
@@ -231,6 +251,15 @@ def open_encoder(config: EncoderConfig, *, fetch: bool = True) -> Encoder:
     UserError: neither a folder nor a name that is known, weights that are missing or do not fit, an option that only a
     name takes.
     """
+    if config.backbone.startswith(ONNX_PREFIX) or (
+        config.backbone.endswith(".onnx") and Path(config.backbone).is_file()
+    ):
+        return _onnx(config)
+    for name in _OF_ONNX:
+        if getattr(config, name) is not None:
+            raise UserError(
+                f"{name} is set, and only onnx/<file> takes it: '{config.backbone}' says its own; leave it out"
+            )
     if config.backbone.startswith(PREFIX):
         return _image_tower(config, fetch)
     if config.backbone in BACKBONES or config.backbone.startswith(HF_PREFIX):
@@ -242,7 +271,8 @@ def open_encoder(config: EncoderConfig, *, fetch: bool = True) -> Encoder:
         return _exported(config, path)
     raise UserError(
         f"backbone '{config.backbone}' is neither a folder nor a name{nearest(config.backbone, BACKBONES) or '.'} Give "
-        f"a run's folder, an exported one, timm/<model>, or one of {', '.join(sorted(BACKBONES))}"
+        f"a run's folder, an exported one, timm/<model>, hf/<folder>, onnx/<file>, or one of "
+        f"{', '.join(sorted(BACKBONES))}"
     )
 
 
@@ -294,6 +324,33 @@ def encoder_of(config: EncoderConfig, backbone: Backbone, border: BorderCrop) ->
         else CellNetwork(backbone, config.grid, config.pool, config.stage)
     )
     return Encoder(config, spec, network, state_sha256(used), output, border)
+
+
+def _onnx(config: EncoderConfig) -> Encoder:
+    for name, given in (("weights", config.weights), ("download", config.download), ("stage", config.stage)):
+        if given:
+            raise UserError(f"{name} is set, and {config.backbone} is an ONNX file, which is one whole; leave it out")
+    if config.precision != "fp32":
+        raise UserError(f"precision is {config.precision}, and an ONNX file has its own; leave it out")
+    own = {name: getattr(config, name) for name in OnnxGiven.__dataclass_fields__}
+    net, spec, is_map = open_onnx_net(config.backbone, OnnxGiven(**own))
+    network: nn.Module
+    if is_map:
+        backbone = onnx_backbone(net, spec)
+        whole = config.grid is None
+        network = (
+            VideoNetwork(backbone, config.pool) if whole else CellNetwork(backbone, config.grid or "map", config.pool)
+        )
+    elif config.grid is not None:
+        raise UserError(
+            f"grid asks for cells, and {config.backbone} gives one vector for the whole picture; export it with its map"
+        )
+    elif config.pool != "mean" and not net.reads_frames:
+        raise UserError(f"pool is {config.pool}, and {config.backbone} gives one vector a clip: leave it out")
+    else:
+        network = OnnxVectors(net, config.pool)
+    output: Output = "map" if is_map else "image_output" if net.reads_frames else "network_output"
+    return Encoder(config, spec, network, net.file.sha256, output, config.border_crop or NO_BORDER)
 
 
 def _image_tower(config: EncoderConfig, fetch: bool) -> Encoder:

@@ -61,6 +61,11 @@ def _builder(name: str) -> Callable[[BackboneConfig], Backbone]:
         return build_timm
     if name.startswith(HF_PREFIX):
         return build_hf
+    if name.startswith("onnx/") or name.endswith(".onnx"):
+        raise UserError(
+            f"'{name}' is an ONNX file, which is run and not trained: extract its features "
+            "(scripts/extract_features.py --backbone onnx/FILE), and train detectors on them"
+        )
     if name not in BACKBONES:
         raise UserError(
             f"unknown backbone '{name}'{nearest(name, BACKBONES)} Known: {', '.join(list_backbones())}, "
@@ -76,8 +81,8 @@ def _downloaded(name: str, fetch: bool) -> StoredWeights:
         return _finite(download_torchvision(name, fetch=fetch), f"the download of {name}")
     if name.startswith(HF_PREFIX):
         raise UserError(
-            f"'{name}' is a folder on this machine and brings its weights: leave backbone.download out. Get a model with "
-            "`hf download MODEL --local-dir FOLDER`"
+            f"'{name}' is a folder on this machine and brings its weights: leave backbone.download out. Get a model "
+            "with `hf download MODEL --local-dir FOLDER`"
         )
     raise UserError(
         f"backbone '{name}' has no published weights to download; leave backbone.download out, or give backbone.weights"

@@ -36,8 +36,9 @@ HF_PREFIX = "hf/"
 
 
 def hf_folder(name: str) -> Path:
-    """The folder that a name `hf/<folder>` says."""
-    return Path(name.removeprefix(HF_PREFIX)).expanduser()
+    """The folder that a name `hf/<folder>` says; the name itself where that is a folder."""
+    inner = Path(name.removeprefix(HF_PREFIX)).expanduser()
+    return Path(name) if not inner.exists() and Path(name).is_dir() else inner
 
 
 def build_hf(config: BackboneConfig) -> Backbone:
@@ -61,7 +62,12 @@ def build_hf(config: BackboneConfig) -> Backbone:
     backbone = assemble(named, net, _MAPS[kind], clip)
     _refuse_missing(folder, missing, backbone)
     backbone.beside = {
-        CONFIG_FILE: {"model_type": kind, "architectures": [family.model], "transformers_version": version, **_read_back(family, settings)},
+        CONFIG_FILE: {
+            "model_type": kind,
+            "architectures": [family.model],
+            "transformers_version": version,
+            **_read_back(family, settings),
+        },
         PREPROCESSOR_FILE: pixels.as_json(),
     }
     if config.weights is None:
@@ -102,7 +108,9 @@ def _settings(family: Family, values: dict[str, Any], folder: Path) -> Any:
     except UserError:
         raise
     except Exception as error:  # the library checks by exceptions of its own
-        raise UserError(f"{folder / CONFIG_FILE} cannot be used ({_first_line(error)}); get the folder again") from error
+        raise UserError(
+            f"{folder / CONFIG_FILE} cannot be used ({_first_line(error)}); get the folder again"
+        ) from error
 
 
 def _network(family: Family, settings: Any, folder: Path) -> tuple[Any, list[str]]:
@@ -166,9 +174,7 @@ def _read_back(family: Family, settings: Any) -> dict[str, Any]:
     """All that `read_config` reads, defaults of the library included: a later version may have others."""
     values = {name: getattr(settings, name, None) for name in family.shapes}
     return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in values.items()
-        if value is not None
+        name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value is not None
     }
 
 
@@ -215,7 +221,7 @@ def _transformers() -> Any:
 
 @contextlib.contextmanager
 def _offline() -> Iterator[None]:
-    """Nobody is asked for anything, whatever the library would like to know; published weights of timm may be, later."""
+    """Nobody is asked for anything, whatever the library would like to know; timm may be, later."""
     from huggingface_hub import constants  # timm stands on it
 
     before, name = (constants.HF_HUB_OFFLINE, os.environ.get("HF_HUB_OFFLINE")), "HF_HUB_OFFLINE"

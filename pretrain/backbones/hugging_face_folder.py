@@ -175,7 +175,7 @@ def read_config(folder: Path) -> tuple[str, dict[str, Any]]:
     if not folder.is_dir():
         raise UserError(
             f"there is no folder {folder} of a Hugging Face model; give hf/FOLDER with what `hf download` or "
-            "save_pretrained wrote (nothing is fetched by its name)"
+            "save_pretrained wrote (nothing is fetched by its name); where a detector's was moved: --backbone FOLDER"
         )
     file = folder / CONFIG_FILE
     if not file.is_file():
@@ -244,7 +244,7 @@ def check_weight_files(folder: Path) -> None:
     """UserError unless the folder has whole weights as safetensors; a pickle is not opened."""
     if (folder / "adapter_config.json").is_file():
         raise UserError(
-            f"{folder} holds an adapter beside a model; merge it (peft: merge_and_unload, save_pretrained) and give that"
+            f"{folder} holds an adapter beside a model; merge it (peft: merge_and_unload, save_pretrained), give that"
         )
     whole_file, shards = folder / "model.safetensors", folder / SHARDS_FILE
     files = [whole_file] if whole_file.is_file() else _shards(folder) if shards.is_file() else []

@@ -1,7 +1,7 @@
 """Names that other programs put before a network's own: `module.` of DDP, `_orig_mod.` of torch.compile, and wrappers.
 
-    state_dict -> module.backbone.layer1.0.conv1.weight     the file
-                                  layer1.0.conv1.weight     the network
+state_dict -> module.backbone.layer1.0.conv1.weight     the file
+                              layer1.0.conv1.weight     the network
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def unwrapped(content: Any, source: str) -> Any:
         found = [word for word in WRAPPERS if isinstance(content.get(word), Mapping)]
         if len(found) > 1:
             raise UserError(
-                f"{source} holds weights under {' and under '.join(repr(word) for word in found)}, and nobody says which "
-                f"are meant; save one of them alone: torch.save(checkpoint[{found[0]!r}], FILE)"
+                f"{source} holds weights under {' and under '.join(repr(word) for word in found)}, and nobody says "
+                f"which are meant; save one of them alone: torch.save(checkpoint[{found[0]!r}], FILE)"
             )
         if not found:
             return content
@@ -50,7 +50,9 @@ def remove_prefix(state: Mapping[str, Tensor], own: Mapping[str, Tensor], source
     prefixes = {prefix for key in state for prefix in _prefixes(key)}
     fitting = {prefix: _found(state, own, prefix) for prefix in prefixes}
     most = max(fitting.values(), default=0)
-    best = sorted((prefix for prefix, count in fitting.items() if count == most), key=lambda prefix: (len(prefix), prefix))
+    best = sorted(
+        (prefix for prefix, count in fitting.items() if count == most), key=lambda prefix: (len(prefix), prefix)
+    )
     if not best or most < FEWEST * len(own) or (best[0] == "" and len(best) == 1):
         return dict(state), ""
     parts = [_under(state, prefix) for prefix in best]
@@ -74,7 +76,7 @@ def _prefixes(key: str) -> list[str]:
 
 
 def _found(state: Mapping[str, Tensor], own: Mapping[str, Tensor], prefix: str) -> int:
-    """How many of the network's tensors the file has under that prefix; one of another shape counts: it has the name."""
+    """How many of the network's tensors the file has under that prefix; another shape counts: it has the name."""
     return sum(prefix + key in state for key in own)
 
 

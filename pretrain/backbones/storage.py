@@ -119,6 +119,13 @@ def _name_of(card: Mapping[str, Any], folder: Path) -> str:
     return f"{HF_PREFIX}{folder}"
 
 
+def is_export(path: Path) -> bool:
+    """Whether an exported backbone lies there: its folder, a run's, or its weight file."""
+    if path.is_dir():
+        return any((folder / CARD_FILE).is_file() for folder in (path, path / "backbone"))
+    return path.is_file() and (path.parent / CARD_FILE).is_file()
+
+
 def copy_backbone(path: Path, folder: Path) -> list[Path]:
     """Copy an exported backbone (its folder, a run's folder or the weight file) to `folder`, the card last.
 

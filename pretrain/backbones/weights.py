@@ -122,8 +122,9 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
 def start_from(backbone: Backbone, stored: StoredWeights) -> None:
     """Put stored weights into a backbone, and say in `backbone.initialisation` what was taken.
 
-    Prefixes that wrappers put before the names (`prefixes.WORDS`) are removed, which is said. The head may differ (another number of classes): ours then keeps its random one, which is logged. Anything else that
-    differs is a UserError that names the file's architecture, or the first keys that differ.
+    Prefixes that wrappers put before the names (`prefixes.WORDS`) are removed, which is said. The head may differ
+    (another number of classes): ours then keeps its random one, which is logged. Anything else that differs is a
+    UserError that names the file's architecture, or the first keys that differ.
     """
     name, clip = backbone.spec.name, backbone.spec.clip
     if stored.architecture is not None and stored.architecture.split(".")[0] != name.split(".")[0]:

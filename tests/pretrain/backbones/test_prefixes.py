@@ -23,7 +23,8 @@ def state(prefix: str, start: float = 1.0) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize(
-    "prefix", ["", "module.", "_orig_mod.", "model.", "backbone.", "encoder.", "module._orig_mod.model.backbone.encoder."]
+    "prefix",
+    ["", "module.", "_orig_mod.", "model.", "backbone.", "encoder.", "module._orig_mod.model.backbone.encoder."],
 )
 def test_any_nesting_is_removed_and_told(prefix: str) -> None:
     found, removed = remove_prefix(state(prefix), OWN, "w.pth")
