@@ -173,7 +173,7 @@ def open_onnx_net(name: str, given: OnnxGiven) -> tuple[OnnxNet, BackboneSpec, b
     if found.ndim != (3 if net.reads_frames else 2) and not is_map:
         raise UserError(
             f"{path} gives {tuple(found.shape)} for one clip: neither a vector (batch, numbers) nor a map "
-            "(batch, numbers, [time,] height, width); take another output, or export the network with its tokens in their places"
+            "(batch, numbers, [time,] height, width); take another output, or export tokens in their places"
         )
     if max(found.shape[1:]) > MOST_NUMBERS or not found.numel():
         raise UserError(f"{path} gives {tuple(found.shape)} for one clip; at most {MOST_NUMBERS:,} numbers are read")

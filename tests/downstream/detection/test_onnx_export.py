@@ -45,16 +45,37 @@ def detector(dim: int = DIM, seed: int = 0, **config: Any) -> Detector:
 
 
 @pytest.mark.parametrize("normalise", ["none", "l2", "layer", "video", "place"])
-@torch.inference_mode()
 def test_the_graph_of_features_says_what_detection_says(normalise: Any) -> None:
     """Two feature sets side by side, two detectors, two crops: by PyTorch, before any exporter."""
     (group,) = model([detector(2 * DIM), detector(2 * DIM, seed=1)], normalise, sources=2).groups
     features = 3 * torch.cat([videos(2, 21), 1 + videos(2, 21, seed=1)], dim=2)
-    found = FeaturesToScores(group, [DIM, DIM], [True, True])(features)
+    with torch.inference_mode():
+        found = FeaturesToScores(group, [DIM, DIM], [True, True])(features)
     assert float(found[0].max() - found[0].min()) > 1e-3
     assert compare("graph", [found], [said(group, features)]) < 1e-5
 
 
+def test_features_of_several_crops_in_scores_out(tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="the onnx extra is not installed")
+    used = model([detector(composition="none")])
+    (group,) = used.groups
+    (source,) = group.sources
+    group = dataclasses.replace(group, sources=(dataclasses.replace(source, settings=SnippetSettings(crops=5)),))
+    told = export_model(dataclasses.replace(used, groups=(group,)), tmp_path / "files")
+    assert len(told) == 2
+    assert told[1] == "clips in, scores out: not exported, its features are of 5 crops; extract with one to have it"
+    assert json.loads((tmp_path / "files" / "onnx.json").read_text())["no_clips_to_scores"].startswith("its features")
+    features = videos(5, 12)
+    file = str(tmp_path / "files" / "features_to_scores.onnx")
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    scores, odds = session.run(["scores", "log_odds"], {"features": features.numpy()})
+    expected = said(group, features)
+    np.testing.assert_allclose(scores, expected[0], atol=1e-4)
+    np.testing.assert_allclose(odds, expected[1], atol=1e-3)
+    assert np.ptp(scores) > 1e-3
+
+
+@pytest.mark.slow  # 30 s: three files, of composed scores
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_clips_in_scores_out(runtime: str, exported: tuple[Path, Model]) -> None:
     """Of another number of snippets than any that was compared at export; motion is computed in the graph."""
@@ -79,8 +100,9 @@ def test_clips_in_scores_out(runtime: str, exported: tuple[Path, Model]) -> None
     assert np.ptp(found[0]) > 1e-3
 
 
+@pytest.mark.slow
 def test_the_card_says_how_to_use_them(exported: tuple[Path, Model]) -> None:
-    folder, used = exported
+    folder, _ = exported
     card = json.loads((folder / "onnx.json").read_text())
     names = {"clips_to_scores.onnx", "clips_to_features.onnx", "features_to_scores.onnx"}
     assert {path.name for path in folder.iterdir()} == {*names, "onnx.json"}
