@@ -59,7 +59,8 @@ class _Trained(nn.Module):
         # what is computed here is not computed there
         self.net.branch, self.net.composition = None, None
         if isinstance(self.net.temporal, GlobalLocal):
-            self.net.temporal.layers = nn.ModuleList(_WholeLayer(layer) for layer in self.net.temporal.layers)
+            layers = [layer for layer in self.net.temporal.layers if isinstance(layer, GlobalLocalLayer)]
+            self.net.temporal.layers = nn.ModuleList(map(_WholeLayer, layers))
 
     def forward(self, features: Tensor) -> Tensor:
         """(crops, T, D) -> (crops, T)."""
@@ -94,6 +95,8 @@ class _Branch(nn.Module):
 class _Composition(nn.Module):
     """As `Composition`, of a whole video."""
 
+    directions: Tensor
+
     def __init__(self, composition: Composition) -> None:
         super().__init__()
         _, self.weight, self.video_mean, self.video_scale, self.own_mean, self.own_scale, self.change_spread = (
@@ -117,6 +120,8 @@ class _Composition(nn.Module):
 
 class _LabelFree(nn.Module):
     """Of a detector that was fitted to footage."""
+
+    members: Tensor
 
     def __init__(self, detector: NormalDetector) -> None:
         super().__init__()

@@ -190,7 +190,12 @@ def onnx_backbone(net: OnnxNet, spec: BackboneSpec) -> Backbone:
 def card_of_net(net: OnnxNet, spec: BackboneSpec) -> dict[str, Any]:
     """net.json with all that was told, however it was told."""
     clip = spec.clip
-    values = {"mean": list(clip.mean), "std": list(clip.std), "layout": net.layout, "output": net.output}
+    values: dict[str, Any] = {
+        "mean": list(clip.mean),
+        "std": list(clip.std),
+        "layout": net.layout,
+        "output": net.output,
+    }
     values |= {"height": clip.height, "width": clip.width}
     values |= {} if net.reads_frames else {"frames": clip.frames}
     return values | ({"clip_stride": clip.stride} if clip.stride else {})

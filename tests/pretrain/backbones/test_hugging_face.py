@@ -137,3 +137,33 @@ def test_without_transformers_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(UserError, match=r"pip install 'anomaly-pretext\[hf\]'"):
         build_backbone(BackboneConfig(name=f"hf/{models['videomae'][0]}"))
+
+
+def test_published_checkpoints_have_older_names(models: dict[str, tuple[Path, Any]], tmp_path: Path) -> None:
+    """VideoMAE's own: `videomae.` before every name, biases of attention under theirs, a decoder beside it."""
+    from safetensors.torch import load_file, save_file
+
+    folder, net = models["videomae"]
+    shutil.copytree(folder, tmp_path / "m")
+    older = {
+        "videomae." + key.replace("query.bias", "q_bias").replace("value.bias", "v_bias"): value
+        for key, value in load_file(folder / "model.safetensors").items()
+    }
+    assert any(key.endswith("q_bias") for key in older)
+    older["decoder.norm.weight"] = torch.ones(3)
+    save_file(older, tmp_path / "m" / "model.safetensors", metadata={"format": "pt"})
+    state = build_backbone(BackboneConfig(name=f"hf/{tmp_path / 'm'}")).net.state_dict()
+    assert all(torch.equal(value, state[key]) for key, value in net.state_dict().items())
+
+
+def test_activations_that_are_computed_again_give_the_same_gradients(models: dict[str, tuple[Path, Any]]) -> None:
+    clips = torch.randn(1, 3, 4, 32, 32)
+    for kind in TINY:
+        gradients = []
+        for again in (False, True):
+            config = BackboneConfig(name=f"hf/{models[kind][0]}", activation_checkpointing=again)
+            backbone = build_backbone(config)
+            backbone(clips).square().mean().backward()
+            gradients.append([p.grad for p in backbone.parameters() if p.requires_grad])
+        for one, other in zip(*gradients, strict=True):
+            torch.testing.assert_close(one, other)
