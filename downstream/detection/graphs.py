@@ -29,6 +29,9 @@ _EDGE = 2.0**-53
 class ClipsToFeatures(nn.Module):
     """What `Encoder.features` gives, the mean over a snippet's clips."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.network, self.motion = encoder.network, encoder.motion

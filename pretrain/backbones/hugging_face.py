@@ -8,6 +8,7 @@ the predictor takes no part; TimeSformer, 2021: without the class token).
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,10 @@ from pretrain.errors import UserError
 from pretrain.weight_files import refuse_not_finite
 
 HF_PREFIX = "hf/"
+MOST_WEIGHTS, MOST_PATCHES = 10_000_000_000, 1 << 17
+"""Of one network without weights, and of one clip; V-JEPA 2's largest have 1 billion and 18,432."""
+SMALL = 1_000_000
+"""Weights that may be missing without a look at their number: their names are told."""
 
 
 def hf_folder(name: str) -> Path:
@@ -49,13 +54,13 @@ def build_hf(config: BackboneConfig) -> Backbone:
     folder = hf_folder(config.name)
     kind, values = read_config(folder)
     family, pixels = FAMILIES[kind], read_pixels(folder)
-    if config.weights is None:
-        check_weight_files(folder)
+    stored = check_weight_files(folder) if config.weights is None else None
     values = values | _sizes(kind, family, values, config)
     with _offline():
         version = str(_transformers().__version__)
         settings = _settings(family, values, folder)
         clip = _clip(family, settings, pixels, config)
+        _refuse_larger(family, settings, folder, stored)
         net, missing = _network(family, settings, folder) if config.weights is None else (_random(family, settings), [])
     # the folder's name is of this machine; what it holds is known by the family and the hash of its weights
     named = BackboneConfig(name=HF_PREFIX + kind, activation_checkpointing=config.activation_checkpointing)
@@ -113,6 +118,25 @@ def _settings(family: Family, values: dict[str, Any], folder: Path) -> Any:
         ) from error
 
 
+def _refuse_larger(family: Family, settings: Any, folder: Path, stored: int | None) -> None:
+    """UserError where the configuration asks for far more weights than there are, before they take memory."""
+    try:
+        with torch.device("meta"):
+            net = getattr(_transformers(), family.model)(settings)
+    except Exception as error:
+        raise UserError(
+            f"no network can be made of {folder / CONFIG_FILE} ({_first_line(error)}); get it again"
+        ) from error
+    wanted = sum(parameter.numel() for parameter in net.parameters())
+    most = MOST_WEIGHTS if stored is None else int(1.5 * stored) + SMALL
+    if wanted > most:
+        raise UserError(
+            f"{folder / CONFIG_FILE} asks for a network of {wanted:,} weights, and "
+            f"{'at most' if stored is None else 'the folder holds'} {most if stored is None else stored:,}"
+            f"{' are read' if stored is None else ''}; get the folder again"
+        )
+
+
 def _network(family: Family, settings: Any, folder: Path) -> tuple[Any, list[str]]:
     """The model with the folder's weights, and the names of those that are missing there."""
     try:
@@ -166,6 +190,9 @@ def _clip(family: Family, settings: Any, pixels: Pixels, config: BackboneConfig)
                 f"the clip's {name} would be {length}, and this model takes multiples of {step}; "
                 f"leave backbone.{'clip_frames' if name == 'frames' else name} out, or give such a one"
             )
+    patches = math.prod(length // step for _, length, step in steps)
+    if patches > MOST_PATCHES:
+        raise UserError(f"a clip of this model would have {patches:,} patches, and at most {MOST_PATCHES:,} are read")
     stride = config.clip_stride or max(1, SPAN_FRAMES // frames)
     return Clip(frames=frames, stride=stride, height=height, width=width, mean=pixels.mean, std=pixels.std)
 

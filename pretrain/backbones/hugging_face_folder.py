@@ -10,6 +10,7 @@ fetched, nothing is unpickled.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -240,8 +241,8 @@ def _three(value: Any) -> tuple[float, ...]:
     return tuple(map(float, value)) if isinstance(value, list) else (float(value),) * 3
 
 
-def check_weight_files(folder: Path) -> None:
-    """UserError unless the folder has whole weights as safetensors; a pickle is not opened."""
+def check_weight_files(folder: Path) -> int:
+    """How many weights the folder holds. UserError unless they are whole and safetensors; a pickle is not opened."""
     if (folder / "adapter_config.json").is_file():
         raise UserError(
             f"{folder} holds an adapter beside a model; merge it (peft: merge_and_unload, save_pretrained), give that"
@@ -256,8 +257,7 @@ def check_weight_files(folder: Path) -> None:
             + "Get the safetensors version of the model, or where you trust the file: "
             "AutoModel.from_pretrained(FOLDER).save_pretrained(NEW), and copy preprocessor_config.json"
         )
-    for file in files:
-        stored_shapes(file, "weights")
+    return sum(math.prod(shape) for file in files for shape in stored_shapes(file, "weights").values())
 
 
 def _shards(folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -126,6 +127,20 @@ def test_weights_that_are_missing_or_broken(models: dict[str, tuple[Path, Any]],
     state["encoder.layer.0.layernorm_before.bias"] = torch.zeros(25)
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(UserError, match=r"the weights in .*m do not fit its config.json"):
+        build_backbone(BackboneConfig(name=f"hf/{folder}"))
+
+
+def test_a_configuration_that_asks_for_more_than_there_is(models: dict[str, tuple[Path, Any]], tmp_path: Path) -> None:
+    folder = shutil.copytree(models["timesformer"][0], tmp_path / "m")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"hidden_size": 12288, "num_hidden_layers": 200}))
+    with pytest.raises(UserError, match=r"asks for a network of [\d,]{13,} weights, and the folder holds [\d,]{5,7};"):
+        build_backbone(BackboneConfig(name=f"hf/{folder}"))
+    (folder / "config.json").write_text(json.dumps(config | {"num_frames": 1024, "image_size": 1024}))
+    with pytest.raises(UserError, match=r"would have 4,194,304 patches"):
+        build_backbone(BackboneConfig(name=f"hf/{folder}"))
+    (folder / "config.json").write_text(json.dumps(config | {"hidden_act": "nothing"}))
+    with pytest.raises(UserError, match=r"no network can be made of .*config.json"):
         build_backbone(BackboneConfig(name=f"hf/{folder}"))
 
 
