@@ -10,8 +10,9 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -52,31 +53,50 @@ def export_onnx(backbone: Backbone, path: Path) -> float:
 
     Raises UserError without the onnx packages or past 2 GB, ExportError where onnxruntime gives other features.
     """
-    _require_onnx()
-    size = sum(p.numel() * p.element_size() for p in backbone.parameters())
+    require_onnx()
+    size = weight_bytes(backbone)
     if size > LARGEST_ONNX_BYTES:
         raise UserError(
             f"'{backbone.spec.name}' has {size / 1e9:.1f} GB of weights; one ONNX file holds 2. Use --torch-export"
         )
     module = PooledBackbone(backbone).eval()
+    given, batch = _random_clips(backbone, 2), {0: torch.export.Dim("batch")}
+    program = onnx_program(module, given, batch, "clips", ["features"], onnx_metadata(backbone.spec))
+    with replacing(path) as temporary:
+        program.save(str(temporary), external_data=False)
+        return _check("ONNX", module, backbone, lambda clips: _run_onnx(temporary, clips))
+
+
+def weight_bytes(module: nn.Module) -> int:
+    """Bytes of a module's parameters and buffers."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in (*module.parameters(), *module.buffers()))
+
+
+def onnx_program(
+    module: nn.Module,
+    given: torch.Tensor,
+    dynamic: Mapping[int, Any],
+    input_name: str,
+    output_names: Sequence[str],
+    metadata: Mapping[str, str],
+) -> Any:
+    """torch's ONNX program of a module of one input, whose dimensions `dynamic` are open; nothing is checked."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")  # of the exporter about itself; the result is checked below
+        warnings.simplefilter("ignore")  # of the exporter about itself
         program = torch.onnx.export(
             module,
-            (_random_clips(backbone, 2),),
-            input_names=["clips"],
-            output_names=["features"],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            (given,),
+            input_names=[input_name],
+            output_names=list(output_names),
+            dynamic_shapes=(dict(dynamic),),
             dynamo=True,
             verbose=False,
         )
     assert program is not None
     for node in program.model.graph.all_nodes():
         node.metadata_props.clear()  # source lines with the paths of the exporting machine
-    program.model.metadata_props.update(_metadata(backbone.spec))
-    with replacing(path) as temporary:
-        program.save(str(temporary), external_data=False)
-        return _check("ONNX", module, backbone, lambda clips: _run_onnx(temporary, clips))
+    program.model.metadata_props.update(metadata)
+    return program
 
 
 def export_program(backbone: Backbone, path: Path) -> float:
@@ -117,7 +137,8 @@ def _check(what: str, module: nn.Module, backbone: Backbone, run: Run) -> float:
     return largest
 
 
-def _metadata(spec: BackboneSpec) -> dict[str, str]:
+def onnx_metadata(spec: BackboneSpec) -> dict[str, str]:
+    """What an ONNX file says of the clips that it was made for."""
     values = {"architecture": spec.name, "mean": spec.clip.mean, "std": spec.clip.std, "clip_stride": spec.clip.stride}
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
 
@@ -159,7 +180,8 @@ def _run_program(path: Path, clips: list[torch.Tensor]) -> list[torch.Tensor]:
         return [features[str(index)] for index in range(len(clips))]
 
 
-def _require_onnx() -> None:
+def require_onnx() -> None:
+    """UserError naming the packages that are not installed."""
     missing = []
     for package in ("onnx", "onnxscript", "onnxruntime"):
         try:

@@ -132,6 +132,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "how one is opened": "downstream/detection/open_model",
         "what it scores": "downstream/features/in_memory_set",
     },
+    "tests/downstream/detection/test_onnx_export.py": {"what is exported": "downstream/detection/graphs"},
     "tests/downstream/detection/writers/test_writers.py": {"what each is": "downstream/detection/writers/writer"},
     "tests/downstream/detection/live/test_rolling.py": {
         "the same window": "downstream/detection/live/rolling_scores",

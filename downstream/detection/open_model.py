@@ -23,6 +23,7 @@ from downstream.events.default_rule import default_rule
 from downstream.features.config import EncoderConfig, SnippetSettings
 from downstream.features.encoders import Encoder, open_encoder
 from downstream.features.feature_spec import FeatureSpec
+from downstream.features.onnx_encoder import ONNX_PREFIX
 from downstream.features.places import found_again
 from downstream.features.zone_file import read_zones
 from downstream.features.zones import Zones
@@ -161,6 +162,9 @@ def _moved(config: EncoderConfig, folder: Path) -> EncoderConfig:
         if config.weights is None:
             raise UserError(f"{file} names '{config.backbone}' without weights; make the package again")
         return dataclasses.replace(config, weights=own_file(folder, str(config.weights), f"the weights of {file}"))
+    if config.backbone.startswith(ONNX_PREFIX):
+        inside = own_file(folder, config.backbone.removeprefix(ONNX_PREFIX), f"a network of {file}")
+        return dataclasses.replace(config, backbone=f"{ONNX_PREFIX}{inside}")
     if config.weights is not None:
         raise UserError(f"{file} gives weights to '{config.backbone}', which brings its own; make the package again")
     if config.backbone == SHIPPED:

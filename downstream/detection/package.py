@@ -3,6 +3,7 @@
     PACKAGE/package.json            which encoders there are, and which detectors take their features
     PACKAGE/encoders/0/             a backbone as exported, or an image tower's weights
     PACKAGE/detectors/0/            detector.safetensors and its card
+    PACKAGE/onnx/                   on request: the same as ONNX files (onnx_export)
     PACKAGE/calibration.json        where the run had one
     PACKAGE/zones.json              where it was given some
     PACKAGE/README.md               the card: what it is, how it was trained, how it is used
@@ -22,6 +23,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from downstream.detection.model import Model
+from downstream.detection.onnx_export import export_model
 from downstream.detection.open_model import (
     PACKAGE_FILE,
     PACKAGE_FORMAT,
@@ -36,18 +38,21 @@ from downstream.detector.storage import CARD_FILE, WEIGHTS_FILE, read_card
 from downstream.events.calibration_file import read_calibration, write_calibration
 from downstream.features.cells import CellNetwork
 from downstream.features.config import EncoderConfig
-from downstream.features.encoders import VideoNetwork, open_encoder
+from downstream.features.encoders import Encoder, VideoNetwork, open_encoder
 from downstream.features.image_tower import ImageTower
+from downstream.features.onnx_encoder import ONNX_PREFIX, OnnxNet, card_of_net, onnx_card
 from downstream.features.zone_file import write_zones
 from downstream.runs.run_folder import CALIBRATION_FILE, RunFolder
 from downstream.scores.supervision import supervision_in
-from pretrain.backbones.storage import copy_backbone, save_backbone
+from pretrain.backbones import BackboneSpec
+from pretrain.backbones.storage import copy_backbone, is_export, save_backbone
 from pretrain.errors import UserError
 from pretrain.files import copy_file, replacing, sync_folder, write_json, write_text
 from pretrain.leftovers import remove_leftovers, temporary_path
 from pretrain.reading import own_file
 
 CARD = "README.md"
+ONNX_FOLDER = "onnx"
 TAUGHT = {
     "none": "fitted to footage without labels",
     "videos": "trained on labels of whole videos alone",
@@ -58,18 +63,29 @@ TAUGHT = {
 
 def package(config: PackageConfig) -> None:
     """Make the package, say how large it is and what to do with it."""
-    model = make_package(config.run, config.out, config.backbone, config.title, config.zones)
+    told: list[str] = []
+    onnx = told if config.onnx else None
+    model = make_package(config.run, config.out, config.backbone, config.title, config.zones, onnx=onnx)
     size = sum(path.stat().st_size for path in config.out.rglob("*") if path.is_file())
     print(f"{model.describe()}\n{size / 1e6:.1f} MB; threshold: {model.rule_from}")
+    for line in told:
+        print(line)
     print(f"next: python scripts/detect.py VIDEO --detector {config.out}")
 
 
 def make_package(
-    run: Path, out: Path, backbones: Sequence[Path] = (), title: str = "", zones: Path | None = None
+    run: Path,
+    out: Path,
+    backbones: Sequence[Path] = (),
+    title: str = "",
+    zones: Path | None = None,
+    *,
+    onnx: list[str] | None = None,
 ) -> Model:
     """Write the package of a run (or a detector of it) and open it again. All of it is there, or nothing.
 
-    UserError as `open_model`; and where `out` is there already, or the run is a package.
+    `onnx`: export the model to ONNX too, and add what is to be told of it to that list. UserError as `open_model` and
+    `export_model`; and where `out` is there already, or the run is a package.
     """
     if (run / PACKAGE_FILE).is_file():
         raise UserError(f"{run} is a package already: copy the folder")
@@ -85,6 +101,8 @@ def make_package(
     try:
         _fill(folder, run, trained, title or out.name, model)
         made = open_model(folder)
+        if onnx is not None:
+            onnx += export_model(dataclasses.replace(made, path=run), folder / ONNX_FOLDER)
         for filled in sorted({path.parent for path in folder.rglob("*") if path.is_file()}):
             sync_folder(filled)
         os.replace(folder, out)
@@ -125,11 +143,14 @@ def _fill(folder: Path, run: Path, trained: Sequence[Trained], title: str, model
 def _copy_encoder(config: EncoderConfig, folder: Path, number: int) -> EncoderConfig:
     """The encoder's weights in the package, and its settings as they are from there."""
     place = f"encoders/{number}"
-    if Path(config.backbone).exists():
+    if is_export(Path(config.backbone)):
         copy_backbone(Path(config.backbone), folder / place)
         return dataclasses.replace(config, backbone=place)
     encoder = open_encoder(config, fetch=False)
     network = encoder.network
+    nets = [module for module in network.modules() if isinstance(module, OnnxNet)]
+    if nets:
+        return _copy_onnx(config, encoder, nets[0], folder, place)
     if isinstance(network, (VideoNetwork, CellNetwork)):
         details = {"data": {"border_crop": list(encoder.border_crop)}}
         save_backbone(network.backbone, folder / place, details)
@@ -143,6 +164,17 @@ def _copy_encoder(config: EncoderConfig, folder: Path, number: int) -> EncoderCo
     with replacing(folder / weights) as temporary:
         save_file(state, temporary)
     return dataclasses.replace(config, weights=Path(weights), download=False)
+
+
+def _copy_onnx(config: EncoderConfig, encoder: Encoder, net: OnnxNet, folder: Path, place: str) -> EncoderConfig:
+    """The file with weights that lie beside it, and what was told of it."""
+    source = net.file.path
+    for name in (source.name, *net.file.external):
+        (folder / place / name).parent.mkdir(parents=True, exist_ok=True)
+        copy_file(source.parent / name, folder / place / name)
+    spec = BackboneSpec(name=encoder.name, feature_dim=1, clip=encoder.clip, map_size=(1, 1, 1))
+    write_json(folder / place / onnx_card(source).name, card_of_net(net, spec))
+    return dataclasses.replace(config, backbone=f"{ONNX_PREFIX}{place}/{source.name}")
 
 
 def _copy(source: Path, target: Path) -> None:

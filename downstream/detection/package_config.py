@@ -25,6 +25,9 @@ class PackageConfig:
     """The new folder."""
     backbone: tuple[Path, ...] = ()
     """Where the backbone lies, if not where it was when features were extracted; one for each fused feature set."""
+    onnx: bool = False
+    """Also PACKAGE/onnx: clips in, scores out, for programs without our code or PyTorch; checked by onnxruntime to
+    1e-4. See docs/detection.md."""
     zones: Path | None = None
     """A file of zones (docs/cameras.md) that travels with it: for one camera, or cameras that look alike."""
     title: str = ""

@@ -59,6 +59,11 @@ class SnippetSettings:
         return max(1, whole)
 
 
+Layout = Literal["bcthw", "btchw", "bthwc", "bchw", "bhwc"]
+"""Axes of what a network takes: batch, channels, time, height, width."""
+OF_ONNX = ("mean", "std", "layout")
+
+
 @dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
     """Which network makes the features."""
@@ -66,7 +71,8 @@ class EncoderConfig:
     backbone: str = "small3d"
     """A run's folder or an exported one; `shipped`, the small3d that comes with the package; or a name: small3d, a
     video network of torchvision (r3d_18, swin3d_t, ...), or timm/<model>, any image model of timm, which encodes single
-    frames (timm/vit_base_patch16_clip_224.openai is CLIP's image tower)."""
+    frames (timm/vit_base_patch16_clip_224.openai is CLIP's image tower); or hf/<folder>, a Hugging Face video model on
+    this machine (VideoMAE, V-JEPA 2, TimeSformer); or onnx/<file.onnx>, any network of frames or clips."""
     weights: Path | None = None
     """For a name: its weights, a .safetensors or .pth file. Default: random weights."""
     download: bool = False
@@ -82,6 +88,12 @@ class EncoderConfig:
     frames spread over the snippet."""
     image_frames: int = 4
     """Frames of each snippet that an image tower encodes; their features are averaged."""
+    mean: tuple[float, float, float] | None = None
+    """For onnx/<file>: what is taken off its pixels, scaled to [0, 1]. Default: what FILE.json beside it says."""
+    std: tuple[float, float, float] | None = None
+    """For onnx/<file>: what they are divided by then."""
+    layout: Layout | None = None
+    """For onnx/<file>: its axes (batch, channels, time, height, width). Default: by where the 3 colours are."""
     border_crop: tuple[float, float, float, float] | None = None
     """Shares of the frame cut off at top, bottom, left, right. Default: what the backbone was pretrained with."""
     pool: Pool = "mean"
@@ -110,13 +122,17 @@ class EncoderConfig:
             check_border(self.border_crop)
         if self.stage is not None and self.grid is None:
             raise UserError(f"stage is {self.stage}, but only cells can be of another stage: set grid too")
+        if self.std is not None and min(self.std) <= 0:
+            raise UserError(f"std is {' '.join(map(str, self.std))}; each must be above 0")
         if isinstance(self.grid, tuple) and min(self.grid) < 1:
             raise UserError(f"grid is {self.grid[0]} {self.grid[1]}; rows and columns are at least 1")
 
     def as_json(self) -> dict[str, Any]:
-        """For manifests and packages."""
+        """For manifests and packages; what ONNX files alone take is left out of the others'."""
         return {
-            name: str(value) if isinstance(value, Path) else value for name, value in dataclasses.asdict(self).items()
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in dataclasses.asdict(self).items()
+            if value is not None or name not in OF_ONNX
         }
 
     @staticmethod

@@ -12,11 +12,18 @@ from torch import Tensor, nn
 
 from downstream.features.cells import CellNetwork
 from downstream.features.clip_motion import log_motion
-from downstream.features.config import CROPS, EncoderConfig, SnippetSettings, check_border, check_crops
+from downstream.features.config import CROPS, OF_ONNX, EncoderConfig, SnippetSettings, check_border, check_crops
 from downstream.features.crops import MARGIN, centre_region
 from downstream.features.feature_spec import FeatureSpec, Grid, Output, Pool
 from downstream.features.image_tower import ImageTower, build_tower, load_tower, tower_dim, tower_facts
 from downstream.features.map_reach import WHOLE
+from downstream.features.onnx_encoder import (
+    ONNX_PREFIX,
+    OnnxGiven,
+    OnnxVectors,
+    onnx_backbone,
+    open_onnx_net,
+)
 from downstream.features.snippets import ClipView
 from pretrain.backbones import (
     BACKBONES,
@@ -27,9 +34,11 @@ from pretrain.backbones import (
     build_backbone,
     load_backbone,
 )
+from pretrain.backbones.hugging_face import HF_PREFIX
+from pretrain.backbones.hugging_face_folder import is_model_folder
 from pretrain.backbones.shipped import or_shipped
 from pretrain.backbones.timm_frames import PREFIX, download_timm
-from pretrain.backbones.weights import read_weights
+from pretrain.backbones.weights import own_names, read_weights
 from pretrain.data.geometry import NO_BORDER, BorderCrop
 from pretrain.data.video import VideoInfo
 from pretrain.errors import UserError, nearest
@@ -156,16 +165,28 @@ def open_encoder(config: EncoderConfig, *, fetch: bool = True) -> Encoder:
     UserError: neither a folder nor a name that is known, weights that are missing or do not fit, an option that only a
     name takes.
     """
+    if config.backbone.startswith(ONNX_PREFIX) or (
+        config.backbone.endswith(".onnx") and Path(config.backbone).is_file()
+    ):
+        return _onnx(config)
+    for name in OF_ONNX:
+        if getattr(config, name) is not None:
+            raise UserError(
+                f"{name} is set, and only onnx/<file> takes it: '{config.backbone}' says its own; leave it out"
+            )
     if config.backbone.startswith(PREFIX):
         return _image_tower(config, fetch)
-    if config.backbone in BACKBONES:
+    if config.backbone in BACKBONES or config.backbone.startswith(HF_PREFIX):
         return _named(config, fetch)
     path = or_shipped(Path(config.backbone))
+    if is_model_folder(path):
+        return _named(replace(config, backbone=f"{HF_PREFIX}{path}"), fetch)
     if path.exists():
         return _exported(config, path)
     raise UserError(
         f"backbone '{config.backbone}' is neither a folder nor a name{nearest(config.backbone, BACKBONES) or '.'} Give "
-        f"a run's folder, an exported one, timm/<model>, or one of {', '.join(sorted(BACKBONES))}"
+        f"a run's folder, an exported one, timm/<model>, hf/<folder>, onnx/<file>, or one of "
+        f"{', '.join(sorted(BACKBONES))}"
     )
 
 
@@ -219,6 +240,33 @@ def encoder_of(config: EncoderConfig, backbone: Backbone, border: BorderCrop) ->
     return Encoder(config, spec, network, state_sha256(used), output, border)
 
 
+def _onnx(config: EncoderConfig) -> Encoder:
+    for name, given in (("weights", config.weights), ("download", config.download), ("stage", config.stage)):
+        if given:
+            raise UserError(f"{name} is set, and {config.backbone} is an ONNX file, which is one whole; leave it out")
+    if config.precision != "fp32":
+        raise UserError(f"precision is {config.precision}, and an ONNX file has its own; leave it out")
+    own = {name: getattr(config, name) for name in OnnxGiven.__dataclass_fields__}
+    net, spec, is_map = open_onnx_net(config.backbone, OnnxGiven(**own))
+    network: nn.Module
+    if is_map:
+        backbone = onnx_backbone(net, spec)
+        whole = config.grid is None
+        network = (
+            VideoNetwork(backbone, config.pool) if whole else CellNetwork(backbone, config.grid or "map", config.pool)
+        )
+    elif config.grid is not None:
+        raise UserError(
+            f"grid asks for cells, and {config.backbone} gives one vector for the whole picture; export it with its map"
+        )
+    elif config.pool != "mean" and not net.reads_frames:
+        raise UserError(f"pool is {config.pool}, and {config.backbone} gives one vector a clip: leave it out")
+    else:
+        network = OnnxVectors(net, config.pool)
+    output: Output = "map" if is_map else "image_output" if net.reads_frames else "network_output"
+    return Encoder(config, spec, network, net.file.sha256, output, config.border_crop or NO_BORDER)
+
+
 def _image_tower(config: EncoderConfig, fetch: bool) -> Encoder:
     model = config.backbone.removeprefix(PREFIX)
     if config.grid is not None:
@@ -241,7 +289,7 @@ def _image_tower(config: EncoderConfig, fetch: bool) -> Encoder:
         torch.manual_seed(config.weights_seed)
         net = build_tower(model, clip)
     if weights is not None:
-        load_tower(net, model, read_weights(weights).state, str(weights))
+        load_tower(net, model, own_names(read_weights(weights), net)[0], str(weights))
     elif config.download:
         load_tower(net, model, download_timm(model, fetch=fetch), f"the download of {config.backbone}")
     spec = BackboneSpec(

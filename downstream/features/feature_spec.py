@@ -17,11 +17,12 @@ Grid = tuple[int, int]
 Pool = Literal["mean", "mean_max"]
 """Over what a network gives of a clip: the mean, or the mean and the maximum side by side."""
 Tail = Literal["drop", "pad"]
-Output = Literal["map", "mixed_map", "image_output"]
+Output = Literal["map", "mixed_map", "image_output", "network_output"]
 OUTPUT_WORDS: dict[Output, str] = {
     "map": "feature map",
     "mixed_map": "feature map after temporal mixing",
     "image_output": "the image model's own pooled output",
+    "network_output": "the network's own output",
 }
 """What of a network is pooled."""
 WHERE_FROM = ("crops", "crop_margin", "tail")

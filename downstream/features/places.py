@@ -6,41 +6,57 @@ the feature set's or the detector's own folder, so that a tree that is moved or 
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from downstream.features.encoders import EncoderConfig
+from downstream.features.config import EncoderConfig
 from pretrain.json_shapes import Shape, optional, record, text
 
 Places = Mapping[str, str]
 """Setting of the encoder -> the way to its file or folder, from a folder."""
 SETTINGS = ("backbone", "weights")
+PREFIXES = ("hf/", "onnx/")
+"""Of names of backbones that are a kind and a path."""
 PLACES: Shape = optional(record({}, dict.fromkeys(SETTINGS, text)))
 
 
 def places_of(made_with: Mapping[str, Any] | None, folder: Path) -> dict[str, str]:
     """The ways from `folder` to what the settings name, as far as it is there."""
     given = {name: (made_with or {}).get(name) for name in SETTINGS}
-    return {name: _way(Path(value), folder) for name, value in given.items() if value and Path(value).exists()}
+    ways = {name: _way(value, Path(), folder) for name, value in given.items() if value}
+    return {name: way for name, way in ways.items() if way}
 
 
 def places_from(other: Path, places: Places | None, folder: Path) -> dict[str, str]:
-    """Ways from `other`, as ways from `folder`."""
-    return {name: _way(other / way, folder) for name, way in (places or {}).items()}
+    """Ways from `other`, as ways from `folder`, as far as something is there."""
+    ways = {name: _way(way, other, folder) for name, way in (places or {}).items()}
+    return {name: way for name, way in ways.items() if way}
 
 
 def found_again(config: EncoderConfig, folder: Path, places: Places | None) -> EncoderConfig:
     """The settings with files where they lie as seen from `folder`; as they are where nothing is there."""
-    there = {name: folder / way for name, way in (places or {}).items() if (folder / way).exists()}
-    if "backbone" in there:
-        config = dataclasses.replace(config, backbone=os.path.normpath(there["backbone"]))
-    if "weights" in there:
-        config = dataclasses.replace(config, weights=Path(os.path.normpath(there["weights"])))
+    for name, way in (places or {}).items():
+        prefix, path = _split(way)
+        if (folder / path).exists():
+            there = os.path.normpath(folder / path)
+            config = (
+                replace(config, backbone=prefix + there) if name == "backbone" else replace(config, weights=Path(there))
+            )
     return config
 
 
-def _way(path: Path, folder: Path) -> str:
-    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+def _split(text: str) -> tuple[str, str]:
+    """`hf/FOLDER` as `hf/` and FOLDER; most have no such prefix."""
+    prefix = next((known for known in PREFIXES if text.startswith(known)), "")
+    return prefix, text.removeprefix(prefix)
+
+
+def _way(text: str, other: Path, folder: Path) -> str:
+    """The way from `folder` to what `text` names as seen from `other`; an empty string where nothing is there."""
+    for prefix, path in (("", text), _split(text)):
+        if (other / path).exists():
+            return prefix + Path(os.path.relpath((other / path).resolve(), folder.resolve())).as_posix()
+    return ""

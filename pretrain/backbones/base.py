@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -38,6 +39,8 @@ class Backbone(nn.Module):
         """Names of the parameters of `net` that the feature map does not depend on."""
         self.initialisation = "random weights"
         """How the weights started, in words; goes on the card."""
+        self.beside: Mapping[str, Mapping[str, Any]] = {}
+        """JSON files that lie beside exported weights, by name: what the network's name does not say of its shape."""
         self.frozen = False
         """Does the image network stay as it is? Then temporal mixing alone trains."""
         self._to_map = to_map

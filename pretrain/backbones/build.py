@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pretrain.backbones.base import Backbone
 from pretrain.backbones.config import BackboneConfig
+from pretrain.backbones.hugging_face import HF_PREFIX, build_hf
 from pretrain.backbones.small import build_small3d
 from pretrain.backbones.timm_frames import PREFIX, build_timm, download_timm
 from pretrain.backbones.torchvision_nets import FAMILIES, build_torchvision, download_torchvision
@@ -24,11 +25,11 @@ BACKBONES: dict[str, Callable[[BackboneConfig], Backbone]] = {
     **dict.fromkeys(FAMILIES, build_torchvision),
 }
 BACKBONES |= find_plugins("backbones", BACKBONES, not_callable)
-"""The names known without timm; `timm/<model>` is any timm image model beside them."""
+"""The names known by themselves; beside them `timm/<model>` is any timm image model, `hf/<folder>` a video model."""
 
 
 def list_backbones() -> list[str]:
-    """The names known without timm, sorted."""
+    """The names known by themselves, sorted."""
     return sorted(BACKBONES)
 
 
@@ -61,10 +62,17 @@ def build_backbone(config: BackboneConfig, *, fetch: bool = True) -> Backbone:
 def _builder(name: str) -> Callable[[BackboneConfig], Backbone]:
     if name.startswith(PREFIX):
         return build_timm
+    if name.startswith(HF_PREFIX):
+        return build_hf
+    if name.startswith("onnx/") or name.endswith(".onnx"):
+        raise UserError(
+            f"'{name}' is an ONNX file, which is run and not trained: extract its features "
+            "(scripts/extract_features.py --backbone onnx/FILE), and train detectors on them"
+        )
     if name not in BACKBONES:
         raise UserError(
             f"unknown backbone '{name}'{nearest(name, BACKBONES)} Known: {', '.join(list_backbones())}, "
-            f"and timm/<model> for any timm image model"
+            f"timm/<model> for any timm image model, and hf/<folder> for a Hugging Face video model"
         )
     return BACKBONES[name]
 
@@ -74,6 +82,11 @@ def _downloaded(name: str, fetch: bool) -> StoredWeights:
         return _finite(download_timm(name.removeprefix(PREFIX), fetch=fetch), f"the download of {name}")
     if name in FAMILIES:
         return _finite(download_torchvision(name, fetch=fetch), f"the download of {name}")
+    if name.startswith(HF_PREFIX):
+        raise UserError(
+            f"'{name}' is a folder on this machine and brings its weights: leave backbone.download out. Get a model "
+            "with `hf download MODEL --local-dir FOLDER`"
+        )
     raise UserError(
         f"backbone '{name}' has no published weights to download; leave backbone.download out, or give backbone.weights"
     )

@@ -13,7 +13,8 @@ class BackboneConfig:
     """Which network, how it starts, and the clips it reads."""
 
     name: str = "small3d"
-    """small3d, r3d_18, mvit_v2_s, swin3d_t, ... (a wrong name is told all), or timm/<any timm image model>."""
+    """small3d, r3d_18, mvit_v2_s, swin3d_t, ... (a wrong name is told all), timm/<any timm image model>, or
+    hf/<folder> of a Hugging Face video model, which brings its weights (VideoMAE, V-JEPA 2, TimeSformer)."""
     weights: Path | None = None
     """Start from this file: an exported folder or file of ours, torchvision's or timm's own weights (safetensors, or
     .pth read with weights_only=True), or `shipped`: the weights of small3d that come with the package, pretrained on

@@ -19,6 +19,8 @@ from pretrain.backbones import timm_frames, torchvision_nets
 from pretrain.backbones.base import Backbone
 from pretrain.backbones.build import build_backbone
 from pretrain.backbones.config import BackboneConfig, BackboneSpec
+from pretrain.backbones.hugging_face import HF_PREFIX
+from pretrain.backbones.hugging_face_folder import CONFIG_FILE, FAMILIES, PREPROCESSOR_FILE
 from pretrain.backbones.shipped import or_shipped
 from pretrain.backbones.temporal_mixing import TemporalModule
 from pretrain.backbones.weights import CARD_FILE, MIXING_FILE, WEIGHTS_FILE, export_folder
@@ -39,7 +41,9 @@ _CARD = record(
         "clip": record({"frames": whole(1, 1024), "stride": whole(1, 1024), "height": _SIDE, "width": _SIDE}),
         "initialisation": text,
         "how_to_load": sequence(text, most=16),
-        "sha256": record({WEIGHTS_FILE: text}, {MIXING_FILE: text}, closed=True),
+        "sha256": record(
+            {WEIGHTS_FILE: text}, dict.fromkeys((MIXING_FILE, CONFIG_FILE, PREPROCESSOR_FILE), text), closed=True
+        ),
     },
     {"data": record({}, {"border_crop": fixed(*[number(0, 1)] * 4)})},
 )
@@ -59,6 +63,7 @@ def save_backbone(
     `details` is what only the run knows (tasks, data, steps, accuracies): JSON values, put on the card as they are.
     `half`: weights in half precision, half the size; loaded, they are float32 again.
     `state` replaces the backbone's own `state_dict()` where its parameters are sharded over processes (FSDP).
+    What the network's name does not say of its shape (Hugging Face's config.json) is written beside.
     Atomic: all files are written under temporary names, then renamed one after the other, the card last. A kill
     between two renames is noticed by the hash. The same weights give the same bytes.
     """
@@ -73,8 +78,12 @@ def save_backbone(
             # One entry only: safetensors writes several in random order, and equal weights would differ in their hash.
             save_file(tensors, temporary, metadata={"architecture": backbone.spec.name})
             hashes[name] = sha256_of(temporary)
+        for name, content in backbone.beside.items():
+            temporary = renames.enter_context(replacing(folder / name))
+            write_json(temporary, content)
+            hashes[name] = sha256_of(temporary)
         write_json(card, card_of(backbone, hashes, details))
-    return [folder / name for name in (*parts, CARD_FILE)]
+    return [folder / name for name in (*hashes, CARD_FILE)]
 
 
 def load_backbone(path: Path) -> tuple[Backbone, dict[str, Any]]:
@@ -87,7 +96,7 @@ def load_backbone(path: Path) -> tuple[Backbone, dict[str, Any]]:
     clip = card["clip"]
     backbone = build_backbone(
         BackboneConfig(
-            name=card["architecture"],
+            name=_name_of(card, folder),
             weights=folder / WEIGHTS_FILE,
             clip_frames=clip["frames"],
             clip_stride=clip["stride"],
@@ -99,6 +108,23 @@ def load_backbone(path: Path) -> tuple[Backbone, dict[str, Any]]:
     backbone.thaw()  # what it was trained as does not bind whoever trains it further
     backbone.initialisation = card["initialisation"]
     return backbone.eval(), card
+
+
+def _name_of(card: Mapping[str, Any], folder: Path) -> str:
+    """What `build_backbone` knows the network by: a Hugging Face model lies in the folder itself."""
+    architecture: str = card["architecture"]
+    if not architecture.startswith(HF_PREFIX):
+        return architecture
+    if missing := [name for name in (CONFIG_FILE, PREPROCESSOR_FILE) if name not in card["sha256"]]:
+        raise UserError(f"{folder / CARD_FILE} names no {missing[0]}, which its network is built by; export it again")
+    return f"{HF_PREFIX}{folder}"
+
+
+def is_export(path: Path) -> bool:
+    """Whether an exported backbone lies there: its folder, a run's, or its weight file."""
+    if path.is_dir():
+        return any((folder / CARD_FILE).is_file() for folder in (path, path / "backbone"))
+    return path.is_file() and (path.parent / CARD_FILE).is_file()
 
 
 def copy_backbone(path: Path, folder: Path) -> list[Path]:
@@ -155,6 +181,9 @@ def how_to_load(spec: BackboneSpec) -> list[str]:
         model = spec.name.removeprefix(timm_frames.PREFIX)
         arguments = "".join(f", {k}={v!r}" for k, v in timm_frames.constructor_arguments(model, spec.clip).items())
         network = f"import timm; net = timm.create_model({model!r}{arguments})"
+    elif spec.name.startswith(HF_PREFIX):
+        model = FAMILIES[spec.name.removeprefix(HF_PREFIX)].model
+        network = f"from transformers import {model} as M; net = M(M.config_class.from_pretrained('.'))"
     elif spec.name in torchvision_nets.FAMILIES:
         network = f"import torchvision; net = torchvision.models.video.{spec.name}()"
     else:

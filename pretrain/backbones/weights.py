@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from pretrain.backbones.base import Backbone
+from pretrain.backbones.prefixes import remove_prefix, unwrapped
 from pretrain.backbones.shipped import SHIPPED, or_shipped
 from pretrain.backbones.timm_frames import PREFIX, resized
 from pretrain.errors import UserError
@@ -103,12 +104,9 @@ def _read_finite(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
 
 def _read_state(path: Path) -> dict[str, torch.Tensor]:
-    content = read_torch(path)
-    for wrapper in ("state_dict", "model", "model_state_dict"):
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
+    content = unwrapped(read_torch(path), str(path))
     state = (
-        {str(k).removeprefix("module."): v for k, v in content.items() if isinstance(v, torch.Tensor)}
+        {str(key): value for key, value in content.items() if isinstance(value, torch.Tensor)}
         if isinstance(content, Mapping)
         else {}
     )
@@ -124,15 +122,17 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
 def start_from(backbone: Backbone, stored: StoredWeights) -> None:
     """Put stored weights into a backbone, and say in `backbone.initialisation` what was taken.
 
-    The head may differ (another number of classes): ours then keeps its random one, which is logged. Anything else that
-    differs is a UserError that names the file's architecture, or the first keys that differ.
+    Prefixes that wrappers put before the names (`prefixes.WORDS`) are removed, which is said. The head may differ
+    (another number of classes): ours then keeps its random one, which is logged. Anything else that differs is a
+    UserError that names the file's architecture, or the first keys that differ.
     """
-    state, name, clip = stored.state, backbone.spec.name, backbone.spec.clip
+    name, clip = backbone.spec.name, backbone.spec.clip
     if stored.architecture is not None and stored.architecture.split(".")[0] != name.split(".")[0]:
         raise UserError(
             f"{stored.source} holds a '{stored.architecture}', and backbone.name is '{name}'; set backbone.name to "
             f"'{stored.architecture}' or give weights of a '{name}'"
         )
+    state, prefix = own_names(stored, backbone.net)
     if name.startswith(PREFIX) and _differences(backbone, state)[0]:
         state = resized(backbone.net, state)
     body, head = _differences(backbone, state)
@@ -146,6 +146,8 @@ def start_from(backbone: Backbone, stored: StoredWeights) -> None:
     dropped = {entry.split(" ")[0] for entry in (*head.unexpected, *head.reshaped)}
     backbone.net.load_state_dict({key: value for key, value in state.items() if key not in dropped}, strict=not head)
     backbone.initialisation = f"weights of {Path(stored.source).name}"
+    if prefix:
+        backbone.initialisation += f" under '{prefix}'"
     if head:
         logger.warning(
             "%s: the classification head differs (%s) and was left out; features do not use it",
@@ -155,6 +157,16 @@ def start_from(backbone: Backbone, stored: StoredWeights) -> None:
         backbone.initialisation += ", without its head"
     if stored.mixing and backbone.mixing is not None:
         _load_mixing(backbone.mixing, stored)
+
+
+def own_names(stored: StoredWeights, net: nn.Module) -> tuple[dict[str, torch.Tensor], str]:
+    """Stored weights under the network's own names, and the prefix that was removed, which is logged."""
+    state, prefix = remove_prefix(stored.state, net.state_dict(), stored.source)
+    if prefix:
+        others = len(stored.state) - len(state)
+        beside = f", and {others} tensor(s) that lie beside it were left out" if others else ""
+        logger.warning("%s: the prefix '%s' of its names was removed%s", stored.source, prefix, beside)
+    return state, prefix
 
 
 def _load_mixing(mixing: nn.Module, stored: StoredWeights) -> None:

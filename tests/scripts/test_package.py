@@ -11,12 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from downstream.detection.open_model import open_model
+from downstream.detection.open_model import _moved, open_model
+from downstream.detection.package import _copy_encoder
 from downstream.detection.unfitted import UNFITTED_FOLDER
 from downstream.features.encoders import EncoderConfig, open_encoder
+from downstream.features.snippets import SnippetSettings
 from pretrain.errors import UserError
 from scripts import calibrate, detect, package
+from tests.pretrain.backbones.tiny_hugging_face import write_model
+from tests.pretrain.tiny_onnx import write_net
 
 
 def call(command: object, *arguments: str | Path) -> int:
@@ -162,3 +167,44 @@ def test_a_card_that_asks_for_a_download_contacts_nobody(tmp_path: Path, monkeyp
     (made / "detector.json").write_text(json.dumps(card))
     with pytest.raises(UserError, match="nothing is fetched because a card says so"):
         open_model(made)
+
+
+@pytest.mark.parametrize("kind", ["hf", "onnx", "onnx of a map"])
+def test_networks_of_others_are_packed_whole(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Moved, and the original gone: the same features, of the same kind, by the same hash."""
+    source, made = tmp_path / "source", tmp_path / "made"
+    source.mkdir()
+    if kind == "hf":
+        pytest.importorskip("transformers", reason="the hf extra is not installed")
+        write_model("videomae", source / "m")
+        config = EncoderConfig(backbone=f"hf/{source / 'm'}", grid="map")
+    else:
+        pytest.importorskip("onnxruntime", reason="the onnx extra is not installed")
+        write_net(source / "n.onnx", ["b", 3, 8, 8], vector=kind == "onnx", external="w.bin")
+        config = EncoderConfig(backbone=f"onnx/{source / 'n.onnx'}", mean=(0.4, 0.5, 0.6), std=(0.2, 0.2, 0.3))
+    before = open_encoder(config)
+    shape = (2, before.clip.frames, before.clip.height, before.clip.width, 3)
+    clips = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    packed = _copy_encoder(EncoderConfig.from_json(json.loads(json.dumps(config.as_json()))), made, 0)
+    shutil.rmtree(source)
+    with pytest.raises(UserError, match=r"there is no (folder|ONNX file) .*source"):
+        open_encoder(config)
+    monkeypatch.chdir(tmp_path)
+    after = open_encoder(_moved(packed, Path(shutil.move(made, tmp_path / "elsewhere"))))
+    assert after.spec(SnippetSettings()).differences(before.spec(SnippetSettings())) == []
+    torch.testing.assert_close(after.features(clips), before.features(clips))
+
+
+@pytest.mark.slow  # 30 s: three ONNX files
+def test_onnx_files_beside_it_and_nothing_where_they_cannot_be(
+    trained_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxruntime", reason="the onnx extra is not installed")
+    assert call(package, trained_world / "runs" / "cells", "--out", tmp_path / "cells", "--onnx") == 2
+    assert "only detectors of whole pictures are exported" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    assert call(package, trained_world / "runs" / "whole", "--out", tmp_path / "made", "--onnx") == 0
+    told = capsys.readouterr().out
+    assert told.count("largest difference to PyTorch") == 3
+    assert (tmp_path / "made" / "onnx" / "clips_to_scores.onnx").is_file()
+    found(trained_world, tmp_path / "made", tmp_path / "out")

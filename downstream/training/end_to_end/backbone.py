@@ -14,6 +14,7 @@ from downstream.features.feature_spec import Grid
 from downstream.training.config import VideosConfig
 from downstream.training.end_to_end.stages import unfreeze
 from pretrain.backbones import BACKBONES, Backbone, BackboneConfig, build_backbone
+from pretrain.backbones.hugging_face import HF_PREFIX
 from pretrain.backbones.timm_frames import PREFIX
 from pretrain.data.geometry import NO_BORDER, BorderCrop
 from pretrain.errors import UserError, nearest
@@ -49,13 +50,13 @@ def open_backbone(config: VideosConfig) -> tuple[Backbone, BorderCrop, dict[str,
     Random weights come from torch's global generator. UserError: no such folder or name, or an option of names alone.
     """
     name = config.backbone or ""
-    if name in BACKBONES or name.startswith(PREFIX):
+    if name in BACKBONES or name.startswith((PREFIX, HF_PREFIX)):
         wanted = BackboneConfig(name=name, weights=config.weights, download=config.download)
         return build_backbone(wanted), config.border_crop or NO_BORDER, {}
     if not Path(name).exists():
         raise UserError(
             f"videos.backbone '{name}' is neither a folder nor a name{nearest(name, BACKBONES) or '.'} Give a "
-            f"run's folder, an exported one, timm/<model>, or one of {', '.join(sorted(BACKBONES))}"
+            f"run's folder, an exported one, timm/<model>, hf/<folder>, or one of {', '.join(sorted(BACKBONES))}"
         )
     if config.weights is not None or config.download:
         raise UserError(

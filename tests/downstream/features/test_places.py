@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from downstream.features.encoders import EncoderConfig
+from downstream.features.config import EncoderConfig
 from downstream.features.places import found_again, places_from, places_of
 
 
@@ -35,3 +35,16 @@ def test_names_and_what_is_gone_stay_as_they_are(tmp_path: Path, monkeypatch: py
     assert places_from(tmp_path, None, tmp_path / "x") == {}
     assert found_again(config, tmp_path, {"backbone": "../gone"}) == config
     assert found_again(config, tmp_path, None) == config
+
+
+def test_names_of_a_kind_and_a_path_keep_their_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("models/videomae", "elsewhere", "features", "runs/x"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    config = EncoderConfig(backbone="hf/models/videomae")
+    of_set = places_of(config.as_json(), Path("features"))
+    assert of_set == {"backbone": "hf/../models/videomae"}
+    of_detector = places_from(Path("features"), of_set, Path("runs/x"))
+    assert of_detector == {"backbone": "hf/../../models/videomae"}
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert found_again(config, Path("../runs/x"), of_detector).backbone == "hf/../models/videomae"
