@@ -71,7 +71,7 @@ def detect_into(
     cache = config.out / SCORE_CACHE if config.keep_scores else None
     scored = score_all(model, inputs, config.scoring, accelerator, cache)
     speed = describe_speed(scored, time.monotonic() - began)
-    videos = [find_video_events(video, rule) for video in scored if video.scores is not None]
+    videos = [find_video_events(video, rule, model.levels) for video in scored if video.scores is not None]
     failed = [
         FailedVideo(name=video.name, path=video.path, problem=video.problem) for video in scored if video.scores is None
     ]

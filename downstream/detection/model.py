@@ -21,6 +21,7 @@ import torch
 from downstream.detection.records import DetectionFacts
 from downstream.detector.inference import score_videos
 from downstream.detector.snippet_detector import SnippetDetector
+from downstream.events.alarm_level import LevelScale
 from downstream.events.rule import AlarmRule
 from downstream.features.encoders import Encoder
 from downstream.features.feature_spec import Grid
@@ -81,6 +82,8 @@ class Model:
     rule_from: str
     """Where the rule comes from, in words."""
     device: torch.device
+    levels: LevelScale | None = None
+    """What the calibration makes of scores; None: every video is its own scale."""
 
     @property
     def sources(self) -> list[EncoderSource]:

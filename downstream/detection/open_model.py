@@ -18,7 +18,8 @@ from downstream.detection.model import DetectorGroup, EncoderSource, Model
 from downstream.detector.card_shape import ENCODER, MOST_SETS
 from downstream.detector.snippet_detector import SnippetDetector
 from downstream.detector.storage import CARD_FILE, load_detector, specs_of
-from downstream.events.default_rule import default_rule
+from downstream.events.alarm_level import calibrated_scale
+from downstream.events.default_rule import calibration_of, default_rule
 from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
 from downstream.features.feature_spec import FeatureSpec
 from downstream.features.snippets import SnippetSettings
@@ -74,8 +75,10 @@ def open_model(
     thresholds = [float(detector.card.get("threshold", 0.5)) for detector in trained]
     names = [detector.card["sha256"] for detector in trained]
     label_free = all(supervision_in(detector.card) == "none" for detector in trained)
-    rule, source = default_rule(RunFolder(path).calibration if calibrated else None, thresholds, names, label_free)
-    return Model(path=path, groups=groups, rule=rule, rule_from=source, device=device)
+    file = RunFolder(path).calibration if calibrated else None
+    rule, source = default_rule(file, thresholds, names, label_free)
+    levels = calibrated_scale(calibration_of(file, names))
+    return Model(path=path, groups=groups, rule=rule, rule_from=source, device=device, levels=levels)
 
 
 def detector_folders(path: Path) -> list[Path]:

@@ -23,8 +23,10 @@ from downstream.detection.live.state import (
     moment,
     time_of_day,
 )
+from downstream.detection.live.stream_levels import StreamLevels
 from downstream.detection.live.webhook import Webhook
 from downstream.detection.model import Model
+from downstream.detection.records import VideoRecord
 from downstream.detection.writers.events_jsonl import event_line
 from downstream.events.rule import AlarmRule
 from pretrain.data.video import VideoError
@@ -59,6 +61,7 @@ class LiveRun:
         self.console, self.output, self.hook = console, output, hook
         self.state = LiveState(source, output.name, opened.info.fps, scorer.model.snippet_frames)
         self.alarms = Alarms(rule, self.state.clock)
+        self.levels = StreamLevels(scorer.model.levels)
         scorer.look(opened.info)
         # on a terminal it is written in place, so that it may come more often
         self._status_seconds = min(1.0, settings.status_every) if console.is_terminal else settings.status_every
@@ -104,6 +107,7 @@ class LiveRun:
         """Scores that came of work since `begun` (`time.monotonic()`)."""
         for score in scores:
             self.state.scored(score)
+            self.levels.add(score.score)
             self.output.add_score(score)
             if score.is_settled:
                 self._tell(self.alarms.take(score))
@@ -145,7 +149,9 @@ class LiveRun:
             self._say(time.time(), text)
         if self._status_seconds and now >= self._status_due:
             self._status_due = now + self._status_seconds
-            if line := self.state.status_line(self.alarms.is_on):
+            score = self.state.score
+            level = None if score is None else self.levels.level(score.score)
+            if line := self.state.status_line(self.alarms.is_on, level):
                 self.console.status(line)
             self.state.recent = Meter()
 
@@ -155,7 +161,8 @@ class LiveRun:
             self.state.events = alarm.event.number
             event = alarm.record(self.state.clock, self.state.frames)
             when = self.state.wall_clock(event.start_seconds if event.kind == "begun" else event.end_seconds)
-            event = dataclasses.replace(event, wall_clock=iso(when), stream=self.source.label)
+            level = self.levels.level(event.peak_score)
+            event = dataclasses.replace(event, wall_clock=iso(when), stream=self.source.label, level=level)
             self.output.add_event(event)
             self._say(when, describe_event(event))
             self.console.record(event_line(event))
@@ -175,7 +182,10 @@ class LiveRun:
         self._tell(self.alarms.close(is_cut_short=not ending.is_end))
         if text := self._gaps.due(math.inf):
             self._say(time.time(), text)
-        self.output.finish(self.state.record(ending, self.output.ended_events()))
+        record = self.state.record(ending, self.output.ended_events())
+        if isinstance(record, VideoRecord):
+            record = dataclasses.replace(record, level=self.levels.level(record.highest_score))
+        self.output.finish(record)
         return ending
 
 
