@@ -15,7 +15,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "tests/pretext_tasks/test_sampling.py": {"what every task is": "pretext_tasks/base"},
     "tests/pretrain/test_train.py": {
         "parts of the loop, seen in whole runs": "pretrain/checkpoint pretrain/config pretrain/meter pretrain/model "
-        "pretrain/run_folder pretrain/seeding pretrain/tracking pretrain/validate pretrain/cpu pretrain/errors",
+        "pretrain/run_folder pretrain/seeding pretrain/validate pretrain/cpu pretrain/errors",
         "what the loop reads": "pretrain/data/windows pretrain/data/transforms pretrain/data/motion",
     },
     "tests/pretrain/test_two_processes.py": {"needs several processes": "pretrain/accelerator"},

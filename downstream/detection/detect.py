@@ -65,8 +65,8 @@ def detect_into(
     config: DetectConfig, inputs: Sequence[Video], model: Model, rule: AlarmRule, accelerator: Accelerator
 ) -> int:
     """The same into a folder that is ours, by all processes together."""
-    note = f"{UNFITTED_NOTE}\n" if config.detector is None else ""
-    say(config, accelerator, f"{note}{model.describe()}\n{describe_rule(rule, model)}")
+    who = UNFITTED_NOTE if config.detector is None else model.describe()
+    say(config, accelerator, f"{who}\n{describe_rule(rule, model)}")
     began = time.monotonic()
     cache = config.out / SCORE_CACHE if config.keep_scores else None
     scored = score_all(model, inputs, config.scoring, accelerator, cache)

@@ -48,8 +48,8 @@ def watch(config: DetectConfig) -> int:
         text, region_for(model), config.live.source, np.random.default_rng(), stopped=stopped, say=console.say
     )
     name = source.label if is_stream(text) else find_videos([text])[0][0]
-    note = f"{UNFITTED_NOTE}\n" if config.detector is None else ""
-    console.say(f"{note}{model.describe()}\n{describe_rule(rule, model)}\nopening {source.label}")
+    who = UNFITTED_NOTE if config.detector is None else model.describe()
+    console.say(f"{who}\n{describe_rule(rule, model)}\nopening {source.label}")
     hook = None if config.live.webhook is None else Webhook(config.live.webhook, console.say)
     with ExitStack() as stack:
         stack.enter_context(stop_signals(stopped))
