@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from downstream.detection.model import Model, ScoredFile
 from downstream.detection.records import FailedVideo
 from downstream.detection.scoring import problems_of
+from downstream.detection.unfitted import UNFITTED_FOLDER
 from downstream.detection.video_events import VideoDetection
 from downstream.events.alarm_level import describe_scale
 from downstream.events.rule import AlarmRule
@@ -21,9 +22,11 @@ SHOWN = 20
 def describe_rule(rule: AlarmRule, model: Model) -> str:
     """The rule and where it comes from; what alarm levels mean."""
     origin = model.rule_from if rule == model.rule else "given"
+    if model.path == UNFITTED_FOLDER and rule == model.rule:
+        origin = "a default; --threshold changes it"
     parts = [f"a score of at least {rule.threshold:.6g}", f"down to {rule.release:.6g}"]
     parts += [f"at least {rule.min_seconds:g} s long"] * bool(rule.min_seconds)
-    parts += [f"one where {rule.merge_seconds:g} s apart"] * bool(rule.merge_seconds)
+    parts += [f"{rule.merge_seconds:g} s apart at least"] * bool(rule.merge_seconds)
     return f"an event: {', '.join(parts)} ({origin})\n{describe_scale(model.levels)}"
 
 

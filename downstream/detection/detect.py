@@ -130,6 +130,8 @@ def draw_films(
                 events=video.spans,
                 heat=heat,
                 cache=indices,
+                style=config.film_style,
+                levels=video.levels,
             )
         except UserError as error:
             problems[video.name] = shown(str(error))

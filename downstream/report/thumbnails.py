@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from downstream.events.finder import DetectedEvent
 from downstream.report.content import Thumbnail
@@ -33,8 +34,8 @@ def peak_thumbnails(
     """The middle of the peak of the `count` highest events, in their order; without events, of the highest snippet.
 
     `width`: pixels, never more than the video's own. `heat`: scores shown as no heat and as full heat; None, or scores
-    without a map: the plain frame. VideoError where the video cannot be read; UserError where a map is not of this
-    video, or `count` or `width` is below 1.
+    without a map: the frame alone; else the frame, and beside it the same with contours of heat. VideoError where the
+    video cannot be read; UserError where a map is not of this video, or `count` or `width` is below 1.
     """
     if count < 1 or width < 1:
         raise UserError(f"count is {count}, width {width}; a video has at least 1 thumbnail, at least 1 pixel wide")
@@ -52,10 +53,15 @@ def peak_thumbnails(
         glow = None if cells is None or heat is None else to_heat(cells.scores[snippet], *heat)
         seen = None if cells is None else cells.seen
         drawn = draw_frame(picture, glow, seen, [], [], (info.width, info.height))
+        if glow is not None:
+            pair = Image.new("RGB", (2 * width, size[0]))
+            pair.paste(Image.fromarray(picture), (0, 0))
+            pair.paste(drawn, (width, 0))
+            drawn = pair
         data = io.BytesIO()
         drawn.save(data, "JPEG", quality=QUALITY, optimize=True)
         seconds = clock.begin(number)
-        what = "Frame with heat where the detector looked" if glow is not None else "Frame"
+        what = "Frame, and beside it contours round what scored high" if glow is not None else "Frame"
         thumbnails.append(
             Thumbnail(
                 frame=number,

@@ -62,9 +62,11 @@ def test_small_footage_is_not_enlarged_and_a_cut_last_snippet_has_a_frame(frames
 def test_heat_lies_over_the_hot_cell_alone(frames: Path) -> None:
     scores = hot_cell(5, {2: 0.9})
     plain, hot = (peak_thumbnails(frames, scores, [], heat=heat)[0] for heat in (None, HEAT))
-    change = np.abs(pixels(hot.jpeg) - pixels(plain.jpeg)).sum(axis=2)
-    assert change[16:20, 28:32].min() > 60 > 20 > change[36:, 48:].max()
-    assert hot.alt.startswith("Frame with heat")
+    left, right = pixels(hot.jpeg)[:, :72], pixels(hot.jpeg)[:, 72:]
+    clean, change = (np.abs(side - pixels(plain.jpeg)).sum(axis=2) for side in (left, right))
+    assert clean[:, :64].max() < 40  # beside it the frame as it is
+    assert change[10:26, 20:40].max() > 120 > 30 > change[36:, 48:].max()
+    assert hot.alt.startswith("Frame, and beside it contours round what scored high")
     assert plain.alt.startswith("Frame,")
 
 
