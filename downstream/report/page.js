@@ -127,6 +127,7 @@ for (const video of videos) watcher.observe(video.item);
 // for the browser's console, and for tests
 globalThis.report = Object.freeze({
   events: (name) => videos.find((video) => video.name === name).events,
+  level: (name, score) => ({ ...levelOf(videos.find((video) => video.name === name), score), often: oftenWords(score) }),
   limits: () => ({ ...limits }),
   totals: () => ({ ...totals, normalHours, allHours, spanCount }),
 });

@@ -193,6 +193,7 @@ function play(video, seconds) {
     player.src = video.link;
     video.player = player;
     video.media.prepend(player);
+    video.details.before(video.media);
   }
   const go = () => (video.player.currentTime = seconds);
   if (video.player.readyState > 0) go();
@@ -306,7 +307,7 @@ function drawBody(video) {
   video.body.append(makeTimeline(video));
   video.media = element("div", { class: "media" });
   if (video.pictures.length) video.media.append(makePictures(video));
-  video.body.append(video.media);
+  if (video.pictures.length) video.body.append(video.media); // empty it would move all that follows
   video.body.append(video.details);
   refresh(video);
 }
