@@ -114,7 +114,7 @@ def plot_curves(log: Path, target: Path, tasks: dict[str, float]) -> None:
     """Loss and accuracy of each task over the steps, training and validation, as a PNG. `tasks` maps name to chance.
 
     Losses stand on one scale, as shares of what guessing costs: log(classes), `classes` being 1 / chance. So tasks of
-    two classes and of four compare. Of a loss with further parts (abrupt change) the `detection` is drawn, the part that
+    two classes and of four compare. Of a loss with parts (abrupt change) the `detection` is drawn, the part that
     accuracy counts.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg

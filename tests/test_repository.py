@@ -83,7 +83,9 @@ def test_no_file_names_a_place_on_somebodys_machine(tracked: list[Path]) -> None
 
 def test_every_host_is_cited_or_an_example(tracked: list[Path]) -> None:
     """But for tests, which take addresses apart."""
-    by_file = matches(HOST, (path for path in tracked if path.suffix not in (".png", ".jpg") and path.parts[0] != "tests"))
+    by_file = matches(
+        HOST, (path for path in tracked if path.suffix not in (".png", ".jpg") and path.parts[0] != "tests")
+    )
     unknown = {name: hosts - EXAMPLES - CITED for name, hosts in by_file.items() if hosts - EXAMPLES - CITED}
     assert not unknown, f"{unknown}: cite a public page in CITED, or take an example of EXAMPLES"
     assert set().union(*by_file.values()) >= CITED, "a host that nothing cites any more stands in CITED"

@@ -81,8 +81,8 @@ def test_contours_go_round_the_hot_cell_and_leave_the_footage_as_it_is() -> None
         lines = (out == [int(colour[at : at + 2], 16) for at in (1, 3, 5)]).all(axis=2)
         rows, columns = np.nonzero(lines)
         assert len(rows) > 10
-        assert (rows.min() < 30 < rows.max())
-        assert (columns.min() < 50 < columns.max())
+        assert rows.min() < 30 < rows.max()
+        assert columns.min() < 50 < columns.max()
         assert (abs(rows - 30) < 20).all()
         assert (abs(columns - 50) < 20).all()
     assert np.abs(out[30, 50] - 200).max() < 30  # inside: a tint alone
