@@ -68,10 +68,11 @@ def to_heat(scores: NDArray[np.float32], low: float, high: float) -> NDArray[np.
         return np.zeros(scores.shape, np.float32)
     held = np.clip(scores.astype(np.float64), low, high)
     if low >= 0 and high <= 1:
+        is_hot = (scores.astype(np.float64) >= high).astype(np.float32)
         low, high = (float(log_odds(np.float64(end))) for end in (low, high))
         held = np.clip(log_odds(held), low, high)
         if high <= low:  # both nearer to 0 or 1 than is told apart
-            return np.zeros(scores.shape, np.float32)
+            return is_hot
     return ((held - low) / (high - low)).astype(np.float32)
 
 

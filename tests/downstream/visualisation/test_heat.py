@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -53,6 +53,7 @@ def test_heat_range_without_score_maps_names_the_videos() -> None:
         heat_range([], 0.5)
 
 
+@example([1.0], 0.0, 2.9e-30)
 @given(st.lists(FLOATS, min_size=1, max_size=20), FLOATS, FLOATS)
 def test_heat_lies_within_0_and_1_and_keeps_the_order(values: list[float], low: float, high: float) -> None:
     scores = np.sort(np.array(values, np.float32))
