@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -105,33 +106,72 @@ def validation_table(accuracies: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
+TREND_FROM = 3
+"""Points that make a line: two are two measurements, and a line between them a trend that nobody measured."""
+
+
 def plot_curves(log: Path, target: Path, tasks: dict[str, float]) -> None:
-    """Loss and accuracy of each task over the steps, training and validation, as a PNG. `tasks` maps name to chance."""
+    """Loss and accuracy of each task over the steps, training and validation, as a PNG. `tasks` maps name to chance.
+
+    Losses stand on one scale, as shares of what guessing costs: log(classes), `classes` being 1 / chance. So tasks of
+    two classes and of four compare. Of a loss with parts (abrupt change) the `detection` is drawn, the part that
+    accuracy counts.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     entries = read_log(log)
     figure = Figure(figsize=(4 * len(tasks), 6.4), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(2, len(tasks), sharex=True, squeeze=False)
+    axes = figure.subplots(2, len(tasks), sharex=True, sharey="row", squeeze=False)
     for column, (name, chance) in enumerate(tasks.items()):
         upper, lower = axes[0, column], axes[1, column]
-        for axis, kind in ((upper, "loss"), (lower, "accuracy")):
-            steps, values = _series(entries, f"train/{name}/{kind}")
-            axis.plot(steps, values, color="#4c78a8", linewidth=1, alpha=0.7, label="training")
-        steps, values = _series(entries, f"validation/{name}/accuracy")
-        lows, highs = (_series(entries, f"validation/{name}/{end}")[1] for end in ("ci_low", "ci_high"))
-        lower.fill_between(steps, lows, highs, color="#f58518", alpha=0.2)
-        lower.plot(steps, values, color="#f58518", marker="o", markersize=3, label="held out, 95 % interval")
-        lower.axhline(chance, color="#888888", linestyle="--", linewidth=1, label="chance")
-        lower.set_ylim(0, 1.02)
+        steps, losses = _series(entries, f"train/{name}/detection")
+        if not steps:
+            steps, losses = _series(entries, f"train/{name}/loss")
+        _line(upper, steps, [loss / -math.log(chance) for loss in losses], TRAINING, "training")
+        _line(lower, *_series(entries, f"train/{name}/accuracy"), TRAINING, "training")
+        _held_out(lower, entries, name)
+        for axis, guessing in ((upper, 1.0), (lower, chance)):
+            axis.axhline(guessing, color="#888888", linestyle="--", linewidth=1, label="guessing")
+            axis.grid(color="#e6e6e6", linewidth=0.7)
+            axis.set_axisbelow(True)
         upper.set_title(name.replace("_", " "))
         lower.set_xlabel("step")
-    axes[0, 0].set_ylabel("loss")
+        lower.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes[0, 0].set_ylim(bottom=0)
+    axes[1, 0].set_ylim(0, 1.02)
+    axes[0, 0].set_ylabel("training loss (guessing: 1)")
     axes[1, 0].set_ylabel("accuracy")
     axes[1, 0].legend(loc="lower right", fontsize=8)
     with replacing(target) as temporary:
         figure.savefig(temporary, dpi=110)
+
+
+TRAINING, HELD_OUT = "#0072b2", "#d55e00"
+
+
+def _line(axis: Any, steps: list[int], values: list[float], colour: str, label: str) -> None:
+    """A line where there are enough points for one, else the points."""
+    style = "-" if len(steps) >= TREND_FROM else ""
+    marker = "" if len(steps) > 30 else "o"
+    axis.plot(steps, values, color=colour, linestyle=style, marker=marker, markersize=3, linewidth=1.2, label=label)
+
+
+def _held_out(axis: Any, entries: list[dict[str, Any]], name: str) -> None:
+    """Validation accuracies, each with its interval."""
+    steps, values = _series(entries, f"validation/{name}/accuracy")
+    ends = [_series(entries, f"validation/{name}/{end}")[1] for end in ("ci_low", "ci_high")]
+    if not steps or any(len(end) != len(steps) for end in ends):
+        return
+    around = [[value - low for value, low in zip(values, ends[0], strict=True)],
+              [high - value for value, high in zip(values, ends[1], strict=True)]]  # fmt: skip
+    around = [[max(0.0, length) for length in side] for side in around]
+    axis.errorbar(
+        steps, values, around, color=HELD_OUT, marker="o", markersize=4, capsize=3, zorder=3,
+        linestyle="-" if len(steps) >= TREND_FROM else "", label="held out, 95 % interval",
+    )  # fmt: skip
 
 
 def _series(entries: list[dict[str, Any]], key: str) -> tuple[list[int], list[float]]:

@@ -23,7 +23,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "tests/test_startup.py": {"parsed there, as every command": "pretrain/command"},
     "tests/pretrain/test_train.py": {
         "parts of the loop, seen in whole runs": "pretrain/checkpoint pretrain/config pretrain/meter pretrain/model "
-        "pretrain/run_folder pretrain/seeding pretrain/tracking pretrain/validate pretrain/cpu pretrain/errors",
+        "pretrain/run_folder pretrain/seeding pretrain/validate pretrain/cpu pretrain/errors",
         "what the loop reads": "pretrain/data/windows pretrain/data/transforms pretrain/data/motion "
         "pretrain/data/settings",
     },

@@ -11,6 +11,7 @@ import tyro
 from downstream.detection.inputs import is_stream
 from downstream.detection.live.settings import LiveSettings
 from downstream.events.rule import RuleChanges
+from downstream.visualisation.film import FilmStyle
 from pretrain.errors import UserError
 
 
@@ -72,6 +73,8 @@ class DetectConfig:
     rule: Annotated[RuleChanges, tyro.conf.arg(name="")] = field(default_factory=RuleChanges)
     films: int = 1
     """Films of so many videos with the highest events: heat and boxes, score bar, sound kept."""
+    film_style: FilmStyle = "contours"
+    """Heat in films: as contours, as colours that glow, or as contours with the frame as it is beside them."""
     report: bool = True
     """Write report.html."""
     frames: bool = False

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from downstream.detection.model import Model, ScoredFile
 from downstream.detection.records import FailedVideo
 from downstream.detection.scoring import problems_of
+from downstream.detection.unfitted import UNFITTED_FOLDER
 from downstream.detection.video_events import VideoDetection
+from downstream.events.alarm_level import describe_scale
 from downstream.events.rule import AlarmRule
+from downstream.visualisation.score_axis import plain_score
 from pretrain.names import shown
 from pretrain.tracking import clock
 
@@ -17,27 +20,34 @@ SHOWN = 20
 
 
 def describe_rule(rule: AlarmRule, model: Model) -> str:
-    """The rule and where it comes from."""
+    """The rule and where it comes from; what alarm levels mean."""
     origin = model.rule_from if rule == model.rule else "given"
-    return (
-        f"an event: a score of at least {rule.threshold:.6g}, down to {rule.release:.6g}, at least "
-        f"{rule.min_seconds:g} s long, {rule.merge_seconds:g} s apart ({origin})"
-    )
+    if model.path == UNFITTED_FOLDER and rule == model.rule:
+        origin = "a default; --threshold changes it"
+    parts = [f"a score of at least {rule.threshold:.6g}", f"down to {rule.release:.6g}"]
+    parts += [f"at least {rule.min_seconds:g} s long"] * bool(rule.min_seconds)
+    parts += [f"{rule.merge_seconds:g} s apart at least"] * bool(rule.merge_seconds)
+    return f"an event: {', '.join(parts)} ({origin})\n{describe_scale(model.levels)}"
 
 
 def table(videos: Sequence[VideoDetection]) -> str:
-    """The highest videos, a line each: score, events, where the highest event is, or else the highest score."""
+    """The highest videos, a line each: level, score, events, where the highest event is, or else the highest score."""
     ranked = sorted(videos, key=lambda video: -video.highest_score)
     width = max(len(shown(video.name)) for video in ranked[:SHOWN])
-    lines = [f"{'video':{width}}  length   highest score  events  the highest event"]
+    levels = {video.name: video.highest_level for video in ranked[:SHOWN]}
+    room = max(len("alarm level"), *(len(level.short) for level in levels.values()))
+    lines = [f"{'video':{width}}  length   {'alarm level':{room}}     score  events  the highest event"]
     for video in ranked[:SHOWN]:
         best = max(video.events, key=lambda event: event.peak_score, default=None)
         when = f"none; highest at {clock(video.clock.begin(video.highest_frame))}"
         if best is not None:
             when = f"{clock(video.clock.begin(best.start))} to {clock(video.clock.end(best.end))}"
+            often = levels[video.name].how_often
+            when += f"; as high {often}" if often else ""
         length = clock(video.seconds)
         name = shown(video.name)
-        lines.append(f"{name:{width}}  {length:>7}  {video.highest_score:13.6f}  {len(video.events):6}  {when}")
+        level, score = levels[video.name].short, plain_score(video.highest_score)
+        lines.append(f"{name:{width}}  {length:>7}  {level:{room}}  {score:>8}  {len(video.events):6}  {when}")
     if len(ranked) > SHOWN:
         lines.append(f"... and {len(ranked) - SHOWN} more")
     return "\n".join(lines)

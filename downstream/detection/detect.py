@@ -66,15 +66,15 @@ def detect_into(
     config: DetectConfig, inputs: Sequence[Video], model: Model, rule: AlarmRule, accelerator: Accelerator
 ) -> int:
     """The same into a folder that is ours, by all processes together."""
-    note = f"{UNFITTED_NOTE}\n" if config.detector is None else ""
-    say(config, accelerator, f"{note}{model.describe()}\n{describe_rule(rule, model)}")
+    who = UNFITTED_NOTE if config.detector is None else model.describe()
+    say(config, accelerator, f"{who}\n{describe_rule(rule, model)}")
     began = time.monotonic()
     cache = config.out / SCORE_CACHE if config.keep_scores else None
     scored = score_all(model, inputs, config.scoring, accelerator, cache)
     if accelerator.is_main_process:
         write_zones_of(config.out / ZONES_PICTURE, model, scored, IndexCache(config.scoring.index))
     speed = describe_speed(scored, time.monotonic() - began)
-    videos = [find_video_events(video, rule) for video in scored if video.scores is not None]
+    videos = [find_video_events(video, rule, model.levels) for video in scored if video.scores is not None]
     failed = [
         FailedVideo(name=video.name, path=video.path, problem=video.problem) for video in scored if video.scores is None
     ]
@@ -134,6 +134,8 @@ def draw_films(
                 events=video.spans,
                 heat=heat,
                 cache=indices,
+                style=config.film_style,
+                levels=video.levels,
             )
         except UserError as error:
             problems[video.name] = shown(str(error))

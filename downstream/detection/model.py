@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from downstream.detection.records import DetectionFacts
 from downstream.detector.inference import score_videos
 from downstream.detector.snippet_detector import SnippetDetector
+from downstream.events.alarm_level import LevelScale
 from downstream.events.rule import AlarmRule
 from downstream.features.config import SnippetSettings
 from downstream.features.crops import Region
@@ -109,6 +110,9 @@ class Model:
         if not inside.any():
             raise nothing_counts(info)
         return inside
+
+    levels: LevelScale | None = None
+    """What the calibration makes of scores; None: every video is its own scale."""
 
     @property
     def sources(self) -> list[EncoderSource]:

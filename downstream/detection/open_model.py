@@ -19,7 +19,8 @@ from downstream.detection.model import DetectorGroup, EncoderSource, Model
 from downstream.detector.card_shape import ENCODER, MOST_SETS
 from downstream.detector.snippet_detector import SnippetDetector
 from downstream.detector.storage import CARD_FILE, load_detector, specs_of
-from downstream.events.default_rule import default_rule
+from downstream.events.alarm_level import calibrated_scale
+from downstream.events.default_rule import calibration_of, default_rule
 from downstream.features.config import EncoderConfig, SnippetSettings
 from downstream.features.encoders import Encoder, open_encoder
 from downstream.features.feature_spec import FeatureSpec
@@ -81,9 +82,17 @@ def open_model(
     thresholds = [float(detector.card.get("threshold", 0.5)) for detector in trained]
     names = [detector.card["sha256"] for detector in trained]
     label_free = all(supervision_in(detector.card) == "none" for detector in trained)
-    rule, source = default_rule(RunFolder(path).calibration if calibrated else None, thresholds, names, label_free)
-    zones = _zones_of(path)
-    return Model(path=path, groups=groups, rule=rule, rule_from=source, device=device, zones=zones)
+    file = RunFolder(path).calibration if calibrated else None
+    rule, source = default_rule(file, thresholds, names, label_free)
+    return Model(
+        path=path,
+        groups=groups,
+        rule=rule,
+        rule_from=source,
+        device=device,
+        zones=_zones_of(path),
+        levels=calibrated_scale(calibration_of(file, names)),
+    )
 
 
 def _zones_of(path: Path) -> Zones | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from downstream.events.alarm_level import AlarmLevel, LevelScale
 from downstream.events.finder import DetectedEvent
 from downstream.events.rule import AlarmRule
 from downstream.features.feature_spec import Grid
@@ -77,6 +78,8 @@ class EventRecord:
     """Path of a picture of its highest moment, from the folder of the output files; None: none is kept."""
     clip: str | None = None
     """Path of a short film of its begin, likewise."""
+    level: AlarmLevel | None = None
+    """What the peak score means to people; None where nobody said."""
 
     @property
     def peak_box(self) -> BoxRecord | None:
@@ -93,7 +96,7 @@ class EventRecord:
             "end_seconds": self.end_seconds,
             "peak_seconds": self.peak_seconds,
             "peak_score": self.peak_score,
-        }
+        } | ({} if self.level is None else {"level": self.level.as_json()})
 
 
 def event_record(
@@ -104,10 +107,11 @@ def event_record(
     *,
     kind: Literal["begun", "ended"] = "ended",
     is_cut_short: bool = False,
+    levels: LevelScale | None = None,
 ) -> EventRecord:
     """The record of an event in a video of so many frames, or in a stream of which so many were seen, by its clock.
 
-    A snippet may reach past them, an event does not.
+    A snippet may reach past them, an event does not. `levels` says what its peak means.
     """
     return EventRecord(
         **replace(event, end=min(event.end, num_frames)).as_json(clock),
@@ -116,6 +120,7 @@ def event_record(
         kind=kind,
         boxes=boxes,
         is_cut_short=is_cut_short,
+        level=None if levels is None else levels.level(event.peak_score),
     )
 
 
@@ -159,6 +164,8 @@ class VideoRecord:
     """When its frames are shown; None of a stream, which keeps no account of each."""
     live: LiveFigures | None = None
     """None of a file that was read to its end."""
+    level: AlarmLevel | None = None
+    """What the highest score means to people; None where nobody said."""
     footage: float | None = None
     """Seconds of what was seen, without gaps in the recording or outages; None: by the frame rate."""
 

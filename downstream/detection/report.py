@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from downstream.detection.model import Model
 from downstream.detection.records import FailedVideo
+from downstream.detection.unfitted import UNFITTED_FOLDER, UNFITTED_NOTE
 from downstream.detection.video_events import VideoDetection
 from downstream.events.rule import AlarmRule
 from downstream.report.content import Report, ReportVideo, Thumbnail, relative_link
@@ -17,6 +18,7 @@ from downstream.report.page import write_report
 from downstream.report.thumbnails import peak_thumbnails
 from downstream.visualisation.heat import HeatRange, heat_range
 from pretrain.data.video import IndexCache, VideoError
+from pretrain.names import shown as shown_name
 from pretrain.tracking import clock
 
 PICTURED = 60
@@ -61,8 +63,10 @@ def write_detection_report(
     seconds = sum(video.seconds for video in videos)
     events = sum(len(video.events) for video in videos)
     report = Report(
-        title="What was found",
+        title=f"What was found in {shown_name(videos[0].name) if len(videos) == 1 else f'{len(videos)} videos'}",
         subtitle=f"{events} event(s) in {len(videos)} video(s), {clock(seconds)} of footage",
+        lead=" ".join(UNFITTED_NOTE.split()) if model.path == UNFITTED_FOLDER else "",
+        levels=model.levels,
         rule=rule,
         videos=tuple(shown),
         facts={

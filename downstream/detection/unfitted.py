@@ -7,11 +7,10 @@ from pathlib import Path
 UNFITTED_FOLDER = Path(__file__).parent / "unfitted"
 """A package (see `detection.package`) of a label-free detector whose scores are relative to each video itself."""
 UNFITTED_NOTE = (
-    "no --detector: this says what is unlike the rest of the same video (how much features change and the picture\n"
-    "moves, how far features lie from the video's own), by a small network that has seen rendered footage alone. It\n"
-    "knows no camera and no anomaly (real fights it places worse than plain motion does): a first look. Better, in\n"
-    "this order: fit what is ordinary to your own footage, without labels (scripts/fit_normal.py); learn from one\n"
-    "label a video (scripts/finetune.py); docs/detection.md"
+    "A first look, since no --detector was given: it marks what is unlike the rest of the same video. Whether that is\n"
+    "abnormal it cannot know, and a video in which nothing happens has its most unusual moment too (real fights it\n"
+    "places worse than plain motion does). Better: fit what is ordinary to your own footage, without labels\n"
+    "(scripts/fit_normal.py), or learn from one label a video (scripts/finetune.py); docs/detection.md"
 )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from downstream.detection.model import ScoredFile
 from downstream.detection.records import BoxRecord, EventRecord, VideoRecord, event_record
+from downstream.events.alarm_level import AlarmLevel, LevelScale, scale_of
 from downstream.events.boxes import ScoredBox, find_boxes
 from downstream.events.finder import DetectedEvent, find_events
 from downstream.events.rule import AlarmRule
@@ -33,6 +34,8 @@ class VideoDetection:
     events: tuple[DetectedEvent, ...]
     boxes: tuple[tuple[ScoredBox, ...], ...]
     """Of each snippet; only within events, empty of detectors of whole pictures."""
+    levels: LevelScale
+    """What its scores mean to people: by a calibration, or by themselves."""
 
     @property
     def spans(self) -> list[tuple[int, int]]:
@@ -56,6 +59,11 @@ class VideoDetection:
         return float(self.scores.scores.max())
 
     @property
+    def highest_level(self) -> AlarmLevel:
+        """Of the highest score."""
+        return self.levels.level(self.highest_score)
+
+    @property
     def highest_frame(self) -> int:
         """The first frame of the snippet that has it."""
         return int(self.scores.edges[self.scores.scores.argmax()])
@@ -72,6 +80,7 @@ class VideoDetection:
             num_frames=self.info.num_frames,
             num_snippets=len(self.scores.scores),
             highest_score=self.highest_score,
+            level=self.highest_level,
             events=tuple(self._event_record(event) for event in self.events),
         )
 
@@ -84,7 +93,8 @@ class VideoDetection:
             for box in self.boxes[snippet]
             for start, end in self.info.pieces(int(edges[snippet]), int(min(edges[snippet + 1], num_frames)))
         ]
-        return event_record(event, self.clock, num_frames, None if self.scores.map is None else tuple(boxes))
+        of_event = None if self.scores.map is None else tuple(boxes)
+        return event_record(event, self.clock, num_frames, of_event, levels=self.levels)
 
     def _in_pixels_of(self, frame: int, box: PixelBox) -> PixelBox:
         """A box, found where all frames are read at the size of the first, in the pixels of that frame itself."""
@@ -93,9 +103,9 @@ class VideoDetection:
         return PixelBox(box.x1 * across, box.y1 * down, box.x2 * across, box.y2 * down)
 
 
-def find_video_events(scored: ScoredFile, rule: AlarmRule) -> VideoDetection:
+def find_video_events(scored: ScoredFile, rule: AlarmRule, levels: LevelScale | None = None) -> VideoDetection:
     """Events of a scored video by the rule, within its frames, and the boxes in them: round cells that alone would keep
-    an event going."""
+    an event going. `levels`: of a calibration; None: the video is its own scale."""
     assert scored.scores is not None
     assert scored.info is not None
     scores, clock = scored.scores, scored.clock or FrameClock.steady(scored.info.fps)
@@ -115,4 +125,5 @@ def find_video_events(scored: ScoredFile, rule: AlarmRule) -> VideoDetection:
         clock=clock,
         events=events,
         boxes=tuple(boxes),
+        levels=scale_of(levels, scores.scores),
     )

@@ -29,6 +29,8 @@ class DoctorConfig:
     """The videos that should have features."""
     top_k: int = 3
     """Videos with fewer snippets than the losses choose are noted."""
+    all: bool = False
+    """Print every finding in full. Default: 30 lines at most, by kind of fault, with the first of each and the mend."""
     json: Path | None = None
     """Write the findings to this file too."""
 

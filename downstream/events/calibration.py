@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 
 from downstream.events.calibration_file import Calibration, LeftOut
 from downstream.events.false_alarms import Footage, RuleAt, Turn
+from downstream.events.finder import find_events
 from downstream.events.rule import AlarmRule, rule_with_margin
 from downstream.scores.video_scores import VideoScores
 from pretrain.data.video import Clock
 from pretrain.errors import UserError, problem_list
 
 MAX_FOLDS = 20
+KEPT_PEAKS = 1000
 _LONG_SHARE = 0.1
 Videos = Sequence[tuple[VideoScores, Clock | float]]
 """Scores of each video and its clock, or frames per second."""
@@ -61,8 +63,17 @@ def calibrate(
         videos=len(videos),
         left_out=left_out,
         detector=dict(detector or {}),
+        ordinary=float(np.median(np.concatenate([scores.scores for scores, _ in videos]))),
+        peaks=_peaks(videos, rule),
     )
     return dataclasses.replace(calibration, notes=tuple(_notes(calibration, footage, found.seconds)))
+
+
+def _peaks(videos: Videos, rule: AlarmRule) -> tuple[float, ...]:
+    """The highest score of each event of the rule, increasing; at most `KEPT_PEAKS` of the highest."""
+    loud = [(scores, clock) for scores, clock in videos if scores.scores.max() >= rule.threshold]
+    found = [event.peak_score for scores, clock in loud for event in find_events(scores, rule, clock)]
+    return tuple(sorted(found)[-KEPT_PEAKS:])
 
 
 def allowed_events(per_hour: float, hours: float) -> int:

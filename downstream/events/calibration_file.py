@@ -2,7 +2,8 @@
 
 {"format": "anomaly-pretext/calibration/1", "rule": {"threshold": 0.93, "release": 0.83, "min_seconds": 2.0,
  "merge_seconds": 10.0}, "wanted_per_hour": 0.5, "margin": 1.0, "events": 60, "hours": 120.4, "videos": 8,
- "left_out": {...}, "detector": {...}, "notes": [...], "per_hour": 0.498, "upper_95_per_hour": 0.618}
+ "left_out": {...}, "detector": {...}, "notes": [...], "ordinary": 0.04, "peaks": [0.931, ...], "per_hour": 0.498,
+ "upper_95_per_hour": 0.618}
 """
 
 from __future__ import annotations
@@ -59,6 +60,10 @@ class Calibration:
     """What scored the footage: whatever tells it from other detectors."""
     notes: tuple[str, ...] = ()
     """What a reader has to know: sentences."""
+    ordinary: float | None = None
+    """The median score of that footage; None in files of before alarm levels."""
+    peaks: tuple[float, ...] = ()
+    """The highest score of each of the events, increasing; of very many, of the highest."""
 
     @property
     def per_hour(self) -> float:
@@ -72,7 +77,7 @@ class Calibration:
 
     def as_json(self) -> dict[str, Any]:
         """For files; the rates follow from events and hours, and are not read back."""
-        content = {"format": FORMAT} | dataclasses.asdict(self) | {"notes": list(self.notes)}
+        content = {"format": FORMAT} | dataclasses.asdict(self) | {"notes": list(self.notes), "peaks": list(self.peaks)}
         content["detector"] = dict(self.detector)
         if self.left_out is not None:
             content["left_out"]["per_hour"] = self.left_out.per_hour
@@ -90,12 +95,14 @@ def read_calibration(path: Path) -> Calibration:
     problems: list[str] = []
     values = _taken(content, _CALIBRATION, "", problems)
     rule = _taken(content.get("rule"), _RULE, "rule", problems)
+    values |= _taken({name: content.get(name, default) for name, default in _LATER.items()}, _LEVELS, "", problems)
     left_out = content.get("left_out")
     others = None if left_out is None else _taken(left_out, _LEFT_OUT, "left_out", problems)
     if problems:
         listed = problem_list(problems)
         raise UserError(f"{len(problems)} problem(s) in the calibration {path}; calibrate again:\n{listed}")
     values |= {"rule": AlarmRule(**rule), "notes": tuple(values["notes"])}
+    values["peaks"] = tuple(sorted(values["peaks"]))
     return Calibration(**values, left_out=None if others is None else LeftOut(**others))
 
 
@@ -123,6 +130,12 @@ _CALIBRATION = {
     "detector": _MAPPING,
     "notes": _SENTENCES,
 }
+_LEVELS = {
+    "ordinary": _Kind(lambda value: value is None or _is_number(value), "a number or null"),
+    "peaks": _Kind(lambda value: isinstance(value, list) and all(map(_is_number, value)), "a list of numbers"),
+}
+_LATER: dict[str, Any] = {"ordinary": None, "peaks": []}
+"""What files of before alarm levels lack."""
 _RULE = {"threshold": _NUMBER, "release": _NUMBER, "min_seconds": _AT_LEAST_0, "merge_seconds": _AT_LEAST_0}
 _LEFT_OUT = {
     "folds": _COUNT,

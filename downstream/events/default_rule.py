@@ -7,10 +7,23 @@ from pathlib import Path
 
 import numpy as np
 
-from downstream.events.calibration_file import read_calibration
+from downstream.events.calibration_file import Calibration, read_calibration
 from downstream.events.rule import MARGIN, MERGE_SECONDS, MIN_SECONDS, AlarmRule, rule_with_margin
 from downstream.scores.ensemble import mean_scores
 from pretrain.errors import UserError
+
+
+def calibration_of(file: Path | None, names: Sequence[str]) -> Calibration | None:
+    """The calibration in `file`, if there is one. UserError: it is damaged, or of other detectors than `names`."""
+    if file is None or not file.is_file():
+        return None
+    calibration = read_calibration(file)
+    if list(calibration.detector.get("sha256", names)) != list(names):
+        raise UserError(
+            f"{file} is of other detectors than those in {file.parent}: calibrate again with scripts/calibrate.py, "
+            "or delete it"
+        )
+    return calibration
 
 
 def default_rule(
@@ -22,13 +35,8 @@ def default_rule(
     `names`: SHA-256 of the detectors; `label_free`: none of them was trained on labels. UserError: a calibration that
     is damaged, or of other detectors.
     """
-    if file is not None and file.is_file():
-        calibration = read_calibration(file)
-        if list(calibration.detector.get("sha256", names)) != list(names):
-            raise UserError(
-                f"{file} is of other detectors than those in {file.parent}: calibrate again with scripts/calibrate.py, "
-                "or delete it"
-            )
+    calibration = calibration_of(file, names)
+    if calibration is not None:
         words = f"{calibration.events} event(s) in {calibration.hours:.3g} hours of normal footage"
         return calibration.rule, f"calibrated: {words}, at most {calibration.wanted_per_hour:g} an hour were wanted"
     threshold = float(mean_scores([np.array([value]) for value in thresholds])[0])

@@ -13,10 +13,13 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from downstream.evaluation.operating_curve import OperatingCurve
+from downstream.events.alarm_level import LevelScale
 from downstream.events.rule import AlarmRule
 from downstream.scores.video_scores import VideoScores
 from pretrain.data.video import FrameClock
 
+PLAYABLE = (".mp4", ".m4v", ".webm", ".mov", ".ogv")
+"""Names of video files that browsers take; what is in one may still be a codec that they do not know."""
 Spans = tuple[tuple[int, int], ...]
 
 
@@ -31,6 +34,8 @@ class Thumbnail:
     jpeg: bytes
     alt: str
     """What it shows, in words."""
+    is_pair: bool = False
+    """The frame twice, beside itself: as it is, and with heat."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +72,11 @@ class ReportVideo:
                 raise ValueError(f"'{self.name}': the link {self.link!r} is not relative to the report")
 
     @property
+    def is_playable(self) -> bool:
+        """Whether the link leads to a kind of file that browsers play."""
+        return self.link is not None and Path(urlsplit(self.link).path).suffix.lower() in PLAYABLE
+
+    @property
     def truth(self) -> Spans | None:
         """Annotated spans; empty: known to be normal all through; None: not known."""
         return () if self.spans is None and self.label == 0 else self.spans
@@ -99,6 +109,10 @@ class Report:
     facts: Mapping[str, str] = field(default_factory=dict)
     """Name -> value: detector, backbone, calibration, date, whatever the reader should know."""
     notes: tuple[str, ...] = ()
+    lead: str = ""
+    """What a reader has to know before all else, in a sentence or two."""
+    levels: LevelScale | None = None
+    """What a calibration makes of scores; None: each video is its own scale."""
 
 
 def relative_link(target: Path, out: Path) -> str:

@@ -21,15 +21,18 @@ def curve_section(curve: OperatingCurve | None) -> str:
     means = f" Means over {seeds} seeds, each by itself." if seeds > 1 else ""
     words = (
         f"{curve.anomalies} annotated anomalies in {length_in_words(curve.hours)} of video. At the evaluated threshold "
-        f"{at.threshold:g} (the dot): {at.found:.4g} found, {at.false_alarms_per_hour:.3g} false alarms an hour. An "
-        "anomaly is found if an event touches it; an event that touches none is a false alarm; hours are those of all "
-        "videos, anomalies included. A rate of less than one in all hours means none at all. Shaded: the interval."
+        f"{at.threshold:g} (the dot): {at.found:.4g} found, {at.false_alarms_per_hour:.3g} false alarms an hour."
+    )
+    counted = (
+        "An anomaly is found if an event touches it; an event that touches none is a false alarm; hours are those of "
+        "all videos, anomalies included. A rate of less than one in all hours means none at all. Shaded: the interval."
         f"{means}"
     )
     return (
         '\n<section aria-labelledby="curve-head"><h2 id="curve-head">Found against false alarms</h2>\n'
         f'{_picture(curve)}\n<p class="muted">{words}</p>\n'
-        f"<details><summary>Thresholds</summary>{_table(curve)}</details></section>"
+        f'<details><summary>What is counted, and thresholds</summary><p class="muted">{counted}</p>'
+        f"{_table(curve)}</details></section>"
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from downstream.events.alarm_level import LevelScale, own_scale
 from downstream.events.rule import AlarmRule
 from downstream.report.content import Report, ReportVideo
 from downstream.scores.video_scores import VideoScores
@@ -32,11 +33,23 @@ def script_json(value: Any) -> str:
 def page_data(report: Report) -> dict[str, Any]:
     """All that the page computes with; see scores.js for what it makes of it."""
     scored = [video.scores.scores for video in report.videos if video.scores is not None]
+    axis = score_axis(scored, report.rule)
+    is_odds = axis["kind"] == "odds"
     return {
         "rule": report.rule.as_json(),
-        "axis": score_axis(scored, report.rule),
-        "videos": [video_entry(video) for video in report.videos],
+        "axis": axis,
+        "levels": levels_data(report.levels) if is_odds else None,
+        "videos": [video_entry(video, is_odds and report.levels is None) for video in report.videos],
     }
+
+
+def levels_data(levels: LevelScale | None) -> dict[str, Any] | None:
+    """What scores mean by a calibration; None where each video is its own scale."""
+    if levels is None:
+        return None
+    threshold = None if levels.hours is None else levels.threshold
+    scale = {"low": levels.low, "rise": levels.rise}
+    return scale | {"threshold": threshold, "peaks": list(levels.peaks), "hours": levels.hours}
 
 
 def score_axis(scores: Sequence[NDArray[np.float64]], rule: AlarmRule) -> dict[str, Any]:
@@ -58,8 +71,11 @@ def score_axis(scores: Sequence[NDArray[np.float64]], rule: AlarmRule) -> dict[s
     return {"kind": "odds", "low": min(low, middle - 1.0), "high": max(high, middle + 0.5) + 0.25}
 
 
-def video_entry(video: ReportVideo) -> dict[str, Any]:
-    """One video: names and pictures' captions as they are, scores as base64 of little-endian float64."""
+def video_entry(video: ReportVideo, own_levels: bool = False) -> dict[str, Any]:
+    """One video: names and pictures' captions as they are, scores as base64 of little-endian float64.
+
+    `own_levels`: with the log odds of level 0 on its own scale, and how many it is to level 5.
+    """
     entry: dict[str, Any] = {
         "name": video.name,
         "fps": video.fps,
@@ -69,10 +85,18 @@ def video_entry(video: ReportVideo) -> dict[str, Any]:
         "link": video.link,
         "problem": video.problem,
         "pictures": [
-            {"seconds": one.seconds, "score": one.score, "alt": one.alt, "frame": one.frame} for one in video.thumbnails
+            {"seconds": one.seconds, "score": one.score, "alt": one.alt, "frame": one.frame}
+            | ({"wide": True} if one.is_pair else {})
+            for one in video.thumbnails
         ],
     }
-    return entry | ({} if video.scores is None else _scores_entry(video.scores) | _times_entry(video))
+    if video.is_playable:
+        entry["plays"] = True
+    if video.scores is None:
+        return entry
+    own = own_scale(video.scores.scores) if own_levels else None
+    level = {} if own is None else {"level": [round(own.low, 6), round(own.rise, 6)]}
+    return entry | level | _scores_entry(video.scores) | _times_entry(video)
 
 
 def _scores_entry(scores: VideoScores) -> dict[str, Any]:

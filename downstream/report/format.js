@@ -9,6 +9,43 @@ function scoreWords(score) {
   return score.toFixed(Math.min(17, Math.max(3, 1 - Math.floor(Math.log10(least)))));
 }
 
+// ---- alarm levels: downstream/events/alarm_level.py
+function levelOf(video, score) {
+  const scale = data.levels || (video.level && { low: video.level[0], rise: video.level[1] });
+  if (!scale) return null;
+  const held = Math.min(Math.max(score, 5e-9), 1 - 5e-9);
+  const place = (5 * (Math.log(held) - Math.log1p(-held) - scale.low)) / scale.rise;
+  const value = Math.min(Math.max(Math.floor(place + 1e-5), 0), 10);
+  const known = Boolean(data.levels);
+  const word = value >= 5 ? (known ? "alarm" : "very unusual") : value >= 4 && known ? "very unusual" : value >= 2 ? "unusual" : "ordinary";
+  return { value, word };
+}
+function levelWords(video, score) {
+  const level = levelOf(video, score);
+  if (!level) return `score ${scoreWords(score)}`;
+  return `level ${level.value} of 10${data.levels ? "" : " for this video"}, ${level.word}`;
+}
+// how often normal footage is as high, where a calibration knows
+function oftenWords(score) {
+  const known = data.levels;
+  if (!known || known.threshold === null || score < known.threshold) return "";
+  const count = known.peaks.filter((peak) => peak >= score).length;
+  const hours = known.hours / Math.max(1, count);
+  return count ? `once in ${shortHours(hours)} of normal footage` : `not once in ${shortHours(hours)} of normal footage`;
+}
+function shortHours(hours) {
+  const two = (value) => String(value >= 10 ? Math.round(value / 10 ** (Math.floor(Math.log10(value)) - 1)) * 10 ** (Math.floor(Math.log10(value)) - 1) : Number(value.toPrecision(2)));
+  if (hours >= 240) return `${two(hours / 24)} days`;
+  if (hours >= 1) return `${two(hours)} h`;
+  return hours >= 1 / 60 ? `${two(hours * 60)} min` : `${two(hours * 3600)} s`;
+}
+const levelsMeaning = () =>
+  data.levels
+    ? "Alarm levels go from 0, ordinary in the normal footage of the calibration, over 5, its threshold, to 10."
+    : axis.kind === "odds"
+      ? "Nothing is calibrated, so alarm levels compare each video with itself alone: 0 is its usual score, 5 and more lie far above that. The most unusual moment of a calm video need not be unusual."
+      : "";
+
 function clock(seconds, tenths = true) {
   const whole = Math.max(0, tenths ? Math.round(seconds * 10) / 10 : Math.round(seconds));
   const pad = (value, digits) => value.toFixed(digits).padStart(digits ? 3 + digits : 2, "0");

@@ -112,6 +112,8 @@ addEventListener("beforeprint", () => scored.forEach((video) => (drawBody(video)
 // ---- begin
 const withTruth = judged.some((video) => video.spans.length) || videos.some((video) => video.label === 1);
 for (const part of document.querySelectorAll(".of-truth")) part.hidden = !withTruth;
+for (const part of document.querySelectorAll(".of-spans")) part.hidden = !spanCount;
+byId("levels").textContent = levelsMeaning();
 if (!judged.length) byId("sort").options[1].textContent = "most events first";
 list.append(...videos.map(makeShell));
 videos.filter((video) => !video.scores).forEach(showCounts);
@@ -125,6 +127,7 @@ for (const video of videos) watcher.observe(video.item);
 // for the browser's console, and for tests
 globalThis.report = Object.freeze({
   events: (name) => videos.find((video) => video.name === name).events,
+  level: (name, score) => ({ ...levelOf(videos.find((video) => video.name === name), score), often: oftenWords(score) }),
   limits: () => ({ ...limits }),
   totals: () => ({ ...totals, normalHours, allHours, spanCount }),
 });

@@ -4,7 +4,8 @@ Summary and figures are plain HTML and readable without scripts. Videos are draw
 those near the screen only. Pictures stand behind the script, one element a video, and are read when they come near.
 
 A strict content security policy is in the file: scripts and styles only with the hashes of ours, images only from the
-file itself, nothing from anywhere. So a video's name cannot run even if an escape were missing.
+file itself, videos only from where the page itself lies, and only once somebody plays one. So a video's name cannot run
+even if an escape were missing.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ def write_report(path: Path, report: Report) -> None:
         subtitle=_text(report.subtitle),
         facts="\n".join(f"<div><dt>{_text(name)}</dt><dd>{_text(fact)}</dd></div>" for name, fact in _facts(report)),
         notes=_notes(report.notes),
-        metrics=metrics_section(report.metrics) + curve_section(report.curve),
+        lead=f'<p class="lead">{_text(report.lead)}</p>' if report.lead else "",
+        curve=curve_section(report.curve),
+        metrics=metrics_section(report.metrics),
     )
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
         file.write(head)
@@ -69,18 +72,19 @@ def content_policy(style: str, script: str) -> str:
     hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
     return (
         f"default-src 'none'; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
+        "media-src 'self' file:; base-uri 'none'; form-action 'none'"
     )
 
 
 def metrics_section(metrics: Sequence[Metric]) -> str:
-    """A section with the figures, the first `MAIN_FIGURES` open to see; nothing where there are none."""
+    """The figures, folded away: the first `MAIN_FIGURES`, the rest folded below; nothing where there are none."""
     if not metrics:
         return ""
     first, rest = metrics[:MAIN_FIGURES], metrics[MAIN_FIGURES:]
     more = f"<details><summary>{len(rest)} more</summary>{_table(rest)}</details>" if rest else ""
     return (
-        f'<section aria-labelledby="metrics-head"><h2 id="metrics-head">Figures</h2>\n{_table(first)}\n{more}</section>'
+        f'<details class="figures"><summary>Figures of the evaluation ({len(metrics)})</summary>\n'
+        f"{_table(first)}\n{more}</details>"
     )
 
 

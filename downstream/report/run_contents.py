@@ -13,7 +13,8 @@ from downstream.evaluation.operating_curve import CURVE, OperatingCurve, curve_o
 from downstream.evaluation.output import FORMAT as FORMAT_OF_WHEN
 from downstream.evaluation.output import evaluation_document
 from downstream.evaluation.spatial_report import FORMAT as FORMAT_OF_WHERE
-from downstream.events.default_rule import default_rule
+from downstream.events.alarm_level import LevelScale, calibrated_scale
+from downstream.events.default_rule import calibration_of, default_rule
 from downstream.events.rule import AlarmRule
 from downstream.report.content import Metric
 from downstream.runs.run_folder import RunFolder
@@ -72,6 +73,13 @@ def run_rule(run: Path) -> tuple[AlarmRule, str]:
         names.append(str(seed.read_card().get("sha256")))
     label_free = all(supervision_in(seed.read_card()) == "none" for seed in folder.seeds())
     return default_rule(folder.calibration, thresholds, names, label_free)
+
+
+def run_levels(run: Path) -> LevelScale | None:
+    """What the run's calibration makes of scores; None where it has none, or it knows no levels."""
+    folder = RunFolder(run)
+    names = [str(seed.read_card().get("sha256")) for seed in folder.seeds()]
+    return calibrated_scale(calibration_of(folder.calibration, names))
 
 
 def run_metrics(run: Path) -> tuple[Metric, ...]:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from downstream.events.finder import find_events
 from downstream.events.rule import FALLBACK_FPS, AlarmRule, RuleChanges
 from downstream.report.content import Report, ReportVideo, Thumbnail, relative_link
-from downstream.report.run_contents import RunScores, read_run, run_curve, run_facts, run_metrics, run_rule
+from downstream.report.run_contents import RunScores, read_run, run_curve, run_facts, run_levels, run_metrics, run_rule
 from downstream.report.thumbnails import peak_thumbnails
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.video_scores import VideoScores
@@ -69,8 +69,9 @@ def report_of_run(
         problem = unscored.get(video.name, "" if video.name in by_name else "the run has no scores of it")
         made.append(report_video(video, by_name.get(video.name), problem, view))
     return Report(
-        title=f"What {run.resolve().name} found",
-        subtitle=f"{len(shown)} test videos of {catalogue.source}{_without_scores(len(videos) - len(shown))}",
+        title=f"What was found in {len(shown)} test videos",
+        subtitle=f"by {run.resolve().name}, videos of {catalogue.source}{_without_scores(len(videos) - len(shown))}",
+        levels=run_levels(run),
         rule=rule,
         videos=tuple(made),
         metrics=run_metrics(run),

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import errno
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 import numpy as np
@@ -20,12 +20,13 @@ from av.codec.codec import UnknownCodecError
 from numpy.typing import NDArray
 from PIL import Image
 
+from downstream.events.alarm_level import LevelScale, scale_of
 from downstream.events.boxes import ScoredBox
 from downstream.scores.cell_geometry import PixelBox
 from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.film_audio import Sound, added, find_sound
-from downstream.visualisation.heat import HeatRange, heat_range, to_heat
-from downstream.visualisation.pictures import as_read, check_fits, draw_frame, snippet_of
+from downstream.visualisation.heat import HeatRange, HeatStyle, heat_range, to_heat
+from downstream.visualisation.pictures import as_read, check_fits, draw_frame, level_label, snippet_of
 from downstream.visualisation.score_bar import BAR_HEIGHT, ScoreBar
 from downstream.visualisation.strip import frames_of
 from pretrain.data.catalogue import Box, merge_spans
@@ -37,6 +38,8 @@ from pretrain.files import replacing
 ENCODER = "libx264"
 OPTIONS = {"preset": "veryfast", "crf": "23", "g": "50"} | REPEATABLE
 """A keyframe every 50 frames: browsers jump to a place without a long wait."""
+FilmStyle = Literal["contours", "colours", "beside"]
+"""Heat as contours, as colour that glows, or as contours with the frame as it is beside them."""
 MAX_ENLARGED, MAX_WIDTH = 2.0, 1280
 TICKS = 90_000
 """Per second, in which the film's times are written: all usual frame rates are whole numbers of them."""
@@ -56,13 +59,16 @@ def write_film(
     heat: HeatRange | None = None,
     cache: IndexCache | None = None,
     max_height: int = 480,
+    style: FilmStyle = "contours",
+    levels: LevelScale | None = None,
 ) -> str:
     """Write an MP4 (H.264, yuv420p, its index at the front) with every frame of the video at its own time, and sound.
 
     The picture is at most `max_height` pixels high, a bar with the scores is below it; small footage is enlarged, up to
     twice. `boxes`: those found in each snippet. `truth`: annotated boxes, any frames. `threshold`: a line in the bar.
     `events` (found) and `spans` (annotated; where empty the frames that have boxes): half-open spans of frames. `heat`:
-    by default this video's `heat_range`; without a score map there is none. Atomic.
+    by default this video's `heat_range`; without a score map there is none. `style`: how heat is drawn. `levels`: what
+    scores mean to people, by default relative to this video. Atomic.
 
     Returns a line about sound that is missing from the film though the video has some, else nothing. VideoError where
     the video cannot be read; UserError where what is to be drawn is not this video's, without libx264, and where the
@@ -79,13 +85,16 @@ def write_film(
         heat = None
     elif heat is None:
         heat = heat_range([scores], float(scores.scores.max()) if threshold is None else threshold)
-    width, height = film_size(info, max_height)
+    is_double = style == "beside" and heat is not None
+    width, height = film_size(info, max_height, 2 if is_double else 1)
     given = {"found": any(boxes), "annotated": truth or spans, "event": events}
     bar = ScoreBar(
         width, scores, times, threshold=threshold, spans=merge_spans(spans or frames_of(truth)),
         events=merge_spans(events), heat=heat, kinds=[kind for kind, some in given.items() if some],
+        style=style, levels=scale_of(levels, scores.scores),
     )  # fmt: skip
-    drawn = _drawn(video_path, info, scores, boxes, truth, heat, events, (width, height), cache)
+    label = level_label(scale_of(levels, scores.scores))
+    drawn = _drawn(video_path, info, scores, boxes, truth, heat, events, (width, height), cache, style, label)
     with _Film.open(target, (width, height + BAR_HEIGHT), info, times, sound) as film:
         for number, picture in drawn:
             page = Image.new("RGB", (width, height + BAR_HEIGHT))
@@ -96,11 +105,12 @@ def write_film(
     return film.note or note
 
 
-def film_size(info: VideoInfo, max_height: int) -> tuple[int, int]:
-    """Width and height of the footage in the film, both even, as its colours are stored at half the size."""
-    scale = min(max_height / info.height, MAX_WIDTH / info.width, MAX_ENLARGED)
+def film_size(info: VideoInfo, max_height: int, columns: int = 1) -> tuple[int, int]:
+    """Width and height of the footage in the film, so many pictures beside each other; both even, as its colours are
+    stored at half the size."""
+    scale = min(max_height / info.height, MAX_WIDTH / info.width / columns, MAX_ENLARGED)
     width, height = (max(1, int(side * scale / 2 + 1e-6)) for side in (info.width, info.height))
-    return 2 * width, 2 * height
+    return 2 * width * columns, 2 * height
 
 
 def film_ticks(times: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -119,21 +129,33 @@ def _drawn(
     events: Sequence[tuple[int, int]],
     size: tuple[int, int],
     cache: IndexCache,
+    style: FilmStyle,
+    label: Callable[[float], str],
 ) -> Iterator[tuple[int, Image.Image]]:
-    """Each frame's number and picture, in order."""
+    """Each frame's number and picture, in order; `beside`: the frame as it is to its left."""
+    is_double = style == "beside" and heat is not None
+    width = size[0] // 2 if is_double else size[0]
+    drawn_style: HeatStyle = "colours" if style == "colours" else "contours"
     annotated: dict[int, list[PixelBox]] = defaultdict(list)
     for box in truth:
         annotated[box.frame].append(as_read(box, info))
     is_on = np.zeros(info.num_frames, bool)
     for start, end in events:
         is_on[start:end] = True
-    for number, frame in stream_frames(video_path, range(info.num_frames), size=(size[1], size[0]), cache=cache):
+    for number, frame in stream_frames(video_path, range(info.num_frames), size=(size[1], width), cache=cache):
         snippet = snippet_of(scores, number)
         glow = None if heat is None or scores.map is None else to_heat(scores.map.scores[snippet], *heat)
         seen = None if scores.map is None else scores.map.seen
         found = boxes[snippet] if boxes else ()
         pixels = (info.width, info.height)
-        yield number, draw_frame(frame, glow, seen, found, annotated.get(number, []), pixels, bool(is_on[number]))
+        truth_here, is_event = annotated.get(number, []), bool(is_on[number])
+        drawn = draw_frame(frame, glow, seen, found, truth_here, pixels, is_event, drawn_style, label)
+        if is_double:
+            page = Image.new("RGB", size)
+            page.paste(Image.fromarray(frame), (0, 0))
+            page.paste(drawn, (width, 0))
+            drawn = page
+        yield number, drawn
 
 
 class _Film:

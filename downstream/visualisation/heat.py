@@ -1,18 +1,19 @@
-"""Scores of cells as colour over a frame: which scores glow, and how much of the footage stays visible.
+"""Scores of cells over a frame: as contours, which leave the footage as it is, or as colour that glows.
 
-Low scores are transparent, so that a calm frame is shown as it is; high ones go from violet over red to yellow, in the
-middle part of matplotlib's `inferno`. Its ends are left out: black vanishes on dark footage, pale yellow on bright.
+Contours are lines round what is hot, at two heats. Of the colours low scores are transparent, so that a calm frame is
+shown as it is; high ones go from violet over red to yellow, in the middle part of matplotlib's `inferno`. Its ends are
+left out: black vanishes on dark footage, pale yellow on bright.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.score_axis import log_odds
@@ -26,6 +27,14 @@ FAINT = 0.15
 """Heat up to which nothing is drawn."""
 OPAQUE = 0.72
 """Opacity of the hottest."""
+CONTOURS = (0.6, 0.85)
+"""Heats that a line is drawn at."""
+CONTOUR_COLOURS = ("#ff7a5c", "#ffd84a")
+"""Of these lines: the order of the glowing colours, brighter, so that thin lines are seen on any footage."""
+TINT = 0.07
+"""Opacity of the colour inside of a contour, once for each that is round a place: which side is hot."""
+HeatStyle = Literal["contours", "colours", "none"]
+"""`none`: the footage alone, its border dimmed like that of the others."""
 UNSEEN = 0.5
 """Brightness of the border that the network never looked at."""
 
@@ -59,10 +68,11 @@ def to_heat(scores: NDArray[np.float32], low: float, high: float) -> NDArray[np.
         return np.zeros(scores.shape, np.float32)
     held = np.clip(scores.astype(np.float64), low, high)
     if low >= 0 and high <= 1:
+        is_hot = (scores.astype(np.float64) >= high).astype(np.float32)
         low, high = (float(log_odds(np.float64(end))) for end in (low, high))
         held = np.clip(log_odds(held), low, high)
         if high <= low:  # both nearer to 0 or 1 than is told apart
-            return np.zeros(scores.shape, np.float32)
+            return is_hot
     return ((held - low) / (high - low)).astype(np.float32)
 
 
@@ -80,6 +90,55 @@ def blend_heat(picture: Image.Image, heat: NDArray[np.float32], seen: tuple[floa
     inside.paste(colour, mask=mask)
     blended.paste(inside, (left, top))
     return blended
+
+
+def draw_contours(
+    picture: Image.Image, heat: NDArray[np.float32], seen: tuple[float, float, float, float], line: int
+) -> Image.Image:
+    """The RGB picture with lines, `line` pixels wide, round what is at least as hot as each of `CONTOURS`; else as
+    `blend_heat`. A line has a dark side, so that it stands out from bright footage; its hot side is tinted a little."""
+    left, top, right, bottom = (round(side) for side in seen)
+    right, bottom = max(right, left + 1), max(bottom, top + 1)
+    cells = heat.astype(np.float32)
+    drawn = picture.point(lambda value: value * UNSEEN)
+    inside = picture.crop((left, top, right, bottom))
+    for colour, (mask, around, tint) in zip(
+        CONTOUR_COLOURS, _outlines(cells.tobytes(), cells.shape, inside.size, line), strict=True
+    ):
+        inside.paste(colour, mask=tint)
+        inside.paste("#101418", mask=around)
+        inside.paste(colour, mask=mask)
+    drawn.paste(inside, (left, top))
+    return drawn
+
+
+@lru_cache(maxsize=4)  # as for `_glow`
+def _outlines(
+    cells: bytes, shape: tuple[int, int], size: tuple[int, int], line: int
+) -> list[tuple[Image.Image, Image.Image, Image.Image]]:
+    """Of each contour the masks of its line, of a pixel more on its inside, and of what it is round."""
+    heat = np.frombuffer(cells, np.float32).reshape(shape)
+    fine = np.asarray(Image.fromarray(heat).resize(size, Image.Resampling.BICUBIC))
+    found = []
+    for level in CONTOURS:
+        hot = Image.fromarray(np.where(fine >= level, 255, 0).astype(np.uint8))
+        thin, wide = (np.asarray(hot.filter(ImageFilter.MinFilter(2 * width + 1))) for width in (line, line + 1))
+        whole = np.asarray(hot)
+        tint = (whole > 0) * np.uint8(255 * TINT)
+        found.append((Image.fromarray(whole - thin), Image.fromarray(whole - wide), Image.fromarray(tint)))
+    return found
+
+
+def contour_scores(heat: HeatRange) -> list[tuple[float, str]]:
+    """The score of each contour and its colour, for legends."""
+    low, high = heat
+    if high <= low:
+        return []
+    if low < 0 or high > 1:
+        return [(low + level * (high - low), colour) for level, colour in zip(CONTOURS, CONTOUR_COLOURS, strict=True)]
+    ends = [float(log_odds(np.float64(end))) for end in (low, high)]
+    places = [ends[0] + level * (ends[1] - ends[0]) for level in CONTOURS]
+    return [(1 / (1 + float(np.exp(-place))), colour) for place, colour in zip(places, CONTOUR_COLOURS, strict=True)]
 
 
 @lru_cache(maxsize=2)  # all frames of a snippet glow alike: films take a third less time (measured)

@@ -7,7 +7,7 @@ bright part, so that they stand out from any footage.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from downstream.events.alarm_level import LevelScale
 from downstream.events.boxes import ScoredBox
 from downstream.scores.cell_geometry import PixelBox
 from downstream.scores.score_map import ScoreMap
 from downstream.scores.video_scores import VideoScores
-from downstream.visualisation.heat import blend_heat
+from downstream.visualisation.heat import HeatRange, HeatStyle, blend_heat, contour_scores, draw_contours
 from downstream.visualisation.score_axis import plain_score
 from pretrain.data.catalogue import Box
 from pretrain.data.video import VideoInfo
@@ -86,17 +87,23 @@ def draw_frame(
     truth: Sequence[PixelBox],
     size: tuple[int, int],
     in_event: bool = False,
+    style: HeatStyle = "contours",
+    label: Callable[[float], str] = plain_score,
 ) -> Image.Image:
     """An RGB picture of the size of `frame`, uint8 (height, width, 3), which may be a scaled one.
 
     `size` is the video's own width and height: `seen` and all boxes are in its pixels. `heat` (rows, columns) lies
     within [0, 1] (see `to_heat`); without it there is neither colour nor a dimmed border. `in_event`: it is part of an
-    event that was found.
+    event that was found. `label`: what stands at a found box, of its score.
     """
     picture = Image.fromarray(frame)
     scale = (picture.width / size[0], picture.height / size[1])
     if heat is not None:
-        picture = blend_heat(picture, heat, _scaled(seen or (0, 0, *size), scale))
+        inside = _scaled(seen or (0, 0, *size), scale)
+        if style == "contours":
+            picture = draw_contours(picture, heat, inside, max(2, line_width(picture.height) - 1))
+        else:
+            picture = blend_heat(picture, heat if style == "colours" else np.zeros_like(heat), inside)
     draw = ImageDraw.Draw(picture)
     line = line_width(picture.height)
     if in_event:  # first: a box at the border is to be seen, and its score to be read
@@ -107,8 +114,13 @@ def draw_frame(
     for annotated in truth:
         _dashed(draw, _scaled(annotated, scale), line)
     for entry in ranked:  # no line crosses a figure
-        _score_label(draw, _scaled(entry.box, scale), plain_score(entry.score), picture.size)
+        _score_label(draw, _scaled(entry.box, scale), label(entry.score), picture.size)
     return picture
+
+
+def level_label(levels: LevelScale) -> Callable[[float], str]:
+    """What stands at a found box: the alarm level of its score."""
+    return lambda score: f"level {levels.level(score).value}"
 
 
 def line_width(height: int) -> int:
@@ -139,6 +151,19 @@ def draw_legend(draw: ImageDraw.ImageDraw, x: int, y: int, pixels: int, kinds: S
         x += sample + pixels // 2
         draw.text((x, y + pixels // 2 + 1), name, font=font(pixels), fill="#e8e8e8", anchor="lm")
         x += round(draw.textlength(name, font=font(pixels))) + pixels
+    return x
+
+
+def draw_contour_key(draw: ImageDraw.ImageDraw, x: int, y: int, pixels: int, heat: HeatRange) -> int:
+    """Which score each contour is at, on a dark ground, `pixels` high; returns where it ends."""
+    draw.text((x, y + pixels // 2 + 1), "cell score", font=font(pixels), fill="#e8e8e8", anchor="lm")
+    x += round(draw.textlength("cell score", font=font(pixels))) + pixels // 2
+    for score, colour in contour_scores(heat):
+        draw.rectangle((x, y + pixels // 2 - 1, x + 2 * pixels, y + pixels // 2 + 1), fill=colour)
+        x += 2 * pixels + pixels // 3
+        text = plain_score(score)
+        draw.text((x, y + pixels // 2 + 1), text, font=font(pixels), fill="#e8e8e8", anchor="lm")
+        x += round(draw.textlength(text, font=font(pixels))) + pixels
     return x
 
 

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from downstream.events.alarm_level import LevelScale, scale_of
 from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.heat import HeatRange, heat_scale
-from downstream.visualisation.pictures import DARK, FOUND, draw_bracket, draw_legend, font, snippet_of
+from downstream.visualisation.pictures import DARK, FOUND, draw_bracket, draw_contour_key, draw_legend, font, snippet_of
 from downstream.visualisation.score_axis import ScoreAxis, plain_score, score_axis
 
 BAR_HEIGHT, HEAD, PLOT = 126, 58, 60
@@ -31,7 +32,8 @@ class ScoreBar:
     """Drawn once without its cursor; `at` gives a copy with it.
 
     `spans` (annotated) and `events` (found) are half-open spans of frames, `times` the seconds of all frames, `kinds`
-    what the legend names. `threshold` None: no line. `heat` None: no scale of heat.
+    what the legend names. `threshold` None: no line. `heat` None: no scale of heat. `levels`: what scores mean to
+    people; None: relative to this video.
     """
 
     def __init__(
@@ -45,8 +47,11 @@ class ScoreBar:
         events: Sequence[tuple[int, int]] = (),
         heat: HeatRange | None = None,
         kinds: Sequence[str] = (),
+        style: str = "contours",
+        levels: LevelScale | None = None,
     ) -> None:
         self._width, self._scores, self._times = width, scores, times
+        self._levels = scale_of(levels, scores.scores)
         self._ground = Image.new("RGB", (width, BAR_HEIGHT), DARK)
         draw = ImageDraw.Draw(self._ground)
         axis = score_axis(scores.scores, threshold)
@@ -61,7 +66,10 @@ class ScoreBar:
             draw_bracket(draw, self._x(start), self._x(end) - 1, HEAD - BRACKET - 2, BRACKET)
         end_of_legend = draw_legend(draw, 8, 27, SIZE, kinds) if width >= LEAST_FOR_TICKS else 8
         if heat is not None and width >= end_of_legend + 250:
-            self._draw_heat(draw, end_of_legend, heat)
+            if style == "colours":
+                self._draw_heat(draw, end_of_legend, heat)
+            else:
+                draw_contour_key(draw, end_of_legend, 27, SIZE, heat)
 
     def at(self, frame: int) -> Image.Image:
         """RGB, as wide as the film and BAR_HEIGHT high: score, time and frame number in words, the cursor."""
@@ -69,8 +77,13 @@ class ScoreBar:
         draw = ImageDraw.Draw(bar)
         x = (self._x(frame) + self._x(frame + 1)) // 2
         draw.rectangle((x - 1, HEAD - 2, x, HEAD + PLOT + 2), fill=CURSOR)
-        score = plain_score(float(self._scores.scores[snippet_of(self._scores, frame)]))
-        draw.text((8, 14), f"score {score}", font=font(SIZE), fill=TEXT, anchor="lm")
+        score = float(self._scores.scores[snippet_of(self._scores, frame)])
+        level = self._levels.level(score)
+        words = f"{level.words}   (score {plain_score(score)})"
+        room = self._width - 24 - draw.textlength("00:00.0   frame 000000", font=font(SIZE))
+        if draw.textlength(words, font=font(SIZE)) > room:
+            words = f"level {level.short}"
+        draw.text((8, 14), words, font=font(SIZE), fill=TEXT, anchor="lm")
         text = f"{_clock(float(self._times[frame]))}   frame {frame}"
         if self._width >= LEAST_FOR_TICKS:
             draw.text((self._width - 8, 14), text, font=font(SIZE), fill=TEXT, anchor="rm")

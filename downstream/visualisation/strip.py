@@ -13,12 +13,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from downstream.events.alarm_level import LevelScale, scale_of
 from downstream.events.boxes import ScoredBox
 from downstream.events.finder import DetectedEvent, find_events
 from downstream.events.rule import AlarmRule
 from downstream.scores.video_scores import VideoScores
-from downstream.visualisation.heat import HeatRange, heat_range, heat_scale, to_heat
-from downstream.visualisation.pictures import ANNOTATED, DARK, FOUND, as_read, check_fits, draw_frame, snippet_of
+from downstream.visualisation.heat import HeatRange, contour_scores, heat_range, to_heat
+from downstream.visualisation.pictures import (
+    ANNOTATED,
+    DARK,
+    FOUND,
+    as_read,
+    check_fits,
+    draw_frame,
+    level_label,
+    snippet_of,
+)
 from downstream.visualisation.plots import STYLE
 from downstream.visualisation.score_axis import plain_score, score_axis
 from pretrain.data.catalogue import Box, merge_spans
@@ -41,6 +51,17 @@ class Shown(NamedTuple):
     part: str
 
 
+class Facts(NamedTuple):
+    """What is written on a strip, and drawn behind its curve."""
+
+    title: str
+    level: str
+    threshold: float
+    heat: HeatRange | None
+    has_boxes: bool
+    spans: Sequence[tuple[int, int]]
+
+
 def write_strip(
     target: Path,
     video_path: str,
@@ -53,11 +74,15 @@ def write_strip(
     spans: Sequence[tuple[int, int]] = (),
     heat: HeatRange | None = None,
     cache: IndexCache | None = None,
+    levels: LevelScale | None = None,
 ) -> None:
     """Write a PNG, 1600 pixels wide: `columns` frames about the highest event, and the scores of the whole video.
 
+    With heat the frames stand there twice: above with its contours and the boxes, below as they are.
+
     `boxes`: those found in each snippet. `truth`: annotated boxes, any frames; `spans`: annotated half-open spans of
-    frames, where empty the frames that have boxes. `heat`: by default this video's `heat_range`. VideoError where the
+    frames, where empty the frames that have boxes. `levels`: what scores mean to people; None: relative to this video.
+    `heat`: by default this video's `heat_range`. VideoError where the
     video cannot be read; UserError where scores or boxes are not this video's, or `columns` is not 1 to 12.
     """
     if not 1 <= columns <= 12:
@@ -73,15 +98,22 @@ def write_strip(
     width = (WIDTH - 2 * MARGIN - (columns - 1) * GAP) // columns
     size = (max(2, round(width * info.height / info.width)), width)
     frames = read_frames(video_path, [shown.frame for shown in chosen], size=size, cache=cache)
-    tiles = []
+    tiles, clean = [], []
+    scale = scale_of(levels, scores.scores)
     for shown, frame in zip(chosen, frames, strict=True):
         snippet = snippet_of(scores, shown.frame)
         glow = None if cells is None or heat is None else to_heat(cells.scores[snippet], *heat)
         found, seen = boxes[snippet] if boxes else (), cells.seen if cells else None
         annotated = [as_read(box, info) for box in truth if box.frame == shown.frame]
-        tiles.append(np.asarray(draw_frame(frame, glow, seen, found, annotated, (info.width, info.height))))
+        pixels = (info.width, info.height)
+        drawn = draw_frame(frame, glow, seen, found, annotated, pixels, label=level_label(scale))
+        tiles.append(np.asarray(drawn))
+        clean.append(frame)
     spans = merge_spans(spans or frames_of(truth))
-    _lay_out(target, tiles, chosen, clock, scores, spans, title, threshold, heat)
+    rows = [tiles] if heat is None else [tiles, clean]
+    level = scale.level(float(scores.scores.max()))
+    facts = Facts(title, level.words, threshold, heat, has_boxes=bool(truth), spans=spans)
+    _lay_out(target, rows, chosen, clock, scores, facts)
 
 
 def frames_of(truth: Iterable[Box]) -> list[tuple[int, int]]:
@@ -124,28 +156,30 @@ def strip_frames(scores: VideoScores, num_frames: int, threshold: float, columns
 
 def _lay_out(
     target: Path,
-    tiles: Sequence[NDArray[np.uint8]],
+    rows: Sequence[Sequence[NDArray[np.uint8]]],
     chosen: Sequence[Shown],
     clock: FrameClock,
     scores: VideoScores,
-    spans: Sequence[tuple[int, int]],
-    title: str,
-    threshold: float,
-    heat: HeatRange | None,
+    facts: Facts,
 ) -> None:
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    height, width = tiles[0].shape[:2]
+    tile_height, width = rows[0][0].shape[:2]
+    height = len(rows) * tile_height + (len(rows) - 1) * GAP
     total = HEAD + height + CAPTION + TIMELINE
     with rc_context({**STYLE, "font.size": 13}):
         figure = Figure(figsize=(WIDTH / DPI, total / DPI), dpi=DPI, facecolor="white")
         FigureCanvasAgg(figure)
-        figure.text(MARGIN / WIDTH, 1 - 24 / total, title, va="center", fontsize=16, fontweight="bold")
-        for number, (tile, shown) in enumerate(zip(tiles, chosen, strict=True)):
+        figure.text(MARGIN / WIDTH, 1 - 24 / total, facts.title, va="center", fontsize=16, fontweight="bold")
+        peak = f"its peak: {facts.level}"
+        figure.text(1 - MARGIN / WIDTH, 1 - 24 / total, peak, va="center", ha="right", fontsize=13)
+        for number, shown in enumerate(chosen):
             x = MARGIN + number * (width + GAP)
-            figure.figimage(tile, x, total - HEAD - height, origin="upper")
+            for row, tiles in enumerate(rows):
+                below = HEAD + (row + 1) * tile_height + row * GAP
+                figure.figimage(tiles[number], x, total - below, origin="upper")
             words = [
                 f"{number + 1}   {clock.begin(shown.frame):.1f} s",
                 f"frame {shown.frame}",
@@ -155,8 +189,8 @@ def _lay_out(
             figure.text(x / WIDTH, y, ", ".join(words), va="center", fontsize=12)
         bottom, left = 52, MARGIN + 110
         place = (left / WIDTH, bottom / total, (WIDTH - left - MARGIN) / WIDTH, (TIMELINE - bottom - 26) / total)
-        _timeline(figure.add_axes(place), chosen, clock, scores, spans, threshold)
-        _legend(figure, total, heat, threshold)
+        _timeline(figure.add_axes(place), chosen, clock, scores, facts.spans, facts.threshold)
+        _legend(figure, total, facts)
         with replacing(target) as temporary:
             figure.savefig(temporary, dpi=DPI)
 
@@ -190,33 +224,31 @@ def _timeline(
     axis.set(xlabel="seconds", ylabel="score" if scores.map is None else "hottest cell")
 
 
-def _legend(figure: Any, total: int, heat: HeatRange | None, threshold: float) -> None:
-    """One line under the title: the boxes, the timeline's marks, and which score has which colour, if any."""
+def _legend(figure: Any, total: int, facts: Facts) -> None:
+    """One line under the title: what there is of boxes, contours and annotation, and the timeline's marks."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
     from matplotlib.patheffects import withStroke
 
-    handles = [
-        Line2D([], [], color=FOUND, linewidth=3, label="found, with its score"),
-        Line2D([], [], color=ANNOTATED, linewidth=3, dashes=(2, 2), label="annotated box"),
-        Line2D([], [], color=SCORE_COLOUR, linewidth=2, label="score"),
-        Line2D([], [], color="#555555", linewidth=1.5, linestyle=":", label=f"threshold {plain_score(threshold)}"),
-        Patch(color=SPAN_COLOUR, label="annotated time"),
-    ]
-    for handle in handles[:2]:
+    contours = [] if facts.heat is None else contour_scores(facts.heat)
+    outlined = [Line2D([], [], color=colour, linewidth=2, label=plain_score(score)) for score, colour in contours]
+    if contours:
+        outlined[0].set_label(f"cell score {outlined[0].get_label()}")
+        outlined.insert(0, Line2D([], [], color=FOUND, linewidth=3, label="found, with its level"))
+    if facts.has_boxes:
+        outlined.append(Line2D([], [], color=ANNOTATED, linewidth=3, dashes=(2, 2), label="annotated box"))
+    for handle in outlined:
         handle.set_path_effects([withStroke(linewidth=5, foreground=DARK)])
-    if heat is None:  # such detectors find no boxes
-        del handles[0]
+    handles: list[Any] = [
+        *outlined,
+        Line2D([], [], color=SCORE_COLOUR, linewidth=2, label="score"),
+        Line2D(
+            [], [], color="#555555", linewidth=1.5, linestyle=":", label=f"threshold {plain_score(facts.threshold)}"
+        ),
+    ]
+    if facts.spans:
+        handles.append(Patch(color=SPAN_COLOUR, label="annotated time"))
     figure.legend(
         handles=handles, loc="center left", bbox_to_anchor=(MARGIN / WIDTH - 0.001, 1 - 53 / total),
         ncols=len(handles), fontsize=12, borderpad=0, handlelength=1.8, columnspacing=1.6,
     )  # fmt: skip
-    if heat is None:
-        return
-    right = WIDTH - MARGIN - 100
-    figure.figimage(heat_scale(14), right - 256, total - 60, origin="upper")
-    height = 1 - 53 / total
-    figure.text(
-        (right - 264) / WIDTH, height, f"cell score {plain_score(heat.low)}", ha="right", va="center", fontsize=12
-    )
-    figure.text((right + 8) / WIDTH, height, plain_score(heat.high), ha="left", va="center", fontsize=12)

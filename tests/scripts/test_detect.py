@@ -93,7 +93,7 @@ def test_a_file_a_folder_and_frames_at_once_as_json(
     assert [each.name for each in read_scores(tmp_path / "out" / "scores.csv").videos] == found
     with open(tmp_path / "out" / "frame_scores.csv", encoding="utf-8") as file:
         assert len(list(csv.reader(file))) == 1 + 380
-    assert re.search(r"^v9 +0:00:08 +0\.\d+ ", shown.err, re.MULTILINE)
+    assert re.search(r"^v9 +0:00:08 +\d+ of 10, [a-z ]+ 0\.\d+ ", shown.err, re.MULTILINE)
     assert "event(s) in 6 video(s); 0:00:15 of footage in 0:00:0" in shown.err
     assert call(video, *flags) == 0  # the files of this call, in words
     assert {path.name for path in (tmp_path / "out").iterdir()} == {*writers_for(is_live=False), "scored"}
@@ -154,7 +154,9 @@ def test_cells_have_boxes_films_and_a_report(
     rule = AlarmRule(**content["rule"])
     for video, scores in zip(content["videos"], read_scores(out / "scores.csv").videos, strict=True):
         expected = [event.as_json(25.0) for event in find_events(scores, rule, 25.0)]
-        assert [{k: v for k, v in event.items() if k != "boxes"} for event in video["events"]] == expected
+        plain = [{k: v for k, v in event.items() if k not in ("boxes", "level")} for event in video["events"]]
+        assert plain == expected
+        assert max(event["level"]["value"] for event in video["events"]) == video["highest_level"]["value"]
         assert expected
         for event in video["events"]:
             snippets = {box["start_frame"] for box in event["boxes"]}

@@ -36,13 +36,13 @@ def run(folder: Path, *arguments: str) -> int:
 def test_findings_on_the_terminal_and_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(folder, "--json", str(folder / "found.json")) == 1
     assert capsys.readouterr().out == (
-        "wrong: no features (1)\n"
-        "  'd': listed, but it has no features\n\n"
-        "note: length (1)\n"
-        "  'c': 70 frames annotated, 64 covered by features: tail rule applies\n\n"
         "4 videos: 1 wrong, 1 note(s)\n"
-        "  wrong  no features                   1\n"
-        "  note   length                        1\n"
+        "wrong: no features (1)\n"
+        "  'd': listed, but it has no features\n"
+        "  mend: extract them (extract_features), give both one name, or --features.allow-missing\n"
+        "note: length (1)\n"
+        "  'c': 70 frames annotated, 64 covered by features: tail rule applies\n"
+        "  mend: check that list and features are of the same file; snippet frames as at extraction\n"
     )
     found = json.loads((folder / "found.json").read_text())
     assert (found["videos"], found["wrong"], found["notes"]) == (4, 1, 1)
@@ -52,6 +52,21 @@ def test_findings_on_the_terminal_and_as_json(folder: Path, capsys: pytest.Captu
         "video": "d",
         "text": "'d': listed, but it has no features",
     }
+
+
+def test_few_lines_unless_all_are_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "".join(f"v{n:03d}.mp4,{n % 2},train,64,\n" for n in range(200))
+    (tmp_path / "list.csv").write_text(f"path,label,split,num_frames,spans\n{rows}")
+    writer = FeatureWriter(tmp_path / "features", FeatureSpec(encoder="i3d", weights_sha256=None, dim=8))
+    writer.add("v000", np.ones((4, 1, 8)))
+    writer.finish()
+    assert run(tmp_path, "--json", str(tmp_path / "found.json")) == 1
+    short = capsys.readouterr().out
+    assert "wrong: no features (199)\n  'v001': listed" in short
+    assert len(short.splitlines()) < 15
+    assert len(json.loads((tmp_path / "found.json").read_text())["findings"]) == 201
+    assert run(tmp_path, "--all") == 1
+    assert "  'v199': listed, but it has no features\n" in capsys.readouterr().out
 
 
 def test_notes_alone_are_nothing_wrong(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

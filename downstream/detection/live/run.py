@@ -27,8 +27,10 @@ from downstream.detection.live.state import (
     describe_event,
     moment,
 )
+from downstream.detection.live.stream_levels import StreamLevels
 from downstream.detection.live.wall_clock import iso
 from downstream.detection.model import Model
+from downstream.detection.records import VideoRecord
 from downstream.detection.writers.events_jsonl import event_line
 from downstream.events.rule import AlarmRule
 from downstream.features.encoding import encode_snippets
@@ -80,6 +82,7 @@ class LiveRun:
         self.pictures, self.ordinary = pictures, ordinary
         self.state = LiveState(source, output.name, opened.info.fps, scorer.model.snippet_frames)
         self.alarms = Alarms(rule, self.state.clock)
+        self.levels = StreamLevels(scorer.model.levels)
         scorer.look(opened.info)
         # on a terminal it is written in place, so that it may come more often
         self._status_seconds = min(1.0, settings.status_every) if console.is_terminal else settings.status_every
@@ -133,6 +136,7 @@ class LiveRun:
         """Scores that came of work since `begun` (`time.monotonic()`)."""
         for score in scores:
             self.state.scored(score)
+            self.levels.add(score.score)
             self.output.add_score(score)
             if score.is_settled:
                 self._tell(self.alarms.take(score))
@@ -180,7 +184,9 @@ class LiveRun:
             self.ordinary.save_if_due(now)
         if self._status_seconds and now >= self._status_due:
             self._status_due = now + self._status_seconds
-            if line := self.state.status_line(self.alarms.is_on):
+            score = self.state.score
+            level = None if score is None else self.levels.level(score.score)
+            if line := self.state.status_line(self.alarms.is_on, level):
                 self.console.status(line)
             self.state.recent = Meter()
 
@@ -193,6 +199,7 @@ class LiveRun:
             files = AlarmFiles() if self.pictures is None else self.pictures.files(event, when)
             event = dataclasses.replace(
                 event,
+                level=self.levels.level(event.peak_score),
                 wall_clock=iso(when),
                 stream=self.source.label,
                 snapshot=relative(files.snapshot, self.output.folder),
@@ -222,7 +229,10 @@ class LiveRun:
         self._tell(self.alarms.close(is_cut_short=not ending.is_end))
         if text := self._gaps.due(math.inf):
             self.console.say(text, time.time())
-        self.output.finish(self.state.record(ending, self.output.ended_events()))
+        record = self.state.record(ending, self.output.ended_events())
+        if isinstance(record, VideoRecord):
+            record = dataclasses.replace(record, level=self.levels.level(record.highest_score))
+        self.output.finish(record)
         return ending
 
 

@@ -15,7 +15,9 @@ from downstream.detection.live.source import FrameSource
 from downstream.detection.live.wall_clock import iso
 from downstream.detection.records import EventRecord, FailedVideo, LiveFigures, VideoRecord
 from downstream.detection.video_events import STATED_AGREES
+from downstream.events.alarm_level import AlarmLevel
 from downstream.events.rule import AlarmRule
+from downstream.visualisation.score_axis import plain_score
 from pretrain.tracking import clock
 
 SETTLE_SECONDS = 10.0
@@ -106,8 +108,8 @@ class LiveState:
             )
         return lines
 
-    def status_line(self, is_event_on: bool) -> str:
-        """How it goes; empty before there is anything to say."""
+    def status_line(self, is_event_on: bool, level: AlarmLevel | None = None) -> str:
+        """How it goes, `level` being the last score's; empty before there is anything to say."""
         now = moment(self.clock.now)
         if self.lost is not None:
             return f"{now}  no connection for {self.away:.0f} s: {self.lost[1]}"
@@ -115,7 +117,7 @@ class LiveState:
             return ""
         parts = [
             now,
-            f"score {self.score.score:.6f}" + (f", event {self.events} goes on" if is_event_on else ""),
+            score_in_words(self.score.score, level) + (f", event {self.events} goes on" if is_event_on else ""),
             self.recent.describe_delay(),
             self.recent.describe_speed(),
             f"{self.source.dropped} frames dropped",
@@ -201,11 +203,16 @@ def describe_event(event: EventRecord) -> str:
     begin, end, peak = (moment(seconds) for seconds in (event.start_seconds, event.end_seconds, event.peak_seconds))
     box = event.peak_box
     where = "" if box is None else ", box {:.0f},{:.0f} to {:.0f},{:.0f}".format(*box.box)
-    score = f"score {event.peak_score:.6f}{where}"
+    score = f"{score_in_words(event.peak_score, event.level)}{where}"
     if event.kind == "begun":
         return f"event {event.number} began at {begin}: {score}"
     cut = " (cut short)" if event.is_cut_short else ""
     return f"event {event.number} over{cut}: {begin} to {end}, highest at {peak}: {score}"
+
+
+def score_in_words(score: float, level: AlarmLevel | None) -> str:
+    """The level, with the score behind it; the score alone where nobody knows what it means."""
+    return f"score {plain_score(score)}" if level is None else f"{level.words} (score {plain_score(score)})"
 
 
 def moment(seconds: float) -> str:

@@ -56,11 +56,11 @@ def watch(config: DetectConfig) -> int:
         keep=None if ring is None else ring.take,
     )
     name = source.label if is_stream(text) else find_videos([text])[0][0]
-    note = f"{UNFITTED_NOTE}\n" if config.detector is None else ""
+    who = UNFITTED_NOTE if config.detector is None else model.describe()
     with ExitStack() as stack:
         stack.enter_context(stop_signals(stopped))
         outlets = open_outlets(config.live, console.say, stack)
-        begin = [f"{note}{model.describe()}", describe_rule(rule, model), *outlets.lines, f"opening {source.label}"]
+        begin = [who, describe_rule(rule, model), *outlets.lines, f"opening {source.label}"]
         console.say("\n".join(begin))
         outlets.watch(name)
         opened = _open(stack, source)

@@ -2,14 +2,16 @@
 
     {"format": "anomaly-pretext/events/1", "detector": {...}, "rule": {"threshold": 0.93, ...},
      "videos": [{"name": "street", "path": "street.mp4", "fps": 25.0, "frames": 4500, "seconds": 180.0,
-                 "snippets": 281, "highest_score": 0.98, "events": [
+                 "snippets": 281, "highest_score": 0.98, "highest_level": {...}, "events": [
         {"number": 1, "start_frame": 320, "end_frame": 448, "start_seconds": 12.8, "end_seconds": 17.92,
-         "peak_seconds": 14.4, "peak_score": 0.98, "boxes": [
+         "peak_seconds": 14.4, "peak_score": 0.98,
+         "level": {"value": 7, "word": "alarm", "relative_to": "normal footage", "once_in_hours": 9.2,
+                   "at_least": false, "words": "alarm, level 7 of 10: once in 9.2 h of normal footage"}, "boxes": [
             {"start_frame": 320, "end_frame": 336, "box": [40, 60, 120, 150], "score": 0.95}]}]}],
      "failed": [{"name": "broken", "path": "broken.mp4", "problem": "..."}]}
 
 A stream is a video with a section `live`; its events say when they ended (`ended_at`), whether they were
-`cut_short`, and where their `snapshot` and `clip` lie.
+`cut_short`, and where their `snapshot` and `clip` lie. What a `level` is: downstream/events/alarm_level.py.
 """
 
 from __future__ import annotations
@@ -71,7 +73,7 @@ def document(facts: DetectionFacts, videos: Sequence[VideoRecord], failed: Seque
 
 
 def _video(video: VideoRecord) -> dict[str, Any]:
-    return {
+    content: dict[str, Any] = {
         "name": video.name,
         "path": video.path,
         "fps": video.fps,
@@ -79,8 +81,8 @@ def _video(video: VideoRecord) -> dict[str, Any]:
         "seconds": video.seconds,
         "snippets": video.num_snippets,
         "highest_score": video.highest_score,
-        "events": [_event(event) for event in video.events],
-    } | _live(video.live)
+    } | _level(video)
+    return content | {"events": [_event(event) for event in video.events]} | _live(video.live)
 
 
 def _event(event: EventRecord) -> dict[str, Any]:
@@ -97,6 +99,10 @@ def _event(event: EventRecord) -> dict[str, Any]:
             for box in event.boxes
         ]
     return values
+
+
+def _level(video: VideoRecord) -> dict[str, Any]:
+    return {} if video.level is None else {"highest_level": video.level.as_json()}
 
 
 def _live(figures: LiveFigures | None) -> dict[str, Any]:

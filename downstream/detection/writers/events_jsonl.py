@@ -17,6 +17,7 @@ from typing import Any
 
 from downstream.detection.records import BoxRecord, EventRecord
 from downstream.detection.writers.writer import Writer
+from downstream.events.alarm_level import HIGHEST, AlarmLevel
 from downstream.scores.cell_geometry import PixelBox
 from pretrain.errors import UserError
 from pretrain.files import json_text
@@ -85,6 +86,16 @@ _LINE = record(
         "peak_score": number(),
     },
     {
+        "level": record(
+            {
+                "value": whole(0, HIGHEST),
+                "word": one_of("ordinary", "unusual", "very unusual", "alarm"),
+                "relative_to": one_of("normal footage", "this video", "this stream"),
+                "once_in_hours": optional(number(0)),
+                "at_least": flag,
+                "words": text,
+            }
+        ),
         "box": fixed(*[number()] * 4),
         "cut_short": flag,
         "wall_clock": optional(text),
@@ -98,8 +109,10 @@ _LINE = record(
 def _event(values: dict[str, Any]) -> EventRecord:
     """From `event_line`."""
     box, is_cut_short = values.pop("box", None), values.pop("cut_short", False)
+    level = values.pop("level", None)
     boxes = None
     if box is not None:
         peak = {"start_frame": values["peak_start_frame"], "end_frame": values["peak_end_frame"]}
         boxes = (BoxRecord(**peak, box=PixelBox(*box), score=values["peak_score"]),)
-    return EventRecord(**values, boxes=boxes, is_cut_short=is_cut_short)
+    of_peak = None if level is None else AlarmLevel.from_json(level)
+    return EventRecord(**values, level=of_peak, boxes=boxes, is_cut_short=is_cut_short)

@@ -32,7 +32,7 @@ def test_a_video_is_scored_by_what_is_unlike_the_rest_of_it(tmp_path: Path, caps
         main([str(video), "--out", str(tmp_path / "found"), "--films", "0"])
     assert not left.value.code
     out = capsys.readouterr().out
-    assert "no --detector: this says what is unlike the rest of the same video" in out
+    assert "A first look, since no --detector was given: it marks what is unlike the rest of the same video" in out
     assert "scripts/fit_normal.py" in out
     document = json.loads((tmp_path / "found" / "events.json").read_text())
     assert len(document["videos"]) == 1

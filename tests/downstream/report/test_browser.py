@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from downstream.events.alarm_level import LevelScale, scale_of
 from downstream.events.finder import find_events
 from downstream.events.rule import AlarmRule
 from downstream.report.content import Report, ReportVideo
 from downstream.report.page import write_report
 from tests.downstream.report.browser import Page
 from tests.downstream.report.made import HOSTILE, RULE, picture, random_video, release_below, report, video
+from tests.pretrain.encoding import encode_video
 
 DRAWN = "document.querySelectorAll('.curve').length"
 ORDER = "[...document.querySelectorAll('.video:not([hidden]) h3')].map(h => h.textContent)"
@@ -138,11 +140,90 @@ def test_tab_reaches_the_skip_link_slider_list_and_tables(page: Page, tmp_path: 
     page.press("Enter")
     page.wait_for("!!document.querySelector('.video table')")
     cells = page.run("[...document.querySelectorAll('.video table tbody td')].map(td => td.textContent)")
-    assert cells == ["0:00:01.0", "0:00:03.0", "0:00:01.5", "0.900", "no: false alarm"]
+    assert cells == ["0:00:01.0", "0:00:03.0", "0:00:01.5", "1, ordinary", "0.900", "no: false alarm"]
     assert page.run("document.querySelector('.video table a').getAttribute('href')") == "films/a%20b.mp4#t=1.0"
     assert page.run("document.querySelector('.plot svg').getAttribute('aria-label')") == (
-        "Scores of a over 0:00:04.0, highest 0.900. Events: 0:00:01.0 to 0:00:03.0."
+        "Scores of a over 0:00:04.0, highest level 1 of 10 for this video, ordinary. Events: 0:00:01.0 to 0:00:03.0."
     )
+
+
+def test_a_click_on_the_timeline_marks_the_moment_and_plays_the_video_there(page: Page, tmp_path: Path) -> None:
+    encode_video(tmp_path / "street.mp4", 3, num_frames=100)
+    page.opened.append((tmp_path / "street.mp4").as_uri())
+    one = video("a", [0.1, 0.9, 0.9, 0.1], link="street.mp4", thumbnails=(picture(3.0),))
+    opened(page, tmp_path, report(one, video("b", [0.1, 0.2], link="b.mkv")))
+    asked = "performance.getEntriesByType('resource').length"
+    assert page.run("document.querySelectorAll('video').length") == 0  # nothing is read before somebody asks
+    assert page.run("document.querySelectorAll('.play').length") == 1  # browsers play no Matroska
+    assert page.run(asked) == 0
+    page.run(
+        "(() => { const plot = document.querySelector('.plot'), box = plot.getBoundingClientRect(); plot.dispatchEvent("
+        "new MouseEvent('click', {clientX: box.left + 0.375 * box.width, clientY: box.top + 5, bubbles: true})) })()"
+    )
+    assert float(page.run("document.querySelector('.mark').style.left")[:-1]) == pytest.approx(37.5, abs=0.1)
+    words = page.run("document.querySelector('.of-mark').textContent")
+    assert words == "0:00:01.5  level 1 of 10 for this video, ordinary  (score 0.900)"
+    page.wait_for("!document.querySelector('video') || document.querySelector('video').readyState > 0")
+    shown = "(document.querySelector('video') || {}).currentTime"
+    if page.run("!!document.querySelector('video')"):  # else this browser knows no H.264, which the next test shows
+        page.wait_for(f"Math.abs({shown} - 1.5) < 0.1")
+        page.run("document.querySelector('.plot').focus()")
+        page.press("ArrowRight")
+        page.wait_for(f"Math.abs({shown} - 2.5) < 0.1")
+        assert page.run("document.querySelector('.plot').getAttribute('aria-valuetext')").startswith("0:00:02.5")
+        page.run("document.querySelector('.show').click()")  # a picture leads to its own moment
+        page.wait_for(f"Math.abs({shown} - 1.0) < 0.1")
+
+
+def test_a_video_that_cannot_be_played_is_said_and_still_linked(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "street.mp4").write_bytes(b"no video")
+    page.opened.append((tmp_path / "street.mp4").as_uri())
+    opened(page, tmp_path, report(video("a", [0.1, 0.9, 0.9, 0.1], link="street.mp4")))
+    page.run("document.querySelector('.play').click()")
+    page.wait_for("!document.querySelector('video') && !!document.querySelector('.media .problem')")
+    assert page.run("document.querySelector('.media .problem a').getAttribute('href')") == "street.mp4#t=1.0"
+
+
+def test_levels_are_those_of_the_detection(page: Page, tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    videos = tuple(random_video(rng, number, "sure") for number in range(20))
+    scale = LevelScale(
+        ordinary=0.1, alarm=0.97, relative_to="normal footage", threshold=0.97, peaks=(0.98, 0.99, 0.9999), hours=12.0
+    )
+    for levels in (None, scale):
+        opened(page, tmp_path, report(*videos, rule=AlarmRule(threshold=0.97, release=0.9), levels=levels))
+        for one in videos:
+            assert one.scores is not None
+            own = scale_of(levels, one.scores.scores)
+            for score in one.scores.scores[:5].tolist():
+                place, wanted = f"'{one.name}', {score!r}", own.level(score)
+                said = page.run(f"report.level({place})")
+                assert (said["value"], said["word"], said["often"]) == (wanted.value, wanted.word, wanted.how_often)
+    assert "ordinary in the normal footage" in page.run("levels.textContent")
+
+
+def test_no_legend_of_what_is_not_there(page: Page, tmp_path: Path) -> None:
+    shown = "[...document.querySelectorAll('.key span')].filter(one => !one.hidden).map(one => one.textContent)"
+    opened(page, tmp_path, report(video("a", [0.1, 0.9]), video("b", [0.1], label=1, class_name="Fighting")))
+    assert page.run(shown) == ["score", "threshold", "found", "found, nothing annotated there"]
+    assert page.run("[...document.querySelectorAll('.badge')].map(one => one.textContent)") == ["Fighting"]
+    opened(page, tmp_path, report(video("a", [0.1, 0.9], label=1, spans=((0, 25),))))
+    assert page.run(shown)[-1] == "annotated"
+
+
+def test_on_paper_what_colour_tells_is_told_by_lines_too(page: Page, tmp_path: Path) -> None:
+    page.look(1280, 900, "dark")
+    opened(page, tmp_path, report(video("a", [0.1, 0.9, 0.9, 0.1], label=0, link="a.mp4", thumbnails=(picture(),))))
+    page.send("Emulation.setEmulatedMedia", media="print")
+    page.settle()
+    style = "getComputedStyle(document.querySelector('.row .found'))"
+    assert page.run(f"[{style}.borderTopStyle, {style}.printColorAdjust]") == ["dashed", "exact"]
+    assert page.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"  # dark screens too
+    hidden = [".play", "#slider", ".choices", "footer"]
+    assert page.run(
+        f"{json.dumps(hidden)}.every(one => getComputedStyle(document.querySelector(one)).display === 'none')"
+    )
+    assert page.run("document.querySelector('#effect').checkVisibility()")
 
 
 def test_hostile_names_do_nothing(page: Page, tmp_path: Path) -> None:

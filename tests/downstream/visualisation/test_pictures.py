@@ -55,7 +55,7 @@ def test_boxes_follow_the_scale_of_the_frame() -> None:
 def test_the_heat_lies_where_the_cell_is_and_only_there() -> None:
     heat = np.zeros((8, 12), np.float32)
     heat[2, 3] = 1
-    out = np.asarray(draw_frame(GREY, heat, (0, 24, 320, 240), [], [], SIZE)).astype(int)
+    out = np.asarray(draw_frame(GREY, heat, (0, 24, 320, 240), [], [], SIZE, style="colours")).astype(int)
     assert np.abs(out[91, 93] - 90).sum() > 100
     assert (out[160:, 160:] == 90).all()
     assert (out[:24] == 45).all()

@@ -22,6 +22,7 @@ from downstream.detection.live.run import LiveRun, scorer_for
 from downstream.detection.live.settings import LiveSettings
 from downstream.detection.live.state import Ending
 from downstream.events.rule import AlarmRule
+from downstream.visualisation.score_axis import plain_score
 from pretrain.data.video import VideoError, VideoInfo
 from pretrain.errors import UserError
 from tests.downstream.detection.live.models import small_encoder, small_group, small_model
@@ -108,10 +109,13 @@ def test_events_begin_end_and_are_written(make: Callable[..., LiveRun], capsys: 
     assert content["rule_from"] == "given on the command line"
     assert "boxes" not in video["events"][0]
     out = capsys.readouterr().out
-    score = f"score {begun['peak_score']:.6f}"
+    assert begun["level"]["relative_to"] == "this stream"
+    score = f"{begun['level']['words']} (score {plain_score(begun['peak_score'])})"
     when = begun["wall_clock"]  # by the arrival of the event's first frame
     assert f"{when} event 1 began at 0:00:03.2: {score}\n" in out
-    assert f"event 1 over: 0:00:03.2 to 0:00:04.8, highest at 0:00:04.0: {score}\n" in out
+    assert f"event 1 over: 0:00:03.2 to 0:00:04.8, highest at 0:00:04.0: {ended['level']['words']} (" in out
+    assert video["events"][0]["level"] == ended["level"]
+    assert video["highest_level"]["value"] >= ended["level"]["value"]
 
 
 def test_wall_clock_is_when_the_footage_arrived(make: Callable[..., LiveRun]) -> None:

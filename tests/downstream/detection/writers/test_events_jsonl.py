@@ -10,11 +10,14 @@ import pytest
 
 from downstream.detection.records import BoxRecord, EventRecord
 from downstream.detection.writers.events_jsonl import EventsJsonl, event_line, read_ended
+from downstream.events.alarm_level import AlarmLevel
 from downstream.scores.cell_geometry import PixelBox
 from pretrain.errors import UserError
 from tests.downstream.detection.made import stream_event
 
 BOX = BoxRecord(start_frame=16, end_frame=32, box=PixelBox(1.5, 2.25, 30, 40), score=0.9)
+
+LEVEL = AlarmLevel(value=6, word="alarm", relative_to="normal footage", once_in_hours=3.0, is_at_least=True)
 
 
 def test_a_line_says_all_that_is_known_of_the_event() -> None:
@@ -28,7 +31,7 @@ def test_a_line_says_all_that_is_known_of_the_event() -> None:
 
 
 @pytest.mark.parametrize(
-    "event", [stream_event(), stream_event(boxes=(BOX,)), stream_event(is_cut_short=True, stream="Tür")]
+    "event", [stream_event(), stream_event(boxes=(BOX,), level=LEVEL), stream_event(is_cut_short=True, stream="Tür")]
 )
 def test_what_has_ended_comes_back(tmp_path: Path, event: EventRecord) -> None:
     text = io.StringIO()
