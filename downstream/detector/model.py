@@ -14,9 +14,18 @@ from torch import Tensor, nn
 from downstream.detector.composition import Composition, log_odds
 from downstream.detector.cross_batch_clustering import ClusterBranch, Guidance, guide
 from downstream.detector.dual_memory import DualMemory
+from downstream.detector.heads import BatchNormHead, HeadName, scoring_head
 from downstream.detector.snippet_detector import SnippetDetector
 from downstream.detector.spatial import spatial_encoder
-from downstream.detector.temporal import ATTENTION, HEADS, Smoothing, TemporalEncoder, temporal_encoder
+from downstream.detector.temporal import (
+    ATTENTION,
+    MULTIPLE_OF,
+    SMALLEST_WIDTH,
+    Smoothing,
+    TemporalEncoder,
+    embeds,
+    temporal_encoder,
+)
 from pretrain.errors import UserError
 
 
@@ -25,13 +34,22 @@ class DetectorConfig:
     """The network between features and scores."""
 
     temporal: TemporalEncoder = "none"
-    """How snippets see their neighbours; with cells, each cell the same one before and after."""
+    """How snippets see their neighbours; with cells, each cell the same one before and after. Of published detectors:
+    multi_scale_attention (RTFM, 2021), global_local (UR-DMU, 2023), glance_focus (MGFN, 2023), window_graph (VadCLIP,
+    2024)."""
     spatial: Literal["none", "conv"] = "none"
     """With cells: how each sees the cells around it; conv is a 3x3 convolution."""
     width: int = 128
     """Numbers per snippet inside the detector."""
+    projection: Literal["linear", "none"] = "linear"
+    """linear: a layer of `width` numbers, ReLU and dropout before the temporal encoder. none: features go into it as
+    they are; global_local and glance_focus make `width` numbers of them, the others keep the features' own width."""
+    head: HeadName = "mlp"
+    """What makes a score of a snippet: mlp (one hidden layer), deep (two), linear (none), residual (a perceptron added
+    to its input), batch_norm (two layers with batch norms, whose statistics amend the score: BN-WVAD, 2023)."""
     hidden: int = 32
-    """Width of the scoring head."""
+    """Width of the scoring head's last hidden layer; deep: the first is four times as wide; batch_norm: of its first,
+    the second has half."""
     dropout: float = 0.5
     """After the projection and inside the head."""
     memories: int = 0
@@ -61,13 +79,17 @@ class DetectorConfig:
             raise UserError(f"detector.dropout is {self.dropout}; it must lie in [0, 1)")
         if not 0 <= self.score_smoothing <= 64:
             raise UserError(f"detector.score_smoothing is {self.score_smoothing}; it must lie in [0, 64] snippets")
-        if self.temporal == "multi_scale" and self.width < 3:
-            raise UserError(f"detector.width is {self.width}; multi_scale shares it among 3 scales: at least 3")
-        if self.temporal in ATTENTION and self.width % HEADS:
-            raise UserError(
-                f"detector.width is {self.width}; {self.temporal} shares it among {HEADS} heads: give a multiple of "
-                f"{HEADS}"
-            )
+        check_width(self.temporal, self.width, "detector.width is")
+
+
+def check_width(temporal: TemporalEncoder, width: int, what: str) -> None:
+    """UserError where the encoder cannot be so wide; `what` it is that is `width`, in words."""
+    least, shares = SMALLEST_WIDTH.get(temporal, (1, ""))
+    if width < least:
+        raise UserError(f"{what} {width}; {temporal} {shares}: at least {least}")
+    multiple, shares = MULTIPLE_OF.get(temporal, (1, ""))
+    if width % multiple:
+        raise UserError(f"{what} {width}; {temporal} {shares}: give a multiple of {multiple}")
 
 
 class DetectorOutput(NamedTuple):
@@ -81,6 +103,8 @@ class DetectorOutput(NamedTuple):
     """(B, T, E) of the clustering branch, or None."""
     mask: Tensor
     """bool (B, T)."""
+    before_norms: Tensor | None = None
+    """(B, T, H): what the batch norms of the head were given, or None."""
 
     @property
     def scores(self) -> Tensor:
@@ -133,30 +157,35 @@ class Detector(SnippetDetector):
         cluster_temperature: float = 1.0,
         grid: tuple[int, int] | None = None,
         motion: tuple[int, ...] = (),
+        num_classes: int = 2,
     ) -> None:
         """`guidance` None: no clustering branch; otherwise how it guides, see `cross_batch_clustering.guide`.
 
         `grid`: rows and columns of cells; None: instances are whole snippets. `motion`: which of the `dim` numbers are
-        logarithms of motion. UserError where the configuration does not go with the grid.
+        logarithms of motion. `num_classes`: of videos that training tells apart, the normal one first; of no meaning
+        when videos are scored. UserError where the configuration does not go with the grid or the features.
         """
         super().__init__()
         check_detector(config, grid)
         self.config, self.dim, self.guidance, self.cluster_temperature = config, dim, guidance, cluster_temperature
-        self.grid, self.motion = grid, motion
+        self.grid, self.motion, self.num_classes = grid, motion, num_classes
         self.register_buffer("input_mean", torch.zeros(dim))
         self.register_buffer("input_scale", torch.ones(dim))
-        self.project = nn.Linear(dim, config.width)
-        self.temporal = temporal_encoder(config.temporal, config.width, config.dropout)
-        self.spatial = spatial_encoder(config.spatial, config.width)
+        projects = config.projection == "linear"
+        self.width = config.width if projects or embeds(config.temporal) else dim
+        """Numbers of a snippet as the head sees it, but for what memories add."""
+        if self.width != config.width:
+            check_width(config.temporal, dim, "detector.projection is none, and features are of the width")
+        self.project = nn.Linear(dim, config.width) if projects else None
+        self.temporal = temporal_encoder(config.temporal, config.width if projects else dim, self.width, config.dropout)
+        self.spatial = spatial_encoder(config.spatial, self.width)
         self.drop = nn.Dropout(config.dropout)
-        self.memories = DualMemory(config.memories, config.width, config.dropout > 0) if config.memories else None
-        seen = config.width if self.memories is None else 2 * config.width
-        self.head = nn.Sequential(
-            nn.Linear(seen, config.hidden), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(config.hidden, 1)
-        )
+        self.memories = DualMemory(config.memories, self.width, config.dropout > 0) if config.memories else None
+        seen = self.width if self.memories is None else 2 * self.width
+        self.head = scoring_head(config.head, seen, config.hidden, config.dropout)
         self.smoothing = Smoothing(config.score_smoothing)
         self.composition = Composition(dim, motion) if config.composition == "which_when" and grid is None else None
-        self.branch = None if guidance is None else ClusterBranch(config.width, temperature=cluster_temperature)
+        self.branch = None if guidance is None else ClusterBranch(self.width, temperature=cluster_temperature)
 
     @property
     def reach(self) -> int | None:
@@ -187,15 +216,24 @@ class Detector(SnippetDetector):
         if mask is None:
             mask = torch.ones(features.shape[:2], dtype=torch.bool, device=features.device)
         inside = (features - self.input_mean) * self.input_scale
-        inside = self.drop(F.relu(self.project(inside)))
+        if self.project is not None:
+            inside = self.drop(F.relu(self.project(inside)))
         inside = self._look_around(inside, mask)
         seen = inside if self.memories is None else self.memories(inside)
-        log_scores = F.logsigmoid(self.head(seen).squeeze(2).float())
+        odds, before_norms = self._odds(seen, mask)
+        log_scores = F.logsigmoid(odds.float())
         embeddings = None
         if self.branch is not None and self.guidance is not None:
             embeddings, log_abnormal = self.branch(inside)
             log_scores = guide(log_scores, log_abnormal.float(), self.guidance)
-        return DetectorOutput(log_scores, inside, embeddings, mask)
+        return DetectorOutput(log_scores, inside, embeddings, mask, before_norms)
+
+    def _odds(self, seen: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(B, T) log odds; of a head with batch norms, what these were given."""
+        if isinstance(self.head, BatchNormHead):
+            said = self.head(seen, mask)
+            return said.log_odds, said.before_norms
+        return self.head(seen).squeeze(2), None
 
     def evidence(self, features: Tensor, mask: Tensor, context: Tensor | None = None) -> Tensor:
         """Each snippet's own log odds; where scores are composed, how much features change around it, and motion."""

@@ -1,4 +1,4 @@
-"""How a detector looks along time: not at all, by dilated convolutions at several scales, or by attention."""
+"""How a detector looks along time: not at all, by dilated convolutions, by attention, or as published detectors do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from downstream.detector.glance_focus import SHARES, GlanceFocus
 from downstream.detector.global_local import GlobalLocal
+from downstream.detector.multi_scale_attention import MultiScaleAttention
+from downstream.detector.window_graph import WindowGraph
 
 LAYERS, HEADS = 1, 4
 """Of the transformer [ours, not studied]: training videos are few, so it is as small as can be. `global_local` has as
@@ -110,17 +113,45 @@ def positions(length: int, width: int, device: torch.device) -> Tensor:
     return 0.1 * torch.cat([angles.sin(), angles.cos()], dim=1)[:, :width]
 
 
-TemporalEncoder = Literal["none", "multi_scale", "transformer", "global_local"]
-ATTENTION = ("transformer", "global_local")
-"""Those that share the width among heads and see all of the video at once."""
+TemporalEncoder = Literal[
+    "none", "multi_scale", "transformer", "multi_scale_attention", "global_local", "glance_focus", "window_graph"
+]
+ATTENTION = ("transformer", "multi_scale_attention", "global_local", "glance_focus", "window_graph")
+"""Those that see all of the video at once."""
+SMALLEST_WIDTH: dict[TemporalEncoder, tuple[int, str]] = {
+    "multi_scale": (3, "shares it among 3 scales"),
+    "multi_scale_attention": (4, "shares it among 3 scales and the attention"),
+    "window_graph": (2, "shares it between two graphs"),
+}
+"""Encoder -> how wide it is at least, and why."""
+_HEADS = (HEADS, f"shares it among {HEADS} heads")
+MULTIPLE_OF: dict[TemporalEncoder, tuple[int, str]] = {
+    "transformer": _HEADS,
+    "global_local": _HEADS,
+    "glance_focus": (max(SHARES), f"begins with a share of 1 in {max(SHARES)}"),
+}
+"""Encoder -> what its width is a multiple of, and why."""
 
 
-def temporal_encoder(name: TemporalEncoder, width: int, dropout: float) -> nn.Module:
-    """The encoder of that name; every one maps features (B, T, D), mask (B, T) to (B, T, D)."""
-    if name == "multi_scale":
-        return MultiScale(width)
-    if name == "transformer":
-        return Attention(width, dropout)
+def embeds(name: TemporalEncoder) -> bool:
+    """Whether the encoder makes its own width of features of any: the others give as many numbers as they get."""
+    return name in ("global_local", "glance_focus")
+
+
+def temporal_encoder(name: TemporalEncoder, dim: int, width: int, dropout: float) -> nn.Module:
+    """The encoder of that name, from features (B, T, dim) and mask (B, T) to (B, T, width).
+
+    `dim` and `width` are equal but for those that embed.
+    """
     if name == "global_local":
-        return GlobalLocal(width, dropout, HEADS)
-    return NoContext()
+        return GlobalLocal(width, dropout, HEADS, dim)
+    if name == "glance_focus":
+        return GlanceFocus(dim, width, dropout)
+    plain = {
+        "none": NoContext,
+        "multi_scale": lambda: MultiScale(width),
+        "transformer": lambda: Attention(width, dropout),
+        "multi_scale_attention": lambda: MultiScaleAttention(width, dropout),
+        "window_graph": lambda: WindowGraph(width),
+    }
+    return plain[name]()
