@@ -42,12 +42,12 @@ class BatchNormDistanceConfig:
 class BatchNormDistance(nn.Module):
     """The loss of a detector's head. It does not own it: its weights appear in the detector's state only.
 
-    [paper] BatchNorm-based Weakly Supervised Video Anomaly Detection (Zhou et al., 2023; weights, margin and ratios as in
-    the authors' public code): the mean over normal bags of the L2 norm of their scores; at each batch norm a triplet
-    `max(0, margin + d(normal) - d(abnormal))` with the running mean for its anchor (mean-based pull-push). Which snippets
-    of abnormal bags are abnormal says `d`: the greatest of each bag, and the greatest of all abnormal bags together. Of
-    normal bags those of the greatest `d`, as many in all. [ours] Every pair of them, where the published loss pairs one
-    to one in the order in which they happen to stand; at least one snippet of every abnormal bag.
+    [paper] BatchNorm-based Weakly Supervised Video Anomaly Detection (Zhou et al., 2023; weights, margin and ratios as
+    in the authors' public code): the mean over normal bags of the L2 norm of their scores; at each batch norm a triplet
+    `max(0, margin + d(normal) - d(abnormal))` with the running mean for its anchor (mean-based pull-push). Which
+    snippets of abnormal bags are abnormal says `d`: the greatest of each bag, and the greatest of all abnormal bags
+    together. Of normal bags those of the greatest `d`, as many in all. [ours] Every pair of them, where the published
+    loss pairs one to one in the order in which they happen to stand; at least one snippet of every abnormal bag.
     """
 
     def __init__(self, config: BatchNormDistanceConfig, head: BatchNormHead) -> None:
@@ -56,7 +56,7 @@ class BatchNormDistance(nn.Module):
         self._head = (head,)  # in a tuple, so that it is not registered a second time
 
     def forward(self, bags: Bags) -> tuple[Tensor, LossParts]:
-        """Scalar; parts: what normal scores and what distances add. 0 each where the batch lacks a class it is about."""
+        """Scalar; parts: what normal scores and what distances add, 0 where the batch lacks a class."""
         assert bags.before_norms is not None, "build_detector gives the head to a detector whose base needs it"
         quiet = quiet_normals(bags)
         apart = quiet.new_zeros(())
@@ -98,7 +98,7 @@ def mean_hinge(near: Tensor, far: Tensor) -> Tensor:
     precision, for it is a difference of sums.
     """
     if not len(near) or not len(far):
-        return near.sum() + far.sum()
+        return 0 * (near.sum() + far.sum())
     ordered, wide = far.double().sort().values, near.double()
     below = torch.searchsorted(ordered.detach(), wide.detach())
     sums = torch.cat([ordered.new_zeros(1), ordered.cumsum(0)])

@@ -1,10 +1,10 @@
 """Snippets are aligned with an embedding of each class of videos: VadCLIP's second branch, without its text.
 
-    class embedding --> + what the video's high scores look like --> + perceptron --> cosine with each snippet / 0.07
-                                                                                      --> top k of each class --> softmax
+    class embedding --> + what the video's high scores look like --> + perceptron
+                    --> cosine with each snippet / 0.07 --> mean of the top k of each class --> softmax
 
-[paper] VadCLIP (Wu et al., AAAI 2024): embeddings are those of CLIP's text encoder for learnt prompts of class names; the
-visual prompt is the direction of the sum of snippets, each times its anomaly confidence (the log odds of the coarse
+[paper] VadCLIP (Wu et al., AAAI 2024): embeddings are those of CLIP's text encoder for learnt prompts of class names;
+the visual prompt is the direction of the sum of snippets, each times its anomaly confidence (the log odds of the coarse
 branch); a class's logit of a video is the mean of its `count // 16 + 1` greatest cosines over the temperature; softmax
 cross-entropy with the video's classes; the embedding of the normal class is drawn away from the others (0.1, as in the
 authors' public code for UCF-Crime).

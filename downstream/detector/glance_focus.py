@@ -12,11 +12,12 @@ values are projected, and each of their heads is weighed along time by 5 numbers
 4 times as wide, GELU.
 [ours] Padding takes no part: zero under the convolutions, without weight in the attention, in no statistic. Attention
 is computed a block of queries at a time. Widths other than 1024: a sixteenth and an eighth of them in the first stages,
-a head for every 64 numbers, one at least.
+8 numbers at least; a head for every 64 numbers, one at least.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import Literal
 
 import torch
@@ -36,10 +37,12 @@ STAGES: tuple[tuple[Literal["glance", "focus"], int], ...] = (("glance", 3), ("f
 """Kind and layers of each, as published."""
 HEAD, KERNEL, WIDER = 64, 5, 4
 """Numbers of a head, snippets that the focus weighs, and the feed-forward's width over the block's; as published."""
+LEAST = 8
+"""Numbers of a stage: the norm of one number alone is 0, whatever it was."""
 
 
 class GlanceFocus(nn.Module):
-    """The encoder. Any B >= 1, T >= 1, width a multiple of 16; what the mask leaves out changes nothing."""
+    """The encoder. Any B >= 1, T >= 1, width >= 8; what the mask leaves out changes nothing."""
 
     reach: int | None = None
     """All of the video."""
@@ -47,15 +50,13 @@ class GlanceFocus(nn.Module):
     def __init__(self, dim: int, width: int, dropout: float) -> None:
         """From `dim` numbers to `width`."""
         super().__init__()
-        widths = [width // share for share in SHARES]
+        widths = [max(LEAST, width // share) for share in SHARES]
         self.embed, self.amplify = (nn.Conv1d(numbers, widths[0], 3, padding=1) for numbers in (dim, 1))
         self.stages = nn.ModuleList(
-            nn.ModuleList(Block(kind, own, dropout) for _ in range(layers))
-            for own, (kind, layers) in zip(widths, STAGES, strict=True)
+            Stage(kind, layers, own, dropout) for own, (kind, layers) in zip(widths, STAGES, strict=True)
         )
         self.widen = nn.ModuleList(
-            nn.Sequential(nn.LayerNorm(own), nn.Linear(own, after))
-            for own, after in zip(widths[:-1], widths[1:], strict=True)
+            nn.Sequential(nn.LayerNorm(own), nn.Linear(own, after)) for own, after in itertools.pairwise(widths)
         )
         self.norm = nn.LayerNorm(width)
 
@@ -64,12 +65,25 @@ class GlanceFocus(nn.Module):
         lengths = torch.linalg.vector_norm(features, dim=2, keepdim=True)
         inside = along_time(self.embed, features, mask) + AMPLIFY * along_time(self.amplify, lengths, mask)
         for number, stage in enumerate(self.stages):
-            for block in stage:
-                inside = block(inside, mask)
+            inside = stage(inside, mask)
             if number < len(self.widen):
                 inside = self.widen[number](inside)
         normed: Tensor = self.norm(inside)
         return normed
+
+
+class Stage(nn.Module):
+    """Blocks of one kind, one after another."""
+
+    def __init__(self, kind: Literal["glance", "focus"], layers: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(kind, width, dropout) for _ in range(layers))
+
+    def forward(self, inside: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, D), mask bool (B, T) -> (B, T, D)."""
+        for block in self.blocks:
+            inside = block(inside, mask)
+        return inside
 
 
 class Block(nn.Module):

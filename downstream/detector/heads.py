@@ -47,10 +47,10 @@ class BatchNormHead(nn.Module):
     """A classifier whose batch norms also say how far a snippet lies from what is usual.
 
     [paper] BatchNorm-based Weakly Supervised Video Anomaly Detection (Zhou et al., 2023): layers of a sixteenth and a
-    32nd of the width, each before a batch norm. Divergence of a feature from the mean (DFM): the Mahalanobis distance of
-    what a batch norm is given from its running mean, by its running variance. When videos are scored, the classifier's
-    score times the sum of the distances. [ours] The log odds of a score are the logarithm of that product, which keeps
-    its order and lies in (0, 1) as scores do here. In training the score is the classifier's own.
+    32nd of the width, each before a batch norm. Divergence of a feature from the mean (DFM): the Mahalanobis distance
+    of what a batch norm is given from its running mean, by its running variance. When videos are scored, the
+    classifier's score times the sum of the distances. [ours] The log odds of a score are the logarithm of that product,
+    which keeps its order and lies in (0, 1) as scores do here. In training the score is the classifier's own.
     """
 
     def __init__(self, width: int, hidden: int) -> None:
@@ -58,8 +58,13 @@ class BatchNormHead(nn.Module):
         super().__init__()
         widths = (hidden, max(1, hidden // 2))
         self.layers = nn.ModuleList([nn.Linear(width, widths[0]), nn.Linear(widths[0], widths[1])])
-        self.norms = nn.ModuleList(MaskedBatchNorm(own) for own in widths)
+        self.first_norm, self.second_norm = (MaskedBatchNorm(own) for own in widths)
         self.score = nn.Linear(widths[1], 1)
+
+    @property
+    def norms(self) -> tuple[MaskedBatchNorm, MaskedBatchNorm]:
+        """One after each layer."""
+        return self.first_norm, self.second_norm
 
     def forward(self, features: Tensor, mask: Tensor) -> HeadOutput:
         """(B, T, D), mask bool (B, T) -> scores and what they are made of."""

@@ -41,11 +41,11 @@ def magnitude_contrast(bags: Bags, config: MagnitudeContrastConfig) -> tuple[Ten
     """Cross-entropy + `contrast_weight * (within normal + within abnormal + between_weight * between)`.
 
     m: the L1 norms of a bag's k longest feature vectors, longest first. Within a class: mean over pairs of its bags of
-    `|m - m'|^2`; between: mean over pairs of `max(0, margin - |m - m'|)^2`. Cross-entropy: of the mean score of the same
-    k. [paper] MGFN (Chen et al., AAAI 2023; L1, margin and weights as in the authors' public code). [ours] every pair of
-    the batch, where theirs go one to one, halves of a class against each other; a bag of fewer than k instances repeats
-    its last; no dropout on the choice of instances. Its smoothness and sparsity are terms of their own here. What lacks
-    a class, or a second bag of one, is 0. Parts: the four.
+    `|m - m'|^2`; between: mean over pairs of `max(0, margin - |m - m'|)^2`. Cross-entropy: of the mean score of those
+    k. [paper] MGFN (Chen et al., AAAI 2023; L1, margin and weights as in the authors' public code). [ours] every pair
+    of the batch, where theirs go one to one, halves of a class against each other; a bag of fewer than k instances
+    repeats its last; no dropout on the choice of instances. Its smoothness and sparsity are terms of their own here.
+    What lacks a class, or a second bag of one, is 0. Parts: the four.
     """
     lengths = torch.linalg.vector_norm(bags.features, dim=-1)
     entropy = bag_cross_entropy(bags, top_mask(lengths, bags.mask, num_top(bags.mask, config.k))).mean()

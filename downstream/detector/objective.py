@@ -41,9 +41,9 @@ def build_detector(
     """The detector for features of `dim` numbers, with branch, memories and batch norms where the objective asks for
     them.
 
-    `grid`: rows and columns where instances are cells. `motion`, `num_classes`: see `Detector`. Its weights come from torch's
-    global generator (`torch.manual_seed` is the caller's). UserError for a detector or a term that does not go with the
-    grid.
+    `grid`: rows and columns where instances are cells. `motion`, `num_classes`: see `Detector`. Its weights come from
+    torch's global generator (`torch.manual_seed` is the caller's). UserError for a detector or a term that does not go
+    with the grid.
     """
     check_objective(objective, grid)
     if not config.memories and any(term.needs_memories for term in terms_on(objective).values()):

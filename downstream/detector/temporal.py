@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from downstream.detector.glance_focus import SHARES, GlanceFocus
+from downstream.detector.glance_focus import LEAST, GlanceFocus
 from downstream.detector.global_local import GlobalLocal
 from downstream.detector.multi_scale_attention import MultiScaleAttention
 from downstream.detector.window_graph import WindowGraph
@@ -122,13 +123,13 @@ SMALLEST_WIDTH: dict[TemporalEncoder, tuple[int, str]] = {
     "multi_scale": (3, "shares it among 3 scales"),
     "multi_scale_attention": (4, "shares it among 3 scales and the attention"),
     "window_graph": (2, "shares it between two graphs"),
+    "glance_focus": (LEAST, "normalises over it"),
 }
 """Encoder -> how wide it is at least, and why."""
 _HEADS = (HEADS, f"shares it among {HEADS} heads")
 MULTIPLE_OF: dict[TemporalEncoder, tuple[int, str]] = {
     "transformer": _HEADS,
     "global_local": _HEADS,
-    "glance_focus": (max(SHARES), f"begins with a share of 1 in {max(SHARES)}"),
 }
 """Encoder -> what its width is a multiple of, and why."""
 
@@ -147,7 +148,7 @@ def temporal_encoder(name: TemporalEncoder, dim: int, width: int, dropout: float
         return GlobalLocal(width, dropout, HEADS, dim)
     if name == "glance_focus":
         return GlanceFocus(dim, width, dropout)
-    plain = {
+    plain: dict[TemporalEncoder, Callable[[], nn.Module]] = {
         "none": NoContext,
         "multi_scale": lambda: MultiScale(width),
         "transformer": lambda: Attention(width, dropout),

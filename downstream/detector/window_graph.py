@@ -5,8 +5,8 @@
 
 [paper] VadCLIP (Wu et al., AAAI 2024; sizes as in the authors' public code for UCF-Crime): learnt positions of 256
 snippets; two layers of attention, one head, among the 8 snippets of a window, windows side by side; two graph
-convolutions by each of two adjacencies: cosines above 0.7, the others 0, softmax; and `exp(-|i - j| / e)`. Longer videos
-are cut into pieces of 256, each by itself.
+convolutions by each of two adjacencies: cosines above 0.7, the others 0, softmax; and `exp(-|i - j| / e)`. Longer
+videos are cut into pieces of 256, each by itself.
 [ours] Padding takes no part in windows or graphs.
 """
 
