@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 import tyro
 
 from downstream.ablation.config import AblationConfig, named_features
-from downstream.ablation.grid import Cell, Failure
+from downstream.ablation.grid import Cell, Failure, parse_quietly
 from downstream.comparison.named import DETECTORS, OURS, Choice, choose
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.training.config import FinetuneConfig
@@ -112,8 +112,8 @@ def read_comparison(arguments: Sequence[str], prog: str) -> Comparison:
 
 
 def cell_of(config: CompareConfig, choice: Choice, given: Sequence[str], prog: str) -> Cell:
-    """A detector as a cell of the table: its preset, then what was given for all."""
-    own = parse(CompareConfig, [*flags_of(choice.settings), *given], prog).finetune
+    """A detector as a cell of the table: its preset, then what was given for all. UserError where that cannot be."""
+    own = parse_quietly(CompareConfig, [*flags_of(choice.settings), *given], prog).finetune
     output = config.finetune.output / "cells" / config.features / choice.folder
     cache = own.bags.cache or config.finetune.output / "segments"
     own = dataclasses.replace(own, output=output, resume=True, bags=dataclasses.replace(own.bags, cache=cache))

@@ -7,7 +7,7 @@ import multiprocessing
 import resource
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -35,13 +35,13 @@ class Cost:
     """Of one detector on one feature set, alone in a process of its own."""
 
     steps_per_second: float
-    """Training, bags and all; the median of the steps."""
+    """Training, bags and all; the median of the steps. On a CPU by the time that it worked, whoever else did."""
     peak_megabytes: float
     """1e6 bytes: of the GPU, or of the process above what it had before features were opened."""
     weight_megabytes: float
     """1e6 bytes of the detector's file."""
     snippets_per_second: float
-    """Scoring whole videos, all crops of a snippet."""
+    """Scoring whole videos, all crops of a snippet; time as above."""
     batch_size: int
     segments: int
     device: str
@@ -56,9 +56,13 @@ def measure_cost(config: FinetuneConfig, steps: int) -> Cost:
 
 def cost_here(config: FinetuneConfig, steps: int) -> dict[str, Any]:
     """`Cost`, measured in this process."""
-    keep_freed_memory()
     before = peak_bytes("cpu")
-    source = FeatureSource.open(config)
+    return asdict(cost_of(FeatureSource.open(config), config, steps, before))
+
+
+def cost_of(source: FeatureSource, config: FinetuneConfig, steps: int, before: int, snippets: int = SNIPPETS) -> Cost:
+    """Of opened features; `before`: the peak of this process until then, in bytes."""
+    keep_freed_memory()
     accelerator = make_accelerator(config.device, config.precision)
     device = accelerator.device.type
     with one_thread() if device == "cpu" else nullcontext():
@@ -67,27 +71,31 @@ def cost_here(config: FinetuneConfig, steps: int) -> dict[str, Any]:
         optimizer = make_optimizer(training.lr_shares(), config.optim)
         seconds = sorted(timed_steps(training, optimizer, config, accelerator, steps))
         peak = peak_bytes(device) - (before if device == "cpu" else 0)
-        speed = scoring_speed(source, training, accelerator.device)
-    return asdict(
-        Cost(
-            steps_per_second=1 / seconds[len(seconds) // 2],
-            peak_megabytes=peak / 1e6,
-            weight_megabytes=state_bytes(model.detector) / 1e6,
-            snippets_per_second=speed,
-            batch_size=config.optim.batch_size,
-            segments=config.bags.segments,
-            device=f"{torch.cuda.get_device_name()}" if device == "cuda" else f"{device}, one thread",
-        )
+        speed = scoring_speed(source, training, accelerator.device, snippets)
+    return Cost(
+        steps_per_second=1 / seconds[len(seconds) // 2],
+        peak_megabytes=peak / 1e6,
+        weight_megabytes=state_bytes(model.detector) / 1e6,
+        snippets_per_second=speed,
+        batch_size=config.optim.batch_size,
+        segments=config.bags.segments,
+        device=torch.cuda.get_device_name() if device == "cuda" else f"{device}, one thread",
     )
+
+
+def clock_of(device: str) -> Callable[[], float]:
+    """Seconds: of a GPU by the wall, of a CPU by the time that this process worked."""
+    return time.perf_counter if device == "cuda" else time.process_time
 
 
 def timed_steps(
     training: FeatureTraining, optimizer: torch.optim.Optimizer, config: FinetuneConfig, accelerator: Any, steps: int
 ) -> Iterator[float]:
     """Seconds of each step, but for a first that warms up."""
+    clock = clock_of(accelerator.device.type)
     began = time.perf_counter()
     for step in itertools.count():
-        started = time.perf_counter()
+        started = clock()
         batch = training.batch(step)
         with accelerator.autocast():
             loss, _ = training.model(batch.inputs, batch.mask, batch.labels, step, **batch.more())
@@ -98,25 +106,25 @@ def timed_steps(
         training.after_step(step)
         if accelerator.device.type == "cuda":
             torch.cuda.synchronize()
-        now = time.perf_counter()
         if step:
-            yield now - started
-        if step >= steps or (step and now - began > SECONDS):
+            yield clock() - started
+        if step >= steps or (step and time.perf_counter() - began > SECONDS):
             return
 
 
-def scoring_speed(source: FeatureSource, training: FeatureTraining, device: torch.device) -> float:
-    """Snippets a second, of the shortest test videos (without any: of training videos)."""
+def scoring_speed(source: FeatureSource, training: FeatureTraining, device: torch.device, most: int) -> float:
+    """Snippets a second, `most` of them, of the shortest test videos (without any: of training videos)."""
     entries = source.features.videos
     videos = source.videos.test if len(source.videos.test) else source.videos.train
     by_length = sorted((video.name for video in videos), key=lambda name: entries[name].snippets)
     totals = itertools.accumulate(entries[name].snippets for name in by_length)
-    names = [name for name, total in zip(by_length, totals, strict=True) if total <= SNIPPETS] or by_length[:1]
+    names = [name for name, total in zip(by_length, totals, strict=True) if total <= most] or by_length[:1]
     frames = {video.name: video.num_frames for video in videos}
     score_videos(training.model.detector, source.features, names[:1], device, frames, placed=False)  # warm
-    started = time.perf_counter()
+    clock = clock_of(device.type)
+    started = clock()
     score_videos(training.model.detector, source.features, names, device, frames, placed=False)
-    return sum(entries[name].snippets for name in names) / (time.perf_counter() - started)
+    return sum(entries[name].snippets for name in names) / max(clock() - started, 1e-9)
 
 
 def state_bytes(module: nn.Module) -> int:

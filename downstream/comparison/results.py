@@ -84,7 +84,7 @@ class Results:
         if costs:
             lines.append(
                 f"Cost on {costs[0].device}: each detector alone, on these features, with the batch that it was "
-                "trained with; memory above what the program takes by itself."
+                "trained with; on a CPU by its working time; memory above what the program takes by itself."
             )
         return lines
 
