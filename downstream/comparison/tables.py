@@ -25,33 +25,36 @@ class Table(NamedTuple):
     rows: Lines
 
 
-def figures(results: Results, emphasise: Emphasise) -> Table:
-    """Metrics, differences to ours and to the best reference; references below."""
-    against = results.config.measured_against()
+def figures(results: Results) -> Table:
+    """Metrics on the test videos, of references below, and of validation videos."""
     tested = any(row.row.evaluation for row in results.rows)
-    header = ["detector"]
-    if tested:
-        header += [_title(metric) for metric in COLUMNS]
-        header += [f"{_title(metric)} less {against}" for metric in COMPARED]
-        header += ["frame AUC less best reference"]
-    header += ["validation video AUC"]
+    shown = COLUMNS if tested else ()
+    header = ["detector", *map(_title, shown), "validation video AUC"]
     rows = [
-        [row.name, *(_tested(row, emphasise) if tested else []), _plain(row.row.validation)] for row in results.rows
+        [row.name, *(_metric(row.row.metrics.get(metric), metric) for metric in shown), _plain(row.row.validation)]
+        for row in results.rows
     ]
-    if tested:
-        for reference in results.reference_rows:
-            values = [_metric(reference.metrics.get(metric), metric) for metric in COLUMNS]
-            rows.append([f"{reference.method} (reference)", *values, *["-"] * (len(COMPARED) + 2)])
+    for reference in results.reference_rows if tested else ():
+        values = [_metric(reference.metrics.get(metric), metric) for metric in shown]
+        rows.append([f"{reference.method} (reference)", *values, "-"])
     return Table(header, rows)
 
 
-def _tested(row: DetectorRow, emphasise: Emphasise) -> list[str]:
-    best = next((best.difference for best in row.references if best.metric == "frame_auc"), None)
-    return [
-        *(_metric(row.row.metrics.get(metric), metric) for metric in COLUMNS),
-        *(differing((row.less_ours or {}).get(metric), emphasise) for metric in COMPARED),
-        differing(best, emphasise),
-    ]
+def differences(results: Results, emphasise: Emphasise) -> Table:
+    """To ours, and to the best score that needs no learning; without rows where nothing was tested."""
+    against = results.config.measured_against()
+    header = ["detector", *(f"{_title(metric)} less {against}" for metric in COMPARED)]
+    header += [f"{_title(metric)} less best reference" for metric in COMPARED]
+    rows = []
+    for row in results.rows:
+        best = {each.metric: each for each in row.references}
+        cells = [differing((row.less_ours or {}).get(metric), emphasise) for metric in COMPARED]
+        for metric in COMPARED:
+            found = best.get(metric)
+            cells.append("-" if found is None else f"{differing(found.difference, emphasise)} ({found.name})")
+        if set(cells) != {"-"}:
+            rows.append([row.name, *cells])
+    return Table(header, rows)
 
 
 def costs(results: Results) -> Table:
@@ -74,11 +77,14 @@ def three_digits(value: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2g}"
 
 
+def tables(results: Results, emphasise: Emphasise) -> list[Table]:
+    """Those that have rows."""
+    return [table for table in (figures(results), differences(results, emphasise), costs(results)) if table.rows]
+
+
 def terminal(results: Results) -> str:
     """Aligned columns; `*` where a difference is clear."""
-    parts = [aligned(figures(results, lambda text: text + "*"))]
-    if costs(results).rows:
-        parts.append(aligned(costs(results)))
+    parts = [aligned(table) for table in tables(results, lambda text: text + "*")]
     return "\n\n".join(parts) + "\n\n" + "\n".join([*results.notes(), *failed(results.ablation)])
 
 
@@ -92,9 +98,7 @@ def aligned(table: Table) -> str:
 
 def markdown(results: Results) -> str:
     """Bold where a difference is clear; who published what, and notes, below."""
-    parts = [_markdown(figures(results, lambda text: f"**{text}**"))]
-    if costs(results).rows:
-        parts.append(_markdown(costs(results)))
+    parts = [_markdown(table) for table in tables(results, lambda text: f"**{text}**")]
     parts.append("\n".join(f"- {row.name}: {row.about}" for row in results.rows))
     parts.append("\n".join([*results.notes(), *failed(results.ablation)]))
     return "\n\n".join(parts) + "\n"
@@ -107,10 +111,9 @@ def _markdown(table: Table) -> str:
 
 def latex(results: Results) -> str:
     """Tables for a paper that loads booktabs, bold where a difference is clear."""
-    found = figures(results, lambda text: f"\0{text}\1")
-    parts = [_latex(found, f"Comparison. {' '.join(results.notes())}", "comparison")]
-    if costs(results).rows:
-        parts.append(_latex(costs(results), "Cost of the detectors.", "comparison-cost"))
+    found = tables(results, lambda text: f"\0{text}\1")
+    said = [f"Comparison. {' '.join(results.notes())}", *(f"Comparison, {part}." for part in ("continued", "cost"))]
+    parts = [_latex(table, said[number], f"comparison-{number}") for number, table in enumerate(found)]
     return r"% needs \usepackage{booktabs}" + "\n" + "\n".join(parts)
 
 

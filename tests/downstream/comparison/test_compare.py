@@ -80,7 +80,7 @@ def test_the_same_figures_stand_in_every_form(run: Path) -> None:
     assert lines[0]["frame_auc_less_ours"] == ""
     assert lines[1]["frame_auc_less_ours"] != ""
     assert lines[-1]["detector"].endswith("(reference)")
-    assert tex.count(r"\begin{table}") == 2
+    assert tex.count(r"\begin{table}") == 3
     assert "no text, learnt class embeddings" in markdown
 
 
