@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test slow lint clean
+.PHONY: demo test slow lint docs clean
 
 demo: .venv/installed
 	"$(BIN)/python" -m demo
@@ -19,6 +19,10 @@ lint: .venv/installed-dev
 	"$(BIN)/ruff" check .
 	"$(BIN)/mypy"
 
+# the documentation as a site, site/index.html
+docs: .venv/installed-docs
+	"$(BIN)/mkdocs" build --quiet
+
 # compiled where a module is first used: half a minute less than compiling all of torch
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile --editable
 
@@ -31,5 +35,9 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile --edi
 	"$(BIN)/python" $(INSTALL) ".[dev]"
 	touch .venv/installed-dev
 
+.venv/installed-docs: .venv/installed
+	"$(BIN)/python" $(INSTALL) ".[docs]"
+	touch .venv/installed-docs
+
 clean:
-	rm -rf .venv runs/demo
+	rm -rf .venv runs/demo site

@@ -1,6 +1,6 @@
-"""`accelerate launch pretrain.py CONFIG.yaml`: see pretrain/train.py."""
+"""`accelerate launch pretrain.py CONFIG.yaml`: see pretrain/command.py and pretrain/train.py."""
 
-from pretrain.train import main
+from pretrain.command import main
 
 if __name__ == "__main__":
     main()

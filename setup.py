@@ -85,8 +85,8 @@ class BuildBelowOnePackage(build_py):
         for name in FOLDERS:
             (built / name).rename(core / name)
         for path in sorted((built / PACKAGE).rglob("*.py")):
-            is_command = path.parent == core / "scripts" or path == core / "pretrain" / "train.py"
-            path.write_text(installed_form(path.read_text(encoding="utf-8"), is_command), encoding="utf-8")
+            text = installed_form(path.read_text(encoding="utf-8"), path.parent == core / "scripts")
+            path.write_text(text, encoding="utf-8")
         (core / CONFIGS).mkdir()
         for path in sorted((ROOT / CONFIGS).glob("*.yaml")):
             (core / CONFIGS / path.name).write_text(_commands_named(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -6,9 +6,14 @@ from pathlib import Path
 
 from pretrain.backbones import Backbone, BackboneConfig, build_backbone
 from pretrain.backbones import load_backbone as load_exported
-from pretrain.backbones.build import list_backbones
+from pretrain.backbones.build import list_backbones as known_names
 
 __all__ = ["list_backbones", "load_backbone"]
+
+
+def list_backbones() -> list[str]:
+    """The names that `load_backbone` knows; `timm/<model>` is any image model of timm beside them."""
+    return known_names()
 
 
 def load_backbone(source: str | Path = "shipped", *, weights: str | Path | None = None) -> Backbone:

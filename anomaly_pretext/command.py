@@ -7,11 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from anomaly_pretext.version import __version__
-from pretrain import __name__ as _pretrain
-
-_ABOVE = _pretrain.removesuffix("pretrain")
-"""The package above our own: none in a checkout, `anomaly_pretext.core.` where it is installed."""
+from anomaly_pretext.version import ABOVE, __version__
 
 GROUPS: dict[str, dict[str, str]] = {
     "begin": {
@@ -51,7 +47,7 @@ GROUPS: dict[str, dict[str, str]] = {
 }
 """Subcommands and what they do, as people meet them."""
 COMMANDS = {name: text for group in GROUPS.values() for name, text in group.items()}
-_ELSEWHERE = {"pretrain": "pretrain.train", "demo": "demo.command", "configs": "anomaly_pretext.copy_configs"}
+_ELSEWHERE = {"pretrain": "pretrain.command", "demo": "demo.command", "configs": "anomaly_pretext.copy_configs"}
 """Modules of the commands that are no scripts, as a checkout names them."""
 
 
@@ -75,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def module_of(name: str) -> str:
     """The module whose `main` a subcommand is."""
     module = _ELSEWHERE.get(name, f"scripts.{name.replace('-', '_')}")
-    return module if module.startswith("anomaly_pretext.") else _ABOVE + module
+    return module if module.startswith("anomaly_pretext.") else ABOVE + module
 
 
 def overview() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,22 +63,21 @@ class Detector:
     def score_all(self, videos: Iterable[str | Path]) -> Iterator[Scores]:
         """Score videos, and all that lie in folders, each as soon as it is done. UserError at the first that cannot
         be read."""
-        for scored in self._scored(videos):
+        for scored in self._scored(find_videos([str(video) for video in videos])):
             yield _scores(scored)
 
     def detect(self, video: str | Path, **rule: float) -> list[EventRecord]:
         """Events in one video, in order. `rule`: of `AlarmRule`, what is not to be as it is (`threshold=0.8`)."""
-        scored = self._score_one(video)
-        return list(find_video_events(scored, RuleChanges(**rule).applied_to(self.rule)).record.events)
+        wanted = RuleChanges(**rule).applied_to(self.rule)  # what is wrong with it is said before any work
+        return list(find_video_events(self._score_one(video), wanted).record.events)
 
     def _score_one(self, video: str | Path) -> ScoredFile:
-        scored = list(self._scored([video]))
-        if len(scored) != 1:
-            raise UserError(f"{video} holds {len(scored)} videos; `score_all` scores them all")
-        return scored[0]
+        found = find_videos([str(video)])
+        if len(found) != 1:
+            raise UserError(f"{video} holds {len(found)} videos; `score_all` scores them all")
+        return next(self._scored(found))
 
-    def _scored(self, videos: Iterable[str | Path]) -> Iterator[ScoredFile]:
-        found = find_videos([str(video) for video in videos])
+    def _scored(self, found: Sequence[tuple[str, str]]) -> Iterator[ScoredFile]:
         with closing(score_files(self.model, found)) as results:
             for scored in results:
                 if scored.scores is None:

@@ -15,7 +15,7 @@ def evaluate(*inputs: str | Path, **values: Any) -> EvaluatedRuns:
     """Evaluate runs or score files, the others compared with the first, each beside what needs no learning.
 
     `values`: further settings of the command `evaluate` (`unseen_groups=True`, `catalogue={"kind": "csv", ...}`).
-    Writes the files that the command writes. `.tables()` is for people, `.evaluations[0].metrics["auc"].value` for
-    programs. UserError: no scores there, no ground truth.
+    Writes the files that the command writes. `.tables()` is for people,
+    `.evaluations[0].metrics["frame_auc"].value` for programs. UserError: no scores there, no ground truth.
     """
     return evaluate_and_write(from_flags(EvaluateConfig, [*map(str, inputs), *flags_from(values)]))

@@ -23,11 +23,10 @@ from typing import NamedTuple
 import tyro
 
 from benchmarks.footage import FPS, join_clips, write_clips
-from downstream.detector.model import DetectorConfig
-from downstream.features.encoders import EncoderConfig
-from downstream.features.extract import ExtractConfig, extract
-from downstream.training.bag_dataset import BagsConfig
-from downstream.training.config import DetectorOptimConfig, FeaturesConfig, FinetuneConfig
+from downstream.detector.config import DetectorConfig
+from downstream.features.config import EncoderConfig, ExtractConfig
+from downstream.features.extract import extract
+from downstream.training.config import BagsConfig, DetectorOptimConfig, FeaturesConfig, FinetuneConfig
 from downstream.training.finetune import finetune
 from pretrain.cli import run_command
 from pretrain.data.catalogue import CatalogueConfig

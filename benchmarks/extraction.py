@@ -17,11 +17,12 @@ import torch
 import tyro
 
 from benchmarks.footage import write_clips
+from downstream.features.config import EncoderConfig, SnippetSettings
 from downstream.features.crops import cut_crops
-from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
+from downstream.features.encoders import Encoder, open_encoder
 from downstream.features.extract import default_decoders
 from downstream.features.pipeline import encode_videos
-from downstream.features.snippets import SnippetSettings, SnippetStream
+from downstream.features.snippets import SnippetStream
 from pretrain.cli import run_command
 from pretrain.cpu import keep_freed_memory
 from pretrain.data.catalogues.disk import VIDEO_SUFFIXES

@@ -9,7 +9,7 @@ from benchmarks.faults_reader import Reader, sha
 from downstream.ablation.config import read_config as read_ablation
 from downstream.detection.records import EventRecord
 from downstream.detection.writers.events_jsonl import event_line, read_ended
-from downstream.features.extract import ExtractConfig
+from downstream.features.config import ExtractConfig
 from downstream.training.config import FinetuneConfig
 from pretrain.cli import parse
 from pretrain.config import PretrainConfig

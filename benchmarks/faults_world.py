@@ -66,7 +66,7 @@ WRITERS = (
     ),
     Writer(
         name="pretrain",
-        module="pretrain.train",
+        module="pretrain.command",
         flags=(
             *(
                 "--output",

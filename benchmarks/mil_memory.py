@@ -15,8 +15,7 @@ from typing import Any
 
 from benchmarks.mil_ways import make_videos, status_bytes, train_step
 from downstream.features.fusion import FusedFeatures
-from downstream.training.bag_dataset import BagsConfig
-from downstream.training.config import FeaturesConfig, FinetuneConfig
+from downstream.training.config import BagsConfig, FeaturesConfig, FinetuneConfig
 from downstream.training.feature_source import FeatureSource, FeatureTraining
 from downstream.training.loop import make_optimizer
 from downstream.training.source import TrainingVideos

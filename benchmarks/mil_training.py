@@ -37,8 +37,8 @@ from benchmarks.mil_ways import (
 from downstream.detector.objective import DetectorTraining, build_detector
 from downstream.features.fusion import FusedFeatures
 from downstream.features.scratch import drop_pages
-from downstream.training.bag_dataset import BagDataset, BagsConfig
-from downstream.training.config import FinetuneConfig
+from downstream.training.bag_dataset import BagDataset
+from downstream.training.config import BagsConfig, FinetuneConfig
 from downstream.training.loop import make_optimizer
 from downstream.training.source import Batch
 from pretrain.cli import parse, run_command

@@ -28,9 +28,8 @@ import torch
 from benchmarks.network_comparison import task_flags
 from benchmarks.real_cctv_scores import Scores
 from benchmarks.real_cctv_sets import RealTest, write_fold, write_unlabelled
-from downstream.features.encoders import EncoderConfig
-from downstream.features.extract import ExtractConfig, extract
-from downstream.features.snippets import SnippetSettings
+from downstream.features.config import EncoderConfig, ExtractConfig, SnippetSettings
+from downstream.features.extract import extract
 from downstream.features.store import MANIFEST, FeatureSet
 from downstream.runs.run_folder import RunFolder
 from downstream.training.config import FinetuneConfig

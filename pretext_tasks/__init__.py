@@ -6,15 +6,19 @@ To add a task: its file, one field here, its test. It starts with weight 0: nobo
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
 from pretext_tasks.abrupt_change import AbruptChange
 from pretext_tasks.arrow_of_time import ArrowOfTime
 from pretext_tasks.base import ClipGeometry, ClipSample, PretextTask, require
+from pretext_tasks.plugins import find_plugins, with_fields, wrong_settings
 from pretext_tasks.speed import Speed
 from pretext_tasks.temporal_order import TemporalOrder
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = [
     "AbruptChange",
@@ -79,3 +83,11 @@ class PretextTasks:
     def without_signal(self, samples: dict[str, ClipSample], geometry: ClipGeometry) -> dict[str, ClipSample]:
         """Every task's control of what `sample` gave."""
         return {name: task.without_signal(samples[name], geometry) for name, task in self.enabled().items()}
+
+
+def _wrong_task(thing: type[PretextTask]) -> str:
+    return wrong_settings(thing) or ("" if isinstance(thing(), PretextTask) else f"{thing!r} is no PretextTask")
+
+
+_OWN = [each.name for each in fields(PretextTasks)]
+PretextTasks = with_fields(PretextTasks, find_plugins("pretext_tasks", _OWN, _wrong_task))  # type: ignore[misc]

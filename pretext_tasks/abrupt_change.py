@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from einops import rearrange, reduce
-from torch import Tensor, nn
 
+from pretext_tasks import networks
 from pretext_tasks.base import ClipGeometry, ClipSample, one_clip, require
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ class AbruptChange:
 
     def head(self, feature_dim: int, clip_frames: int) -> nn.Module:
         """Two detection logits, then one logit a boundary; see `SpliceHead`."""
-        return SpliceHead(feature_dim, clip_frames)
+        return networks.SpliceHead(feature_dim, clip_frames)
 
     def loss(self, output: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Detection and localisation cross-entropy per clip; the latter on spliced clips only.
@@ -76,8 +77,8 @@ class AbruptChange:
         the mean over processes is the mean over their clips, however the spliced ones fall.
         """
         spliced = labels > 0
-        detection = F.cross_entropy(output[:, :2], spliced.long(), reduction="none")
-        boundaries = F.cross_entropy(output[:, 2:], (labels - 1).clamp(min=0), reduction="none")
+        detection = networks.cross_entropy(output[:, :2], spliced.long())
+        boundaries = networks.cross_entropy(output[:, 2:], (labels - 1).clamp(min=0))
         localisation = 2 * boundaries * spliced
         return {
             "loss": detection + self.localisation_weight * localisation,
@@ -88,26 +89,3 @@ class AbruptChange:
     def correct(self, output: Tensor, labels: Tensor) -> Tensor:
         """Is splice or none right? (Where it lies is not counted.)"""
         return output[:, :2].argmax(dim=1) == (labels > 0).long()
-
-
-class SpliceHead(nn.Module):
-    """Detection from the pooled features, localisation from the features of each moment.
-
-    Output `(clips, 1 + clip_frames)`: two detection logits, then one logit a frame boundary.
-    """
-
-    def __init__(self, feature_dim: int, clip_frames: int) -> None:
-        super().__init__()
-        self.clip_frames = clip_frames
-        self.norm = nn.LayerNorm(feature_dim)
-        self.detect = nn.Linear(feature_dim, 2)
-        self.locate = nn.Conv1d(feature_dim, 1, kernel_size=3, padding=1)
-
-    def forward(self, feature_map: Tensor) -> Tensor:
-        """`(clips, dim, time, height, width)` -> `(clips, 1 + clip_frames)`."""
-        moments = reduce(feature_map, "clips dim time height width -> clips time dim", "mean")
-        detection = self.detect(self.norm(moments.mean(dim=1)))
-        per_moment = rearrange(self.norm(moments), "clips time dim -> clips dim time")
-        # the backbone's time axis may be shorter than the clip: its features are spread over the frame boundaries
-        spread = F.interpolate(per_moment, size=self.clip_frames - 1, mode="linear", align_corners=False)
-        return torch.cat([detection, rearrange(self.locate(spread), "clips 1 boundaries -> clips boundaries")], dim=1)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch.nn.functional as F
-from torch import Tensor, nn
 
-from pretext_tasks.base import ClipGeometry, ClipSample, PooledClassifier
+from pretext_tasks import networks
+from pretext_tasks.base import ClipGeometry, ClipSample
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +53,11 @@ class ArrowOfTime:
 
     def head(self, feature_dim: int, clip_frames: int) -> nn.Module:
         """Two logits: forward, backward."""
-        return PooledClassifier(feature_dim, 2)
+        return networks.PooledClassifier(feature_dim, 2)
 
     def loss(self, output: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Cross-entropy per clip."""
-        return {"loss": F.cross_entropy(output, labels, reduction="none")}
+        return {"loss": networks.cross_entropy(output, labels)}
 
     def correct(self, output: Tensor, labels: Tensor) -> Tensor:
         """Is the direction right?"""

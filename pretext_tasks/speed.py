@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch.nn.functional as F
-from torch import Tensor, nn
 
-from pretext_tasks.base import ClipGeometry, ClipSample, PooledClassifier, one_clip, require
+from pretext_tasks import networks
+from pretext_tasks.base import ClipGeometry, ClipSample, one_clip, require
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +70,11 @@ class Speed:
 
     def head(self, feature_dim: int, clip_frames: int) -> nn.Module:
         """One logit a stride."""
-        return PooledClassifier(feature_dim, self.num_labels)
+        return networks.PooledClassifier(feature_dim, self.num_labels)
 
     def loss(self, output: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Cross-entropy per clip."""
-        return {"loss": F.cross_entropy(output, labels, reduction="none")}
+        return {"loss": networks.cross_entropy(output, labels)}
 
     def correct(self, output: Tensor, labels: Tensor) -> Tensor:
         """Is the stride right?"""

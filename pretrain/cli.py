@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 import tyro
 
 from pretrain.addresses import GIVEN, print_redacted, redacted_threads
+from pretrain.elastic import tell_agent
 from pretrain.errors import OwnError, UserError
 from pretrain.folder_lock import only_writer_in
 from pretrain.interrupts import end_within, heeding_signals
@@ -145,8 +147,7 @@ def _status_of(command: Callable[[], int | None]) -> int:
             status = command() or 0
     except UserError as error:
         # several processes of one launch would all say the same
-        if os.environ.get("LOCAL_RANK", "0") == "0" or isinstance(error, OwnError):
-            print(GIVEN.redacted(f"error: {error}"), file=sys.stderr, flush=True)
+        _say(f"error: {error}", aloud=os.environ.get("LOCAL_RANK", "0") == "0" or isinstance(error, OwnError))
         if isinstance(error, OwnError):  # what hangs in a disk cannot be killed, and would keep us from ending
             end_within(LEAVE_SECONDS, 2, "")
         status = 2
@@ -160,8 +161,8 @@ def _status_of(command: Callable[[], int | None]) -> int:
             return _program_error(error)
         end_within(LEAVE_SECONDS, 2, "")
         is_lost = told == LOST
-        if not (is_lost and started_by_us()):
-            print(GIVEN.redacted(f"error: {told}"), file=sys.stderr, flush=True)
+        # another one is to blame for a lost connection, which whoever started us tells
+        _say(f"error: {told}", aloud=not (is_lost and started_by_us()), to_agent=not is_lost)
         status = LOST_STATUS if is_lost else 2
     except BrokenPipeError:  # `... | head`: whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -170,15 +171,25 @@ def _status_of(command: Callable[[], int | None]) -> int:
         told = disk_problem(error)
         if told is None:
             return _program_error(error)
-        print(GIVEN.redacted(f"error: {told}"), file=sys.stderr, flush=True)
+        _say(f"error: {told}")
         status = 2
     except Exception as error:
         status = _program_error(error)
     return status
 
 
+def _say(text: str, *, aloud: bool = True, to_agent: bool = True) -> None:
+    """What went wrong, without addresses: on stderr, and where torchrun's agent looks for it."""
+    shown = GIVEN.redacted(text)
+    if to_agent:
+        tell_agent(shown)
+    if aloud:
+        print(shown, file=sys.stderr, flush=True)
+
+
 def _program_error(error: Exception) -> int:
     """An error of the program keeps its traceback, but for addresses; the exit status."""
+    _say("".join(traceback.format_exception(error)).rstrip(), aloud=False)
     if not GIVEN:
         raise error
     print_redacted(error)

@@ -10,8 +10,7 @@ from pretext_tasks import PretextTasks
 from pretrain.backbones import BackboneConfig
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.data.geometry import DECODE_MARGIN, NO_BORDER, BorderCrop
-from pretrain.data.transforms import NO_AUGMENTATION, AugmentConfig
-from pretrain.data.windows import Control
+from pretrain.data.settings import NO_AUGMENTATION, AugmentConfig, Control
 from pretrain.errors import UserError
 
 

@@ -16,9 +16,10 @@ from pretrain.backbones import build_backbone
 from pretrain.checkpoint import load_weights, newest_state
 from pretrain.cli import flags_of, parse
 from pretrain.config import PretrainConfig
+from pretrain.data.settings import Control
 from pretrain.data.transforms import ClipTransform
 from pretrain.data.video import probe, read_frames
-from pretrain.data.windows import Control, Source, ValidationWindows
+from pretrain.data.windows import Source, ValidationWindows
 from pretrain.data.x264 import REPEATABLE
 from pretrain.errors import UserError
 from pretrain.intervals import Accuracy

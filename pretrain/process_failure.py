@@ -19,8 +19,8 @@ NO_THREAD = (
     "-v, the container's), or set OMP_NUM_THREADS lower"
 )
 NO_MEMORY = (
-    "the memory of the GPU or of the machine is full: take smaller batches (optim.batch_size, --batch-clips) or smaller "
-    "clips, fewer processes (data.workers, --decoders), or end what else runs there; go on with --resume"
+    "the memory of the GPU or of the machine is full: take smaller batches (optim.batch_size, --batch-clips) or "
+    "smaller clips, fewer processes (data.workers, --decoders), or end what else runs there; go on with --resume"
 )
 _FULL = ("out of memory", "can't allocate memory", "could not create a primitive", "MemoryError")
 """What PyTorch, its allocators, oneDNN and Python say of it."""

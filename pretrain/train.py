@@ -1,9 +1,8 @@
-"""The pretraining run, from the command line to the exported weights."""
+"""The pretraining run, from its configuration to the exported weights."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from torch import Tensor
 from pretrain.accelerator import check_batch_size, check_device, make_accelerator
 from pretrain.backbones import build_backbone, save_backbone
 from pretrain.checkpoint import load_state, read_meta, save_state
-from pretrain.cli import run_script
 from pretrain.config import FREE_TO_CHANGE, PretrainConfig
 from pretrain.cpu import keep_freed_memory
 from pretrain.data.bad_videos import BadVideos, quarantine_lines
@@ -39,11 +37,6 @@ from pretrain.validate import device_clips, validation_accuracy
 
 CLIP_NORM = 1.0
 """Greatest norm of the gradient."""
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """`accelerate launch pretrain.py CONFIG.yaml [--flag value ...]`."""
-    run_script("pretrain.py", PretrainConfig, pretrain, arguments, several_processes=True)
 
 
 def pretrain(config: PretrainConfig) -> int:

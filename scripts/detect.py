@@ -6,11 +6,21 @@ import sys
 from collections.abc import Sequence
 
 from downstream.detection.config import DetectConfig
-from downstream.detection.detect import detect
 from pretrain.cli import parse, run_command
 from pretrain.launch import start_cpu_processes
 
 PROG = "detect.py"
+
+
+def run(config: DetectConfig) -> int:
+    """The work itself, loaded once the arguments are known."""
+    if config.is_live:
+        from downstream.detection.live.watch import watch
+
+        return watch(config)
+    from downstream.detection.detect import detect
+
+    return detect(config)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -19,13 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     def command() -> int:
         config = parse(DetectConfig, given, PROG)
-        if config.is_live:
-            from downstream.detection.live.watch import watch
-
-            return watch(config)
-        if (status := start_cpu_processes(sys.argv[0], given)) is not None:
+        if not config.is_live and (status := start_cpu_processes(sys.argv[0], given)) is not None:
             return status
-        return detect(config)
+        return run(config)
 
     run_command(command)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pretrain.cli import run_script
-from pretrain.export_command import ExportConfig, export_backbone, output_folder
+from pretrain.export_config import ExportConfig, output_folder
 
 
 def written_folder(config: ExportConfig) -> Path | None:
@@ -14,9 +14,16 @@ def written_folder(config: ExportConfig) -> Path | None:
     return output_folder(config) if config.run.is_dir() else None
 
 
+def run(config: ExportConfig) -> None:
+    """The work itself, loaded once the arguments are known."""
+    from pretrain.export_command import export_backbone
+
+    export_backbone(config)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit status."""
-    run_script("export_backbone.py", ExportConfig, export_backbone, arguments, writes=written_folder)
+    run_script("export_backbone.py", ExportConfig, run, arguments, writes=written_folder)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from downstream.report.command import ReportConfig, write_run_report
+from downstream.report.config import ReportConfig
 from pretrain.cli import run_script
+
+
+def run(config: ReportConfig) -> None:
+    """The work itself, loaded once the arguments are known."""
+    from downstream.report.command import write_run_report
+
+    write_run_report(config)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit status."""
-    run_script("report.py", ReportConfig, write_run_report, arguments)
+    run_script("report.py", ReportConfig, run, arguments)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ import pytest
 from tests.paths import ROOT
 
 PATCHES = ROOT / "tests" / "patches"
-COPIED = ("pretext_tasks", "pretrain", "downstream", "demo", "scripts", "benchmarks", "tests", "configs", "docs")
+COPIED = ("pretext_tasks", "pretrain", "downstream", "demo", "scripts", "anomaly_pretext", "benchmarks")
+COPIED += ("tests", "configs", "docs", "examples", "setup.py")
 COPIED += ("pretrain.py", "pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md")
 FLAGS = "tests/flags.txt"
 
@@ -53,7 +54,7 @@ ADDITIONS = {
     "new_loss_term": Addition(
         name="quiet_normals",
         own="downstream/detector/quiet_normals.py",
-        lines={"downstream/detector/terms.py": 8},
+        lines={"downstream/detector/loss_config.py": 12, "downstream/detector/terms.py": 8},
         flags=2,
         shared="tests/downstream/detector/test_terms.py",
     ),

@@ -29,7 +29,7 @@ class Parsed(BaseException):
 def commands() -> dict[str, str]:
     """Command -> its module."""
     scripts = {path.stem: f"scripts.{path.stem}" for path in sorted((ROOT / "scripts").glob("[a-z]*.py"))}
-    return {"pretrain": "pretrain.train", **scripts}
+    return {"pretrain": "pretrain.command", **scripts}
 
 
 def configuration(module: str) -> type[Any]:

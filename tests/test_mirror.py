@@ -8,15 +8,24 @@ from pathlib import Path
 
 from tests.paths import ROOT
 
-PACKAGES = ("pretext_tasks", "pretrain", "downstream", "demo", "scripts", "benchmarks")
+PACKAGES = ("pretext_tasks", "pretrain", "downstream", "demo", "scripts", "anomaly_pretext", "benchmarks")
 COMMAND = "a command: tested through its script"
 
 ELSEWHERE: dict[str, dict[str, str]] = {
-    "tests/pretext_tasks/test_sampling.py": {"what every task is": "pretext_tasks/base"},
+    "tests/anomaly_pretext/test_training.py": {"at the end of the road": "anomaly_pretext/evaluation"},
+    "tests/anomaly_pretext/test_backbones.py": {"what they are named by": "anomaly_pretext/public"},
+    "tests/anomaly_pretext/test_command.py": {"what it can say": "anomaly_pretext/version"},
+    "tests/anomaly_pretext/test_plugins.py": {"both sides of it": "pretext_tasks/plugins"},
+    "tests/pretext_tasks/test_sampling.py": {
+        "what every task is": "pretext_tasks/base",
+        "trained through the tasks that have them": "pretext_tasks/heads pretext_tasks/networks",
+    },
+    "tests/test_startup.py": {"parsed there, as every command": "pretrain/command"},
     "tests/pretrain/test_train.py": {
         "parts of the loop, seen in whole runs": "pretrain/checkpoint pretrain/config pretrain/meter pretrain/model "
         "pretrain/run_folder pretrain/seeding pretrain/tracking pretrain/validate pretrain/cpu pretrain/errors",
-        "what the loop reads": "pretrain/data/windows pretrain/data/transforms pretrain/data/motion",
+        "what the loop reads": "pretrain/data/windows pretrain/data/transforms pretrain/data/motion "
+        "pretrain/data/settings",
     },
     "tests/pretrain/test_two_processes.py": {"needs several processes": "pretrain/accelerator"},
     "tests/pretrain/test_launch.py": {"needs a launcher": "pretrain/parent"},
@@ -27,8 +36,8 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "shapes of files, seen on damaged ones": "downstream/features/record_shapes downstream/detector/card_shape"
     },
     "tests/pretrain/backbones/test_build.py": {
-        "parts of every network, seen in networks": "pretrain/backbones/base pretrain/backbones/assembly "
-        "pretrain/backbones/small",
+        "parts of every network, seen in networks": "pretrain/backbones/base pretrain/backbones/config "
+        "pretrain/backbones/assembly pretrain/backbones/small",
     },
     "tests/pretrain/data/catalogues/test_catalogues.py": {
         "shared by all datasets, seen in each": "pretrain/data/catalogues/disk pretrain/data/catalogues/lists "
@@ -49,35 +58,38 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "the index, built and kept": "pretrain/data/video/build_index pretrain/data/video/index_cache",
     },
     "tests/pretrain/data/video/test_stream.py": {"read like any file": "pretrain/data/video/jpeg_pack"},
-    "tests/scripts/test_pretext_controls.py": {COMMAND: "pretrain/controls_command"},
-    "tests/scripts/test_export_backbone.py": {COMMAND: "pretrain/export_command"},
+    "tests/scripts/test_pretext_controls.py": {COMMAND: "pretrain/controls_command pretrain/controls_config"},
+    "tests/scripts/test_export_backbone.py": {COMMAND: "pretrain/export_command pretrain/export_config"},
     "tests/scripts/test_check_videos.py": {COMMAND: "pretrain/data/check_command"},
     "tests/scripts/test_build_cache.py": {COMMAND: "pretrain/data/proxy/build_command pretrain/data/proxy/savings"},
     "tests/scripts/test_import_features.py": {
-        COMMAND: "downstream/features/import_command",
+        COMMAND: "downstream/features/import_command downstream/features/import_config",
         "what it prints": "downstream/features/describe",
     },
-    "tests/scripts/test_doctor.py": {COMMAND: "downstream/doctor/command"},
+    "tests/scripts/test_doctor.py": {COMMAND: "downstream/doctor/command downstream/doctor/config"},
     "tests/scripts/test_evaluate.py": {
-        COMMAND: "downstream/analysis/evaluate_runs",
+        COMMAND: "downstream/analysis/evaluate_runs downstream/analysis/evaluate_config",
         "what stands beside the runs": "downstream/analysis/run_references",
     },
-    "tests/scripts/test_reference_scores.py": {COMMAND: "downstream/references/command"},
+    "tests/scripts/test_reference_scores.py": {COMMAND: "downstream/references/command downstream/references/config"},
     "tests/scripts/test_localise.py": {
-        COMMAND: "downstream/analysis/localise",
+        COMMAND: "downstream/analysis/localise downstream/analysis/localise_config",
         "what it prints and draws": "downstream/evaluation/spatial_report downstream/visualisation/gallery",
     },
-    "tests/scripts/test_fit_normal.py": {COMMAND: "downstream/normality/command"},
-    "tests/scripts/test_report.py": {COMMAND: "downstream/report/command"},
-    "tests/scripts/test_calibrate.py": {COMMAND: "downstream/detection/calibrate"},
-    "tests/scripts/test_package.py": {COMMAND: "downstream/detection/package"},
+    "tests/scripts/test_fit_normal.py": {COMMAND: "downstream/normality/command downstream/normality/config"},
+    "tests/scripts/test_report.py": {COMMAND: "downstream/report/command downstream/report/config"},
+    "tests/scripts/test_calibrate.py": {
+        COMMAND: "downstream/detection/calibrate downstream/detection/calibrate_config"
+    },
+    "tests/scripts/test_package.py": {COMMAND: "downstream/detection/package downstream/detection/package_config"},
     "tests/scripts/test_detect.py": {
         COMMAND: "downstream/detection/detect",
         "how it works through many videos": "downstream/detection/scoring downstream/detection/report",
     },
     "tests/downstream/features/test_extract.py": {
         "the road from pixels to a set, as extraction takes it": "downstream/features/pipeline "
-        "downstream/features/encoding downstream/features/snippets downstream/features/progress",
+        "downstream/features/encoding downstream/features/snippets downstream/features/progress "
+        "downstream/features/config",
     },
     "tests/downstream/features/test_encoders.py": {"one of them": "downstream/features/image_tower"},
     "tests/downstream/features/test_store.py": {"what its manifest says": "downstream/features/feature_spec"},
@@ -86,9 +98,11 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "import and export are tested as a round trip": "downstream/features/exporting downstream/features/find_files "
         "downstream/features/timing downstream/features/checking",
     },
+    "tests/downstream/detector/test_terms.py": {"what every loss can be told": "downstream/detector/loss_config"},
+    "tests/downstream/detector/test_normal_detector.py": {"its settings": "downstream/detector/normal_config"},
     "tests/downstream/scores/test_cell_geometry.py": {"a grid in a picture": "downstream/scores/score_map"},
     "tests/downstream/detector/test_model.py": {
-        "its parts": "downstream/detector/temporal downstream/detector/spatial",
+        "its parts": "downstream/detector/temporal downstream/detector/spatial downstream/detector/config",
         "what it is an instance of": "downstream/detector/snippet_detector",
     },
     "tests/downstream/events/test_calibration.py": {
@@ -130,7 +144,8 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "downstream/ablation/run downstream/ablation/tables downstream/ablation/workers",
     },
     "tests/downstream/comparison/test_compare.py": {
-        "whole comparisons": "downstream/comparison/config downstream/comparison/cost downstream/comparison/results "
+        "whole comparisons": "downstream/comparison/cells downstream/comparison/config downstream/comparison/cost "
+        "downstream/comparison/results "
         "downstream/comparison/tables",
     },
     "tests/downstream/doctor/test_check_alignment.py": {

@@ -34,7 +34,7 @@ def test_every_module_stands_in_the_tree_once() -> None:
     assert len(set(named)) == len(named), sorted(name for name in set(named) if named.count(name) > 1)
     modules = {
         path.relative_to(ROOT).as_posix()
-        for folder in ("pretext_tasks", "pretrain", "downstream", "demo", "scripts")
+        for folder in ("pretext_tasks", "pretrain", "downstream", "demo", "scripts", "anomaly_pretext")
         for path in (ROOT / folder).rglob("*.py")
         if not path.name.startswith("__")
     }

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple, get_args
 
 import tyro
 
-from downstream.detector.terms import TERMS, BaseName
+from downstream.detector.loss_config import DEFAULT_GRID, TERM_NAMES, BaseName
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.training.config import FinetuneConfig
 from pretrain.cli import flags_of, parse
@@ -19,9 +19,9 @@ from pretrain.errors import UserError, nearest
 from pretrain.yaml_file import read_yaml
 
 BASES: tuple[BaseName, ...] = get_args(BaseName)
-SWITCHED = tuple(name for name, term in TERMS.items() if term.in_default_grid)
+SWITCHED = DEFAULT_GRID
 """Terms that are the grid's alone: off in a cell that does not name them. The others then are as configured."""
-COMBINATIONS = {"base": (), **{name: (name,) for name in (*SWITCHED, *TERMS)}, "all": SWITCHED}
+COMBINATIONS = {"base": (), **{name: (name,) for name in (*SWITCHED, *TERM_NAMES)}, "all": SWITCHED}
 """What `terms` may name -> the terms that are on; several are joined with `+`."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 COMPARABLE = (
@@ -109,7 +109,7 @@ def terms_of(name: str) -> tuple[str, ...]:
     if name in COMBINATIONS:
         return COMBINATIONS[name]
     terms = name.split("+")
-    if unknown := [term for term in terms if term not in TERMS]:
+    if unknown := [term for term in terms if term not in TERM_NAMES]:
         known = ", ".join(COMBINATIONS)
         raise UserError(f"terms: {unknown[0]!r}{nearest(unknown[0], COMBINATIONS)} (known: {known}, joined with '+')")
     if len(set(terms)) < len(terms):

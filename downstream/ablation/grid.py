@@ -17,7 +17,8 @@ from downstream.ablation.config import (
     named_variants,
     terms_of,
 )
-from downstream.detector.terms import TERMS, BaseName, ObjectiveConfig, terms_on
+from downstream.detector.loss_config import BaseName, ObjectiveConfig
+from downstream.detector.terms import TERMS, terms_on
 from downstream.runs.run_folder import RunFolder
 from downstream.training.config import FREE_TO_CHANGE, FinetuneConfig
 from pretrain.cli import Config, parse

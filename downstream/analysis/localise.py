@@ -12,72 +12,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import tyro
 
+from downstream.analysis.localise_config import LocaliseConfig
 from downstream.evaluation.choose_videos import exclude_training_groups, open_listed
-from downstream.evaluation.settings import LocalisationSettings
 from downstream.evaluation.spatial_evaluation import SpatialEvaluation
 from downstream.evaluation.spatial_report import Boxes, evaluate, frame_scores, show, write_localisation
 from downstream.events.box_file import write_boxes
 from downstream.events.box_threshold import box_threshold
-from downstream.events.boxes import BoxSettings, Tube, find_boxes, link
+from downstream.events.boxes import Tube, find_boxes, link
 from downstream.runs.run_folder import LocalisationFolder, RunFolder, scores_by_seed
 from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import ScoreFile, unscored_in
 from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.gallery import draw
-from pretrain.data.catalogue import Catalogue, CatalogueConfig
+from pretrain.data.catalogue import Catalogue
 from pretrain.errors import UserError, problem_list
 from pretrain.tracking import clock
-
-
-@dataclass(frozen=True, kw_only=True)
-class LocaliseConfig:
-    """Boxes, tubes and pictures from a run of scripts/finetune.py on features of cells; figures where boxes are known.
-
-    The catalogue is that of the run, unless another is given.
-
-        python scripts/localise.py runs/cells
-        python scripts/localise.py runs/cells --whole-frame runs/detector   # beside a detector of whole frames
-        python scripts/localise.py runs/cells --ensemble                    # all seeds as one detector
-    """
-
-    run: tyro.conf.Positional[Path]
-    """Folder of a fine-tuning run whose features have cells (scripts/extract_features.py --grid map)."""
-    catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
-    whole_frame: Path | None = None
-    """A run with the same test videos on features of whole pictures: how well it would do by always pointing at the
-    middle. Default: the highest cell of each snippet stands in for its score."""
-    ensemble: bool = False
-    """Take the detectors of all seeds as one, as scripts/detect.py does: the mean of their log odds. Default: each by
-    itself, figures averaged."""
-    alarm_share: float = 0.05
-    """At most this share of the frames of normal validation videos shows a box: the threshold follows from it."""
-    boxes: Annotated[BoxSettings, tyro.conf.arg(name="")] = field(default_factory=BoxSettings)
-    settings: Annotated[LocalisationSettings, tyro.conf.arg(name="")] = field(default_factory=LocalisationSettings)
-    unseen_groups: bool = False
-    """Look only at videos of cameras, scenes or sources (the catalogue's `group`) that no training video is of."""
-    strips: int = 3
-    """Pictures of the videos that score highest, of the first seed. Only these and films need the video files."""
-    films: int = 1
-    """Films of them."""
-    abnormal_only: bool = False
-    """Strips and films of abnormal videos alone. Default: of whatever scores highest; a false alarm is worth a look."""
-    out: Path | None = None
-    """Default: RUN/localisation."""
-
-    def __post_init__(self) -> None:
-        wrong = [f"{name} is {getattr(self, name)}; it must be 0 or more" for name in ("strips", "films")]
-        problems = [text for text, number in zip(wrong, (self.strips, self.films), strict=True) if number < 0]
-        if not 0 <= self.alarm_share < 1:
-            problems.append(f"alarm_share is {self.alarm_share}; it must lie in [0, 1), for example 0.05")
-        if problems:
-            raise UserError("\n".join(problems))
 
 
 class FoundBoxes(NamedTuple):

@@ -11,7 +11,8 @@ from tqdm import tqdm
 from downstream.ablation.grid import Cell, refuse_other_settings
 from downstream.ablation.run import evaluate, prepare_cells, report, train
 from downstream.ablation.workers import Stopped, stopping_on_signals
-from downstream.comparison.config import Comparison, read_comparison
+from downstream.comparison.cells import make_cells
+from downstream.comparison.config import Request
 from downstream.comparison.cost import Cost, measure_cost
 from downstream.comparison.results import Results, make_results
 from downstream.comparison.tables import as_csv, latex, markdown, terminal
@@ -26,23 +27,23 @@ COST_FILE = "cost.json"
 """In a detector's folder."""
 
 
-def compare_detectors(arguments: Sequence[str], prog: str) -> int:
+def compare_detectors(request: Request, prog: str) -> int:
     """Train and compare. Exit status: 0 all done, 1 a detector failed, 128 + signal when stopped by one."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError(f"{prog} starts its own processes, one a core or GPU: start it by itself, not in several")
-    comparison = read_comparison(arguments, prog)
-    plain = comparison.config.finetune
+    plain = request.config.finetune
     check_device(plain.device, plain.precision)
     try:
         with stopping_on_signals(), only_writer_in(plain.output):
-            return _compare(comparison)
+            return _compare(request, prog)
     except Stopped as stopped:
         print(f"stopped by {stopped}: runs that had begun saved their state; go on with the same command", flush=True)
         return 128 + stopped.number
 
 
-def _compare(comparison: Comparison) -> int:
-    config, cells, failures = comparison
+def _compare(request: Request, prog: str) -> int:
+    config = request.config
+    cells, failures = make_cells(request, prog)
     refuse_other_settings(cells)
     for failure in failures:
         report(failure)

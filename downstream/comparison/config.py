@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +10,10 @@ from typing import Annotated, NamedTuple
 import tyro
 
 from downstream.ablation.config import AblationConfig, named_features
-from downstream.ablation.grid import Cell, Failure, parse_quietly
 from downstream.comparison.named import DETECTORS, OURS, Choice, choose
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.training.config import FinetuneConfig
-from pretrain.cli import flags_of, parse, yaml_flags
+from pretrain.cli import parse, yaml_flags
 from pretrain.errors import UserError
 
 
@@ -80,17 +78,16 @@ class CompareConfig:
         return OURS if OURS in self.detectors else self.choices()[0].name
 
 
-class Comparison(NamedTuple):
-    """What is compared, read and checked."""
+class Request(NamedTuple):
+    """What was asked for."""
 
     config: CompareConfig
-    cells: list[Cell]
-    failures: list[Failure]
-    """Detectors whose settings do not go together."""
+    given: list[str]
+    """All flags, those of YAML files too: they come after every detector's preset."""
 
 
-def read_comparison(arguments: Sequence[str], prog: str) -> Comparison:
-    """Of a command line `[FEATURES | FILE.yaml ...] [--flag value ...]`; flags come after a detector's preset."""
+def read_request(arguments: Sequence[str], prog: str) -> Request:
+    """Of a command line `[FEATURES | FILE.yaml ...] [--flag value ...]`."""
     flags: list[str] = []
     sets: list[str] = []
     rest = list(arguments)
@@ -101,20 +98,4 @@ def read_comparison(arguments: Sequence[str], prog: str) -> Comparison:
         else:
             sets.append(first)
     given = [*flags, *(["--features.sets", *sets] if sets else []), *rest]
-    config = parse(CompareConfig, given, prog)
-    cells, failures = [], []
-    for choice in config.choices():
-        try:
-            cells.append(cell_of(config, choice, given, prog))
-        except UserError as error:
-            failures.append(Failure(f"{config.features}/{choice.folder}", None, str(error)))
-    return Comparison(config, cells, failures)
-
-
-def cell_of(config: CompareConfig, choice: Choice, given: Sequence[str], prog: str) -> Cell:
-    """A detector as a cell of the table: its preset, then what was given for all. UserError where that cannot be."""
-    own = parse_quietly(CompareConfig, [*flags_of(choice.settings), *given], prog).finetune
-    output = config.finetune.output / "cells" / config.features / choice.folder
-    cache = own.bags.cache or config.finetune.output / "segments"
-    own = dataclasses.replace(own, output=output, resume=True, bags=dataclasses.replace(own.bags, cache=cache))
-    return Cell(features=config.features, base=choice.name, terms="base", variant=None, config=own)
+    return Request(parse(CompareConfig, given, prog), given)

@@ -4,15 +4,39 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
 from downstream.detection.inputs import is_stream
 from downstream.detection.live.settings import LiveSettings
-from downstream.detection.scoring import ScoringSettings
 from downstream.events.rule import RuleChanges
 from pretrain.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringSettings:
+    """How the work is done; no score depends on it."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes a GPU where there is one."""
+    batch_clips: int = 32
+    """Clips encoded at a time."""
+    decoders: int | None = None
+    """Videos decoded at a time by each process. Default: its share of the machine's cores, at most 8."""
+    cache: Path | None = None
+    """Folder of caches that other runs left: packet indices are kept in its `index`. Default: they are made anew."""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_clips", "decoders"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name} is {value}; it must be at least 1")
+
+    @property
+    def index(self) -> Path | None:
+        """Folder of packet indices."""
+        return None if self.cache is None else self.cache / "index"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,13 +22,13 @@ from downstream.detection.records import DetectionFacts
 from downstream.detector.inference import score_videos
 from downstream.detector.snippet_detector import SnippetDetector
 from downstream.events.rule import AlarmRule
+from downstream.features.config import SnippetSettings
 from downstream.features.encoders import Encoder
 from downstream.features.feature_spec import Grid
 from downstream.features.fusion import FusedFeatures
 from downstream.features.in_memory_set import in_memory_set
 from downstream.features.normalising import Normalise
 from downstream.features.pipeline import Encoded, encode_videos
-from downstream.features.snippets import SnippetSettings
 from downstream.features.store import FeatureSet
 from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import ScoreFile

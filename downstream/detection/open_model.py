@@ -19,10 +19,10 @@ from downstream.detector.card_shape import ENCODER, MOST_SETS
 from downstream.detector.snippet_detector import SnippetDetector
 from downstream.detector.storage import CARD_FILE, load_detector, specs_of
 from downstream.events.default_rule import default_rule
-from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
+from downstream.features.config import EncoderConfig, SnippetSettings
+from downstream.features.encoders import Encoder, open_encoder
 from downstream.features.feature_spec import FeatureSpec
 from downstream.features.places import found_again
-from downstream.features.snippets import SnippetSettings
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.supervision import supervision_in
 from pretrain.backbones.shipped import SHIPPED

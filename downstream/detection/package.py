@@ -16,11 +16,8 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import tyro
 from safetensors.torch import save_file
 
 from downstream.detection.model import Model
@@ -31,10 +28,12 @@ from downstream.detection.open_model import (
     open_model,
     open_trained,
 )
+from downstream.detection.package_config import PackageConfig
 from downstream.detector.storage import CARD_FILE, WEIGHTS_FILE, read_card
 from downstream.events.calibration_file import read_calibration, write_calibration
 from downstream.features.cells import CellNetwork
-from downstream.features.encoders import EncoderConfig, VideoNetwork, open_encoder
+from downstream.features.config import EncoderConfig
+from downstream.features.encoders import VideoNetwork, open_encoder
 from downstream.features.image_tower import ImageTower
 from downstream.runs.run_folder import CALIBRATION_FILE, RunFolder
 from downstream.scores.supervision import supervision_in
@@ -51,26 +50,6 @@ TAUGHT = {
     "frames": "trained on labels of frames (a ceiling)",
 }
 """What stands on the card, by the detectors' supervision."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PackageConfig:
-    """One folder with everything that detection needs: copy it anywhere, give it to anybody. No pickle.
-
-    The detectors' cards keep the names of the videos that they were trained on, so that nobody scores these as a test.
-
-        python scripts/package.py runs/detector --out models/street
-        python scripts/detect.py video.mp4 --detector models/street
-    """
-
-    run: Annotated[Path, tyro.conf.Positional]
-    """A run of scripts/finetune.py (all its seeds), or one seed's folder."""
-    out: Path
-    """The new folder."""
-    backbone: tuple[Path, ...] = ()
-    """Where the backbone lies, if not where it was when features were extracted; one for each fused feature set."""
-    title: str = ""
-    """Heads the card. Default: the folder's name."""
 
 
 def package(config: PackageConfig) -> None:

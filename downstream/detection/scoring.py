@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
+from downstream.detection.config import ScoringSettings
 from downstream.detection.inputs import find_videos
 from downstream.detection.model import Model, ScoredFile, score_files
 from downstream.detection.records import FailedVideo
@@ -20,31 +19,6 @@ from downstream.features.extract import default_decoders, length_of, share
 from downstream.features.progress import FrameProgress
 from pretrain.data.catalogue import Video
 from pretrain.errors import UserError, problem_list
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoringSettings:
-    """How the work is done; no score depends on it."""
-
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto takes a GPU where there is one."""
-    batch_clips: int = 32
-    """Clips encoded at a time."""
-    decoders: int | None = None
-    """Videos decoded at a time by each process. Default: its share of the machine's cores, at most 8."""
-    cache: Path | None = None
-    """Folder of caches that other runs left: packet indices are kept in its `index`. Default: they are made anew."""
-
-    def __post_init__(self) -> None:
-        for name in ("batch_clips", "decoders"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"{name} is {value}; it must be at least 1")
-
-    @property
-    def index(self) -> Path | None:
-        """Folder of packet indices."""
-        return None if self.cache is None else self.cache / "index"
 
 
 def videos_of(inputs: Sequence[str]) -> list[Video]:

@@ -6,13 +6,10 @@ Losses know instances and a mask, nothing of time or space, unless they say so.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-
-from pretrain.errors import UserError
 
 
 class Bags(NamedTuple):
@@ -111,10 +108,3 @@ def cross_entropy(log_scores: Tensor, targets: Tensor) -> Tensor:
     """Binary cross-entropy, elementwise, of scores given as logarithms: exact however near the scores are to 0 or 1."""
     log_scores = log_scores.clamp(max=-1e-30)  # a score of exactly 1 has no finite cross-entropy to 0
     return -(targets * log_scores + (1 - targets) * torch.log(-torch.expm1(log_scores)))
-
-
-def check_weight(name: str, weight: float, published: str = "") -> None:
-    """UserError unless the weight of the term `name` is one; `published`: the paper's, to be told beside the limit."""
-    if not 0 <= weight < math.inf:
-        beside = f" ({published} as published)" if published else ""
-        raise UserError(f"{name}.weight is {weight}; it must be a finite number of 0 or more{beside}")

@@ -2,41 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
 from downstream.detector.bags import Bags, LossParts, normal_instances, num_top, top_mask
 from downstream.detector.heads import BatchNormHead
-from pretrain.errors import UserError
-
-
-@dataclass(frozen=True, kw_only=True)
-class BatchNormDistanceConfig:
-    """The base of BN-WVAD (Zhou 2023); gives the detector a head with batch norms."""
-
-    bag_ratio: float = 0.2
-    """Share of every abnormal bag that is taken for abnormal, by its distance from the mean."""
-    batch_ratio: float = 0.4
-    """Share of all abnormal bags together that is, too: more of a video in which more happens."""
-    first_weight: float = 5.0
-    """Of the pushing apart at the first batch norm."""
-    second_weight: float = 20.0
-    """At the second."""
-    margin: float = 1.0
-    """By which distances shall differ, in deviations."""
-
-    def __post_init__(self) -> None:
-        for name in ("bag_ratio", "batch_ratio"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"batch_norm_distance.{name} is {getattr(self, name)}; it must lie in [0, 1]")
-        for name in ("first_weight", "second_weight", "margin"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise UserError(
-                    f"batch_norm_distance.{name} is {getattr(self, name)}; it must be a finite number of 0 or more"
-                )
+from downstream.detector.loss_config import BatchNormDistanceConfig
 
 
 class BatchNormDistance(nn.Module):

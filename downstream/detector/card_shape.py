@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from downstream.detector.cross_batch_clustering import Guidance
-from downstream.detector.model import DetectorConfig
-from downstream.detector.normal_detector import NormalConfig
-from downstream.features.encoders import EncoderConfig
+from downstream.detector.config import DetectorConfig
+from downstream.detector.loss_config import Guidance
+from downstream.detector.normal_config import NormalConfig
+from downstream.features.config import EncoderConfig
 from downstream.features.places import PLACES
 from downstream.features.record_shapes import COUNT, GRID, MOST_NUMBERS, NORMALISE, SIDE, SPEC
 from downstream.features.store import DTYPES

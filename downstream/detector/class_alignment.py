@@ -16,34 +16,14 @@ trains the encoder; scores come from the coarse branch alone, as the published f
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from downstream.detector.bags import Bags, LossParts, check_weight, num_top
+from downstream.detector.bags import Bags, LossParts, num_top
 from downstream.detector.directions import unit_vectors
+from downstream.detector.loss_config import ClassAlignmentConfig
 from downstream.detector.window_graph import perceptron
-from pretrain.errors import UserError
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassAlignmentConfig:
-    """The alignment of snippets with learnt class embeddings (after VadCLIP, Wu 2024)."""
-
-    weight: float = 0.0
-    """0 switches the term off; 1 as published."""
-    temperature: float = 0.07
-    """That cosines are divided by."""
-    separation: float = 0.1
-    """Weight of the mean absolute cosine of the normal embedding and the others."""
-
-    def __post_init__(self) -> None:
-        check_weight("class_alignment", self.weight, "1")
-        if not 0 < self.temperature < math.inf:
-            raise UserError(f"class_alignment.temperature is {self.temperature}; it must be a finite number above 0")
-        if not 0 <= self.separation < math.inf:
-            raise UserError(f"class_alignment.separation is {self.separation}; it must be a finite number of 0 or more")
 
 
 class ClassAlignment(nn.Module):

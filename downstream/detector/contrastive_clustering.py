@@ -12,16 +12,13 @@ its members, the form of the loss, and every constant.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from downstream.detector.bags import Bags, LossParts, abnormal_instances, normal_instances
 from downstream.detector.directions import unit_vectors
-from pretrain.errors import UserError
+from downstream.detector.loss_config import ContrastiveClusteringConfig
 
 PROJECTION_DIM = 128
 """Width of the space in which instances are compared [ours, not studied]."""
@@ -30,30 +27,6 @@ ROUNDS = 5
 MAX_INSTANCES = 1024
 """Of a class in a batch, shared evenly among its videos: what bounds time and memory. The default batch, 64 bags of 32
 segments and half of them normal, has exactly so many normal ones."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ContrastiveClusteringConfig:
-    """All values are ours and not studied, except where docs/results.md says so."""
-
-    weight: float = 0.0
-    """0 switches the term off; scripts/ablate.py switches it on with 0.1, which is not tuned."""
-    clusters: int = 4
-    """Centres per class; a class with fewer instances in a batch has fewer."""
-    temperature: float = 0.1
-    """Cosine similarities are divided by it."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.weight < math.inf:
-            raise UserError(
-                f"contrastive_clustering.weight is {self.weight}; it must be a finite number of 0 or more (0 = off)"
-            )
-        if not 0 < self.temperature < math.inf:
-            raise UserError(
-                f"contrastive_clustering.temperature is {self.temperature}; it must be a finite number above 0"
-            )
-        if self.clusters < 1:
-            raise UserError(f"contrastive_clustering.clusters is {self.clusters}; it must be 1 or more")
 
 
 class ContrastiveClustering(nn.Module):

@@ -19,57 +19,15 @@ classes have been seen, `q` is one half.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from downstream.detector.bags import Bags, LossParts, abnormal_instances, mean_of_chosen, normal_instances
-from pretrain.errors import UserError, nearest
+from downstream.detector.loss_config import CrossBatchClusteringConfig, Guidance
 
-Guidance = Literal["none", "product", "mean"]
 NORMAL, ABNORMAL = 0, 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class CrossBatchClusteringConfig:
-    """All values are ours and not studied, except where docs/results.md says so."""
-
-    weight: float = 0.0
-    """0 switches the term, and the branch, off."""
-    memory: int = 16
-    """Past batches whose centres are averaged with the current one's; 0: the batch alone. About one epoch of steps."""
-    guidance: Guidance = "product"
-    """How `q` of the branch enters the scores, in training and at test: `none`, `product` or `mean` of both."""
-    temperature: float = 1.0
-    """Squared distances to the centres are divided by it."""
-    margin: float = 2.0
-    """The centres are pushed apart while they are nearer than this."""
-    compactness: float = 0.1
-    """Weight of the mean squared distance of instances to their own centre."""
-
-    def __post_init__(self) -> None:
-        for name in ("weight", "margin", "compactness"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise UserError(
-                    f"cross_batch_clustering.{name} is {getattr(self, name)}; it must be a finite number of 0 or more"
-                )
-        if self.memory < 0:
-            raise UserError(
-                f"cross_batch_clustering.memory is {self.memory}; it must be 0 (the batch alone) or more batches"
-            )
-        if not 0 < self.temperature < math.inf:
-            raise UserError(
-                f"cross_batch_clustering.temperature is {self.temperature}; it must be a finite number above 0"
-            )
-        if self.guidance not in get_args(Guidance):
-            known = ", ".join(get_args(Guidance))
-            raise UserError(
-                f"cross_batch_clustering.guidance is {self.guidance!r}; it must be one of {known}"
-                f"{nearest(str(self.guidance), get_args(Guidance))}"
-            )
 
 
 def guide(log_scores: Tensor, log_abnormal: Tensor, mode: Guidance) -> Tensor:

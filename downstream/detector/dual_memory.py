@@ -19,56 +19,19 @@ taken without the noise. Logarithms throughout, exact where a snippet is surely 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from downstream.detector.bags import (
-    Bags,
-    LossParts,
-    bag_means,
-    check_weight,
-    mean_of_chosen,
-    normal_instances,
-    num_top,
-    top_mask,
-)
+from downstream.detector.bags import Bags, LossParts, bag_means, mean_of_chosen, normal_instances, num_top, top_mask
 from downstream.detector.directions import unit_vectors
+from downstream.detector.loss_config import DUAL_MEMORY_PARTS, DualMemoryConfig
 from downstream.detector.mil_ranking import mean_over_pairs
-from pretrain.errors import UserError
 
 MEMORIES = 60
 """Vectors of each memory, as published."""
-PARTS = ("memory", "triplet", "divergence", "magnitude")
-
-
-@dataclass(frozen=True, kw_only=True)
-class DualMemoryConfig:
-    """The losses that train the two memories of the detector; the weights of the parts are as published."""
-
-    weight: float = 0.0
-    """0 switches the term off; 1 as published. A detector without memories gets 60 vectors each (detector.memories)."""
-    memory_weight: float = 0.1
-    """Of the four cross-entropies: each class of bags is found in its own memory and not in the other."""
-    triplet_weight: float = 0.1
-    """Of the triplets: what abnormal bags hold of normal lies nearer to normal bags than what they hold of abnormal."""
-    divergence_weight: float = 0.001
-    """Of the divergence between the latent of normal snippets and the standard Gaussian."""
-    magnitude_weight: float = 0.0001
-    """Of the distance of magnitudes: what abnormal bags read of their memory is long, what normal ones read short."""
-    triplet_margin: float = 1.0
-    """On distances of unit vectors, which lie in [0, 2]."""
-    magnitude_margin: float = 100.0
-    """By which the lengths of what is read shall differ."""
-
-    def __post_init__(self) -> None:
-        check_weight("dual_memory", self.weight, "1")
-        for name in (*(f"{part}_weight" for part in PARTS), "triplet_margin", "magnitude_margin"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise UserError(f"dual_memory.{name} is {getattr(self, name)}; it must be a finite number of 0 or more")
 
 
 class Found(NamedTuple):
@@ -166,7 +129,7 @@ class DualMemoryLoss(nn.Module):
             "divergence": mean_of_chosen(memories.divergence(of_normal), normal_instances(bags)),
             "magnitude": magnitudes(odd, ordinary, bags.abnormal, self.config.magnitude_margin),
         }
-        loss = torch.stack([getattr(self.config, f"{name}_weight") * parts[name] for name in PARTS]).sum()
+        loss = torch.stack([getattr(self.config, f"{name}_weight") * parts[name] for name in DUAL_MEMORY_PARTS]).sum()
         return loss, {name: value.detach() for name, value in parts.items()}
 
 

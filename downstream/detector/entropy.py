@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from downstream.detector.bags import Bags, LossParts, check_weight, mean_over_abnormal, score_maps
-
-
-@dataclass(frozen=True, kw_only=True)
-class EntropyConfig:
-    """For cells: pictures in which the score sits in few of them."""
-
-    weight: float = 0.0
-    """Weight of the term in the objective; 0 switches it off."""
-
-    def __post_init__(self) -> None:
-        check_weight("entropy", self.weight)
+from downstream.detector.bags import Bags, LossParts, mean_over_abnormal, score_maps
+from downstream.detector.loss_config import EntropyConfig
 
 
 def entropy(bags: Bags, config: EntropyConfig) -> tuple[Tensor, LossParts]:

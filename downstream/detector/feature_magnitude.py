@@ -2,41 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from downstream.detector.bags import Bags, LossParts, bag_means, num_top, top_mask
+from downstream.detector.loss_config import FeatureMagnitudeConfig
 from downstream.detector.mil_ranking import mean_over_pairs
 from downstream.detector.topk_bce import bag_cross_entropy
-from pretrain.errors import UserError
-
-
-@dataclass(frozen=True, kw_only=True)
-class FeatureMagnitudeConfig:
-    """The feature magnitude base (Tian 2021)."""
-
-    k: int | None = 3
-    """Instances taken of each bag, by the length of their feature vector; None: count // 16 + 1."""
-    margin: float = 100.0
-    """The magnitude that abnormal bags are drawn to; in units of the features that the scoring head sees."""
-    alpha: float = 1e-4
-    """Weight of the magnitude term beside the cross-entropy."""
-
-    def __post_init__(self) -> None:
-        if self.k is not None and self.k < 1:
-            raise UserError(f"feature_magnitude.k is {self.k}; it must be 1 or more, or None for count // 16 + 1")
-        if not 0 < self.margin < math.inf:
-            raise UserError(
-                f"feature_magnitude.margin is {self.margin}; it must be a finite number above 0 (100 as published)"
-            )
-        if not 0 <= self.alpha < math.inf:
-            raise UserError(
-                f"feature_magnitude.alpha is {self.alpha}; it must be a finite number of 0 or more"
-                " (0 leaves the cross-entropy alone)"
-            )
 
 
 def feature_magnitude(bags: Bags, config: FeatureMagnitudeConfig) -> tuple[Tensor, LossParts]:

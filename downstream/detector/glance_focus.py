@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from downstream.detector.config import LEAST
 from downstream.detector.global_local import content_attention
 from downstream.detector.masked_batch_norm import MaskedBatchNorm
 from downstream.detector.multi_scale_attention import along_time
@@ -37,8 +38,6 @@ STAGES: tuple[tuple[Literal["glance", "focus"], int], ...] = (("glance", 3), ("f
 """Kind and layers of each, as published."""
 HEAD, KERNEL, WIDER = 64, 5, 4
 """Numbers of a head, snippets that the focus weighs, and the feed-forward's width over the block's; as published."""
-LEAST = 8
-"""Numbers of a stage: the norm of one number alone is 0, whatever it was."""
 
 
 class GlanceFocus(nn.Module):

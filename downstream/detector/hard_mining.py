@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -11,51 +9,7 @@ from torch import Tensor
 
 from downstream.detector.bags import Bags, LossParts, cross_entropy, mean_of_chosen, normal_instances, num_top, top_mask
 from downstream.detector.directions import Directions
-from pretrain.errors import UserError
-
-
-@dataclass(frozen=True, kw_only=True)
-class HardMiningConfig:
-    """Which instances are mined, and what is asked of them. All constants are ours."""
-
-    weight: float = 0.0
-    """Weight of the term in the objective; 0 switches it off."""
-    warmup_steps: int = 200
-    """The objective leaves the term out of this many first steps, until scores mean something. Not studied."""
-    k: int | None = None
-    """Instances of a bag taken by score, at either end; None: count // 16 + 1."""
-    ratio: int = 1
-    """r: of the others, the `r * k` nearest to a prototype are candidates."""
-    margin: float = 1.0
-    """Of the triplets, on squared distances of unit vectors (which lie in [0, 4])."""
-    mine_abnormal: bool = True
-    """Mine hard positives in abnormal bags."""
-    mine_normal: bool = True
-    """Mine hard negatives in normal bags."""
-    triplet_weight: float = 1.0
-    """Weight of the triplets within the term."""
-    bce_weight: float = 1.0
-    """Weight of the cross-entropies of the mined instances within the term."""
-
-    def __post_init__(self) -> None:
-        for name in ("weight", "triplet_weight", "bce_weight"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise UserError(
-                    f"hard_mining.{name} is {getattr(self, name)}; it must be a finite number of 0 or more (0 = off)"
-                )
-        if self.warmup_steps < 0:
-            raise UserError(
-                f"hard_mining.warmup_steps is {self.warmup_steps}; it must be 0 or more (0 = from the start)"
-            )
-        if self.k is not None and self.k < 1:
-            raise UserError(f"hard_mining.k is {self.k}; it must be 1 or more, or None for count // 16 + 1")
-        if self.ratio < 1:
-            raise UserError(
-                f"hard_mining.ratio is {self.ratio}; it must be 1 or more"
-                " (to mine nothing, switch off mine_abnormal or mine_normal)"
-            )
-        if not 0 < self.margin < math.inf:
-            raise UserError(f"hard_mining.margin is {self.margin}; it must be a finite number above 0")
+from downstream.detector.loss_config import HardMiningConfig
 
 
 class Selection(NamedTuple):

@@ -9,16 +9,15 @@ batch_norm   numbers, batch norm, ReLU, half as many, batch norm, ReLU, the scor
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from downstream.detector.config import HeadName
 from downstream.detector.masked_batch_norm import MaskedBatchNorm
 from downstream.detector.window_graph import perceptron
-
-HeadName = Literal["mlp", "deep", "linear", "residual", "batch_norm"]
 
 
 class Residual(nn.Module):

@@ -2,39 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from downstream.detector.bags import Bags, LossParts, num_top, top_mask
+from downstream.detector.loss_config import MagnitudeContrastConfig
 from downstream.detector.mil_ranking import mean_over_pairs
 from downstream.detector.topk_bce import bag_cross_entropy
-from pretrain.errors import UserError
-
-
-@dataclass(frozen=True, kw_only=True)
-class MagnitudeContrastConfig:
-    """The magnitude contrastive base (MGFN, Chen 2023)."""
-
-    k: int = 3
-    """Instances taken of each bag, by the L2 length of their feature vector."""
-    margin: float = 200.0
-    """By which magnitudes of the two classes shall differ; in units of the features that the scoring head sees."""
-    contrast_weight: float = 0.001
-    """Of the contrast beside the cross-entropy."""
-    between_weight: float = 0.001
-    """Within the contrast: of the two classes' difference, beside the likeness of bags of one class."""
-
-    def __post_init__(self) -> None:
-        if self.k < 1:
-            raise UserError(f"magnitude_contrast.k is {self.k}; it must be 1 or more")
-        for name in ("margin", "contrast_weight", "between_weight"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise UserError(
-                    f"magnitude_contrast.{name} is {getattr(self, name)}; it must be a finite number of 0 or more"
-                )
 
 
 def magnitude_contrast(bags: Bags, config: MagnitudeContrastConfig) -> tuple[Tensor, LossParts]:

@@ -2,34 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from downstream.detector.bags import Bags, LossParts, bag_means, num_top, top_mask
-from pretrain.errors import UserError
-
-
-@dataclass(frozen=True, kw_only=True)
-class MilRankingConfig:
-    """The ranking base (Sultani 2018)."""
-
-    k: int | None = 1
-    """Instances whose mean score stands for the bag; 1 is the maximum, as published; None: count // divisor + 1."""
-    divisor: int = 16
-    """With k None."""
-    margin: float = 1.0
-    """What the hinge asks for between an abnormal and a normal bag; scores lie in [0, 1]."""
-
-    def __post_init__(self) -> None:
-        if self.k is not None and self.k < 1:
-            raise UserError(f"mil_ranking.k is {self.k}; it must be 1 or more, or None for count // divisor + 1")
-        if self.divisor < 1:
-            raise UserError(f"mil_ranking.divisor is {self.divisor}; it must be 1 or more")
-        if not 0 < self.margin < math.inf:
-            raise UserError(f"mil_ranking.margin is {self.margin}; it must be a finite number above 0 (1 as published)")
+from downstream.detector.loss_config import MilRankingConfig
 
 
 def mil_ranking(bags: Bags, config: MilRankingConfig) -> tuple[Tensor, LossParts]:

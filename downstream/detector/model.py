@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -12,84 +11,15 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from downstream.detector.composition import Composition, log_odds
-from downstream.detector.cross_batch_clustering import ClusterBranch, Guidance, guide
+from downstream.detector.config import ATTENTION, EMBEDS, DetectorConfig, check_width
+from downstream.detector.cross_batch_clustering import ClusterBranch, guide
 from downstream.detector.dual_memory import DualMemory
-from downstream.detector.heads import BatchNormHead, HeadName, scoring_head
+from downstream.detector.heads import BatchNormHead, scoring_head
+from downstream.detector.loss_config import Guidance
 from downstream.detector.snippet_detector import SnippetDetector
 from downstream.detector.spatial import spatial_encoder
-from downstream.detector.temporal import (
-    ATTENTION,
-    MULTIPLE_OF,
-    SMALLEST_WIDTH,
-    Smoothing,
-    TemporalEncoder,
-    embeds,
-    temporal_encoder,
-)
+from downstream.detector.temporal import Smoothing, temporal_encoder
 from pretrain.errors import UserError
-
-
-@dataclass(frozen=True, kw_only=True)
-class DetectorConfig:
-    """The network between features and scores."""
-
-    temporal: TemporalEncoder = "none"
-    """How snippets see their neighbours; with cells, each cell the same one before and after. Of published detectors:
-    multi_scale_attention (RTFM, 2021), global_local (UR-DMU, 2023), glance_focus (MGFN, 2023), window_graph (VadCLIP,
-    2024)."""
-    spatial: Literal["none", "conv"] = "none"
-    """With cells: how each sees the cells around it; conv is a 3x3 convolution."""
-    width: int = 128
-    """Numbers per snippet inside the detector."""
-    projection: Literal["linear", "none"] = "linear"
-    """linear: a layer of `width` numbers, ReLU and dropout before the temporal encoder. none: features go into it as
-    they are; global_local and glance_focus make `width` numbers of them, the others keep the features' own width."""
-    head: HeadName = "mlp"
-    """What makes a score of a snippet: mlp (one hidden layer), deep (two), linear (none), residual (a perceptron added
-    to its input), batch_norm (two layers with batch norms, whose statistics amend the score: BN-WVAD, 2023)."""
-    hidden: int = 32
-    """Width of the scoring head's last hidden layer; deep: the first is four times as wide; batch_norm: of its first,
-    the second has half."""
-    dropout: float = 0.5
-    """After the projection and inside the head."""
-    memories: int = 0
-    """Vectors in each of two memories, of normal and of abnormal snippets, that features are augmented by before the
-    head (UR-DMU, 2023: 60). 0: none, or 60 where objective.dual_memory trains them."""
-    score_smoothing: float = 1.0
-    """A Gaussian mean of the log odds over time, of so many snippets' standard deviation (with cells, along each):
-    steadier scores, events that are not torn apart. 0: none. When videos are scored, not in training: where that was
-    tried it found less."""
-    composition: Literal["which_when", "none"] = "which_when"
-    """How a score is made when videos are scored. which_when: of what speaks for the video, as far as held-out videos
-    say that this can be relied on, of the snippet's own log odds, and of how much the features change around it,
-    compared with the rest of the video. none: the snippet's own log odds alone. Cells, and detectors trained straight
-    from videos, have their own alone: nothing else was measured there."""
-    standardise: Literal["dimension", "global", "none"] = "dimension"
-    """Shift and scale features by statistics of the training bags, which travel with the detector. All but `none` take
-    each number's mean away; `dimension` divides each by its own deviation, `global` all by one: better for features
-    after PCA, whose last numbers are noise that should stay small."""
-
-    def __post_init__(self) -> None:
-        for name in ("width", "hidden"):
-            if getattr(self, name) < 1:
-                raise UserError(f"detector.{name} is {getattr(self, name)}; it must be at least 1")
-        if self.memories < 0:
-            raise UserError(f"detector.memories is {self.memories}; it must be 0 (none) or more vectors")
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"detector.dropout is {self.dropout}; it must lie in [0, 1)")
-        if not 0 <= self.score_smoothing <= 64:
-            raise UserError(f"detector.score_smoothing is {self.score_smoothing}; it must lie in [0, 64] snippets")
-        check_width(self.temporal, self.width, "detector.width is")
-
-
-def check_width(temporal: TemporalEncoder, width: int, what: str) -> None:
-    """UserError where the encoder cannot be so wide; `what` it is that is `width`, in words."""
-    least, shares = SMALLEST_WIDTH.get(temporal, (1, ""))
-    if width < least:
-        raise UserError(f"{what} {width}; {temporal} {shares}: at least {least}")
-    multiple, shares = MULTIPLE_OF.get(temporal, (1, ""))
-    if width % multiple:
-        raise UserError(f"{what} {width}; {temporal} {shares}: give a multiple of {multiple}")
 
 
 class DetectorOutput(NamedTuple):
@@ -172,7 +102,7 @@ class Detector(SnippetDetector):
         self.register_buffer("input_mean", torch.zeros(dim))
         self.register_buffer("input_scale", torch.ones(dim))
         projects = config.projection == "linear"
-        self.width = config.width if projects or embeds(config.temporal) else dim
+        self.width = config.width if projects or config.temporal in EMBEDS else dim
         """Numbers of a snippet as the head sees it, but for what memories add."""
         if self.width != config.width:
             check_width(config.temporal, dim, "detector.projection is none, and features are of the width")

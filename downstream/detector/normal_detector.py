@@ -18,64 +18,21 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from downstream.detector.composition import MAX_DIRECTIONS, OWN_SHARE, step_lengths, whitening
+from downstream.detector.normal_config import NEIGHBOURS, NormalConfig, Part
 from downstream.detector.snippet_detector import SnippetDetector
 from downstream.detector.temporal import Smoothing
-from pretrain.errors import UserError, nearest
+from pretrain.errors import UserError
 
-Part = Literal["change", "nearest", "gaussian", "deviation", "motion"]
-NEIGHBOURS = 5
 CONTEXT_SNIPPETS = 256
 """Of a video, that `deviation` compares with: as many as a stream remembers."""
 ROWS_AT_ONCE = 2048
 """Snippets whose distances to the coreset are in memory together."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class NormalConfig:
-    """What a label-free detector looks at."""
-
-    parts: tuple[Part, ...] | None = None
-    """Any of change, nearest, gaussian, deviation, motion; their standardised logarithms are summed. Default: change,
-    nearest, and of whole pictures motion, where the features say it (those of extract_features.py do)."""
-    relative_to: Literal["footage", "video"] = "footage"
-    """What scores are standardised by: the footage that it is fitted to, which makes scores of several videos
-    comparable; or each video itself, for cameras that no footage is known of."""
-    smoothing: float = 1.0
-    """A Gaussian mean over time, of so many snippets' standard deviation. 0: none."""
-    coreset: int = 4096
-    """Snippets (or cells) of the footage that `nearest` compares with."""
-    trim: float = 0.02
-    """Share of the footage that is farthest from the rest and taken out before the final fit: a few anomalies among the
-    normal must not become normal."""
-    keeps_learning: bool = False
-    """On a stream: standardise by what the camera has shown of late (the last 256 snippets) instead of the footage."""
-
-    def __post_init__(self) -> None:
-        if self.parts is not None:
-            _check_parts(self.parts)
-        if not 0 <= self.smoothing <= 64:
-            raise UserError(f"smoothing is {self.smoothing}; it must lie in [0, 64] snippets")
-        if self.coreset < NEIGHBOURS:
-            raise UserError(f"coreset is {self.coreset}; it must hold the {NEIGHBOURS} neighbours at least")
-        if not 0 <= self.trim < 0.5:
-            raise UserError(f"trim is {self.trim}; it must lie in [0, 0.5)")
-
-
-def _check_parts(parts: Sequence[str]) -> None:
-    if unknown := [part for part in parts if part not in get_args(Part)]:
-        raise UserError(
-            f"parts has '{unknown[0]}'{nearest(unknown[0], get_args(Part))}; it takes {', '.join(get_args(Part))}"
-        )
-    if not parts or len(set(parts)) < len(parts):
-        raise UserError(f"parts is {' '.join(parts) or 'empty'}; give one or more, each once")
 
 
 def default_parts(motion: Sequence[int], grid: tuple[int, int] | None) -> tuple[Part, ...]:

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from downstream.detector.bags import Bags, LossParts
+from downstream.detector.config import DetectorConfig
 from downstream.detector.dual_memory import MEMORIES
 from downstream.detector.gather import gather_bags
-from downstream.detector.model import Detector, DetectorConfig
-from downstream.detector.terms import BASES, TERMS, ObjectiveConfig, terms_on
+from downstream.detector.loss_config import ObjectiveConfig
+from downstream.detector.model import Detector
+from downstream.detector.terms import BASES, TERMS, terms_on
 from pretrain.errors import UserError
 
 TEACHER_MOMENTUM = 0.99

@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch import Tensor
 
-from downstream.detector.bags import Bags, LossParts, check_weight, mean_over_abnormal
-
-
-@dataclass(frozen=True, kw_only=True)
-class SparsityConfig:
-    """The sparsity term of MIL ranking (Sultani 2018)."""
-
-    weight: float = 0.0
-    """Weight of the term in the objective; 0 switches it off, 8e-5 as published."""
-
-    def __post_init__(self) -> None:
-        check_weight("sparsity", self.weight, "8e-5")
+from downstream.detector.bags import Bags, LossParts, mean_over_abnormal
+from downstream.detector.loss_config import SparsityConfig
 
 
 def sparsity(bags: Bags, config: SparsityConfig) -> tuple[Tensor, LossParts]:

@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch import Tensor
 
-from downstream.detector.bags import Bags, LossParts, check_weight, mean_over_abnormal, score_maps
-
-
-@dataclass(frozen=True, kw_only=True)
-class SpatialSmoothnessConfig:
-    """For cells: neighbours that score alike."""
-
-    weight: float = 0.0
-    """Weight of the term in the objective; 0 switches it off."""
-
-    def __post_init__(self) -> None:
-        check_weight("spatial_smoothness", self.weight)
+from downstream.detector.bags import Bags, LossParts, mean_over_abnormal, score_maps
+from downstream.detector.loss_config import SpatialSmoothnessConfig
 
 
 def spatial_smoothness(bags: Bags, config: SpatialSmoothnessConfig) -> tuple[Tensor, LossParts]:

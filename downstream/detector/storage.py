@@ -12,8 +12,10 @@ import torch
 from safetensors.torch import save_file
 
 from downstream.detector.card_shape import CARD, LABEL_FREE, TRAINED
-from downstream.detector.model import Detector, DetectorConfig
-from downstream.detector.normal_detector import NormalConfig, NormalDetector
+from downstream.detector.config import DetectorConfig
+from downstream.detector.model import Detector
+from downstream.detector.normal_config import NormalConfig
+from downstream.detector.normal_detector import NormalDetector
 from downstream.features.feature_spec import FeatureSpec, Grid
 from downstream.features.fusion import FusedFeatures, motion_columns
 from downstream.features.places import Places, places_from

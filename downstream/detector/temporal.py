@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from downstream.detector.glance_focus import LEAST, GlanceFocus
+from downstream.detector.config import HEADS, TemporalEncoder
+from downstream.detector.glance_focus import GlanceFocus
 from downstream.detector.global_local import GlobalLocal
 from downstream.detector.multi_scale_attention import MultiScaleAttention
 from downstream.detector.window_graph import WindowGraph
 
-LAYERS, HEADS = 1, 4
-"""Of the transformer [ours, not studied]: training videos are few, so it is as small as can be. `global_local` has as
-many heads, as published."""
+LAYERS = 1
+"""Of the transformer [ours, not studied]: training videos are few, so it is as small as can be."""
 
 
 class NoContext(nn.Module):
@@ -112,31 +111,6 @@ def positions(length: int, width: int, device: torch.device) -> Tensor:
     rates = torch.exp(torch.arange(half, device=device) * (-math.log(10_000.0) / half))
     angles = torch.arange(length, device=device).unsqueeze(1) * rates
     return 0.1 * torch.cat([angles.sin(), angles.cos()], dim=1)[:, :width]
-
-
-TemporalEncoder = Literal[
-    "none", "multi_scale", "transformer", "multi_scale_attention", "global_local", "glance_focus", "window_graph"
-]
-ATTENTION = ("transformer", "multi_scale_attention", "global_local", "glance_focus", "window_graph")
-"""Those that see all of the video at once."""
-SMALLEST_WIDTH: dict[TemporalEncoder, tuple[int, str]] = {
-    "multi_scale": (3, "shares it among 3 scales"),
-    "multi_scale_attention": (4, "shares it among 3 scales and the attention"),
-    "window_graph": (2, "shares it between two graphs"),
-    "glance_focus": (LEAST, "normalises over it"),
-}
-"""Encoder -> how wide it is at least, and why."""
-_HEADS = (HEADS, f"shares it among {HEADS} heads")
-MULTIPLE_OF: dict[TemporalEncoder, tuple[int, str]] = {
-    "transformer": _HEADS,
-    "global_local": _HEADS,
-}
-"""Encoder -> what its width is a multiple of, and why."""
-
-
-def embeds(name: TemporalEncoder) -> bool:
-    """Whether the encoder makes its own width of features of any: the others give as many numbers as they get."""
-    return name in ("global_local", "glance_focus")
 
 
 def temporal_encoder(name: TemporalEncoder, dim: int, width: int, dropout: float) -> nn.Module:

@@ -1,35 +1,56 @@
 """The tables of all losses of a detector: the MIL bases, of which a run has one, and the terms added to it by weight.
 
-To add a term: its file, a line in `TERMS` and the field of that name in `ObjectiveConfig`, its test. To add a base: its
-file, a line in `BASES` with its name in `BaseName` and its field, its test. The objective, the detector's branch, the
-ablation, the settings in docs/detectors.md and the tests of what holds of every loss go by these tables.
+To add a term: its file, its settings and the field of its name in `loss_config`, a line in `TERMS`, its test. To add a
+base: its file, its settings, field and name (`BaseName`) in `loss_config`, a line in `BASES`, its test. The objective,
+the detector's branch, the ablation, the settings in docs/detectors.md and the tests of what holds of every loss go by
+these tables.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
 from downstream.detector.bags import Bags, LossParts
-from downstream.detector.batch_norm_distance import BatchNormDistance, BatchNormDistanceConfig
-from downstream.detector.class_alignment import ClassAlignment, ClassAlignmentConfig
-from downstream.detector.contrastive_clustering import ContrastiveClustering, ContrastiveClusteringConfig
-from downstream.detector.cross_batch_clustering import CrossBatchClustering, CrossBatchClusteringConfig
-from downstream.detector.dual_memory import DualMemoryConfig, DualMemoryLoss
-from downstream.detector.entropy import EntropyConfig, entropy
-from downstream.detector.feature_magnitude import FeatureMagnitudeConfig, feature_magnitude
-from downstream.detector.hard_mining import HardMiningConfig, hard_mining
+from downstream.detector.batch_norm_distance import BatchNormDistance
+from downstream.detector.class_alignment import ClassAlignment
+from downstream.detector.contrastive_clustering import ContrastiveClustering
+from downstream.detector.cross_batch_clustering import CrossBatchClustering
+from downstream.detector.dual_memory import DualMemoryLoss
+from downstream.detector.entropy import entropy
+from downstream.detector.feature_magnitude import feature_magnitude
+from downstream.detector.hard_mining import hard_mining
 from downstream.detector.heads import BatchNormHead
-from downstream.detector.magnitude_contrast import MagnitudeContrastConfig, magnitude_contrast
-from downstream.detector.mil_ranking import MilRankingConfig, mil_ranking
+from downstream.detector.loss_config import (
+    ADDED_TERMS,
+    BatchNormDistanceConfig,
+    ClassAlignmentConfig,
+    ContrastiveClusteringConfig,
+    CrossBatchClusteringConfig,
+    DualMemoryConfig,
+    EntropyConfig,
+    FeatureMagnitudeConfig,
+    HardMiningConfig,
+    MagnitudeContrastConfig,
+    MilRankingConfig,
+    ObjectiveConfig,
+    SmoothnessConfig,
+    SparsityConfig,
+    SpatialSmoothnessConfig,
+    TopKBCEConfig,
+)
+from downstream.detector.magnitude_contrast import magnitude_contrast
+from downstream.detector.mil_ranking import mil_ranking
 from downstream.detector.model import Detector
-from downstream.detector.smoothness import SmoothnessConfig, smoothness
-from downstream.detector.sparsity import SparsityConfig, sparsity
-from downstream.detector.spatial_smoothness import SpatialSmoothnessConfig, spatial_smoothness
-from downstream.detector.topk_bce import TopKBCEConfig, topk_bce
+from downstream.detector.smoothness import smoothness
+from downstream.detector.sparsity import sparsity
+from downstream.detector.spatial_smoothness import spatial_smoothness
+from downstream.detector.topk_bce import topk_bce
+from pretext_tasks.plugins import find_plugins
+from pretrain.errors import UserError
 
 Make = Callable[[Any, Detector], nn.Module]
 """(the loss's configuration, the detector it trains) -> a module that takes `Bags` and gives (scalar, its parts)."""
@@ -95,8 +116,6 @@ class LossTerm:
     """What it is, in a line of docs/detectors.md."""
     ablation_weight: float
     """Its weight in an ablation that has it on and does not say how much."""
-    in_default_grid: bool = False
-    """Has a row of its own in scripts/ablate.py unless told otherwise; `all` there is all of these together."""
     needs_cells: bool = False
     """Is refused for features of whole snippets."""
     needs_clusters: bool = False
@@ -115,7 +134,6 @@ class LossTerm:
         return int(config.warmup_steps) if self.warms_up else 0
 
 
-BaseName = Literal["mil_ranking", "topk_bce", "feature_magnitude", "magnitude_contrast", "batch_norm_distance"]
 BASES: dict[str, MilBase] = {
     "mil_ranking": MilBase(
         config=MilRankingConfig,
@@ -178,7 +196,6 @@ TERMS: dict[str, LossTerm] = {
         make=from_function(hard_mining),
         about="hard instance mining (HIMS): the snippets that top-k selection leaves unused teach too",
         ablation_weight=0.1,  # not studied beyond docs/results.md [ours]; so the two below
-        in_default_grid=True,
         needs_teacher=True,
         warms_up=True,
     ),
@@ -187,14 +204,12 @@ TERMS: dict[str, LossTerm] = {
         make=lambda config, detector: ContrastiveClustering(config, detector.width),
         about="cluster centres attract instances of their own class and repel those of the other",
         ablation_weight=0.1,
-        in_default_grid=True,
     ),
     "cross_batch_clustering": LossTerm(
         config=CrossBatchClusteringConfig,
         make=with_branch,
         about="two centres, remembered over batches, tell normal from abnormal and guide the scores",
         ablation_weight=0.1,
-        in_default_grid=True,
         needs_clusters=True,
     ),
     "dual_memory": LossTerm(
@@ -215,26 +230,17 @@ TERMS: dict[str, LossTerm] = {
 """Name -> term, in the order in which they are summed: another one would change the last digits of a training."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ObjectiveConfig:
-    """What the detector is trained for. A term whose weight is 0 is off."""
+def _wrong_term(thing: Any) -> str:
+    if not isinstance(thing, LossTerm):
+        return f"{thing!r} is no LossTerm"
+    return "" if thing.config in ADDED_TERMS.values() else "its settings are no entry of anomaly_pretext.loss_settings"
 
-    base: BaseName = "topk_bce"
-    """The loss that every combination stands on."""
-    mil_ranking: MilRankingConfig = field(default_factory=MilRankingConfig)
-    topk_bce: TopKBCEConfig = field(default_factory=TopKBCEConfig)
-    feature_magnitude: FeatureMagnitudeConfig = field(default_factory=FeatureMagnitudeConfig)
-    magnitude_contrast: MagnitudeContrastConfig = field(default_factory=MagnitudeContrastConfig)
-    batch_norm_distance: BatchNormDistanceConfig = field(default_factory=BatchNormDistanceConfig)
-    hard_mining: HardMiningConfig = field(default_factory=HardMiningConfig)
-    contrastive_clustering: ContrastiveClusteringConfig = field(default_factory=ContrastiveClusteringConfig)
-    cross_batch_clustering: CrossBatchClusteringConfig = field(default_factory=CrossBatchClusteringConfig)
-    dual_memory: DualMemoryConfig = field(default_factory=DualMemoryConfig)
-    class_alignment: ClassAlignmentConfig = field(default_factory=ClassAlignmentConfig)
-    smoothness: SmoothnessConfig = field(default_factory=SmoothnessConfig)
-    sparsity: SparsityConfig = field(default_factory=SparsityConfig)
-    spatial_smoothness: SpatialSmoothnessConfig = field(default_factory=SpatialSmoothnessConfig)
-    entropy: EntropyConfig = field(default_factory=EntropyConfig)
+
+TERMS |= find_plugins("losses", [*TERMS, *BASES], _wrong_term)
+if lacking := ADDED_TERMS.keys() - TERMS.keys():
+    raise UserError(
+        f"plug-in(s) with settings of a loss and no loss: {', '.join(sorted(lacking))}; mend or uninstall it"
+    )
 
 
 def terms_on(objective: ObjectiveConfig) -> dict[str, LossTerm]:

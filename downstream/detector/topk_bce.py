@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from downstream.detector.bags import Bags, LossParts, num_top, top_mask
-from pretrain.errors import UserError
-
-
-@dataclass(frozen=True, kw_only=True)
-class TopKBCEConfig:
-    """The common modern base."""
-
-    k: int | None = None
-    """Instances whose mean score stands for the bag; None: count // divisor + 1."""
-    divisor: int = 16
-    """With k None. An anomaly that lasts long, or cells of which it takes many, want a smaller one."""
-
-    def __post_init__(self) -> None:
-        if self.k is not None and self.k < 1:
-            raise UserError(f"topk_bce.k is {self.k}; it must be 1 or more, or None for count // divisor + 1")
-        if self.divisor < 1:
-            raise UserError(f"topk_bce.divisor is {self.divisor}; it must be 1 or more")
+from downstream.detector.loss_config import TopKBCEConfig
 
 
 def topk_bce(bags: Bags, config: TopKBCEConfig) -> tuple[Tensor, LossParts]:

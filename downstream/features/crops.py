@@ -10,17 +10,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from downstream.features.config import CROPS, check_crops
 from pretrain.data.geometry import DECODE_MARGIN, BorderCrop, covering
 from pretrain.data.video import VideoInfo
 from pretrain.errors import UserError
-
-_PLACES = ("centre", "top_left", "top_right", "bottom_left", "bottom_right")
-CROPS: dict[int, tuple[str, ...]] = {
-    1: _PLACES[:1],
-    5: _PLACES,
-    10: (*_PLACES, *(f"{place}_mirrored" for place in _PLACES)),
-}
-"""Names of the crops in stored order. `top_left_mirrored` is the top left corner of the mirrored frame."""
 
 MARGIN = {1: 1.0, 5: DECODE_MARGIN, 10: DECODE_MARGIN}
 """Frames are this much larger than a crop: a single crop takes all it can, corners need room to differ."""
@@ -91,15 +84,3 @@ def cut_crops(frames: Tensor, crops: int, out_height: int, out_width: int) -> Te
         part = frames[..., y : y + out_height, x : x + out_width, :]
         cut.append(part.flip(-2) if mirrored else part)
     return torch.stack(cut, dim=1)
-
-
-def check_crops(crops: int) -> None:
-    """UserError unless there are that many crops."""
-    if crops not in CROPS:
-        raise UserError(f"crops is {crops}; there are sets of {', '.join(map(str, CROPS))}")
-
-
-def check_border(border_crop: BorderCrop) -> None:
-    """UserError unless the four shares leave something of the frame."""
-    if len(border_crop) != 4 or any(not 0 <= share < 0.5 for share in border_crop):
-        raise UserError(f"border_crop is {border_crop}; it holds four shares (top, bottom, left, right) in [0, 0.5)")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -14,11 +12,12 @@ from torch import Tensor, nn
 
 from downstream.features.cells import CellNetwork
 from downstream.features.clip_motion import log_motion
-from downstream.features.crops import CROPS, MARGIN, centre_region, check_border, check_crops
+from downstream.features.config import CROPS, EncoderConfig, SnippetSettings, check_border, check_crops
+from downstream.features.crops import MARGIN, centre_region
 from downstream.features.feature_spec import FeatureSpec, Grid, Output, Pool
 from downstream.features.image_tower import ImageTower, build_tower, load_tower, tower_dim, tower_facts
 from downstream.features.map_reach import WHOLE
-from downstream.features.snippets import ClipView, SnippetSettings
+from downstream.features.snippets import ClipView
 from pretrain.backbones import (
     BACKBONES,
     Backbone,
@@ -35,77 +34,6 @@ from pretrain.data.geometry import NO_BORDER, BorderCrop
 from pretrain.data.video import VideoInfo
 from pretrain.errors import UserError, nearest
 from pretrain.weight_files import state_sha256
-
-
-@dataclass(frozen=True, kw_only=True)
-class EncoderConfig:
-    """Which network makes the features."""
-
-    backbone: str = "small3d"
-    """A run's folder or an exported one; `shipped`, the small3d that comes with the package; or a name: small3d, a
-    video network of torchvision (r3d_18, swin3d_t, ...), or timm/<model>, any image model of timm, which encodes single
-    frames (timm/vit_base_patch16_clip_224.openai is CLIP's image tower)."""
-    weights: Path | None = None
-    """For a name: its weights, a .safetensors or .pth file. Default: random weights."""
-    download: bool = False
-    """For a name: its published weights, fetched by torchvision or timm. Nothing is fetched unasked."""
-    weights_seed: int = 0
-    """For a name without weights: decides the random ones."""
-    height: int | None = None
-    """For a name: height of a crop in pixels. Default: the network's own."""
-    width: int | None = None
-    """For a name: width of a crop in pixels. Default: the network's own."""
-    clip_stride: int | None = None
-    """Video frames from one frame of a clip to the next. Default: the backbone's own; of an image tower, so that its
-    frames spread over the snippet."""
-    image_frames: int = 4
-    """Frames of each snippet that an image tower encodes; their features are averaged."""
-    border_crop: tuple[float, float, float, float] | None = None
-    """Shares of the frame cut off at top, bottom, left, right. Default: what the backbone was pretrained with."""
-    pool: Pool = "mean"
-    """mean over the feature map, or mean_max: mean and maximum side by side, twice as wide. Of cells, the maximum is
-    over the places of a cell and not over time."""
-    grid: Literal["map"] | tuple[int, int] | None = None
-    """Store features of cells of the picture, to find out where: `map` for the cells of the feature map itself, or rows
-    and columns that it is pooled to. Default: one vector for the whole picture."""
-    stage: str | None = None
-    """With grid: take the cells from the map of this module of the network (of r3d_18: layer3), which is finer than the
-    last one. Default: the network's own map."""
-    motion: bool = True
-    """One number more a vector, the last: the logarithm of how much the clip's frames differ, of each cell with grid.
-    Networks lose it when they pool; scores that are composed take it as a part of its own."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Of the forward pass; features are always float32."""
-
-    def __post_init__(self) -> None:
-        for name in ("height", "width", "clip_stride", "image_frames"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"{name} is {value}; it must be at least 1")
-        if self.weights is not None and self.download:
-            raise UserError(f"weights ({self.weights}) and download are both set; choose one of them")
-        if self.border_crop is not None:
-            check_border(self.border_crop)
-        if self.stage is not None and self.grid is None:
-            raise UserError(f"stage is {self.stage}, but only cells can be of another stage: set grid too")
-        if isinstance(self.grid, tuple) and min(self.grid) < 1:
-            raise UserError(f"grid is {self.grid[0]} {self.grid[1]}; rows and columns are at least 1")
-
-    def as_json(self) -> dict[str, Any]:
-        """For manifests and packages."""
-        return {
-            name: str(value) if isinstance(value, Path) else value for name, value in dataclasses.asdict(self).items()
-        }
-
-    @staticmethod
-    def from_json(values: Mapping[str, Any]) -> EncoderConfig:
-        """The inverse of `as_json`, or of what was written before there was motion; TypeError for unknown keys."""
-        read: dict[str, Any] = {"motion": False} | {
-            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
-        }
-        if read.get("weights") is not None:
-            read["weights"] = Path(read["weights"])
-        return EncoderConfig(**read)
 
 
 class VideoNetwork(nn.Module):

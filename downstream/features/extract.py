@@ -9,25 +9,21 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
-from typing import Annotated, Literal
 
 import torch
-import tyro
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
+from downstream.features.config import ExtractConfig
+from downstream.features.encoders import Encoder, open_encoder
 from downstream.features.pipeline import Encoded, encode_videos, extract_video
 from downstream.features.progress import FrameProgress
-from downstream.features.snippets import SnippetSettings
 from downstream.features.store import FeatureSet, FeatureWriter
 from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory
 from pretrain.data.bad_videos import quarantine_lines
-from pretrain.data.catalogue import CatalogueConfig, Video
+from pretrain.data.catalogue import Video
 from pretrain.data.catalogues import open_catalogue
 from pretrain.data.check import read_quarantine
 from pretrain.errors import UserError, problem_list
@@ -39,55 +35,6 @@ __all__ = ["ExtractConfig", "extract", "extract_video"]
 
 FAILED_FILE = "failed.txt"
 MAX_DECODERS = 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExtractConfig:
-    """Turn the videos of a catalogue into a feature set.
-
-    Run the same command again after a kill: finished videos are kept. Videos that cannot be read are named, listed in
-    OUT/failed.txt (a list that --quarantine takes) and left out. Exit status: 0 all done, 1 some videos are missing, 2
-    the command itself was wrong.
-
-        python scripts/extract_features.py --out features/ours --backbone runs/pretrain --catalogue.root data/videos
-        accelerate launch scripts/extract_features.py ...            # over all GPUs
-        ... --out features/clip --backbone timm/vit_base_patch16_clip_224.openai --download
-        ... --out features/cells --backbone runs/pretrain --grid map   # cells of the picture, to find out where
-    """
-
-    out: Path
-    """Folder of the feature set."""
-    encoder: Annotated[EncoderConfig, tyro.conf.arg(name="")] = field(default_factory=EncoderConfig)
-    catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
-    snippets: Annotated[SnippetSettings, tyro.conf.arg(name="")] = field(default_factory=SnippetSettings)
-    split: Literal["all", "train", "test"] = "all"
-    """Which videos of the catalogue."""
-    quarantine: Path | None = None
-    """A list written by scripts/check_videos.py; the videos it names are left out."""
-    dtype: Literal["float16", "float32"] = "float16"
-    """What features are stored as."""
-    batch_clips: int = 32
-    """Clips encoded at a time."""
-    decoders: int | None = None
-    """Videos decoded at a time by each process. Default: its share of the machine's cores, at most 8; one less than
-    that where the encoder runs on a CPU too."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto takes a GPU where there is one."""
-    cache: Path | None = None
-    """Folder of caches that other runs left, the same as pretraining's data.cache: packet indices are read from and
-    kept in its `index`. Default: they are made anew."""
-    max_bad_fraction: float = 0.01
-    """When more than this share of the videos fail, the end of the run says so loudly."""
-
-    def __post_init__(self) -> None:
-        for name in ("batch_clips", "decoders"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"{name} is {value}; it must be at least 1")
-        if not 0 <= self.max_bad_fraction <= 1:
-            raise UserError(f"max_bad_fraction is {self.max_bad_fraction}; it must lie in [0, 1]")
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise UserError("device is cuda, but no CUDA device is available here: use --device auto or cpu")
 
 
 def extract(config: ExtractConfig) -> int:

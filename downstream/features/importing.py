@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from downstream.features.checking import odd_shape, wrong_files, wrong_values
-from downstream.features.crops import CROPS
+from downstream.features.config import CROPS
 from downstream.features.feature_spec import FeatureSpec
 from downstream.features.layouts import (
     FeatureFile,

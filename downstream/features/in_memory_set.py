@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from downstream.features.config import SnippetSettings
 from downstream.features.encoders import Encoder
 from downstream.features.feature_spec import VideoEntry
 from downstream.features.pipeline import Encoded
 from downstream.features.scratch import drop_pages, scratch_array
-from downstream.features.snippets import SnippetSettings
 from downstream.features.store import FeatureSet, block_rows, not_finite
 from pretrain.data.video import VideoError
 

@@ -21,10 +21,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from downstream.features.config import SnippetSettings
 from downstream.features.encoders import Encoder
 from downstream.features.encoding import add_means, crop_clips
 from downstream.features.scratch import drop_pages, scratch_array
-from downstream.features.snippets import SnippetSettings, SnippetStream
+from downstream.features.snippets import SnippetStream
 from pretrain import stalls
 from pretrain.data.video import IndexCache, VideoError, VideoInfo
 from pretrain.stalls import StallWatch, stuck

@@ -14,42 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from downstream.features.crops import check_crops, decode_region
-from downstream.features.feature_spec import Tail
+from downstream.features.config import SnippetSettings
+from downstream.features.crops import decode_region
 from pretrain.backbones import Clip
 from pretrain.data.geometry import BorderCrop
 from pretrain.data.video import IndexCache, VideoError, probe, stream_frames
-from pretrain.errors import UserError
 
 MAX_CHUNK_BYTES = 8 << 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class SnippetSettings:
-    """How a video is divided into snippets, and what is seen of each."""
-
-    snippet_frames: int = 16
-    """Video frames a snippet stands for; snippets do not overlap."""
-    crops: Literal[1, 5, 10] = 1
-    """1: the centre. 5: also the four corners. 10: also the five of the mirrored frame."""
-    tail: Tail = "drop"
-    """Frames left after the last whole snippet: no snippet of theirs (a video shorter than a snippet has one all the
-    same), or one more snippet that holds the last frame."""
-
-    def __post_init__(self) -> None:
-        if self.snippet_frames < 1:
-            raise UserError(f"snippet_frames is {self.snippet_frames}; it must be at least 1")
-        check_crops(self.crops)
-
-    def count(self, num_frames: int) -> int:
-        """Snippets of a video of that many frames, at least one."""
-        whole = num_frames // self.snippet_frames if self.tail == "drop" else -(-num_frames // self.snippet_frames)
-        return max(1, whole)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,82 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from downstream.detector.inference import score_videos
-from downstream.detector.normal_detector import NormalConfig, default_parts
+from downstream.detector.normal_detector import default_parts
 from downstream.detector.storage import StoredWith, save_detector
 from downstream.evaluation.choose_videos import has_ground_truth, open_listed, rehearse_evaluation
-from downstream.evaluation.settings import EvaluationSettings
 from downstream.features.fusion import FusedFeatures
+from downstream.normality.config import FitNormalConfig
 from downstream.normality.fit import fit_normal
 from downstream.references.of_features import write_feature_references
 from downstream.runs.run_folder import Part, RunFolder
 from downstream.scores.supervision import KEY
-from downstream.training.config import MAX_SEED, FeaturesConfig
 from downstream.training.feature_source import open_features
 from downstream.training.run_summary import summarise
 from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory
-from pretrain.data.catalogue import Catalogue, CatalogueConfig
+from pretrain.data.catalogue import Catalogue
 from pretrain.data.validation_split import split_validation
 from pretrain.errors import UserError
 from pretrain.run_folder import refuse_changed_settings, refuse_run_of_another_kind
-
-
-@dataclass(frozen=True, kw_only=True)
-class FitNormalConfig:
-    """Fit a label-free detector: what is ordinary, from features of footage that is mostly normal; no label is needed.
-
-    It lies in a run's folder like a trained one: scripts/evaluate.py, localise.py, calibrate.py, detect.py, package.py
-    and report.py take it. One camera's footage makes a detector for that camera; footage of many, one for all.
-
-        python scripts/fit_normal.py --features.sets features/mine --catalogue.root VIDEOS --output runs/ordinary
-        python scripts/detect.py VIDEO --detector runs/ordinary
-    """
-
-    output: Path = Path("runs/normal")
-    """Folder of the run."""
-    resume: bool = False
-    """A run that is there and done stays as it is; one that was begun is fitted anew."""
-    footage: Literal["normal", "all"] = "normal"
-    """Which training videos it is fitted to: those not labelled abnormal, or all of them, as they are."""
-    held_out: float = 0.2
-    """Share of the footage, by whole groups where the catalogue knows them, that says how far the ordinary goes."""
-    seed: int = 0
-    """Decides what is held out, and the coreset."""
-    score_test: bool = True
-    """Score the test videos, and evaluate where the catalogue has ground truth."""
-    references: bool = True
-    """Write reference scores of the test videos beside, see scripts/reference_scores.py."""
-    plots: bool = True
-    """Draw curves of the evaluation."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto takes a GPU where there is one."""
-    catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
-    features: FeaturesConfig = field(default_factory=FeaturesConfig)
-    normal: NormalConfig = field(default_factory=NormalConfig)
-    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
-
-    def __post_init__(self) -> None:
-        if not 0 < self.held_out < 1:
-            raise UserError(f"held_out is {self.held_out}; it must lie in (0, 1)")
-        if not 0 <= self.seed <= MAX_SEED:
-            raise UserError(f"seed is {self.seed}; it must lie in [0, {MAX_SEED}]")
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """One detector: nothing of it is random but the coreset."""
-        return (0,)
-
-    @property
-    def ceiling(self) -> bool:
-        """No label of a frame was seen."""
-        return False
 
 
 def run_fit(config: FitNormalConfig) -> int:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from downstream.detector.inference import as_bags, video_evidence
-from downstream.detector.normal_detector import NormalConfig, NormalDetector, coreset
+from downstream.detector.normal_config import NormalConfig
+from downstream.detector.normal_detector import NormalDetector, coreset
 from downstream.features.fusion import FusedFeatures
 from pretrain.errors import UserError
 

@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from downstream.features.crops import check_border
 from downstream.features.fusion import FusedFeatures
 from downstream.features.normalising import Normalise
+from downstream.references.config import ReferencesConfig
 from downstream.references.measures import position
 from downstream.references.motion import motion_energy
 from downstream.references.of_features import MEANING, write_feature_references
@@ -26,7 +24,7 @@ from downstream.scores.video_scores import VideoScores
 from pretrain.cli import parse
 from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
 from pretrain.data.catalogues import open_catalogue
-from pretrain.data.geometry import NO_BORDER, BorderCrop
+from pretrain.data.geometry import BorderCrop
 from pretrain.data.video import IndexCache, VideoError
 from pretrain.errors import UserError, problem_list
 from pretrain.names import KnownNames
@@ -34,37 +32,6 @@ from pretrain.names import KnownNames
 MOTION = "motion_energy"
 _SEEN = ("features.sets", "features.normalise", "features.pool_cells")
 MOTION_MEANING = "mean absolute difference of successive grey frames of at most 160 pixels in width"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReferencesConfig:
-    """Scores of a run's test videos that need no learning; scripts/evaluate.py puts them beside the run's detectors.
-
-    Change of features, deviation from the video's own snippets, distance to normal training snippets, and the centre of
-    the video; with --motion how much frames differ, from the videos themselves. A run on stored features has written
-    all but the last by itself. What was there is written anew, in RUN/references.
-
-        python scripts/reference_scores.py runs/detector --motion
-        python scripts/reference_scores.py runs/end_to_end --motion --features features/mine
-    """
-
-    run: Annotated[Path, tyro.conf.Positional]
-    """A finished run of scripts/finetune.py."""
-    motion: bool = False
-    """Motion energy too: reads every test video."""
-    features: tuple[Path, ...] = ()
-    """Feature sets to score by. Default: those that the run was trained on; trained from videos it has none."""
-    border_crop: BorderCrop = NO_BORDER
-    """Of motion energy: shares of the frame that are not looked at, at top, bottom, left, right (burnt-in clocks)."""
-    decoders: int = 2
-    """Videos read at a time."""
-    catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
-    """Default: that of the run."""
-
-    def __post_init__(self) -> None:
-        check_border(self.border_crop)
-        if self.decoders < 1:
-            raise UserError(f"decoders is {self.decoders}; it must be at least 1")
 
 
 def write_references(config: ReferencesConfig) -> int:

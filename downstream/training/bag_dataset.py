@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from downstream.features.blocks import blocks
 from downstream.features.fusion import FusedFeatures
 from downstream.features.scratch import drop_pages
 from downstream.training.balanced_sampler import DRAW, BalancedSampler, share_of
+from downstream.training.config import BagsConfig
 from downstream.training.frame_labels import frame_counts
 from downstream.training.segment_cache import SegmentCache, segment_edges
 from downstream.training.source import Batch
@@ -29,30 +29,6 @@ COVARIANCE_ROWS = 64
 """Feature vectors of a video, evenly spaced, that the covariance is made of."""
 DEVICE_SHARE = 0.5
 """Of a GPU's free memory that the segment cache may take."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class BagsConfig:
-    """How videos become training bags."""
-
-    segments: int = 32
-    """Length of a bag in snippets. Longer videos are cut into so many equal parts; shorter ones are padded and masked.
-    A bag of cells holds all cells of each."""
-    sampling: Literal["mean", "sample"] = "mean"
-    """mean: each part is the mean of its snippets; sample: one snippet of each part, drawn anew in every step."""
-    crops: Literal["one", "all"] = "one"
-    """one: a random crop of each video and step; all: every crop is a bag of its own, in the same step. Features of
-    cells have a single crop."""
-    normal_per_abnormal: float = 1.0
-    """Normal bags for each abnormal one in a batch."""
-    cache: Path | None = None
-    """Folder of the segment cache, shared by runs; default: `segments` beside the run folder."""
-
-    def __post_init__(self) -> None:
-        if self.segments < 1:
-            raise UserError(f"bags.segments is {self.segments}; it must be at least 1")
-        if not self.normal_per_abnormal > 0:
-            raise UserError(f"bags.normal_per_abnormal is {self.normal_per_abnormal}; it must be above 0")
 
 
 class BagDataset:

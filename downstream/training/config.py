@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from downstream.detector.model import DetectorConfig
-from downstream.detector.terms import ObjectiveConfig
+from downstream.detector.config import DetectorConfig
+from downstream.detector.loss_config import ObjectiveConfig
 from downstream.evaluation.settings import EvaluationSettings
-from downstream.features.crops import check_border
+from downstream.features.config import check_border
 from downstream.features.normalising import Normalise
 from downstream.scores.supervision import Supervision
-from downstream.training.bag_dataset import BagsConfig
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.errors import UserError
 
@@ -88,6 +87,30 @@ class VideosConfig:
             raise UserError(f"videos.max_bad_fraction is {self.max_bad_fraction}; it must lie in [0, 1]")
         if self.border_crop is not None:
             check_border(self.border_crop)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BagsConfig:
+    """How videos become training bags."""
+
+    segments: int = 32
+    """Length of a bag in snippets. Longer videos are cut into so many equal parts; shorter ones are padded and masked.
+    A bag of cells holds all cells of each."""
+    sampling: Literal["mean", "sample"] = "mean"
+    """mean: each part is the mean of its snippets; sample: one snippet of each part, drawn anew in every step."""
+    crops: Literal["one", "all"] = "one"
+    """one: a random crop of each video and step; all: every crop is a bag of its own, in the same step. Features of
+    cells have a single crop."""
+    normal_per_abnormal: float = 1.0
+    """Normal bags for each abnormal one in a batch."""
+    cache: Path | None = None
+    """Folder of the segment cache, shared by runs; default: `segments` beside the run folder."""
+
+    def __post_init__(self) -> None:
+        if self.segments < 1:
+            raise UserError(f"bags.segments is {self.segments}; it must be at least 1")
+        if not self.normal_per_abnormal > 0:
+            raise UserError(f"bags.normal_per_abnormal is {self.normal_per_abnormal}; it must be above 0")
 
 
 @dataclass(frozen=True, kw_only=True)

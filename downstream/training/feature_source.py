@@ -12,18 +12,20 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from downstream.detector.config import DetectorConfig
 from downstream.detector.frame_bce import frame_bce
 from downstream.detector.inference import score_videos, video_evidence
-from downstream.detector.model import Detector, DetectorConfig, check_detector
+from downstream.detector.loss_config import ObjectiveConfig
+from downstream.detector.model import Detector, check_detector
 from downstream.detector.objective import DetectorTraining, build_detector, check_objective
 from downstream.detector.storage import StoredWith, load_trained, save_detector
-from downstream.detector.terms import ObjectiveConfig, terms_on
+from downstream.detector.terms import terms_on
 from downstream.evaluation.choose_videos import has_ground_truth, open_listed, rehearse_evaluation
 from downstream.features.fusion import FusedFeatures
 from downstream.features.store import read_manifest
 from downstream.scores.video_scores import VideoScores
-from downstream.training.bag_dataset import BagDataset, BagsConfig
-from downstream.training.config import FeaturesConfig, FinetuneConfig
+from downstream.training.bag_dataset import BagDataset
+from downstream.training.config import BagsConfig, FeaturesConfig, FinetuneConfig
 from downstream.training.frame_labels import check_frame_labels, describe_frame_labels
 from downstream.training.segment_cache import SegmentCache
 from downstream.training.source import Batch, Details, TrainingVideos

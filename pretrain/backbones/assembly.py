@@ -9,7 +9,8 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from pretrain.backbones.activation_checkpointing import checkpoint_blocks
-from pretrain.backbones.base import Backbone, BackboneConfig, BackboneSpec, Clip, ToMap
+from pretrain.backbones.base import Backbone, ToMap
+from pretrain.backbones.config import BackboneConfig, BackboneSpec, Clip
 from pretrain.backbones.temporal_mixing import TemporalMixing, TemporalModule
 from pretrain.errors import UserError
 

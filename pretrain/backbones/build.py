@@ -9,7 +9,9 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from pretrain.backbones.base import Backbone, BackboneConfig
+from pretext_tasks.plugins import find_plugins, not_callable
+from pretrain.backbones.base import Backbone
+from pretrain.backbones.config import BackboneConfig
 from pretrain.backbones.small import build_small3d
 from pretrain.backbones.timm_frames import PREFIX, build_timm, download_timm
 from pretrain.backbones.torchvision_nets import FAMILIES, build_torchvision, download_torchvision
@@ -21,6 +23,7 @@ BACKBONES: dict[str, Callable[[BackboneConfig], Backbone]] = {
     "small3d": build_small3d,
     **dict.fromkeys(FAMILIES, build_torchvision),
 }
+BACKBONES |= find_plugins("backbones", BACKBONES, not_callable)
 """The names known without timm; `timm/<model>` is any timm image model beside them."""
 
 

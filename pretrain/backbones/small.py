@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from pretrain.backbones.assembly import assemble, map_of_net
-from pretrain.backbones.base import Backbone, BackboneConfig, Clip
+from pretrain.backbones.base import Backbone
+from pretrain.backbones.config import BackboneConfig, Clip
 
 SMALL3D_CLIP = Clip(frames=8, stride=2, height=64, width=96, mean=(0.45, 0.45, 0.45), std=(0.225, 0.225, 0.225))
 """What a CPU can pretrain on, 3:2 as a CCTV frame is once its clock is cut away."""

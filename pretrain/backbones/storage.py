@@ -16,8 +16,9 @@ import torchvision
 from safetensors.torch import save_file
 
 from pretrain.backbones import timm_frames, torchvision_nets
-from pretrain.backbones.base import Backbone, BackboneConfig, BackboneSpec
+from pretrain.backbones.base import Backbone
 from pretrain.backbones.build import build_backbone
+from pretrain.backbones.config import BackboneConfig, BackboneSpec
 from pretrain.backbones.shipped import or_shipped
 from pretrain.backbones.temporal_mixing import TemporalModule
 from pretrain.backbones.weights import CARD_FILE, MIXING_FILE, WEIGHTS_FILE, export_folder

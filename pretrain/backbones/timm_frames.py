@@ -12,7 +12,8 @@ from einops import rearrange
 from torch import nn
 
 from pretrain.backbones.assembly import assemble
-from pretrain.backbones.base import Backbone, BackboneConfig, Clip, not_fetched
+from pretrain.backbones.base import Backbone, not_fetched
+from pretrain.backbones.config import BackboneConfig, Clip
 from pretrain.errors import UserError, nearest
 
 PREFIX = "timm/"

@@ -13,7 +13,8 @@ from torch import nn
 from torchvision.models import get_model_weights
 
 from pretrain.backbones.assembly import assemble
-from pretrain.backbones.base import Backbone, BackboneConfig, Clip, ToMap, not_fetched
+from pretrain.backbones.base import Backbone, ToMap, not_fetched
+from pretrain.backbones.config import BackboneConfig, Clip
 from pretrain.errors import UserError
 
 

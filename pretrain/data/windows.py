@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,10 +20,10 @@ from pretext_tasks import ClipGeometry, PretextTasks
 from pretrain.data.frozen_maps import MapStore
 from pretrain.data.geometry import BorderCrop, covering
 from pretrain.data.motion import draw_window_start
-from pretrain.data.transforms import Augmentation, AugmentConfig, draw_augmentation, neutral_augmentation
+from pretrain.data.settings import AugmentConfig, Control
+from pretrain.data.transforms import Augmentation, draw_augmentation, neutral_augmentation
 from pretrain.data.video import IndexCache, VideoError, VideoInfo, read_frames
 
-Control = Literal["none", "no_signal", "still"]
 # the second entry of a generator's seed: what it is for
 ORDER, TRAIN, VALIDATION = 1, 2, 3
 

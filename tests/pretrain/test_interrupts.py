@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,11 @@ def interrupted(folder: Path, what: str) -> tuple[int, list[str]]:
     """Exit status and lines on stderr of a command that the terminal interrupts, with all that it started."""
     (folder / "command.py").write_text(START)
     command = [sys.executable, str(folder / "command.py"), what]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return signalled(command, os.environ | {"PYTHONPATH": str(ROOT)})
+
+
+def signalled(command: list[str], environment: Mapping[str, str]) -> tuple[int, list[str]]:
+    """The same of any command, once it has printed that it is ready."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, env=environment, start_new_session=True, text=True, **pipes) as process:
         assert process.stdout is not None
@@ -82,3 +87,13 @@ def test_what_does_not_leave_is_ended(tmp_path: Path, what: str) -> None:
     status, lines = interrupted(tmp_path, what)
     assert status == 130
     assert lines == ["stopped by Ctrl-C, 0 s after it was asked: something did not answer (a disk, a network?)"]
+
+
+def test_it_is_one_line_while_pytorch_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("import time; print('ready', flush=True); time.sleep(600)")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))}
+    assert signalled([sys.executable, str(ROOT / "scripts" / "detect.py"), "x.mp4"], environment) == (
+        130,
+        ["stopped by Ctrl-C"],
+    )

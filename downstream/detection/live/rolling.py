@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from downstream.features.snippets import ClipView, SnippetSettings, clip_offsets, snippet_clips
+from downstream.features.config import SnippetSettings
+from downstream.features.snippets import ClipView, clip_offsets, snippet_clips
 
 
 class Snippet(NamedTuple):

@@ -11,12 +11,12 @@ from accelerate.utils import gather_object
 
 from downstream.detector.inference import score_videos
 from downstream.detector.model import Detector
+from downstream.features.config import SnippetSettings
 from downstream.features.encoders import Encoder
 from downstream.features.extract import default_decoders, length_of, share
 from downstream.features.fusion import FusedFeatures
 from downstream.features.in_memory_set import in_memory_set
 from downstream.features.pipeline import encode_videos
-from downstream.features.snippets import SnippetSettings
 from downstream.scores.video_scores import VideoScores
 from pretrain.data.catalogue import Video
 

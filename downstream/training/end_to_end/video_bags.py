@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from downstream.features.config import SnippetSettings
 from downstream.features.crops import centre_region
-from downstream.features.snippets import ClipView, SnippetSettings, snippet_clips
+from downstream.features.snippets import ClipView, snippet_clips
 from downstream.training.balanced_sampler import DRAW, BalancedSampler, share_of
 from downstream.training.segment_cache import segment_edges
 from pretrain.data.geometry import DECODE_MARGIN
-from pretrain.data.transforms import AugmentConfig, draw_augmentation, neutral_augmentation
+from pretrain.data.settings import AugmentConfig
+from pretrain.data.transforms import draw_augmentation, neutral_augmentation
 from pretrain.data.video import IndexCache, VideoError, VideoInfo, read_frames
 
 FLIP_CROP = AugmentConfig(min_crop_area=0.5, brightness=0, contrast=0, colour_cast=0, frame_jitter=0, noise=0)

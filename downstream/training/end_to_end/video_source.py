@@ -14,8 +14,8 @@ from tqdm import tqdm
 from downstream.detector.model import check_detector
 from downstream.detector.objective import check_objective
 from downstream.evaluation.choose_videos import has_ground_truth, rehearse_evaluation
+from downstream.features.config import SnippetSettings
 from downstream.features.feature_spec import VideoEntry
-from downstream.features.snippets import SnippetSettings
 from downstream.training.config import FeaturesConfig, FinetuneConfig
 from downstream.training.end_to_end.backbone import BackboneFacts
 from downstream.training.end_to_end.video_bags import TrainingVideo

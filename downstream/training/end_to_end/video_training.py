@@ -15,13 +15,15 @@ from accelerate.utils import DistributedType
 from einops import rearrange
 from torch import Tensor, nn
 
-from downstream.detector.model import Detector, DetectorConfig, FeatureStatistics
+from downstream.detector.config import DetectorConfig
+from downstream.detector.loss_config import ObjectiveConfig
+from downstream.detector.model import Detector, FeatureStatistics
 from downstream.detector.objective import DetectorTraining, build_detector
 from downstream.detector.storage import StoredWith, load_trained, save_detector, specs_of
-from downstream.detector.terms import ObjectiveConfig
 from downstream.features.cells import CellNetwork
-from downstream.features.encoders import Encoder, EncoderConfig, VideoNetwork, encoder_of, open_encoder
-from downstream.features.snippets import ClipView, SnippetSettings
+from downstream.features.config import EncoderConfig, SnippetSettings
+from downstream.features.encoders import Encoder, VideoNetwork, encoder_of, open_encoder
+from downstream.features.snippets import ClipView
 from downstream.scores.video_scores import VideoScores
 from downstream.training.balanced_sampler import BalancedSampler
 from downstream.training.config import VideosConfig

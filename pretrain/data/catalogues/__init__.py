@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pretext_tasks.plugins import find_plugins, not_callable
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.data.catalogues.csv_file import open_csv
 from pretrain.data.catalogues.folder import open_folder
@@ -30,6 +31,7 @@ CATALOGUES: dict[str, Callable[[CatalogueConfig], Catalogue]] = {
     "shanghaitech": open_shanghaitech,
     "ucf_crime2local": open_ucf_crime2local,
 }
+CATALOGUES |= find_plugins("datasets", CATALOGUES, not_callable)
 
 
 def open_catalogue(config: CatalogueConfig) -> Catalogue:

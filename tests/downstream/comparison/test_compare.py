@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from downstream.comparison.cells import make_cells
 from downstream.comparison.compare import compare_detectors
-from downstream.comparison.config import read_comparison
+from downstream.comparison.config import read_request
 from downstream.comparison.tables import three_digits
 from pretrain.errors import UserError
 from tests.downstream.toy_videos import make_toy_videos
@@ -39,7 +40,7 @@ def run(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("run") / "out"
     wrong = f"wrong={world / 'wrong.yaml'}"
     more = ("--detectors", "ours", "vadclip", wrong)
-    assert compare_detectors(arguments(world, output, *more), PROG) == 1
+    assert compare_detectors(read_request(arguments(world, output, *more), PROG), PROG) == 1
     return output
 
 
@@ -90,22 +91,23 @@ def test_the_same_command_goes_on_where_it_was(
     monkeypatch.setattr("downstream.comparison.compare.measure_cost", lambda *_: pytest.fail("it was measured"))
     before = (run / "comparison.json").read_bytes()
     more = ("--detectors", "ours", "vadclip", f"wrong={world / 'wrong.yaml'}")
-    assert compare_detectors(arguments(world, run, *more), PROG) == 1
+    assert compare_detectors(read_request(arguments(world, run, *more), PROG), PROG) == 1
     assert "all 4 runs of 2 cells were done before" in capsys.readouterr().out
     assert (run / "comparison.json").read_bytes() == before
     with pytest.raises(UserError, match=r"begun with other settings:\n.*optim\.steps"):
-        compare_detectors([*arguments(world, run, *more), "--optim.steps", "5"], PROG)
+        compare_detectors(read_request([*arguments(world, run, *more), "--optim.steps", "5"], PROG), PROG)
 
 
 def test_a_flag_holds_for_all_detectors_and_wins_over_their_presets(world: Path, tmp_path: Path) -> None:
-    comparison = read_comparison(arguments(world, tmp_path / "out", "--optim.lr", "0.5"), PROG)
-    assert not comparison.failures
-    assert [cell.base for cell in comparison.cells] == list(comparison.config.detectors)
-    assert {cell.config.optim.lr for cell in comparison.cells} == {0.5}
-    assert len({cell.config.optim.optimizer for cell in comparison.cells}) == 3  # not given: each preset's own
-    assert len({cell.config.output for cell in comparison.cells}) == len(comparison.cells)
-    assert comparison.config.measured_against() == "ours"
-    others = read_comparison(arguments(world, tmp_path / "out", "--detectors", "rtfm", "mgfn"), PROG)
+    request = read_request(arguments(world, tmp_path / "out", "--optim.lr", "0.5"), PROG)
+    cells, failures = make_cells(request, PROG)
+    assert not failures
+    assert [cell.base for cell in cells] == list(request.config.detectors)
+    assert {cell.config.optim.lr for cell in cells} == {0.5}
+    assert len({cell.config.optim.optimizer for cell in cells}) == 3  # not given: each preset's own
+    assert len({cell.config.output for cell in cells}) == len(cells)
+    assert request.config.measured_against() == "ours"
+    others = read_request(arguments(world, tmp_path / "out", "--detectors", "rtfm", "mgfn"), PROG)
     assert others.config.measured_against() == "rtfm"
 
 

@@ -8,12 +8,12 @@ import torch
 from downstream.detector.bags import Bags
 from downstream.detector.batch_norm_distance import (
     BatchNormDistance,
-    BatchNormDistanceConfig,
     mean_hinge,
     select_abnormal,
     select_normal,
 )
 from downstream.detector.heads import BatchNormHead
+from downstream.detector.loss_config import BatchNormDistanceConfig
 from pretrain.errors import UserError
 from tests.downstream.detector.loss_checks import DIM, random_bags
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from downstream.detector.class_alignment import ClassAlignment, ClassAlignmentConfig
+from downstream.detector.class_alignment import ClassAlignment
+from downstream.detector.loss_config import ClassAlignmentConfig
 from pretrain.errors import UserError
 from tests.downstream.detector.loss_checks import DIM, random_bags
 

@@ -8,7 +8,8 @@ import torch
 
 from downstream.detector.bags import Bags
 from downstream.detector.frame_bce import frame_bce
-from downstream.detector.terms import BASES, BaseName
+from downstream.detector.loss_config import BaseName
+from downstream.detector.terms import BASES
 from tests.downstream.detector.loss_checks import gradients, padded, random_bags, reordered
 
 

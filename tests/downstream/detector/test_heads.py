@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from downstream.detector.config import DetectorConfig
 from downstream.detector.heads import BatchNormHead, scoring_head
-from downstream.detector.model import Detector, DetectorConfig
+from downstream.detector.model import Detector
 from pretrain.errors import UserError
 
 

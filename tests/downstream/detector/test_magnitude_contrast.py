@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from downstream.detector.bags import Bags
-from downstream.detector.magnitude_contrast import MagnitudeContrastConfig, longest, magnitude_contrast
+from downstream.detector.loss_config import MagnitudeContrastConfig
+from downstream.detector.magnitude_contrast import longest, magnitude_contrast
 from pretrain.errors import UserError
 from tests.downstream.detector.loss_checks import random_bags
 

@@ -14,10 +14,11 @@ import torch
 
 from downstream.detector.cross_batch_clustering import CrossBatchClusteringConfig
 from downstream.detector.feature_magnitude import FeatureMagnitudeConfig
+from downstream.detector.loss_config import BaseName, ObjectiveConfig
 from downstream.detector.mil_ranking import MilRankingConfig
 from downstream.detector.model import DetectorConfig
 from downstream.detector.objective import DetectorTraining, build_detector
-from downstream.detector.terms import BASES, TERMS, BaseName, ObjectiveConfig
+from downstream.detector.terms import BASES, TERMS
 from downstream.detector.topk_bce import TopKBCEConfig
 from pretrain.errors import UserError
 from tests.downstream.detector import loss_checks

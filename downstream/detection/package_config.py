@@ -1,0 +1,29 @@
+"""What scripts/package.py can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageConfig:
+    """One folder with everything that detection needs: copy it anywhere, give it to anybody. No pickle.
+
+    The detectors' cards keep the names of the videos that they were trained on, so that nobody scores these as a test.
+
+        python scripts/package.py runs/detector --out models/street
+        python scripts/detect.py video.mp4 --detector models/street
+    """
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """A run of scripts/finetune.py (all its seeds), or one seed's folder."""
+    out: Path
+    """The new folder."""
+    backbone: tuple[Path, ...] = ()
+    """Where the backbone lies, if not where it was when features were extracted; one for each fused feature set."""
+    title: str = ""
+    """Heads the card. Default: the folder's name."""
