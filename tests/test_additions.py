@@ -22,7 +22,7 @@ from tests.paths import ROOT
 
 PATCHES = ROOT / "tests" / "patches"
 COPIED = ("pretext_tasks", "pretrain", "downstream", "demo", "scripts", "anomaly_pretext", "benchmarks")
-COPIED += ("tests", "configs", "docs", "examples", "setup.py")
+COPIED += ("tests", "configs", "docs", "examples", "deploy", "setup.py")
 COPIED += ("pretrain.py", "pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md")
 FLAGS = "tests/flags.txt"
 

@@ -124,6 +124,23 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "tests/downstream/detection/live/test_scorer.py": {
         "seen through it": "downstream/detection/live/live_features downstream/detection/live/stream_scores",
     },
+    "tests/downstream/detection/test_zones_drawn.py": {
+        "what it draws, and what it is of": "downstream/visualisation/zone_picture downstream/scores/cell_mask",
+    },
+    "tests/downstream/detection/live/cameras/test_camera_file.py": {
+        "what it reads": "downstream/detection/live/cameras/settings",
+    },
+    "tests/scripts/test_watch.py": {
+        COMMAND: "downstream/detection/live/cameras/command",
+        "what it does": "downstream/detection/live/cameras/camera downstream/detection/live/cameras/check "
+        "downstream/detection/live/cameras/models downstream/detection/live/cameras/names_console",
+    },
+    "tests/downstream/detection/live/test_metrics.py": {"what they are of": "downstream/detection/live/figures"},
+    "tests/downstream/detection/live/test_console.py": {"how it says times": "downstream/detection/live/wall_clock"},
+    "tests/downstream/detection/live/test_watch.py": {"what it opens": "downstream/detection/live/open_outlets"},
+    "tests/downstream/detection/live/test_webhook.py": {
+        "a protocol, seen in what keeps it": "downstream/detection/live/outlet"
+    },
     "tests/downstream/detection/live/test_source.py": {
         "needs a camera, as it does": "downstream/detection/live/connection",
     },

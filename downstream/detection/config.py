@@ -65,6 +65,8 @@ class DetectConfig:
     Default: none; what is unlike the rest of each video, a first look."""
     backbone: tuple[Path, ...] = ()
     """Where the backbone lies, if not where it was when features were extracted; one for each fused feature set."""
+    zones: Path | None = None
+    """A file of zones, polygons that say which parts of the picture count; docs/cameras.md. Default: the package's."""
     out: Path = Path("runs/detect")
     """Folder for everything that is written."""
     rule: Annotated[RuleChanges, tyro.conf.arg(name="")] = field(default_factory=RuleChanges)

@@ -22,7 +22,7 @@ from downstream.detection.console_words import (
     table,
 )
 from downstream.detection.model import Model
-from downstream.detection.open_model import open_model
+from downstream.detection.open_model import open_model, with_zones
 from downstream.detection.output_files import write_output_files
 from downstream.detection.records import FailedVideo
 from downstream.detection.report import heat_of, write_detection_report
@@ -32,6 +32,7 @@ from downstream.detection.unfitted import UNFITTED_NOTE, or_unfitted
 from downstream.detection.video_events import VideoDetection, find_video_events
 from downstream.detection.writers import FRAME_SCORES
 from downstream.detection.writers.events_json import document
+from downstream.detection.zones_drawn import ZONES_PICTURE, write_zones_of
 from downstream.events.rule import AlarmRule
 from downstream.visualisation.film import write_film
 from pretrain.accelerator import check_device, make_accelerator
@@ -53,7 +54,7 @@ def detect(config: DetectConfig) -> int:
     check_device(config.scoring.device)
     inputs = videos_of(config.inputs)
     accelerator = make_accelerator(config.scoring.device, "fp32")
-    model = open_model(or_unfitted(config.detector), config.backbone, accelerator.device)
+    model = with_zones(open_model(or_unfitted(config.detector), config.backbone, accelerator.device), config.zones)
     rule = config.rule.applied_to(model.rule)
     with alone_in(config.out, accelerator):
         status = detect_into(config, inputs, model, rule, accelerator)
@@ -70,6 +71,8 @@ def detect_into(
     began = time.monotonic()
     cache = config.out / SCORE_CACHE if config.keep_scores else None
     scored = score_all(model, inputs, config.scoring, accelerator, cache)
+    if accelerator.is_main_process:
+        write_zones_of(config.out / ZONES_PICTURE, model, scored, IndexCache(config.scoring.index))
     speed = describe_speed(scored, time.monotonic() - began)
     videos = [find_video_events(video, rule) for video in scored if video.scores is not None]
     failed = [
@@ -87,7 +90,8 @@ def detect_into(
         parts = [table(videos), describe_short(videos, model.snippet_frames)]
         parts += [describe_sizes(videos), describe_failed(failed)]
         parts.append(describe_totals(videos, f"{clock(time.monotonic() - began)}{speed}"))
-        parts.append(describe_written(config, [*files, *[f"{FILMS}/"] * bool(films)]))
+        drawn = [ZONES_PICTURE] * (config.out / ZONES_PICTURE).exists()
+        parts.append(describe_written(config, [*files, *drawn, *[f"{FILMS}/"] * bool(films)]))
         say(config, accelerator, "\n".join(filter(None, parts)))
         if config.json:
             content = document(facts, [video.record for video in videos], failed)

@@ -16,20 +16,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from downstream.detection.records import DetectionFacts
 from downstream.detector.inference import score_videos
 from downstream.detector.snippet_detector import SnippetDetector
 from downstream.events.rule import AlarmRule
 from downstream.features.config import SnippetSettings
+from downstream.features.crops import Region
 from downstream.features.encoders import Encoder
 from downstream.features.feature_spec import Grid
 from downstream.features.fusion import FusedFeatures
 from downstream.features.in_memory_set import in_memory_set
 from downstream.features.normalising import Normalise
 from downstream.features.pipeline import Encoded, encode_videos
+from downstream.features.snippets import SnippetStream
 from downstream.features.store import FeatureSet
+from downstream.features.zones import PictureMask, Zones, nothing_counts, picture_mask
+from downstream.scores.cell_mask import cell_mask, with_cells
 from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import ScoreFile
 from downstream.scores.video_scores import VideoScores
@@ -81,6 +87,28 @@ class Model:
     rule_from: str
     """Where the rule comes from, in words."""
     device: torch.device
+    zones: Zones | None = None
+    """Which parts of the picture count; None: all of it. Of cells their scores, of whole pictures what is seen."""
+
+    def picture_mask(self, info: VideoInfo, region: Region, source: EncoderSource) -> PictureMask | None:
+        """What a network of whole pictures sees of such a video; None: all of it, or the detector scores cells.
+
+        The colour outside is the mean colour of the first encoder. VideoError where nothing counts.
+        """
+        if self.zones is None or self.grid is not None:
+            return None
+        clip = source.encoder.clip
+        mean = self.sources[0].encoder.clip.mean
+        return picture_mask(self.zones, info, region, source.settings.crops, (clip.height, clip.width), mean)
+
+    def cells_inside(self, info: VideoInfo, seen: tuple[float, float, float, float]) -> NDArray[np.bool_] | None:
+        """bool (rows, columns) of a detector of cells: which count; None: all. VideoError where none does."""
+        if self.zones is None or self.grid is None:
+            return None
+        inside = cell_mask(self.zones, self.grid, (info.width, info.height), seen)
+        if not inside.any():
+            raise nothing_counts(info)
+        return inside
 
     @property
     def sources(self) -> list[EncoderSource]:
@@ -194,12 +222,20 @@ def _encoded(
                 decoders=min(decoders, len(in_turn)),
                 cache=cache,
                 on_frames=_shared(on_frames, len(sources)),
+                mask_of=lambda stream, source=source: _mask_of(model, source, stream),  # type: ignore[misc]
             )
             with closing(results):
                 for result in results:
                     parts.setdefault(result.name, []).append(result)
                     if number == len(sources) - 1 or result.problem is not None:
                         yield result.name, parts.pop(result.name)
+
+
+def _mask_of(model: Model, source: EncoderSource, stream: SnippetStream) -> PictureMask | None:
+    try:
+        return model.picture_mask(stream.info, stream.region, source)
+    except VideoError as error:
+        raise VideoError(f"{stream.path}: {error}") from None
 
 
 def _failed(parts: Sequence[Encoded]) -> bool:
@@ -219,6 +255,14 @@ def _scored(model: Model, name: str, encoded: Sequence[Encoded]) -> VideoScores:
         for detector in group.detectors:
             scored.append(ScoreFile(score_videos(detector, features, [name], model.device), {}))
     try:
-        return ensemble(scored).videos[0]
+        together = ensemble(scored).videos[0]
     except UserError as error:
         raise VideoError(f"'{name}': {error}") from error
+    info = encoded[0].info
+    if info is None or together.map is None:
+        return together
+    try:
+        inside = model.cells_inside(info, together.map.seen)
+    except VideoError as error:
+        raise VideoError(f"'{name}': {error}") from None
+    return together if inside is None else with_cells(together, inside)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,8 @@ from downstream.features.config import EncoderConfig, SnippetSettings
 from downstream.features.encoders import Encoder, open_encoder
 from downstream.features.feature_spec import FeatureSpec
 from downstream.features.places import found_again
+from downstream.features.zone_file import read_zones
+from downstream.features.zones import Zones
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.supervision import supervision_in
 from pretrain.backbones.shipped import SHIPPED
@@ -33,6 +36,8 @@ from pretrain.reading import own_file, refuse_link_out
 from pretrain.versioned_json import read_versioned_json
 
 PACKAGE_FILE = "package.json"
+ZONES_FILE = "zones.json"
+"""Of a package, where it was made with zones."""
 PACKAGE_FORMAT = "anomaly-pretext/package/1"
 MOST_PARTS = 256
 """Detectors, and encoders, of one package: each takes its own memory."""
@@ -76,7 +81,20 @@ def open_model(
     names = [detector.card["sha256"] for detector in trained]
     label_free = all(supervision_in(detector.card) == "none" for detector in trained)
     rule, source = default_rule(RunFolder(path).calibration if calibrated else None, thresholds, names, label_free)
-    return Model(path=path, groups=groups, rule=rule, rule_from=source, device=device)
+    zones = _zones_of(path)
+    return Model(path=path, groups=groups, rule=rule, rule_from=source, device=device, zones=zones)
+
+
+def _zones_of(path: Path) -> Zones | None:
+    """Those that a package brings."""
+    if not (path / PACKAGE_FILE).is_file() or not os.path.lexists(path / ZONES_FILE):
+        return None
+    return read_zones(own_file(path, ZONES_FILE, f"the zones of {path}"))
+
+
+def with_zones(model: Model, file: Path | None) -> Model:
+    """The same with the zones of a file in place of its own; None: its own. UserError as `read_zones`."""
+    return model if file is None else dataclasses.replace(model, zones=read_zones(file))
 
 
 def detector_folders(path: Path) -> list[Path]:

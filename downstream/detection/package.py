@@ -4,6 +4,7 @@
     PACKAGE/encoders/0/             a backbone as exported, or an image tower's weights
     PACKAGE/detectors/0/            detector.safetensors and its card
     PACKAGE/calibration.json        where the run had one
+    PACKAGE/zones.json              where it was given some
     PACKAGE/README.md               the card: what it is, how it was trained, how it is used
 
 Nothing in it names a place on the machine it was made on. `open_model` takes the folder like a run.
@@ -24,9 +25,11 @@ from downstream.detection.model import Model
 from downstream.detection.open_model import (
     PACKAGE_FILE,
     PACKAGE_FORMAT,
+    ZONES_FILE,
     Trained,
     open_model,
     open_trained,
+    with_zones,
 )
 from downstream.detection.package_config import PackageConfig
 from downstream.detector.storage import CARD_FILE, WEIGHTS_FILE, read_card
@@ -35,6 +38,7 @@ from downstream.features.cells import CellNetwork
 from downstream.features.config import EncoderConfig
 from downstream.features.encoders import VideoNetwork, open_encoder
 from downstream.features.image_tower import ImageTower
+from downstream.features.zone_file import write_zones
 from downstream.runs.run_folder import CALIBRATION_FILE, RunFolder
 from downstream.scores.supervision import supervision_in
 from pretrain.backbones.storage import copy_backbone, save_backbone
@@ -54,13 +58,15 @@ TAUGHT = {
 
 def package(config: PackageConfig) -> None:
     """Make the package, say how large it is and what to do with it."""
-    model = make_package(config.run, config.out, config.backbone, config.title)
+    model = make_package(config.run, config.out, config.backbone, config.title, config.zones)
     size = sum(path.stat().st_size for path in config.out.rglob("*") if path.is_file())
     print(f"{model.describe()}\n{size / 1e6:.1f} MB; threshold: {model.rule_from}")
     print(f"next: python scripts/detect.py VIDEO --detector {config.out}")
 
 
-def make_package(run: Path, out: Path, backbones: Sequence[Path] = (), title: str = "") -> Model:
+def make_package(
+    run: Path, out: Path, backbones: Sequence[Path] = (), title: str = "", zones: Path | None = None
+) -> Model:
     """Write the package of a run (or a detector of it) and open it again. All of it is there, or nothing.
 
     UserError as `open_model`; and where `out` is there already, or the run is a package.
@@ -69,7 +75,8 @@ def make_package(run: Path, out: Path, backbones: Sequence[Path] = (), title: st
         raise UserError(f"{run} is a package already: copy the folder")
     if out.exists():
         raise UserError(f"{out} is there already; choose another --out, or delete it")
-    model = open_model(run, backbones)  # whatever does not fit is said before anything is written
+    # whatever does not fit is said before anything is written
+    model = with_zones(open_model(run, backbones), zones)
     trained = open_trained(run, backbones)
     out.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(out.parent)
@@ -108,6 +115,8 @@ def _fill(folder: Path, run: Path, trained: Sequence[Trained], title: str, model
         entries.append({"folder": f"detectors/{number}", "encoders": numbers})
     if (calibration := RunFolder(run).calibration).is_file():
         write_calibration(folder / CALIBRATION_FILE, read_calibration(calibration))
+    if model.zones is not None:
+        write_zones(folder / ZONES_FILE, model.zones)
     encoders = [config.as_json() for _, config in configs.values()]
     write_text(folder / CARD, card(title, trained, model))
     write_json(folder / PACKAGE_FILE, {"format": PACKAGE_FORMAT, "encoders": encoders, "detectors": entries})
@@ -172,10 +181,18 @@ def card(title: str, trained: Sequence[Trained], model: Model) -> str:
         + "".join(f"- backbone: {text}\n" for text in backbones)
         + f"- features: normalised by `{first['features']['normalise']}`\n"
         f"{_how_made(trained)}"
+        f"{_zones_line(model)}"
         f"- threshold: {rule.threshold:.6g}, events go on down to {rule.release:.6g} ({model.rule_from})\n\n"
         "Scores are no probabilities: how high a score is depends on the camera. Calibrate with normal footage of your "
         "own cameras (`scripts/calibrate.py`) before anybody relies on alarms, and do not rely on them alone.\n"
     )
+
+
+def _zones_line(model: Model) -> str:
+    if model.zones is None:
+        return ""
+    names = ", ".join(f"`{zone.name}` ({zone.kind})" for zone in model.zones.zones)
+    return f"- zones: {names}; nothing else of the picture counts (`{ZONES_FILE}`)\n"
 
 
 def _how_made(trained: Sequence[Trained]) -> str:

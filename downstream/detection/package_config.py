@@ -25,5 +25,7 @@ class PackageConfig:
     """The new folder."""
     backbone: tuple[Path, ...] = ()
     """Where the backbone lies, if not where it was when features were extracted; one for each fused feature set."""
+    zones: Path | None = None
+    """A file of zones (docs/cameras.md) that travels with it: for one camera, or cameras that look alike."""
     title: str = ""
     """Heads the card. Default: the folder's name."""

@@ -73,6 +73,10 @@ class EventRecord:
     """When the footage of its begin (`begun`) or end arrived, ISO 8601; None of a file."""
     stream: str | None = None
     """Address of the stream, without passwords; None of a file."""
+    snapshot: str | None = None
+    """Path of a picture of its highest moment, from the folder of the output files; None: none is kept."""
+    clip: str | None = None
+    """Path of a short film of its begin, likewise."""
 
     @property
     def peak_box(self) -> BoxRecord | None:

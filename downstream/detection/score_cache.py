@@ -48,7 +48,9 @@ class ScoreCache:
 
     def __init__(self, folder: Path, model: Model) -> None:
         specs = [source.encoder.spec(source.settings).as_json() for source in model.sources]
-        content = [model.names, specs, [source.dtype for source in model.sources]]
+        content: list[Any] = [model.names, specs, [source.dtype for source in model.sources]]
+        if model.zones is not None:
+            content.append(model.zones.as_json())
         self._model = hashlib.sha256(json.dumps(content).encode()).hexdigest()
         self._folder, self._cells = folder, model.grid is not None
 

@@ -23,9 +23,10 @@ from torch import Tensor
 
 from downstream.features.config import SnippetSettings
 from downstream.features.encoders import Encoder
-from downstream.features.encoding import add_means, crop_clips
+from downstream.features.encoding import add_means, crop_clips, inside_alone
 from downstream.features.scratch import drop_pages, scratch_array
 from downstream.features.snippets import SnippetStream
+from downstream.features.zones import PictureMask
 from pretrain import stalls
 from pretrain.data.video import IndexCache, VideoError, VideoInfo
 from pretrain.stalls import StallWatch, stuck
@@ -34,6 +35,10 @@ STOP_SECONDS = 8.0
 """How long decoding threads are waited for at the end."""
 DROP_BYTES = 16 << 20
 """Features of a video that are written before their memory is given back."""
+
+
+MaskOf = Callable[[SnippetStream], PictureMask | None]
+"""Which part of a video's picture counts; None: all of it."""
 
 
 class Encoded(NamedTuple):
@@ -58,6 +63,8 @@ class _Job:
     sums: NDArray[np.float32]
     """(snippets * crops, dim), or (snippets, cells, dim); a `scratch_array`."""
     snippet_frames: int
+    motion_mask: PictureMask | None = None
+    """Motion is counted inside it alone; None: everywhere, or nowhere."""
     filled: int = 0
     undropped: int = 0
     """Bytes written since the last `drop_pages`."""
@@ -67,6 +74,8 @@ class _Job:
 
     def add(self, features: Tensor) -> bool:
         """Take the next clips' features; whether these were the last. Clips come by snippet, crop, clip."""
+        if self.motion_mask is not None:
+            features = inside_alone(features, self.filled, self.clips_each, self.motion_mask)
         add_means(self.sums, self.filled, features, self.clips_each)
         self.filled += len(features)
         self.undropped += features.nbytes
@@ -133,14 +142,16 @@ def encode_videos(
     decoders: int,
     cache: Path | None = None,
     on_frames: Callable[[str, int, int], None] = lambda name, frames, of: None,
+    mask_of: MaskOf = lambda stream: None,
 ) -> Generator[Encoded, None, None]:
     """Encode `(name, path)` videos; each comes when it is done, so not always in order.
 
     `decoders` videos are decoded at a time. `on_frames(name, count, total)` hears of `count` frames more, of
-    `total`. A video that fails comes with its problem. Closing the iterator ends the threads.
+    `total`. A video that fails comes with its problem. `mask_of`: which part of each picture counts; whole pictures
+    alone have one. Closing the iterator ends the threads.
     """
     encoder.to(device)
-    decoding = _Decoding(videos, encoder, settings, decoders, cache)
+    decoding = _Decoding(videos, encoder, settings, decoders, cache, mask_of)
     batcher = _Batcher(encoder, settings, device, batch_clips)
     try:
         for event in decoding.events():
@@ -218,9 +229,10 @@ class _Decoding:
         settings: SnippetSettings,
         decoders: int,
         cache: Path | None,
+        mask_of: MaskOf,
     ) -> None:
         self._videos, self._lock = iter(videos), threading.Lock()
-        self._encoder, self._settings, self._cache = encoder, settings, cache
+        self._encoder, self._settings, self._cache, self._mask_of = encoder, settings, cache, mask_of
         self._queue: queue.Queue[_Event] = queue.Queue(maxsize=decoders + 2)
         self._stopped = threading.Event()
         self._at: dict[int, str] = {}
@@ -282,10 +294,13 @@ class _Decoding:
             grid = self._encoder.grid
             cells = () if grid is None else (grid[0] * grid[1],)
             sums = scratch_array((snippets * self._settings.crops, *cells, self._encoder.dim), np.float32)
+            mask = self._mask_of(stream)
             job = _Job(name, stream.info, snippets, clips, sums, self._settings.snippet_frames)
+            job.motion_mask = mask if self._encoder.motion else None
             with closing(stream.chunks()) as chunks:
                 for pixels in chunks:
-                    if not self._put(_Chunk(job, pixels)):
+                    seen = pixels if mask is None else mask.hidden(pixels)
+                    if not self._put(_Chunk(job, seen)):
                         return
         except Exception as problem:  # every kind crosses to the thread that can tell them apart
             self._put(_Failed(name, job, problem))

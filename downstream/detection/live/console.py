@@ -1,4 +1,8 @@
-"""What somebody who watches a stream sees: lines that stay, a status line that is written anew; and a way to stop."""
+"""What somebody who watches a stream sees: lines that stay, a status line that is written anew; and a way to stop.
+
+On a terminal a line says the time of day of what it tells; in a log (journald, docker, a file) every line begins with
+the whole time, ISO 8601 with the offset here: `2026-11-27T02:15:09.120+01:00 event 1 began at ...`.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,41 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
+from downstream.detection.live.wall_clock import iso, time_of_day
 from pretrain.files import json_text
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+class RunConsole(Protocol):
+    """What a run says something to."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether somebody sees a status line that is written anew."""
+        ...
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether nobody reads it any more."""
+        ...
+
+    def say(self, text: str, when: float | None = None) -> None:
+        """Lines that stay, and the time that they tell of, in seconds since 1970."""
+        ...
+
+    def record(self, values: Mapping[str, Any]) -> None:
+        """For programs, if any."""
+        ...
+
+    def status(self, text: str) -> None:
+        """How it goes."""
+        ...
 
 
 class Console:
@@ -24,11 +56,16 @@ class Console:
         self.is_broken = False
         """Whether nobody reads stdout any more (`| head`)."""
         self.is_terminal = sys.stderr.isatty()
+        self._is_log = not (sys.stderr if is_json else sys.stdout).isatty()
         self._has_status = False
         self._lock = threading.Lock()
 
-    def say(self, text: str) -> None:
-        """Lines that stay."""
+    def say(self, text: str, when: float | None = None) -> None:
+        """Lines that stay. `when`: the time that they tell of, in seconds since 1970; None: no particular one."""
+        if self._is_log:
+            text = _stamped(text, when)
+        elif when is not None:
+            text = f"{time_of_day(when)}  {text}"
         with self._lock:
             self._clear()
             self._print(text, is_out=not self.is_json)
@@ -46,6 +83,8 @@ class Console:
             if self.is_terminal:
                 text = text[: shutil.get_terminal_size().columns - 1]
                 self._has_status = True
+            else:
+                text = _stamped(text)
             print(text, end="" if self.is_terminal else "\n", file=sys.stderr, flush=True)
 
     def _clear(self) -> None:
@@ -60,6 +99,12 @@ class Console:
             # the files are finished all the same; what follows goes nowhere
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             self.is_broken = True
+
+
+def _stamped(text: str, when: float | None = None) -> str:
+    """Each line with its time; None: now."""
+    stamp = iso(time.time() if when is None else when)
+    return "\n".join(f"{stamp} {line}" for line in text.split("\n"))
 
 
 @contextmanager

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from downstream.detection.live.rolling import RollingSnippets
 from downstream.detection.live.rolling_scores import RollingStatistics
-from downstream.detection.model import DetectorGroup, Model
+from downstream.detection.model import DetectorGroup, EncoderSource, Model
+from downstream.features.encoders import Encoder
 from downstream.features.encoding import encode_snippets
 from downstream.features.fusion import pooled
 from downstream.features.normalising import OF_VIDEO, normalised
 from downstream.features.store import not_finite
+from downstream.features.zones import PictureMask
 from pretrain.data.video import VideoError
+
+Encode = Callable[[NDArray[np.uint8], Encoder, int, torch.device, PictureMask | None], NDArray[np.float32]]
+"""What `encode_snippets` does."""
 
 
 class StreamEncoders:
     """Frames -> what every source's encoder makes of each snippet; encoders that several sources share work once."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, encode: Encode = encode_snippets) -> None:
+        """`encode`: who works; several streams may share a network that takes their snippets together."""
+        self._encode_snippets = encode
+        self._masks: list[PictureMask | None] = [None] * len(model.sources)
         keys = [(id(source.encoder), source.settings) for source in model.sources]
         first = {key: number for number, key in reversed(list(enumerate(keys)))}
         self._sources = [model.sources[number] for number in sorted(first.values())]
@@ -45,6 +54,10 @@ class StreamEncoders:
                 self._encode(place, start, clips)
         return self._complete()
 
+    def mask(self, mask_of: Callable[[EncoderSource], PictureMask | None]) -> None:
+        """Which part of what follows counts, for each source; None: all of it."""
+        self._masks = [mask_of(source) for source in self._sources]
+
     def finish(self, is_end: bool) -> list[tuple[int, list[NDArray[np.float32]]]]:
         """The same of the snippets that waited for more frames; where tails differ, the shorter counts."""
         for place, snippets in enumerate(self._snippets):
@@ -56,8 +69,9 @@ class StreamEncoders:
         return complete
 
     def _encode(self, place: int, start: int, clips: NDArray[np.uint8]) -> None:
-        source = self._sources[place]
-        features = encode_snippets(clips[None], source.encoder, source.settings.crops, self._device)
+        source, mask = self._sources[place], self._masks[place]
+        pixels = clips[None] if mask is None else mask.hidden(clips[None])
+        features = self._encode_snippets(pixels, source.encoder, source.settings.crops, self._device, mask)
         self._waiting[place].append((start, features[0]))
 
     def _complete(self) -> list[tuple[int, list[NDArray[np.float32]]]]:
@@ -73,7 +87,7 @@ class GroupFeatures:
 
     def __init__(self, group: DetectorGroup, window: int) -> None:
         self.sources = group.sources
-        self._group, self._window = group, window
+        self._group, self._window, self.detectors = group, window, group.detectors
         grids = [source.encoder.grid for source in group.sources if source.encoder.grid is not None]
         grid = group.pool_cells or (grids[0] if grids else None)
         self._places = grid[0] * grid[1] if grid else max(source.settings.crops for source in group.sources)
@@ -84,6 +98,18 @@ class GroupFeatures:
         """Begin the statistics anew."""
         if self._group.normalise in OF_VIDEO:
             self._statistics = [RollingStatistics(self._group.normalise, self._window) for _ in self.sources]
+
+    def memory(self, most: int) -> list[list[NDArray[Any]]]:
+        """Of each source the newest snippets that its features are normalised by, at most so many; empty: they are
+        not."""
+        return [statistics.rows(most) for statistics in self._statistics]
+
+    def recall(self, memory: Sequence[Sequence[NDArray[Any]]]) -> None:
+        """Go on from what `memory` gave."""
+        self.forget()
+        for statistics, rows in zip(self._statistics, memory, strict=False):  # no statistics: nothing to recall
+            for values in rows:
+                statistics.push(values)
 
     @property
     def seen(self) -> int | None:

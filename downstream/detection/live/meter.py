@@ -15,11 +15,24 @@ class Delays:
 
     def __init__(self) -> None:
         self._counts = np.zeros(_BINS, np.int64)
+        self.total = 0.0
+        """Of all, in seconds."""
 
     def add(self, seconds: float) -> None:
         """One more."""
         place = int(math.log(max(seconds, _SHORTEST) / _SHORTEST) / math.log(_STEP))
         self._counts[min(place, _BINS - 1)] += 1
+        self.total += seconds
+
+    def within(self, seconds: float) -> int:
+        """How many were at most that, to one bin."""
+        place = int(math.log(max(seconds, _SHORTEST) / _SHORTEST) / math.log(_STEP))
+        return int(self._counts[: place + 1].sum())
+
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return int(self._counts.sum())
 
     def quantile(self, share: float) -> float | None:
         """Such that `share` of all are at most that; None where there are none."""

@@ -17,6 +17,8 @@ from downstream.features.normalising import Normalise, Statistics, statistics_of
 from pretrain.errors import UserError
 
 WINDOW_SNIPPETS = 256
+BEFORE = -1
+"""Stands for every snippet of an earlier run."""
 
 
 class Block(NamedTuple):
@@ -37,32 +39,65 @@ class RollingScores:
     that sees all of a video (`reach` None, by attention) sees the last `window` snippets instead.
     """
 
-    def __init__(self, reach: int | None, lookahead: int | None = None, window: int = WINDOW_SNIPPETS) -> None:
-        """`lookahead` None: the reach, or 0 where there is none; see `stream_scores.split_lookahead`."""
+    def __init__(
+        self, reach: int | None, lookahead: int | None = None, window: int = WINDOW_SNIPPETS, neighbours: int = 0
+    ) -> None:
+        """`lookahead` None: the reach, or 0 where there is none; see `stream_scores.split_lookahead`. `neighbours`:
+        snippets before a block's own that stay in it, whatever is left out."""
         if window < 1:
             raise UserError(f"no scores over a rolling window of {window} snippets; it must be at least 1")
         self.lookahead = lookahead if lookahead is not None else (reach or 0)
         """Snippets waited for after each."""
         self._before = window - 1 - self.lookahead if reach is None else reach
         self._seen: deque[tuple[int, NDArray[Any]]] = deque(maxlen=self._before + 1 + self.lookahead)
-        self._waiting = 0
+        self._waiting, self._neighbours = 0, neighbours
+        self._unwanted: set[int] = set()
 
     def push(self, snippet: int, values: NDArray[Any]) -> list[Block]:
         """Features, or evidence (places, dim), of the next snippet; the block it completes, if any."""
         self._seen.append((snippet, np.array(values)))
         self._waiting += 1
+        self._let_go()
         return [self._block()] if self._waiting > self.lookahead else []
 
-    def flush(self) -> list[Block]:
-        """The run is over: the blocks that waited, with what there is, as at the end of a file. Then as `gap`."""
+    def flush(self, remembers: bool = False) -> list[Block]:
+        """The run is over: the blocks that waited, with what there is, as at the end of a file. Then as `gap`, unless
+        what follows is compared with what was seen all the same (`remembers`)."""
         blocks = [self._block() for _ in range(self._waiting)]
-        self.gap()
+        if not remembers:
+            self.gap()
         return blocks
+
+    def leave_out(self, snippet: int) -> None:
+        """Nothing is compared with this one, as soon as it is nobody's neighbour any more."""
+        self._unwanted.add(snippet)
+
+    def scored(self) -> list[NDArray[Any]]:
+        """What was seen of the snippets that were scored and not left out, in order."""
+        done = len(self._seen) - self._waiting
+        return [values for snippet, values in list(self._seen)[:done] if snippet not in self._unwanted]
+
+    def recall(self, rows: NDArray[Any]) -> None:
+        """Go on from what `scored` gave once (N, places, dim): of an earlier run, no snippet of this one has its
+        names."""
+        self.gap()
+        self._seen.extend((BEFORE, np.array(values)) for values in rows)
 
     def gap(self) -> None:
         """Snippets are missing: what comes is not seen together with what was."""
         self._seen.clear()
+        self._unwanted.clear()
         self._waiting = 0
+
+    def _let_go(self) -> None:
+        if not self._unwanted:
+            return
+        past = len(self._seen) - self._waiting - self._neighbours
+        rows = list(self._seen)
+        kept = [row for place, row in enumerate(rows) if place >= past or row[0] not in self._unwanted]
+        if len(kept) < len(rows):
+            self._seen = deque(kept, maxlen=self._seen.maxlen)
+        self._unwanted &= {snippet for snippet, _ in kept}
 
     def _block(self) -> Block:
         """Of the first snippet that waits: as far as the detector looks back, and at most `lookahead` on."""
@@ -111,6 +146,11 @@ class RollingStatistics:
             self._total += new - old
             self._squares += (new**2).sum(axis=0) - (old**2).sum(axis=0)
         return self.statistics()
+
+    def rows(self, most: int) -> list[NDArray[Any]]:
+        """The features of at most so many snippets, the newest, oldest first."""
+        count = min(self.count, most)
+        return [self._ring[(self._pushed - count + number) % self.window] for number in range(count)]
 
     def statistics(self) -> Statistics:
         """Of the snippets in the window."""

@@ -5,12 +5,18 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from collections.abc import Sequence
 
+from downstream.detection.live.alarm_pictures import AlarmPictures, relative
 from downstream.detection.live.alarms import Alarm, Alarms
-from downstream.detection.live.console import Console
+from downstream.detection.live.console import RunConsole
+from downstream.detection.live.figures import CameraFigures
 from downstream.detection.live.frame_queue import Frame, Gap, Item, Lost, Opened
+from downstream.detection.live.live_features import Encode
 from downstream.detection.live.live_output import LiveOutput
 from downstream.detection.live.meter import Meter
+from downstream.detection.live.ordinary import Ordinary
+from downstream.detection.live.outlet import AlarmFiles, AlarmOutlet, ToldAlarm
 from downstream.detection.live.scorer import LiveScore, LiveScorer
 from downstream.detection.live.settings import LiveSettings
 from downstream.detection.live.source import FrameSource
@@ -19,14 +25,13 @@ from downstream.detection.live.state import (
     Ending,
     LiveState,
     describe_event,
-    iso,
     moment,
-    time_of_day,
 )
-from downstream.detection.live.webhook import Webhook
+from downstream.detection.live.wall_clock import iso
 from downstream.detection.model import Model
 from downstream.detection.writers.events_jsonl import event_line
 from downstream.events.rule import AlarmRule
+from downstream.features.encoding import encode_snippets
 from pretrain.data.video import VideoError
 
 POLL_SECONDS = 0.2
@@ -34,11 +39,22 @@ GAP_LINE_SECONDS = 60.0
 """Frames that were dropped or damaged are said at most so often, all together: a slow machine drops for days."""
 
 
-def scorer_for(model: Model, settings: LiveSettings, fps: float) -> LiveScorer:
+def window_snippets(model: Model, settings: LiveSettings, fps: float) -> int:
+    """Snippets in the window of a stream of that frame rate."""
+    return max(2, round(settings.window_seconds * fps / model.snippet_frames))
+
+
+def scorer_for(
+    model: Model,
+    settings: LiveSettings,
+    fps: float,
+    *,
+    remembers: bool = False,
+    encode: Encode = encode_snippets,
+) -> LiveScorer:
     """A scorer of a stream of that frame rate. UserError: more lookahead than does the detector any good."""
-    snippet_seconds = model.snippet_frames / fps
-    window = max(2, round(settings.window_seconds / snippet_seconds))
-    return LiveScorer(model, settings.lookahead, window, math.ceil(SETTLE_SECONDS / snippet_seconds))
+    window, settle = window_snippets(model, settings, fps), math.ceil(SETTLE_SECONDS * fps / model.snippet_frames)
+    return LiveScorer(model, settings.lookahead, window, settle, remembers=remembers, encode=encode)
 
 
 class LiveRun:
@@ -51,12 +67,17 @@ class LiveRun:
         settings: LiveSettings,
         source: FrameSource,
         opened: Opened,
-        console: Console,
+        console: RunConsole,
         output: LiveOutput,
-        hook: Webhook | None,
+        outlets: Sequence[AlarmOutlet],
+        pictures: AlarmPictures | None = None,
+        ordinary: Ordinary | None = None,
     ) -> None:
+        """`pictures`, where they are kept, tell the outlets themselves, as soon as there is one to show. `ordinary`:
+        where the scorer's memory is kept. VideoError: the zones leave nothing of the picture."""
         self.scorer, self.rule, self.settings, self.source = scorer, rule, settings, source
-        self.console, self.output, self.hook = console, output, hook
+        self.console, self.output, self.outlets = console, output, outlets
+        self.pictures, self.ordinary = pictures, ordinary
         self.state = LiveState(source, output.name, opened.info.fps, scorer.model.snippet_frames)
         self.alarms = Alarms(rule, self.state.clock)
         scorer.look(opened.info)
@@ -64,7 +85,10 @@ class LiveRun:
         self._status_seconds = min(1.0, settings.status_every) if console.is_terminal else settings.status_every
         self._status_due = time.monotonic() + self._status_seconds
         self._gaps = _GapLine()
-        console.say("\n".join(self.state.begin_lines(opened, self.scorer)))
+        lines = self.state.begin_lines(opened, self.scorer)
+        if ordinary is not None and (told := ordinary.begin(opened.info)):
+            lines.append(told)
+        console.say("\n".join(lines), opened.arrived)
 
     def until_the_end(self, stopped: list[str]) -> Ending:
         """Work until the stream is over, or something lies in `stopped`; leaves finished files."""
@@ -82,6 +106,10 @@ class LiveRun:
                 break
         return self._finish(ending)
 
+    def figures(self) -> CameraFigures:
+        """How it goes at this moment; from any thread."""
+        return self.state.camera_figures(self.rule, self.alarms.is_on)
+
     def take(self, item: Item) -> None:
         """The next item. VideoError: features that are not finite."""
         begun = time.monotonic()
@@ -89,6 +117,7 @@ class LiveRun:
             self.state.frames = item.number + 1
             self.state.clock.note(item.number, item.seconds)
             self._take_scores(self.scorer.push(item.number, item.pixels, item.arrived), begun)
+            self.state.taken(item.arrived)
         elif isinstance(item, Opened):
             self.state.lost = None
             self.scorer.look(item.info)
@@ -107,13 +136,17 @@ class LiveRun:
             self.output.add_score(score)
             if score.is_settled:
                 self._tell(self.alarms.take(score))
+                if self.pictures is not None:
+                    self.pictures.scored(score, self.alarms.is_on)
+            if self.ordinary is not None and (told := self.ordinary.take(score)):
+                self.console.say(told, time.time())
             self.state.clock.forget(score.start, self.alarms.frames_in_use)
         self.state.worked(time.monotonic() - begun)
 
     def _take_lost(self, lost: Lost) -> None:
         self.state.lost = (time.monotonic(), lost.reason)
         self.state.outages += 1
-        self._say(lost.arrived, f"lost at {moment(self.state.clock.now)}: {lost.reason}")
+        self.console.say(f"lost at {moment(self.state.clock.now)}: {lost.reason}", lost.arrived)
 
     def _take_gap(self, gap: Gap) -> None:
         if gap.seconds > self.rule.merge_seconds:
@@ -122,7 +155,7 @@ class LiveRun:
         where = moment(self.state.clock.now)
         self.state.frames += gap.frames
         if gap.kind == "outage":
-            self._say(gap.arrived, f"back after {gap.seconds:.1f} s: about {gap.frames} frames were never seen")
+            self.console.say(f"back after {gap.seconds:.1f} s: about {gap.frames} frames were never seen", gap.arrived)
         else:
             self._gaps.add(gap, where)
 
@@ -142,7 +175,9 @@ class LiveRun:
         if self.state.away > self.rule.merge_seconds:
             self._tell(self.alarms.close())
         if text := self._gaps.due(now):
-            self._say(time.time(), text)
+            self.console.say(text, time.time())
+        if self.ordinary is not None:
+            self.ordinary.save_if_due(now)
         if self._status_seconds and now >= self._status_due:
             self._status_due = now + self._status_seconds
             if line := self.state.status_line(self.alarms.is_on):
@@ -155,15 +190,25 @@ class LiveRun:
             self.state.events = alarm.event.number
             event = alarm.record(self.state.clock, self.state.frames)
             when = self.state.wall_clock(event.start_seconds if event.kind == "begun" else event.end_seconds)
-            event = dataclasses.replace(event, wall_clock=iso(when), stream=self.source.label)
+            files = AlarmFiles() if self.pictures is None else self.pictures.files(event, when)
+            event = dataclasses.replace(
+                event,
+                wall_clock=iso(when),
+                stream=self.source.label,
+                snapshot=relative(files.snapshot, self.output.folder),
+                clip=relative(files.clip, self.output.folder),
+            )
             self.output.add_event(event)
-            self._say(when, describe_event(event))
+            self.console.say(describe_event(event), when)
             self.console.record(event_line(event))
-            if self.hook is not None:
-                self.hook.post(event_line(event))
+            self._tell_outlets(ToldAlarm(camera=self.output.name, event=event, files=files))
 
-    def _say(self, when: float, text: str) -> None:
-        self.console.say(f"{time_of_day(when)}  {text}")
+    def _tell_outlets(self, told: ToldAlarm) -> None:
+        if self.pictures is not None:
+            self.pictures.tell(told)
+            return
+        for outlet in self.outlets:
+            outlet.alarm(told)
 
     def _finish(self, ending: Ending) -> Ending:
         """Score what waited, close what goes on, finish the files; returns why it ended, after all."""
@@ -172,9 +217,11 @@ class LiveRun:
             self._take_scores(self.scorer.finish(ending.is_end), begun)
         except VideoError as error:
             ending = ending if ending.is_failure else Ending(str(error), is_failure=True)
+        if self.ordinary is not None:
+            self.ordinary.save()
         self._tell(self.alarms.close(is_cut_short=not ending.is_end))
         if text := self._gaps.due(math.inf):
-            self._say(time.time(), text)
+            self.console.say(text, time.time())
         self.output.finish(self.state.record(ending, self.output.ended_events()))
         return ending
 

@@ -8,21 +8,26 @@ video (by attention) sees as much. All else is the same, to rounding.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from downstream.detection.live.live_features import GroupFeatures, StreamEncoders
+from downstream.detection.live.live_features import Encode, GroupFeatures, StreamEncoders
 from downstream.detection.live.rolling_scores import WINDOW_SNIPPETS
-from downstream.detection.live.stream_scores import StreamScores, split_lookahead
+from downstream.detection.live.stream_scores import StreamMemory, StreamScores, split_lookahead
 from downstream.detection.model import EncoderSource, Model
 from downstream.features.crops import MARGIN, Region, decode_region
+from downstream.features.encoding import encode_snippets
+from downstream.scores.cell_mask import masked_cells
 from downstream.scores.ensemble import mean_scores
 from downstream.scores.score_map import ScoreMap
 from pretrain.data.video import VideoInfo
 from pretrain.errors import UserError, problem_list
+
+MOST_NORMALISED = 256
+"""Snippets whose features are remembered where features are normalised by what was seen: they are large."""
 
 
 class LiveScore(NamedTuple):
@@ -74,21 +79,25 @@ class LiveScorer:
         lookahead: int | None = None,
         window_snippets: int = WINDOW_SNIPPETS,
         settle_snippets: int = 0,
+        *,
+        remembers: bool = False,
+        encode: Encode = encode_snippets,
     ) -> None:
         """`lookahead`: snippets that a score waits for; None: as many as any of the detectors looks ahead.
 
         `settle_snippets`: where scores depend on what was seen before, those of the first so many are not settled.
-        UserError: more lookahead than does any good.
+        `remembers`: what scores are compared with is kept over gaps, and can be kept in a file (`memory`). `encode`:
+        see `StreamEncoders`. UserError: more lookahead than does any good.
         """
         detectors = model.detectors
         reaches = [detector.reach for detector in detectors]
         reach = None if None in reaches else max(snippets for snippets in reaches if snippets is not None)
         self.model = model
         self._lookahead = split_lookahead(detectors, lookahead, window_snippets)
-        self._encoders = StreamEncoders(model)
+        self._encoders = StreamEncoders(model, encode)
         self._groups = [GroupFeatures(group, window_snippets) for group in model.groups]
         self._streams = [
-            StreamScores(group.detectors, reach, self._lookahead, window_snippets, model.device)
+            StreamScores(group.detectors, reach, self._lookahead, window_snippets, model.device, remembers)
             for group in model.groups
         ]
         self._settle_snippets = min(settle_snippets, window_snippets)  # no more than the statistics are of
@@ -96,6 +105,7 @@ class LiveScorer:
         self._arrivals: deque[tuple[int, float]] = deque()
         self._size: tuple[int, int] = (0, 0)
         self._seen = (0.0, 0.0, 0.0, 0.0)
+        self._cells: NDArray[np.bool_] | None = None
         for detector in model.detectors:
             detector.eval()
 
@@ -110,16 +120,51 @@ class LiveScorer:
         return self._encoders.delay_frames + self._lookahead.total * self.model.snippet_frames
 
     def look(self, info: VideoInfo) -> None:
-        """What follows looks like this; call it before the first frame, and whenever the input was opened again."""
+        """What follows looks like this; call it before the first frame, and whenever the input was opened again.
+
+        VideoError where the zones leave nothing of it.
+        """
         size = (info.width, info.height)
         if size == self._size:
             return
+        self._apply_zones(info)
         # another picture: what was seen of the old one says nothing of it
         self._size, self._seen = size, self.model.sources[0].encoder.seen(info)
         for group, stream in zip(self._groups, self._streams, strict=True):
             group.forget()
             stream.forget()
         self._settled_from = None if self.compares else 0
+
+    def _apply_zones(self, info: VideoInfo) -> None:
+        if self.model.zones is None:
+            return
+        region = region_for(self.model)(info)
+        self._encoders.mask(lambda source: self.model.picture_mask(info, region, source))
+        self._cells = self.model.cells_inside(info, self.model.sources[0].encoder.seen(info))
+
+    def leave_out(self, start: int) -> None:
+        """Nothing that follows is compared with the snippet that begins there, whose score is known."""
+        for stream in self._streams:
+            stream.leave_out(start)
+
+    def memory(self) -> dict[str, NDArray[Any]]:
+        """What scores are compared with, of snippets that were scored and not left out: (snippets, places, numbers)
+        each. Empty where nothing is compared, or nothing was seen yet."""
+        rows: dict[str, Sequence[NDArray[Any]]] = {}
+        for number, (group, stream) in enumerate(zip(self._groups, self._streams, strict=True)):
+            memory = stream.memory()
+            rows[f"{number}.context"] = memory.context
+            rows |= {f"{number}.evidence.{place}": values for place, values in enumerate(memory.evidence)}
+            statistics = group.memory(MOST_NORMALISED)
+            rows |= {f"{number}.statistics.{place}": values for place, values in enumerate(statistics)}
+        return {name: np.stack(list(values)) for name, values in rows.items() if len(values)}
+
+    def recall(self, memory: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what `memory` gave, by the same model; after `look`, before the first frame."""
+        for number, (group, stream) in enumerate(zip(self._groups, self._streams, strict=True)):
+            evidence = [list(memory.get(f"{number}.evidence.{place}", ())) for place in range(len(group.detectors))]
+            stream.recall(StreamMemory(list(memory.get(f"{number}.context", ())), evidence))
+            group.recall([list(memory.get(f"{number}.statistics.{n}", ())) for n in range(len(group.sources))])
 
     def push(self, number: int, pixels: NDArray[np.uint8], arrived: float) -> list[LiveScore]:
         """The next frame (height, width, 3) of `region_for`'s region; the scores that it completes. VideoError."""
@@ -168,6 +213,8 @@ class LiveScorer:
             score = float(mean_scores([row.mean(keepdims=True) for row in rows])[0])
             return LiveScore(start, end, score, None, arrived, settled)
         cells = mean_scores([row.reshape(1, *self.model.grid) for row in rows])
+        if self._cells is not None:
+            cells = masked_cells(cells, self._cells)
         return LiveScore(start, end, float(cells.max()), ScoreMap(cells, self._size, self._seen), arrived, settled)
 
     def _arrived(self, number: int) -> float | None:

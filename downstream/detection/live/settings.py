@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
@@ -46,6 +47,44 @@ class SourceSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PictureSettings:
+    """What an alarm leaves to look at, in OUT/alarms."""
+
+    save: bool = True
+    """A snapshot and a clip of each event."""
+    pre_seconds: float = 5.0
+    """A clip begins so long before its event."""
+    post_seconds: float = 5.0
+    """And ends so long after it became known."""
+    width: int = 640
+    """Pixels, at most those of the camera."""
+    fps: float = 12.5
+    """Frames kept of each second, at most."""
+    memory_mb: float = 32.0
+    """Memory for the last seconds of each camera, as JPEG; while a clip is written, at most as much again."""
+    keep_days: float = 30.0
+    """Older pictures are removed."""
+    keep_gb: float = 2.0
+    """Of more, the oldest are removed; all cameras and runs that write to OUT together."""
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"{name} is {getattr(self, name)}; it must be more than 0"
+            for name in ("fps", "memory_mb", "keep_days", "keep_gb")
+            if not getattr(self, name) > 0
+        ]
+        problems += [
+            f"{name} is {getattr(self, name)}; it must be 0 to 120 seconds"
+            for name in ("pre_seconds", "post_seconds")
+            if not 0 <= getattr(self, name) <= 120
+        ]
+        if not 16 <= self.width <= 3840:
+            problems.append(f"width is {self.width}; it must be 16 to 3840 pixels")
+        if problems:
+            raise UserError(f"pictures of alarms cannot be kept like this:\n{problem_list(problems)}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class LiveSettings:
     """For a stream or a device, and for files that are played like one."""
 
@@ -60,6 +99,21 @@ class LiveSettings:
     stream: so many seconds before now."""
     webhook: str | None = field(default=None, repr=False)
     """URL to POST a JSON object to when an event begins, and when it ends."""
+    webhook_pictures: Literal["none", "base64", "multipart"] = "none"
+    """Send the snapshot too. base64: in the object, `picture`; multipart: a form of `event` (JSON) and `picture`."""
+    pictures: PictureSettings = field(default_factory=PictureSettings)
+    mqtt: str | None = field(default=None, repr=False)
+    """Broker to tell of alarms and states, mqtt[s]://user:password@host:port/prefix, with Home Assistant discovery."""
+    mqtt_ca: Path | None = None
+    """PEM of the authority that signed the broker's certificate (mqtts). Default: the system's."""
+    mqtt_discovery: str = "homeassistant"
+    """Topic under which Home Assistant looks for devices; empty: it is not told."""
+    metrics_port: int | None = None
+    """Serve /metrics (Prometheus) and /healthz on this port; 0: any that is free."""
+    metrics_host: str = "127.0.0.1"
+    """Address that they are served on: whoever reaches it may read them. Default: this machine alone."""
+    health_seconds: float = 60.0
+    """/healthz says 503 when nothing was scored for so long."""
     status_every: float = 10.0
     """Seconds between lines about delay, speed and dropped frames; 0: none."""
     stop_after: float | None = None
@@ -75,5 +129,11 @@ class LiveSettings:
             problems.append(f"stop_after is {self.stop_after}; it must be more than 0 seconds, or left out")
         if self.status_every < 0:
             problems.append(f"status_every is {self.status_every}; it must be 0 or more seconds")
+        if not self.health_seconds > 0:
+            problems.append(f"health_seconds is {self.health_seconds}; it must be more than 0")
+        if self.metrics_port is not None and not 0 <= self.metrics_port <= 65535:
+            problems.append(f"metrics_port is {self.metrics_port}; ports are 1 to 65535, 0: any that is free")
+        if self.webhook_pictures != "none" and not self.pictures.save:
+            problems.append(f"webhook_pictures is {self.webhook_pictures}, and pictures.save is off: there are none")
         if problems:
             raise UserError(f"a stream cannot be watched like this:\n{problem_list(problems)}")

@@ -42,11 +42,13 @@ class FrameSource:
         *,
         stopped: Sequence[str] = (),
         say: Callable[[str], None] = lambda _: None,
+        keep: Callable[[StoredPicture, Any, int, float], None] | None = None,
     ) -> None:
         """`text`: an address, see `parse_address`. `region_of`: which part of a picture is wanted, at what scale.
 
         `stopped`: as soon as something lies in it, nobody waits for an answer any more. `say` is told, once and by the
-        reading thread, that an answer is waited for.
+        reading thread, that an answer is waited for. `keep` is given every decoded frame by that thread, also
+        those that are dropped: how it is stored, the frame, its number and seconds.
         """
         self.address = parse_address(text, settings.rtsp_transport)
         self.label = self.address.label
@@ -56,7 +58,7 @@ class FrameSource:
         self.reconnects = 0
         self.is_waited_for = True
         """False: it was stopped before an answer came."""
-        self._region_of, self._wanted_off, self._say = region_of, stopped, say
+        self._region_of, self._wanted_off, self._say, self._keep = region_of, stopped, say, keep
         self._patience = 3 * settings.timeout if settings.max_outage is None else settings.max_outage
         self._called: float | None = None
         self._queue = FrameQueue(settings.queue_frames, may_drop=True)
@@ -238,6 +240,8 @@ class FrameSource:
             if self.settings.realtime and connection.is_finite:
                 clock.wait(self._stopped)
             self._heard = time.monotonic()
+            if self._keep is not None:
+                self._keep(stored, frame, self._number, clock.seconds)
             if self._queue.wants_frame():
                 pixels = picture.rgb(frame)[y : y + height, x : x + width].copy()
                 self._queue.put(Frame(self._number, clock.seconds, time.time(), pixels))

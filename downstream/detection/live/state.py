@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from datetime import datetime
 from typing import NamedTuple
 
+from downstream.detection.live.figures import DELAY_BOUNDS, CameraFigures
 from downstream.detection.live.frame_queue import Opened
 from downstream.detection.live.meter import Meter
 from downstream.detection.live.run_clock import RunClock
 from downstream.detection.live.scorer import LiveScore, LiveScorer
 from downstream.detection.live.source import FrameSource
+from downstream.detection.live.wall_clock import iso
 from downstream.detection.records import EventRecord, FailedVideo, LiveFigures, VideoRecord
 from downstream.detection.video_events import STATED_AGREES
+from downstream.events.rule import AlarmRule
 from pretrain.tracking import clock
 
 SETTLE_SECONDS = 10.0
@@ -46,8 +48,12 @@ class LiveState:
         self.highest: float | None = None
         self.score: LiveScore | None = None
         """The last one."""
+        self.latest_frame = 0.0
+        """Seconds from the arrival of a frame until it was worked on, of the latest one."""
         self.lost: tuple[float, str] | None = None
         """Since when (`time.monotonic()`) there is no connection, and why."""
+        self.scored_at = time.monotonic()
+        """When the last score became known; before the first, when the wait for it began."""
         self._began = time.time()
 
     @property
@@ -62,12 +68,17 @@ class LiveState:
 
     def scored(self, score: LiveScore) -> None:
         """A score became known just now."""
-        self.score = score
+        self.score, self.scored_at = score, time.monotonic()
         self.highest = score.score if self.highest is None else max(self.highest, score.score)
         is_late = score.arrived is not None and self.source.is_paced
         delay = max(0.0, time.time() - (score.arrived or 0.0)) if is_late else None
         for meter in (self.whole, self.recent):
             meter.scored(self.clock.seen(score.start, score.end), delay)
+
+    def taken(self, arrived: float) -> None:
+        """A frame was worked on that arrived then: how late, whether or not it completed a snippet."""
+        if self.source.is_paced:
+            self.latest_frame = max(self.latest_frame, time.time() - arrived)
 
     def worked(self, seconds: float) -> None:
         """The run was busy for so long."""
@@ -84,8 +95,7 @@ class LiveState:
         """The stream answers."""
         info, wait = opened.info, scorer.delay_frames / self.fps
         lines = [
-            f"{time_of_day(opened.arrived)}  open: {info.width}x{info.height}, {self.fps:g} frames/s "
-            f"({opened.fps_from}), {info.codec}; Ctrl-C stops",
+            f"open: {info.width}x{info.height}, {self.fps:g} frames/s ({opened.fps_from}), {info.codec}; Ctrl-C stops",
             f"a score every {self.snippet_frames / self.fps:.2f} s"
             + (f", {wait:.2f} s after its last frame: it waits for what follows (--live.lookahead)" if wait else ""),
         ]
@@ -117,7 +127,7 @@ class LiveState:
         """What was found, and how well the stream was kept up with."""
         source, pace = self.source, [self.whole.describe_delay(), self.whole.describe_speed()]
         lines = [
-            f"{time_of_day(time.time())}  {ending.reason}",
+            ending.reason,
             f"{self.events} event(s) in {clock(self.clock.footage)} of footage, {self.whole.snippets} snippets",
             "  ".join(text for text in pace if text),
             f"{source.dropped} frames dropped, {self.missing} missing in all; {self.outages} outage(s), "
@@ -142,6 +152,32 @@ class LiveState:
             highest_score=self.highest,
             events=tuple(events),
             live=live,
+        )
+
+    def camera_figures(self, rule: AlarmRule, is_event_on: bool) -> CameraFigures:
+        """How it goes at this moment, also from another thread."""
+        source, whole, score, is_lost = self.source, self.whole, self.score, self.lost is not None
+        is_raised = score is not None and score.score >= rule.release
+        return CameraFigures(
+            state="lost" if is_lost else "connected",
+            level="lost" if is_lost else "alarm" if is_event_on else "raised" if is_raised else "quiet",
+            score=None if score is None else score.score,
+            threshold=rule.threshold,
+            frames=self.clock.frames,
+            frames_dropped=source.dropped,
+            frames_missing=self.missing,
+            frames_damaged=source.damaged,
+            snippets=whole.snippets,
+            events=self.events,
+            outages=self.outages,
+            reconnects=source.reconnects,
+            footage_seconds=whole.footage_seconds,
+            busy_seconds=whole.busy_seconds,
+            delays=tuple(whole.delays.within(bound) for bound in DELAY_BOUNDS),
+            delay_count=whole.delays.count,
+            delay_total=whole.delays.total,
+            latest_frame=self.latest_frame,
+            scored_at=self.scored_at,
         )
 
     def _figures(self, ending: Ending) -> LiveFigures:
@@ -176,13 +212,3 @@ def moment(seconds: float) -> str:
     """Seconds of a stream as h:mm:ss.s."""
     tenths = max(0, round(10 * seconds))
     return f"{tenths // 36000}:{tenths // 600 % 60:02d}:{tenths // 10 % 60:02d}.{tenths % 10}"
-
-
-def time_of_day(seconds: float) -> str:
-    """Seconds since 1970 as hh:mm:ss, here."""
-    return datetime.fromtimestamp(seconds).strftime("%H:%M:%S")
-
-
-def iso(seconds: float) -> str:
-    """Seconds since 1970 as ISO 8601, with the offset here."""
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="milliseconds")

@@ -9,13 +9,14 @@ evidence        |. . . . . . o o S o o|   its score: smoothed, and where it is c
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from downstream.detection.live.rolling_scores import Block, RollingScores
+from downstream.detection.live.rolling_scores import BEFORE, Block, RollingScores
 from downstream.detector.inference import block_evidence, compose_scores
 from downstream.detector.snippet_detector import SnippetDetector
 from pretrain.errors import UserError
@@ -56,6 +57,20 @@ def split_lookahead(detectors: list[SnippetDetector], wanted: int | None, window
     return Lookahead(evidence, wanted - evidence)
 
 
+class StreamMemory(NamedTuple):
+    """What a stream's scores are compared with."""
+
+    context: Sequence[NDArray[np.float32]]
+    """Features (places, dim) of snippets, of detectors that want a context."""
+    evidence: Sequence[Sequence[NDArray[np.float64]]]
+    """Of each detector (places, E) of snippets; empty of one that does not compare with all that was seen."""
+
+
+def compares_with_all(detector: SnippetDetector) -> bool:
+    """Whether a score depends on the evidence of all that was seen."""
+    return detector.score_reach is None
+
+
 class StreamScores:
     """Detectors on the same features of one stream."""
 
@@ -66,14 +81,20 @@ class StreamScores:
         lookahead: Lookahead,
         window: int,
         device: torch.device,
+        remembers: bool = False,
     ) -> None:
-        """`reach`: the furthest of any detector of the model, so that all of them answer together."""
-        self._detectors, self._device = detectors, device
+        """`reach`: the furthest of any detector of the model, so that all of them answer together. `remembers`: what
+        scores are compared with is kept over gaps, and can be taken out and given back."""
+        self._detectors, self._device, self._remembers = detectors, device, remembers
         self._features = RollingScores(reach, lookahead.evidence, window)
-        self._evidence = [RollingScores(detector.score_reach, lookahead.score, window) for detector in detectors]
-        self._context: deque[NDArray[np.float32]] = deque(
+        self._evidence = [
+            RollingScores(detector.score_reach, lookahead.score, window, detector.score_lookahead)
+            for detector in detectors
+        ]
+        self._context: deque[tuple[int, NDArray[np.float32]]] = deque(
             maxlen=max(detector.context_snippets for detector in detectors) or None
         )
+        self._scored_to = BEFORE
         self._keeps_context = any(detector.context_snippets for detector in detectors)
         self._compared = 0
 
@@ -85,17 +106,51 @@ class StreamScores:
     def push(self, snippet: int, values: NDArray[np.float32]) -> list[tuple[int, list[NDArray[np.float64]]]]:
         """Features (places, dim) of the next snippet -> snippets that are done: each detector's scores (places,)."""
         if self._keeps_context:
-            self._context.append(np.array(values))
+            self._context.append((snippet, np.array(values)))
         self._compared += 1
         return self._scored(self._features.push(snippet, values))
 
     def flush(self) -> list[tuple[int, list[NDArray[np.float64]]]]:
         """The run is over: the snippets that waited, with what there is. What comes begins anew."""
         done = self._scored(self._features.flush())
-        rest = zip(*(evidence.flush() for evidence in self._evidence), strict=True)
-        done += [self._composed(blocks) for blocks in rest]
-        self.forget()
+        kept = [self._remembers and compares_with_all(detector) for detector in self._detectors]
+        blocks = [evidence.flush(keep) for evidence, keep in zip(self._evidence, kept, strict=True)]
+        done += [self._composed(of_detectors) for of_detectors in zip(*blocks, strict=True)]
+        if not self._remembers:
+            self.forget()
         return done
+
+    def leave_out(self, snippet: int) -> None:
+        """Nothing that follows is compared with this snippet, whose score is known."""
+        for rolling in self._evidence:
+            rolling.leave_out(snippet)
+        if any(number == snippet for number, _ in self._context):
+            kept = [row for row in self._context if row[0] != snippet]
+            self._context = deque(kept, maxlen=self._context.maxlen)
+
+    def memory(self) -> StreamMemory:
+        """What scores are compared with, of snippets that were scored and not left out."""
+        context = [values for snippet, values in self._context if snippet <= self._scored_to]
+        evidence = [
+            rolling.scored() if compares_with_all(detector) else []
+            for detector, rolling in zip(self._detectors, self._evidence, strict=True)
+        ]
+        return StreamMemory(context, evidence)
+
+    def recall(self, memory: StreamMemory) -> None:
+        """Go on from what `memory` gave, of the same detectors; before the first snippet."""
+        self.forget()
+        self._context.extend((BEFORE, np.array(values)) for values in memory.context)
+        for rolling, rows in zip(self._evidence, memory.evidence, strict=True):
+            if len(rows):
+                rolling.recall(np.stack(rows))
+        counts = [len(self._context)] * self._keeps_context
+        counts += [
+            len(rows)
+            for detector, rows in zip(self._detectors, memory.evidence, strict=True)
+            if compares_with_all(detector)
+        ]
+        self._compared = min(counts, default=0)
 
     def forget(self) -> None:
         """What was seen says nothing of what comes."""
@@ -108,7 +163,9 @@ class StreamScores:
         done = []
         for block in blocks:
             values = torch.from_numpy(block.values).to(self._device)
-            context = torch.from_numpy(np.stack(self._context)).to(self._device) if self._keeps_context else None
+            context = None
+            if self._keeps_context:
+                context = torch.from_numpy(np.stack([row for _, row in self._context])).to(self._device)
             ready = []
             for detector, rolling in zip(self._detectors, self._evidence, strict=True):
                 evidence = block_evidence(detector, values, context if detector.context_snippets else None)
@@ -121,4 +178,5 @@ class StreamScores:
             compose_scores(detector, torch.from_numpy(block.values))[block.row]
             for detector, block in zip(self._detectors, blocks, strict=True)
         ]
+        self._scored_to = blocks[0].snippet
         return blocks[0].snippet, rows

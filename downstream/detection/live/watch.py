@@ -7,6 +7,7 @@ What scripts/detect.py does with an input that is not read to its end. Exit stat
 from __future__ import annotations
 
 import os
+import time
 from contextlib import ExitStack
 
 import numpy as np
@@ -17,11 +18,11 @@ from downstream.detection.inputs import find_videos, is_stream
 from downstream.detection.live.console import Console, stop_signals
 from downstream.detection.live.frame_queue import Opened
 from downstream.detection.live.live_output import LiveOutput
+from downstream.detection.live.open_outlets import open_outlets, open_pictures, open_ring, seconds_kept
 from downstream.detection.live.run import LiveRun, scorer_for
 from downstream.detection.live.scorer import region_for
 from downstream.detection.live.source import FrameSource
-from downstream.detection.live.webhook import Webhook
-from downstream.detection.open_model import open_model
+from downstream.detection.open_model import open_model, with_zones
 from downstream.detection.unfitted import UNFITTED_NOTE, or_unfitted
 from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory
@@ -41,20 +42,27 @@ def watch(config: DetectConfig) -> int:
     check_device(config.scoring.device)
     console = Console(config.json)
     device = make_accelerator(config.scoring.device, "fp32").device
-    model = open_model(or_unfitted(config.detector), config.backbone, device)
+    model = with_zones(open_model(or_unfitted(config.detector), config.backbone, device), config.zones)
     rule, text = config.rule.applied_to(model.rule), config.inputs[0]
     stopped: list[str] = []
+    ring = open_ring(config.live.pictures)
     source = FrameSource(
-        text, region_for(model), config.live.source, np.random.default_rng(), stopped=stopped, say=console.say
+        text,
+        region_for(model),
+        config.live.source,
+        np.random.default_rng(),
+        stopped=stopped,
+        say=console.say,
+        keep=None if ring is None else ring.take,
     )
     name = source.label if is_stream(text) else find_videos([text])[0][0]
     note = f"{UNFITTED_NOTE}\n" if config.detector is None else ""
-    console.say(f"{note}{model.describe()}\n{describe_rule(rule, model)}\nopening {source.label}")
-    hook = None if config.live.webhook is None else Webhook(config.live.webhook, console.say)
     with ExitStack() as stack:
         stack.enter_context(stop_signals(stopped))
-        if hook is not None:
-            stack.callback(hook.close)
+        outlets = open_outlets(config.live, console.say, stack)
+        begin = [f"{note}{model.describe()}", describe_rule(rule, model), *outlets.lines, f"opening {source.label}"]
+        console.say("\n".join(begin))
+        outlets.watch(name)
         opened = _open(stack, source)
         if opened is None:
             console.say(f"stopped by {stopped[0]} before {source.label} answered")
@@ -64,13 +72,18 @@ def watch(config: DetectConfig) -> int:
         stack.enter_context(only_writer_in(output.folder))
         if output.folder != config.out:
             console.say(f"{config.out} holds another run's files: this one writes to {output.folder}")
-        run = LiveRun(scorer, rule, config.live, source, opened, console, output, hook)
+        pictures = open_pictures(ring, name, config.out, config.live, outlets, console.say, stack)
+        if ring is not None and pictures is not None:
+            ring.seconds = seconds_kept(config.live, rule, scorer, opened.info.fps)
+            console.say(pictures.describe())
+        run = LiveRun(scorer, rule, config.live, source, opened, console, output, outlets.alarms, pictures)
+        outlets.watch(name, run.figures)
         ending = run.until_the_end(stopped)
-        stack.pop_all().close()  # what is on its way to the webhook counts in the summary
-    lines = run.state.summary_lines(ending)
-    if hook is not None:
-        lines.append(f"webhook {hook.label}: {hook.sent} delivered, {hook.failed} not")
-    console.say("\n".join([*lines, f"written      {', '.join(output.files)} in {output.folder}"]))
+        stack.pop_all().close()  # what is on its way to an outlet counts in the summary
+    lines = run.state.summary_lines(ending) + outlets.summary()
+    if pictures is not None and run.state.events:
+        lines.append(f"pictures     {pictures.summary()}")
+    console.say("\n".join([*lines, f"written      {', '.join(output.files)} in {output.folder}"]), time.time())
     return config.status_on_event if run.state.events and config.status_on_event else int(ending.is_failure)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import secrets
 import ssl
 import threading
 import urllib.error
@@ -10,9 +11,11 @@ import urllib.request
 from collections import deque
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from downstream.detection.live.outlet import ToldAlarm
+from downstream.detection.writers.events_jsonl import event_line
 from pretrain.addresses import address_label
 from pretrain.errors import UserError
 from pretrain.files import json_text
@@ -37,35 +40,62 @@ class Webhook:
     Success is any answer of the 200s. `say` is called from the thread, with one line for each event given up.
     """
 
-    def __init__(self, url: str, say: Callable[[str], None], *, timeout: float = 5.0, first_delay: float = 1.0) -> None:
-        """`timeout`: seconds for each try, of three; `first_delay`: before the second, twice as long before the third.
+    def __init__(
+        self,
+        url: str,
+        say: Callable[[str], None],
+        *,
+        pictures: Literal["none", "base64", "multipart"] = "none",
+        names_camera: bool = False,
+        timeout: float = 5.0,
+        first_delay: float = 1.0,
+    ) -> None:
+        """`pictures`: how snapshots are sent, see `_with_picture`. `names_camera`: objects begin with `camera`.
+
+        `timeout`: seconds for each try, of three; `first_delay`: before the second, twice as long before the third.
 
         UserError unless it is an address of http or https.
         """
-        self.label = address_label(url)
+        self.label = f"webhook {address_label(url)}"
         self._url, self._headers = _split_login(url)
         self._say, self._timeout, self._first_delay = say, timeout, first_delay
+        self._pictures, self._names_camera = pictures, names_camera
         self.sent = self.failed = 0
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[tuple[str, bytes]] = deque()
         self._is_busy = False
         self._changed, self._stopped = threading.Condition(), threading.Event()
         self._is_closing = False
-        self._thread = threading.Thread(target=self._work, name=f"posts to {self.label}", daemon=True)
+        self._thread = threading.Thread(target=self._work, name=f"posts to {address_label(url)}", daemon=True)
         self._thread.start()
+
+    def alarm(self, told: ToldAlarm) -> None:
+        """Post the event's line of the journal, with its picture where pictures are sent."""
+        picture = None if self._pictures == "none" else told.files.picture()
+        event = ({"camera": told.camera} if self._names_camera else {}) | event_line(told.event)
+        if picture is None:
+            self.post(event)
+        else:
+            self._put(*_with_picture(event, picture, is_form=self._pictures == "multipart"))
+
+    def summary(self) -> str:
+        """What came of the events so far."""
+        return f"{self.sent} delivered, {self.failed} not"
 
     def post(self, event: Mapping[str, Any]) -> bool:
         """Send it when its turn comes; False, counted as failed, where 100 are waiting already."""
-        body = json_text(event).encode()
+        return self._put("application/json", json_text(event).encode())
+
+    def _put(self, content_type: str, body: bytes) -> bool:
         with self._changed:
             if self._is_closing or len(self._waiting) >= MAX_WAITING:
                 self.failed += 1
                 is_taken = False
             else:
-                self._waiting.append(body)
+                self._waiting.append((content_type, body))
                 self._changed.notify_all()
                 is_taken = True
         if not is_taken:
-            self._say(f"webhook {self.label}: {MAX_WAITING} events are waiting already; one is left out")
+            self._say(f"{self.label}: {MAX_WAITING} events are waiting already; one is left out")
         return is_taken
 
     def close(self, timeout: float = 10.0) -> None:
@@ -79,7 +109,7 @@ class Webhook:
             self._stopped.set()
         if left:
             self.failed += left
-            self._say(f"webhook {self.label}: {left} events not delivered within {timeout:g} s; given up")
+            self._say(f"{self.label}: {left} events not delivered within {timeout:g} s; given up")
 
     def _work(self) -> None:
         while True:
@@ -87,8 +117,8 @@ class Webhook:
                 self._changed.wait_for(lambda: self._waiting or self._is_closing)
                 if not self._waiting:
                     return
-                body, self._is_busy = self._waiting.popleft(), True
-            problem = self._deliver(body)
+                (content_type, body), self._is_busy = self._waiting.popleft(), True
+            problem = self._deliver(content_type, body)
             with self._changed:
                 self._is_busy = False
                 self._changed.notify_all()
@@ -97,25 +127,46 @@ class Webhook:
                 self.sent += not problem
                 self.failed += bool(problem)
             if problem:
-                self._say(f"webhook {self.label}: not delivered after {TRIES} tries: {problem}")
+                self._say(f"{self.label}: not delivered after {TRIES} tries: {problem}")
 
-    def _deliver(self, body: bytes) -> str:
+    def _deliver(self, content_type: str, body: bytes) -> str:
         """What was wrong the last time; empty where it was delivered."""
         problem = ""
         for attempt in range(TRIES):
             if attempt and self._stopped.wait(self._first_delay * 2 ** (attempt - 1)):
                 break
-            request = urllib.request.Request(self._url, body, self._headers, method="POST")
+            request = urllib.request.Request(
+                self._url, body, self._headers | {"Content-Type": content_type}, method="POST"
+            )
             try:
                 with _OPENER.open(request, timeout=self._timeout):
                     return ""
             # anything at all: a server's nonsense must not end the run
             except Exception as error:
-                problem = _reason_of(error)
+                problem = reason_of(error)
         return problem
 
 
-def _reason_of(error: BaseException) -> str:
+def _with_picture(event: Mapping[str, Any], picture: bytes, is_form: bool) -> tuple[str, bytes]:
+    """Content type and body: the object with `picture` in base64, or a form of `event` and `picture` (RFC 7578)."""
+    if not is_form:
+        encoded = {"type": "image/jpeg", "base64": base64.b64encode(picture).decode()}
+        return "application/json", json_text(dict(event) | {"picture": encoded}).encode()
+    boundary = secrets.token_hex(16)
+    parts = (
+        ('name="event"', "application/json", json_text(event).encode()),
+        ('name="picture"; filename="snapshot.jpg"', "image/jpeg", picture),
+    )
+    body = b"".join(
+        f"--{boundary}\r\nContent-Disposition: form-data; {name}\r\nContent-Type: {kind}\r\n\r\n".encode()
+        + content
+        + b"\r\n"
+        for name, kind, content in parts
+    )
+    return f"multipart/form-data; boundary={boundary}", body + f"--{boundary}--\r\n".encode()
+
+
+def reason_of(error: BaseException) -> str:
     """What went wrong, never by a text that the server or the address has a part in."""
     if isinstance(error, urllib.error.HTTPError):
         error.close()
@@ -123,7 +174,7 @@ def _reason_of(error: BaseException) -> str:
         return f"HTTP Error {error.code}: {phrases.get(error.code, 'no known status')}"
     inner = getattr(error, "reason", None)
     if isinstance(inner, BaseException):
-        return _reason_of(inner)
+        return reason_of(inner)
     if isinstance(error, TimeoutError):
         return "timed out"
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -133,7 +184,7 @@ def _reason_of(error: BaseException) -> str:
 
 def _split_login(url: str) -> tuple[str, dict[str, str]]:
     """The address without `user:password@`, and the headers: they say who we are."""
-    headers = {"Content-Type": "application/json", "User-Agent": "anomaly-pretext"}
+    headers = {"User-Agent": "anomaly-pretext"}
     refusal = f"webhook {address_label(url)}: not an address of the web; give one like https://example.org/alarm"
     try:
         parts = urlsplit(url.strip())

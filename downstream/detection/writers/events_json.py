@@ -8,8 +8,8 @@
             {"start_frame": 320, "end_frame": 336, "box": [40, 60, 120, 150], "score": 0.95}]}]}],
      "failed": [{"name": "broken", "path": "broken.mp4", "problem": "..."}]}
 
-A stream is a video with a section `live`; its events say when they ended (`ended_at`), and whether they were
-`cut_short`.
+A stream is a video with a section `live`; its events say when they ended (`ended_at`), whether they were
+`cut_short`, and where their `snapshot` and `clip` lie.
 """
 
 from __future__ import annotations
@@ -89,6 +89,8 @@ def _event(event: EventRecord) -> dict[str, Any]:
         values["cut_short"] = True
     if event.wall_clock is not None:
         values["ended_at"] = event.wall_clock
+    files = {"snapshot": event.snapshot, "clip": event.clip}
+    values |= {name: path for name, path in files.items() if path is not None}
     if event.boxes is not None:
         values["boxes"] = [
             {"start_frame": box.start_frame, "end_frame": box.end_frame, "box": box.corners, "score": box.score}

@@ -2,7 +2,8 @@
 
     {"kind": "ended", "number": 1, "start_frame": 288, "end_frame": 352, "start_seconds": 9.6, "end_seconds": 11.733,
      "peak_seconds": 9.867, "peak_score": 0.9993, "peak_start_frame": 288, "peak_end_frame": 304,
-     "box": [106.67, 77.84, 213.33, 181.62], "wall_clock": "2026-11-21T12:13:50.708+00:00", "stream": "rtsp://host/~3fa2b1"}
+     "box": [106.67, 77.84, 213.33, 181.62], "wall_clock": "2026-11-21T12:13:50.708+00:00", "stream": "rtsp://host/~3fa2b1",
+     "snapshot": "alarms/20261121T121348.575_door_0001.jpg", "clip": "alarms/20261121T121348.575_door_0001.mp4"}
 
 The same object goes to the webhook and, with --json, to stdout.
 """
@@ -46,7 +47,9 @@ def event_line(event: EventRecord) -> dict[str, Any]:
         values["box"] = event.peak_box.corners
     if event.is_cut_short:
         values["cut_short"] = True
-    return values | {"wall_clock": event.wall_clock, "stream": event.stream}
+    values |= {"wall_clock": event.wall_clock, "stream": event.stream}
+    files = {"snapshot": event.snapshot, "clip": event.clip}
+    return values | {name: path for name, path in files.items() if path is not None}
 
 
 def read_ended(path: Path) -> Iterator[EventRecord]:
@@ -81,7 +84,14 @@ _LINE = record(
         **dict.fromkeys(("start_seconds", "end_seconds", "peak_seconds"), _SECONDS),
         "peak_score": number(),
     },
-    {"box": fixed(*[number()] * 4), "cut_short": flag, "wall_clock": optional(text), "stream": optional(text)},
+    {
+        "box": fixed(*[number()] * 4),
+        "cut_short": flag,
+        "wall_clock": optional(text),
+        "stream": optional(text),
+        "snapshot": text,
+        "clip": text,
+    },
 )
 
 

@@ -143,7 +143,7 @@ def watched(text: str, out: Path, **settings: Any) -> dict[str, Any]:
         assert isinstance(opened, Opened)
         with LiveOutput(out, "cam", model.facts(model.rule)) as output:
             scorer = scorer_for(model, live, opened.info.fps)
-            LiveRun(scorer, model.rule, live, source, opened, Console(False), output, None).until_the_end([])
+            LiveRun(scorer, model.rule, live, source, opened, Console(False), output, []).until_the_end([])
     content: dict[str, Any] = json.loads((out / "events.json").read_text())["videos"][0]
     return content
 

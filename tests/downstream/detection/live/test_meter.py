@@ -19,6 +19,9 @@ def test_quantiles_are_right_to_a_bin(seconds: list[float], share: float) -> Non
     found = delays.quantile(share)
     assert found is not None
     assert exact / 1.011 <= found <= exact * 1.011
+    assert (delays.count, delays.total) == (len(seconds), pytest.approx(sum(seconds)))
+    assert sum(delay * 1.02 < exact for delay in seconds) <= delays.within(exact)
+    assert delays.within(exact) <= sum(delay <= exact * 1.021 for delay in seconds)
 
 
 def test_what_was_not_measured_is_not_said() -> None:

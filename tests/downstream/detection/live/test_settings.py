@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from downstream.detection.live.settings import LiveSettings, SourceSettings
+from downstream.detection.live.settings import LiveSettings, PictureSettings, SourceSettings
 from pretrain.errors import UserError
 
 
@@ -27,4 +27,25 @@ def test_watching_names_all_that_is_wrong() -> None:
         "  - window_seconds is 0; it must be more than 0",
         "  - stop_after is 0; it must be more than 0 seconds, or left out",
         "  - status_every is -1; it must be 0 or more seconds",
+    ]
+
+
+def test_pictures_and_metrics_name_all_that_is_wrong() -> None:
+    with pytest.raises(UserError) as refused:
+        PictureSettings(fps=0, memory_mb=-1, post_seconds=121, width=8)
+    assert str(refused.value).splitlines() == [
+        "pictures of alarms cannot be kept like this:",
+        "  - fps is 0; it must be more than 0",
+        "  - memory_mb is -1; it must be more than 0",
+        "  - post_seconds is 121; it must be 0 to 120 seconds",
+        "  - width is 8; it must be 16 to 3840 pixels",
+    ]
+    with pytest.raises(UserError) as refused:
+        LiveSettings(
+            health_seconds=0, metrics_port=70000, webhook_pictures="base64", pictures=PictureSettings(save=False)
+        )
+    assert str(refused.value).splitlines()[1:] == [
+        "  - health_seconds is 0; it must be more than 0",
+        "  - metrics_port is 70000; ports are 1 to 65535, 0: any that is free",
+        "  - webhook_pictures is base64, and pictures.save is off: there are none",
     ]

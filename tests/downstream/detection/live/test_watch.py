@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from downstream.detection.model import score_files
 from downstream.detection.open_model import open_model
@@ -111,12 +112,12 @@ def start(folder: Path, url: str, *flags: str) -> subprocess.Popen[str]:
 
 
 def end(process: subprocess.Popen[str], folder: Path) -> Done:
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     return Done(process.returncode, out, err, folder)
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not condition():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
@@ -208,8 +209,8 @@ def test_a_server_that_is_killed_and_comes_back_does_not_end_the_run(happened: W
     live = done.content["videos"][0]["live"]
     assert (live["outages"], live["reconnects"], live["ending"]) == (1, 1, "stopped by Ctrl-C")
     lines = done.out.splitlines()
-    lost = next(n for n, line in enumerate(lines) if "  lost at 0:00:" in line)
-    back = next(n for n, line in enumerate(lines) if "  back after " in line and "frames were never seen" in line)
+    lost = next(n for n, line in enumerate(lines) if " lost at 0:00:" in line)
+    back = next(n for n, line in enumerate(lines) if " back after " in line and "frames were never seen" in line)
     again = [n for n, line in enumerate(lines) if "began at" in line]
     assert again[0] < lost < back < again[-1]
     starts = [event["start_frame"] for event in done.content["videos"][0]["events"]]
@@ -222,12 +223,28 @@ def test_ctrl_c_leaves_finished_files(happened: World) -> None:
     assert done.records[-1]["kind"] == "ended"
     assert done.content["videos"][0]["events"][-1]["cut_short"]
     assert "stopped by Ctrl-C" in done.out
-    assert {path.name for path in done.folder.iterdir()} == {*writers_for(is_live=True)}
+    assert {path.name for path in done.folder.iterdir()} == {*writers_for(is_live=True), "alarms"}
+
+
+def test_each_event_leaves_a_snapshot_and_a_clip_with_its_pre_roll(happened: World) -> None:
+    for event in happened.whole.content["videos"][0]["events"]:
+        with Image.open(happened.whole.folder / event["snapshot"]) as snapshot:
+            brightness = np.asarray(snapshot).mean()
+            assert snapshot.size == (72, 96)
+        assert brightness > 60  # the brighter scene, by the detector that the threshold was made for
+        with av.open(str(happened.whole.folder / event["clip"])) as clip:
+            times = [frame.time for frame in clip.decode(video=0)]
+        assert times[0] == 0
+        assert 0 < min(np.diff(times)) <= max(np.diff(times)) < 2.5 / FPS
+        pre_roll = min(5.0, event["start_seconds"])
+        assert times[-1] >= pre_roll + min(5.0, SECONDS - event["start_seconds"]) - 2.5 / FPS
+    assert "snapshot(s), " in happened.whole.err
+    assert all((happened.cut.folder / record["clip"]).exists() for record in happened.cut.records)
 
 
 def test_nobody_sees_the_password(happened: World) -> None:
     for done in (happened.whole, happened.cut):
-        kept = [path.read_text() for path in done.folder.rglob("*")]
+        kept = [path.read_bytes().decode(errors="replace") for path in done.folder.rglob("*.*")]
         assert "http://127.0.0.1" in "".join(kept)
         assert not any("secret" in text for text in (done.out, done.err, *kept))
 
@@ -268,6 +285,12 @@ def test_wrong_wishes_are_refused_before_anything_is_written(
 ) -> None:
     for flags, text in [
         (["--live.webhook", "ftp://x"], "webhook ftp://x: not an address of the web"),
+        (
+            ["--live.mqtt", "http://me:secret@x"],
+            "http://x: not the address of an MQTT broker; give one like mqtt://user",
+        ),
+        (["--live.mqtt", "mqtt://me:secret@x/+"], ": its prefix is no topic: at most 200 letters, none of + # $"),
+        (["--live.metrics-port", "0", "--live.metrics-host", "192.0.2.1"], "no metrics on 192.0.2.1:0: "),
         (["--live.lookahead", "5"], "lookahead is 5 snippets; this detector looks at most 0 ahead"),
     ]:
         assert play(happened, tmp_path / "none", *flags) == 2

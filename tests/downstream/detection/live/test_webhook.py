@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Callable, Iterator
+from email import policy
+from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
+from downstream.detection.live.outlet import AlarmFiles, AlarmOutlet, ToldAlarm
 from downstream.detection.live.webhook import MAX_WAITING, Webhook
+from downstream.detection.writers.events_jsonl import event_line
 from pretrain.addresses import address_label
 from pretrain.errors import UserError
+from tests.downstream.detection.made import stream_event
 
 Answer = Callable[[int], int]
 
@@ -25,6 +32,7 @@ class Receiver(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answer = answer
         self.posted: list[tuple[dict[str, object], str]] = []
+        self.raw: list[tuple[str, bytes]] = []
 
     def address(self, login: str = "") -> str:
         return f"http://{login}127.0.0.1:{self.server_port}/alarm"
@@ -34,7 +42,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: Receiver
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.raw.append((self.headers["Content-Type"], content))
+        body = json.loads(content) if self.headers["Content-Type"] == "application/json" else {}
         self.server.posted.append((body, self.headers.get("Authorization", "")))
         status = self.server.answer(len(self.server.posted))
         self.send_response(status, f"no {self.path} here" if status == 404 else None)
@@ -121,7 +131,7 @@ def test_the_time_limit_ends_a_try(serve: Callable[[Answer], Receiver]) -> None:
     hook.post({})
     hook.close()
     release.set()
-    assert said == [f"webhook {hook.label}: not delivered after 3 tries: timed out"]
+    assert said == [f"{hook.label}: not delivered after 3 tries: timed out"]
 
 
 def test_nobody_there_is_said(serve: Callable[[Answer], Receiver]) -> None:
@@ -163,3 +173,39 @@ def test_what_cannot_be_sent_says_nothing_of_its_path(serve: Callable[[Answer], 
     hook.post({})
     hook.close()
     assert "secret" not in said[0]
+
+
+def test_it_is_an_outlet_of_alarms(serve: Callable[[Answer], Receiver]) -> None:
+    server = serve(lambda _: 204)
+    outlet: AlarmOutlet = Webhook(server.address("me:secret@"), print)
+    event = stream_event()
+    outlet.alarm(ToldAlarm(camera="door", event=event))
+    outlet.close()
+    outlet.close()
+    assert [body for body, _ in server.posted] == [event_line(event)]
+    assert outlet.label == f"webhook {address_label(server.address())}"
+    assert outlet.summary() == "1 delivered, 0 not"
+
+
+def test_pictures_go_along_where_they_are_asked_for(serve: Callable[[Answer], Receiver], tmp_path: Path) -> None:
+    server, jpeg = serve(lambda _: 204), b"\xff\xd8\r\n--picture\xff\xd9"
+    (tmp_path / "a.jpg").write_bytes(jpeg)
+    event = stream_event()
+    for pictures in ("base64", "multipart"):
+        hook = Webhook(server.address(), print, pictures=pictures)
+        for name in ("a.jpg", "gone.jpg"):
+            hook.alarm(ToldAlarm(camera="door", event=event, files=AlarmFiles(snapshot=tmp_path / name)))
+        hook.close()
+        assert hook.summary() == "2 delivered, 0 not"
+    encoded, *without, form = [server.raw[n] for n in (0, 1, 3, 2)]
+    assert [json.loads(body) for _, body in without] == [
+        event_line(event)
+    ] * 2  # a picture that is gone: the event alone
+    values = json.loads(encoded[1])
+    assert base64.b64decode(values.pop("picture")["base64"]) == jpeg
+    assert values == event_line(event)
+    message = BytesParser(policy=policy.HTTP).parsebytes(f"Content-Type: {form[0]}\r\n\r\n".encode() + form[1])
+    parts = {part.get_param("name", header="Content-Disposition"): part for part in message.iter_parts()}
+    assert json.loads(parts["event"].get_content().decode()) == event_line(event)
+    assert parts["picture"].get_content_type() == "image/jpeg"
+    assert parts["picture"].get_payload(decode=True) == jpeg
