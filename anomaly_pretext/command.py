@@ -36,6 +36,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "finetune": "train a detector on labels of videos",
         "fit-normal": "what is ordinary, without labels",
         "ablate": "many runs beside each other, with intervals",
+        "compare": "published detectors by name, and ours, on one feature set",
         "package": "a detector and its backbone as one folder",
         "score": "features that are there, by a trained detector",
         "calibrate": "a threshold for a wanted rate of false alarms",

@@ -14,7 +14,8 @@ from pretrain.config import PretrainConfig
 from tests.paths import ROOT
 
 CONFIGS = ROOT / "configs"
-PRESETS = ("cells", "end_to_end", "features", "mil_ranking", "ur_dmu")
+NAMED = ("bn_wvad", "mgfn", "mil_ranking", "rtfm", "ur_dmu", "vadclip")
+PRESETS = ("cells", "end_to_end", "features", *NAMED)
 FILES = sorted(CONFIGS.glob("*.yaml"))
 THE_USERS_OWN = ("--catalogue", "--features.sets", "--videos.backbone", "--output", "--device")
 
@@ -37,7 +38,7 @@ def test_every_shipped_configuration_parses(file: Path) -> None:
 def test_a_preset_holds_no_path_of_anybody_and_a_flag_after_it_wins(name: str) -> None:
     file = CONFIGS / f"{name}.yaml"
     assert not [flag for flag in yaml_flags(file) if flag.startswith(THE_USERS_OWN)]
-    assert f"configs/{file.name}" in file.read_text(encoding="utf-8") or name == "mil_ranking"
+    assert f"configs/{file.name}" in file.read_text(encoding="utf-8") or name in NAMED
     changed = parse(FinetuneConfig, [str(file), "--optim.steps", "7", "--seeds", "5"], "finetune.py")
     assert (changed.optim.steps, changed.seeds) == (7, (5,))
     assert changed != parse(FinetuneConfig, ["--optim.steps", "7", "--seeds", "5"], "finetune.py")

@@ -16,7 +16,7 @@ LAYERS = ["pretext_tasks", "pretrain", "downstream", "demo", "scripts", "anomaly
 CLOSED_TO_DOWNSTREAM = {"pretrain.train", "pretrain.model"}
 PACKAGES = [
     *("features", "scores", "detector", "runs", "references", "events", "evaluation", "visualisation"),
-    *("training", "normality", "report", "analysis", "detection", "ablation", "doctor"),
+    *("training", "normality", "report", "analysis", "detection", "ablation", "comparison", "doctor"),
 ]
 """Of downstream, in the one order in which they stand on each other."""
 

@@ -176,6 +176,11 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "whole ablations": "downstream/ablation/config downstream/ablation/grid downstream/ablation/results "
         "downstream/ablation/run downstream/ablation/tables downstream/ablation/workers",
     },
+    "tests/downstream/comparison/test_compare.py": {
+        "whole comparisons": "downstream/comparison/cells downstream/comparison/config downstream/comparison/cost "
+        "downstream/comparison/results "
+        "downstream/comparison/tables",
+    },
     "tests/downstream/doctor/test_check_alignment.py": {
         "all that it finds": "downstream/doctor/contents downstream/doctor/finding",
     },

@@ -21,7 +21,7 @@ from downstream.detector.loss_config import BaseName, ObjectiveConfig
 from downstream.detector.terms import TERMS, terms_on
 from downstream.runs.run_folder import RunFolder
 from downstream.training.config import FREE_TO_CHANGE, FinetuneConfig
-from pretrain.cli import parse
+from pretrain.cli import Config, parse
 from pretrain.errors import UserError, problem_list
 from pretrain.run_folder import as_json, changed_settings
 
@@ -142,15 +142,7 @@ def _objective(objective: ObjectiveConfig, base: BaseName, on: Sequence[str]) ->
 
 def _with_flags(config: FinetuneConfig, flags: Sequence[str]) -> FinetuneConfig:
     """The configuration with a variant's flags on top. UserError: a wrong flag, or one that may not change."""
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-            changed = parse(FinetuneConfig, flags, "variant", default=config)
-    except SystemExit:
-        # tyro draws a frame around what it says, and ends with where to find help
-        lines = [line.strip(" │╭╰─╮╯|+\t") for line in said.getvalue().partition("For full help")[0].splitlines()]
-        text = " ".join(line for line in lines if any(character.isalnum() for character in line))
-        raise UserError(f"its flags are wrong: {text}") from None
+    changed = parse_quietly(FinetuneConfig, flags, "variant", config)
     before, after = as_json(config), as_json(changed)
     fixed = [key for key in after if after[key] != before[key] and key.startswith(FIXED)]
     if fixed:
@@ -158,6 +150,19 @@ def _with_flags(config: FinetuneConfig, flags: Sequence[str]) -> FinetuneConfig:
             f"a variant may not change {', '.join(fixed)}: cells are compared on the same videos, labels and seeds"
         )
     return changed
+
+
+def parse_quietly(kind: type[Config], flags: Sequence[str], prog: str, default: Config | None = None) -> Config:
+    """`parse`, but flags that are wrong are a UserError too: one cell cannot be made, the others can."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            return parse(kind, flags, prog, default=default)
+    except SystemExit:
+        # tyro draws a frame around what it says, and ends with where to find help
+        lines = [line.strip(" │╭╰─╮╯|+\t") for line in said.getvalue().partition("For full help")[0].splitlines()]
+        text = " ".join(line for line in lines if any(character.isalnum() for character in line))
+        raise UserError(f"its flags are wrong: {text}") from None
 
 
 def check_warmup(cell: Cell) -> None:

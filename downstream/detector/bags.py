@@ -30,6 +30,10 @@ class Bags(NamedTuple):
     instance_labels: Tensor | None = None
     """(B, T) in [0, 1]: the share of an instance's frames that is anomalous. Of a ceiling alone: no weakly supervised
     loss may look at it."""
+    before_norms: Tensor | None = None
+    """(B, T, H): what the batch norms of the head were given, where it has any."""
+    classes: Tensor | None = None
+    """(B, C): 1 for each class of the video, the first of which is the normal one; None where only labels are known."""
     grid: tuple[int, int] = (1, 1)
     """Rows and columns of cells in a snippet; 1, 1 where instances are whole snippets. T is a multiple of the cells."""
 

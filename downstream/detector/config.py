@@ -7,15 +7,29 @@ from typing import Literal
 
 from pretrain.errors import UserError
 
-TemporalEncoder = Literal["none", "multi_scale", "transformer", "global_local"]
-
-
-ATTENTION = ("transformer", "global_local")
-"""Those that share the width among heads and see all of the video at once."""
-
-
+TemporalEncoder = Literal[
+    "none", "multi_scale", "transformer", "multi_scale_attention", "global_local", "glance_focus", "window_graph"
+]
+ATTENTION = ("transformer", "multi_scale_attention", "global_local", "glance_focus", "window_graph")
+"""Those that see all of the video at once."""
+EMBEDS = ("global_local", "glance_focus")
+"""Those that make their own width of features of any: the others give as many numbers as they get."""
+HeadName = Literal["mlp", "deep", "linear", "residual", "batch_norm"]
+"""What makes scores; see `heads`."""
 HEADS = 4
 """Of the transformer [ours, not studied]; `global_local` has as many, as published."""
+LEAST = 8
+"""Numbers of a stage of `glance_focus`: the norm of one number alone is 0, whatever it was."""
+SMALLEST_WIDTH: dict[TemporalEncoder, tuple[int, str]] = {
+    "multi_scale": (3, "shares it among 3 scales"),
+    "multi_scale_attention": (4, "shares it among 3 scales and the attention"),
+    "window_graph": (2, "shares it between two graphs"),
+    "glance_focus": (LEAST, "normalises over it"),
+}
+"""Encoder -> how wide it is at least, and why."""
+_HEADS = (HEADS, f"shares it among {HEADS} heads")
+MULTIPLE_OF: dict[TemporalEncoder, tuple[int, str]] = {"transformer": _HEADS, "global_local": _HEADS}
+"""Encoder -> what its width is a multiple of, and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,13 +37,22 @@ class DetectorConfig:
     """The network between features and scores."""
 
     temporal: TemporalEncoder = "none"
-    """How snippets see their neighbours; with cells, each cell the same one before and after."""
+    """How snippets see their neighbours; with cells, each cell the same one before and after. Of published detectors:
+    multi_scale_attention (RTFM, 2021), global_local (UR-DMU, 2023), glance_focus (MGFN, 2023), window_graph (VadCLIP,
+    2024)."""
     spatial: Literal["none", "conv"] = "none"
     """With cells: how each sees the cells around it; conv is a 3x3 convolution."""
     width: int = 128
     """Numbers per snippet inside the detector."""
+    projection: Literal["linear", "none"] = "linear"
+    """linear: a layer of `width` numbers, ReLU and dropout before the temporal encoder. none: features go into it as
+    they are; global_local and glance_focus make `width` numbers of them, the others keep the features' own width."""
+    head: HeadName = "mlp"
+    """What makes a score of a snippet: mlp (one hidden layer), deep (two), linear (none), residual (a perceptron added
+    to its input), batch_norm (two layers with batch norms, whose statistics amend the score: BN-WVAD, 2023)."""
     hidden: int = 32
-    """Width of the scoring head."""
+    """Width of the scoring head's last hidden layer; deep: the first is four times as wide; batch_norm: of its first,
+    the second has half."""
     dropout: float = 0.5
     """After the projection and inside the head."""
     memories: int = 0
@@ -59,10 +82,14 @@ class DetectorConfig:
             raise UserError(f"detector.dropout is {self.dropout}; it must lie in [0, 1)")
         if not 0 <= self.score_smoothing <= 64:
             raise UserError(f"detector.score_smoothing is {self.score_smoothing}; it must lie in [0, 64] snippets")
-        if self.temporal == "multi_scale" and self.width < 3:
-            raise UserError(f"detector.width is {self.width}; multi_scale shares it among 3 scales: at least 3")
-        if self.temporal in ATTENTION and self.width % HEADS:
-            raise UserError(
-                f"detector.width is {self.width}; {self.temporal} shares it among {HEADS} heads: give a multiple of "
-                f"{HEADS}"
-            )
+        check_width(self.temporal, self.width, "detector.width is")
+
+
+def check_width(temporal: TemporalEncoder, width: int, what: str) -> None:
+    """UserError where the encoder cannot be so wide; `what` it is that is `width`, in words."""
+    least, shares = SMALLEST_WIDTH.get(temporal, (1, ""))
+    if width < least:
+        raise UserError(f"{what} {width}; {temporal} {shares}: at least {least}")
+    multiple, shares = MULTIPLE_OF.get(temporal, (1, ""))
+    if width % multiple:
+        raise UserError(f"{what} {width}; {temporal} {shares}: give a multiple of {multiple}")

@@ -21,6 +21,9 @@ from torch.autograd.function import once_differentiable
 
 from downstream.detector.bags import Bags
 
+OF_BAGS = ("labels", "classes")
+"""Fields that say something of a bag, not of its instances."""
+
 
 class AllGather(torch.autograd.Function):
     """(...) of the same shape on every rank -> (ranks, ...); see the module for the gradient."""
@@ -49,15 +52,15 @@ def gather_bags(bags: Bags) -> Bags:
     most = max(count for count, _ in shapes)
     counts = [count for count, _ in shapes]
 
-    def gather(tensor: Tensor | None) -> Tensor | None:
+    def gather(tensor: Tensor | None, of_bags: bool = False) -> Tensor | None:
         if tensor is None:
             return None
-        shape = (most, *tensor.shape[1:]) if tensor.dim() == 1 else (most, longest, *tensor.shape[2:])
+        shape = (most, *tensor.shape[1:]) if of_bags else (most, longest, *tensor.shape[2:])
         gathered = AllGather.apply(padded(tensor, shape))
         return torch.cat([bags_of_rank[:count] for bags_of_rank, count in zip(gathered, counts, strict=True)])
 
     mask = gather(bags.mask.to(torch.uint8))  # not every backend gathers bool
-    rest = {name: gather(getattr(bags, name)) for name in Bags._fields if name not in ("mask", "grid")}
+    rest = {name: gather(getattr(bags, name), name in OF_BAGS) for name in Bags._fields if name not in ("mask", "grid")}
     return Bags(mask=mask.bool(), grid=bags.grid, **rest)  # type: ignore[union-attr, arg-type]
 
 

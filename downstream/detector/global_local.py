@@ -35,14 +35,14 @@ class GlobalLocal(nn.Module):
     reach: int | None = None
     """All of the video."""
 
-    def __init__(self, width: int, dropout: float, heads: int) -> None:
-        """`width`: a multiple of `heads`."""
+    def __init__(self, width: int, dropout: float, heads: int, dim: int | None = None) -> None:
+        """`width`: a multiple of `heads`; `dim`: of the features, by default as many."""
         super().__init__()
-        self.embed = nn.Conv1d(width, width, 3, padding=1)
+        self.embed = nn.Conv1d(dim or width, width, 3, padding=1)
         self.layers = nn.ModuleList(GlobalLocalLayer(width, dropout, heads) for _ in range(LAYERS))
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Features (B, T, D), mask bool (B, T) -> (B, T, D)."""
+        """Features (B, T, dim), mask bool (B, T) -> (B, T, width)."""
         real = rearrange(features.masked_fill(~mask.unsqueeze(2), 0.0), "b t d -> b d t")
         inside = rearrange(F.relu(self.embed(real)), "b d t -> b t d")
         for layer in self.layers:

@@ -82,6 +82,55 @@ class FeatureMagnitudeConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MagnitudeContrastConfig:
+    """The magnitude contrastive base (MGFN, Chen 2023)."""
+
+    k: int = 3
+    """Instances taken of each bag, by the L2 length of their feature vector."""
+    margin: float = 200.0
+    """By which magnitudes of the two classes shall differ; in units of the features that the scoring head sees."""
+    contrast_weight: float = 0.001
+    """Of the contrast beside the cross-entropy."""
+    between_weight: float = 0.001
+    """Within the contrast: of the two classes' difference, beside the likeness of bags of one class."""
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise UserError(f"magnitude_contrast.k is {self.k}; it must be 1 or more")
+        for name in ("margin", "contrast_weight", "between_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UserError(
+                    f"magnitude_contrast.{name} is {getattr(self, name)}; it must be a finite number of 0 or more"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchNormDistanceConfig:
+    """The base of BN-WVAD (Zhou 2023); gives the detector a head with batch norms."""
+
+    bag_ratio: float = 0.2
+    """Share of every abnormal bag that is taken for abnormal, by its distance from the mean."""
+    batch_ratio: float = 0.4
+    """Share of all abnormal bags together that is, too: more of a video in which more happens."""
+    first_weight: float = 5.0
+    """Of the pushing apart at the first batch norm."""
+    second_weight: float = 20.0
+    """At the second."""
+    margin: float = 1.0
+    """By which distances shall differ, in deviations."""
+
+    def __post_init__(self) -> None:
+        for name in ("bag_ratio", "batch_ratio"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"batch_norm_distance.{name} is {getattr(self, name)}; it must lie in [0, 1]")
+        for name in ("first_weight", "second_weight", "margin"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UserError(
+                    f"batch_norm_distance.{name} is {getattr(self, name)}; it must be a finite number of 0 or more"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
 class HardMiningConfig:
     """Which instances are mined, and what is asked of them. All constants are ours."""
 
@@ -221,6 +270,25 @@ class DualMemoryConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClassAlignmentConfig:
+    """The alignment of snippets with learnt class embeddings (after VadCLIP, Wu 2024)."""
+
+    weight: float = 0.0
+    """0 switches the term off; 1 as published."""
+    temperature: float = 0.07
+    """That cosines are divided by."""
+    separation: float = 0.1
+    """Weight of the mean absolute cosine of the normal embedding and the others."""
+
+    def __post_init__(self) -> None:
+        check_weight("class_alignment", self.weight, "1")
+        if not 0 < self.temperature < math.inf:
+            raise UserError(f"class_alignment.temperature is {self.temperature}; it must be a finite number above 0")
+        if not 0 <= self.separation < math.inf:
+            raise UserError(f"class_alignment.separation is {self.separation}; it must be a finite number of 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SmoothnessConfig:
     """The smoothness term of MIL ranking (Sultani 2018)."""
 
@@ -264,7 +332,7 @@ class EntropyConfig:
         check_weight("entropy", self.weight)
 
 
-BaseName = Literal["mil_ranking", "topk_bce", "feature_magnitude"]
+BaseName = Literal["mil_ranking", "topk_bce", "feature_magnitude", "magnitude_contrast", "batch_norm_distance"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,10 +344,13 @@ class ObjectiveConfig:
     mil_ranking: MilRankingConfig = field(default_factory=MilRankingConfig)
     topk_bce: TopKBCEConfig = field(default_factory=TopKBCEConfig)
     feature_magnitude: FeatureMagnitudeConfig = field(default_factory=FeatureMagnitudeConfig)
+    magnitude_contrast: MagnitudeContrastConfig = field(default_factory=MagnitudeContrastConfig)
+    batch_norm_distance: BatchNormDistanceConfig = field(default_factory=BatchNormDistanceConfig)
     hard_mining: HardMiningConfig = field(default_factory=HardMiningConfig)
     contrastive_clustering: ContrastiveClusteringConfig = field(default_factory=ContrastiveClusteringConfig)
     cross_batch_clustering: CrossBatchClusteringConfig = field(default_factory=CrossBatchClusteringConfig)
     dual_memory: DualMemoryConfig = field(default_factory=DualMemoryConfig)
+    class_alignment: ClassAlignmentConfig = field(default_factory=ClassAlignmentConfig)
     smoothness: SmoothnessConfig = field(default_factory=SmoothnessConfig)
     sparsity: SparsityConfig = field(default_factory=SparsityConfig)
     spatial_smoothness: SpatialSmoothnessConfig = field(default_factory=SpatialSmoothnessConfig)

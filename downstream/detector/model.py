@@ -11,9 +11,10 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from downstream.detector.composition import Composition, log_odds
-from downstream.detector.config import ATTENTION, DetectorConfig
+from downstream.detector.config import ATTENTION, EMBEDS, DetectorConfig, check_width
 from downstream.detector.cross_batch_clustering import ClusterBranch, guide
 from downstream.detector.dual_memory import DualMemory
+from downstream.detector.heads import BatchNormHead, scoring_head
 from downstream.detector.loss_config import Guidance
 from downstream.detector.snippet_detector import SnippetDetector
 from downstream.detector.spatial import spatial_encoder
@@ -32,6 +33,8 @@ class DetectorOutput(NamedTuple):
     """(B, T, E) of the clustering branch, or None."""
     mask: Tensor
     """bool (B, T)."""
+    before_norms: Tensor | None = None
+    """(B, T, H): what the batch norms of the head were given, or None."""
 
     @property
     def scores(self) -> Tensor:
@@ -84,30 +87,35 @@ class Detector(SnippetDetector):
         cluster_temperature: float = 1.0,
         grid: tuple[int, int] | None = None,
         motion: tuple[int, ...] = (),
+        num_classes: int = 2,
     ) -> None:
         """`guidance` None: no clustering branch; otherwise how it guides, see `cross_batch_clustering.guide`.
 
         `grid`: rows and columns of cells; None: instances are whole snippets. `motion`: which of the `dim` numbers are
-        logarithms of motion. UserError where the configuration does not go with the grid.
+        logarithms of motion. `num_classes`: of videos that training tells apart, the normal one first; of no meaning
+        when videos are scored. UserError where the configuration does not go with the grid or the features.
         """
         super().__init__()
         check_detector(config, grid)
         self.config, self.dim, self.guidance, self.cluster_temperature = config, dim, guidance, cluster_temperature
-        self.grid, self.motion = grid, motion
+        self.grid, self.motion, self.num_classes = grid, motion, num_classes
         self.register_buffer("input_mean", torch.zeros(dim))
         self.register_buffer("input_scale", torch.ones(dim))
-        self.project = nn.Linear(dim, config.width)
-        self.temporal = temporal_encoder(config.temporal, config.width, config.dropout)
-        self.spatial = spatial_encoder(config.spatial, config.width)
+        projects = config.projection == "linear"
+        self.width = config.width if projects or config.temporal in EMBEDS else dim
+        """Numbers of a snippet as the head sees it, but for what memories add."""
+        if self.width != config.width:
+            check_width(config.temporal, dim, "detector.projection is none, and features are of the width")
+        self.project = nn.Linear(dim, config.width) if projects else None
+        self.temporal = temporal_encoder(config.temporal, config.width if projects else dim, self.width, config.dropout)
+        self.spatial = spatial_encoder(config.spatial, self.width)
         self.drop = nn.Dropout(config.dropout)
-        self.memories = DualMemory(config.memories, config.width, config.dropout > 0) if config.memories else None
-        seen = config.width if self.memories is None else 2 * config.width
-        self.head = nn.Sequential(
-            nn.Linear(seen, config.hidden), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(config.hidden, 1)
-        )
+        self.memories = DualMemory(config.memories, self.width, config.dropout > 0) if config.memories else None
+        seen = self.width if self.memories is None else 2 * self.width
+        self.head = scoring_head(config.head, seen, config.hidden, config.dropout)
         self.smoothing = Smoothing(config.score_smoothing)
         self.composition = Composition(dim, motion) if config.composition == "which_when" and grid is None else None
-        self.branch = None if guidance is None else ClusterBranch(config.width, temperature=cluster_temperature)
+        self.branch = None if guidance is None else ClusterBranch(self.width, temperature=cluster_temperature)
 
     @property
     def reach(self) -> int | None:
@@ -138,15 +146,24 @@ class Detector(SnippetDetector):
         if mask is None:
             mask = torch.ones(features.shape[:2], dtype=torch.bool, device=features.device)
         inside = (features - self.input_mean) * self.input_scale
-        inside = self.drop(F.relu(self.project(inside)))
+        if self.project is not None:
+            inside = self.drop(F.relu(self.project(inside)))
         inside = self._look_around(inside, mask)
         seen = inside if self.memories is None else self.memories(inside)
-        log_scores = F.logsigmoid(self.head(seen).squeeze(2).float())
+        odds, before_norms = self._odds(seen, mask)
+        log_scores = F.logsigmoid(odds.float())
         embeddings = None
         if self.branch is not None and self.guidance is not None:
             embeddings, log_abnormal = self.branch(inside)
             log_scores = guide(log_scores, log_abnormal.float(), self.guidance)
-        return DetectorOutput(log_scores, inside, embeddings, mask)
+        return DetectorOutput(log_scores, inside, embeddings, mask, before_norms)
+
+    def _odds(self, seen: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(B, T) log odds; of a head with batch norms, what these were given."""
+        if isinstance(self.head, BatchNormHead):
+            said = self.head(seen, mask)
+            return said.log_odds, said.before_norms
+        return self.head(seen).squeeze(2), None
 
     def evidence(self, features: Tensor, mask: Tensor, context: Tensor | None = None) -> Tensor:
         """Each snippet's own log odds; where scores are composed, how much features change around it, and motion."""

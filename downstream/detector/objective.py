@@ -38,21 +38,25 @@ def build_detector(
     dim: int,
     grid: tuple[int, int] | None = None,
     motion: tuple[int, ...] = (),
+    num_classes: int = 2,
 ) -> Detector:
-    """The detector for features of `dim` numbers, with branch and memories where the objective asks for them.
+    """The detector for features of `dim` numbers, with branch, memories and batch norms where the objective asks for
+    them.
 
-    `grid`: rows and columns where instances are cells. `motion`: see `Detector`. Its weights come from torch's
-    global generator (`torch.manual_seed` is the caller's). UserError for a detector or a term that does not go with the
-    grid.
+    `grid`: rows and columns where instances are cells. `motion`, `num_classes`: see `Detector`. Its weights come from
+    torch's global generator (`torch.manual_seed` is the caller's). UserError for a detector or a term that does not go
+    with the grid.
     """
     check_objective(objective, grid)
     if not config.memories and any(term.needs_memories for term in terms_on(objective).values()):
         config = dataclasses.replace(config, memories=MEMORIES)
+    if BASES[objective.base].needs_batch_norms:
+        config = dataclasses.replace(config, head="batch_norm")
     for name, term in terms_on(objective).items():
         if term.needs_clusters:
             clusters = getattr(objective, name)
-            return Detector(config, dim, clusters.guidance, clusters.temperature, grid, motion)
-    return Detector(config, dim, grid=grid, motion=motion)
+            return Detector(config, dim, clusters.guidance, clusters.temperature, grid, motion, num_classes)
+    return Detector(config, dim, grid=grid, motion=motion, num_classes=num_classes)
 
 
 class DetectorTraining(nn.Module):
@@ -84,11 +88,17 @@ class DetectorTraining(nn.Module):
             self.teacher.requires_grad_(False)
 
     def forward(
-        self, features: Tensor, mask: Tensor, labels: Tensor, step: int, instance_labels: Tensor | None = None
+        self,
+        features: Tensor,
+        mask: Tensor,
+        labels: Tensor,
+        step: int,
+        instance_labels: Tensor | None = None,
+        classes: Tensor | None = None,
     ) -> tuple[Tensor, LossParts]:
         """Training bags (B, T, D), bool (B, T), (B,) of this process -> the loss over all processes, and its parts.
 
-        `instance_labels` (B, T): of a ceiling.
+        `instance_labels` (B, T): of a ceiling. `classes` (B, C): see `Bags`.
         """
         output = self.detector.per_snippet(features, mask)
         teacher_scores = None
@@ -103,6 +113,8 @@ class DetectorTraining(nn.Module):
             embeddings=None if output.embeddings is None else output.embeddings.float(),
             teacher_scores=teacher_scores,
             instance_labels=instance_labels,
+            before_norms=output.before_norms,
+            classes=classes,
             grid=self.detector.grid or (1, 1),
         )
         return self.objective(gather_bags(bags), step)

@@ -1,8 +1,9 @@
-"""How a detector looks along time: not at all, by dilated convolutions at several scales, or by attention."""
+"""How a detector looks along time: not at all, by dilated convolutions, by attention, or as published detectors do."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,10 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from downstream.detector.config import HEADS, TemporalEncoder
+from downstream.detector.glance_focus import GlanceFocus
 from downstream.detector.global_local import GlobalLocal
+from downstream.detector.multi_scale_attention import MultiScaleAttention
+from downstream.detector.window_graph import WindowGraph
 
 LAYERS = 1
 """Of the transformer [ours, not studied]: training videos are few, so it is as small as can be."""
@@ -109,12 +113,20 @@ def positions(length: int, width: int, device: torch.device) -> Tensor:
     return 0.1 * torch.cat([angles.sin(), angles.cos()], dim=1)[:, :width]
 
 
-def temporal_encoder(name: TemporalEncoder, width: int, dropout: float) -> nn.Module:
-    """The encoder of that name; every one maps features (B, T, D), mask (B, T) to (B, T, D)."""
-    if name == "multi_scale":
-        return MultiScale(width)
-    if name == "transformer":
-        return Attention(width, dropout)
+def temporal_encoder(name: TemporalEncoder, dim: int, width: int, dropout: float) -> nn.Module:
+    """The encoder of that name, from features (B, T, dim) and mask (B, T) to (B, T, width).
+
+    `dim` and `width` are equal but for those that embed.
+    """
     if name == "global_local":
-        return GlobalLocal(width, dropout, HEADS)
-    return NoContext()
+        return GlobalLocal(width, dropout, HEADS, dim)
+    if name == "glance_focus":
+        return GlanceFocus(dim, width, dropout)
+    plain: dict[TemporalEncoder, Callable[[], nn.Module]] = {
+        "none": NoContext,
+        "multi_scale": lambda: MultiScale(width),
+        "transformer": lambda: Attention(width, dropout),
+        "multi_scale_attention": lambda: MultiScaleAttention(width, dropout),
+        "window_graph": lambda: WindowGraph(width),
+    }
+    return plain[name]()

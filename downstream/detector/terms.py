@@ -15,20 +15,26 @@ from typing import Any
 from torch import Tensor, nn
 
 from downstream.detector.bags import Bags, LossParts
+from downstream.detector.batch_norm_distance import BatchNormDistance
+from downstream.detector.class_alignment import ClassAlignment
 from downstream.detector.contrastive_clustering import ContrastiveClustering
 from downstream.detector.cross_batch_clustering import CrossBatchClustering
 from downstream.detector.dual_memory import DualMemoryLoss
 from downstream.detector.entropy import entropy
 from downstream.detector.feature_magnitude import feature_magnitude
 from downstream.detector.hard_mining import hard_mining
+from downstream.detector.heads import BatchNormHead
 from downstream.detector.loss_config import (
     ADDED_TERMS,
+    BatchNormDistanceConfig,
+    ClassAlignmentConfig,
     ContrastiveClusteringConfig,
     CrossBatchClusteringConfig,
     DualMemoryConfig,
     EntropyConfig,
     FeatureMagnitudeConfig,
     HardMiningConfig,
+    MagnitudeContrastConfig,
     MilRankingConfig,
     ObjectiveConfig,
     SmoothnessConfig,
@@ -36,6 +42,7 @@ from downstream.detector.loss_config import (
     SpatialSmoothnessConfig,
     TopKBCEConfig,
 )
+from downstream.detector.magnitude_contrast import magnitude_contrast
 from downstream.detector.mil_ranking import mil_ranking
 from downstream.detector.model import Detector
 from downstream.detector.smoothness import smoothness
@@ -77,6 +84,12 @@ def with_memories(config: DualMemoryConfig, detector: Detector) -> nn.Module:
     return DualMemoryLoss(config, detector.memories)
 
 
+def with_batch_norms(config: BatchNormDistanceConfig, detector: Detector) -> nn.Module:
+    """`make` of the base that goes by the batch norms of the detector's head."""
+    assert isinstance(detector.head, BatchNormHead), "build_detector gives the head to a detector whose base needs it"
+    return BatchNormDistance(config, detector.head)
+
+
 @dataclass(frozen=True, kw_only=True)
 class MilBase:
     """A loss that an objective can stand on."""
@@ -87,6 +100,8 @@ class MilBase:
     """From that field and the detector to the loss."""
     about: str
     """What it is, in a line of docs/detectors.md."""
+    needs_batch_norms: bool = False
+    """The detector gets the head with batch norms, whatever its configuration says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +124,8 @@ class LossTerm:
     """The detector gets memories of normal and abnormal snippets, where its configuration has none."""
     needs_teacher: bool = False
     """Bags bring the scores of the moving average of the detector."""
+    needs_classes: bool = False
+    """Bags bring the classes of their videos, where the catalogue names any."""
     warms_up: bool = False
     """Is left out of the first `warmup_steps` of its configuration."""
 
@@ -132,6 +149,17 @@ BASES: dict[str, MilBase] = {
         config=FeatureMagnitudeConfig,
         make=from_function(feature_magnitude),
         about="abnormal snippets have long feature vectors, normal ones short ones (RTFM, 2021)",
+    ),
+    "magnitude_contrast": MilBase(
+        config=MagnitudeContrastConfig,
+        make=from_function(magnitude_contrast),
+        about="lengths of feature vectors are alike within a class of videos and unlike between them (MGFN, 2023)",
+    ),
+    "batch_norm_distance": MilBase(
+        config=BatchNormDistanceConfig,
+        make=with_batch_norms,
+        about="abnormal snippets lie far from the mean of the head's batch norms, normal ones near (BN-WVAD, 2023)",
+        needs_batch_norms=True,
     ),
 }
 """Name -> base."""
@@ -173,7 +201,7 @@ TERMS: dict[str, LossTerm] = {
     ),
     "contrastive_clustering": LossTerm(
         config=ContrastiveClusteringConfig,
-        make=lambda config, detector: ContrastiveClustering(config, detector.config.width),
+        make=lambda config, detector: ContrastiveClustering(config, detector.width),
         about="cluster centres attract instances of their own class and repel those of the other",
         ablation_weight=0.1,
     ),
@@ -190,6 +218,13 @@ TERMS: dict[str, LossTerm] = {
         about="memories of normal and of abnormal snippets, and a Gaussian latent of the normal ones (UR-DMU, 2023)",
         ablation_weight=1.0,  # as published
         needs_memories=True,
+    ),
+    "class_alignment": LossTerm(
+        config=ClassAlignmentConfig,
+        make=lambda config, detector: ClassAlignment(config, detector.width, detector.num_classes),
+        about="snippets align with a learnt embedding of each class of videos (after VadCLIP, 2024, without text)",
+        ablation_weight=1.0,  # as published
+        needs_classes=True,
     ),
 }
 """Name -> term, in the order in which they are summed: another one would change the last digits of a training."""

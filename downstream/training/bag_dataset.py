@@ -21,6 +21,7 @@ from downstream.training.config import BagsConfig
 from downstream.training.frame_labels import frame_counts
 from downstream.training.segment_cache import SegmentCache, segment_edges
 from downstream.training.source import Batch
+from downstream.training.video_classes import class_targets
 from pretrain.data.catalogue import Video
 from pretrain.errors import UserError
 
@@ -46,8 +47,10 @@ class BagDataset:
         cache: Path,
         device: torch.device,
         frame_labels: bool = False,
+        classes: Sequence[str] = (),
     ) -> None:
-        """`frame_labels`: batches of whole snippets bring the labels of frames, for a ceiling."""
+        """`frame_labels`: batches of whole snippets bring the labels of frames, for a ceiling. `classes`: batches bring
+        the classes of videos, as `video_classes.class_targets` has them."""
         self.source, self.config, self.seed, self.device = source, config, seed, device
         self.names = [video.name for video in videos]
         self.labels = np.array([video.label for video in videos], np.int64)
@@ -56,6 +59,7 @@ class BagDataset:
             SegmentCache.build(source, self.names, config.segments, cache) if config.sampling == "mean" else None
         )
         self.counts = [frame_counts(source.videos[video.name], video) for video in videos] if frame_labels else None
+        self.classes = class_targets(videos, classes) if classes else None
         self.resident: Tensor | None = None
         if self.cache is not None and device.type == "cuda" and _fits(self.cache.array.nbytes, device):
             self.resident = torch.from_numpy(np.array(self.cache.array)).to(device)
@@ -117,7 +121,8 @@ class BagDataset:
         names = [self.names[video] for video in videos]
         shares = None if self.counts is None else self._shares(step, numbers, videos).to(self.device)
         inputs = features.to(self.device, torch.float32)
-        return Batch(inputs, mask.to(self.device), labels.to(self.device), names, shares)
+        classes = None if self.classes is None else self.classes[torch.from_numpy(videos)].to(self.device)
+        return Batch(inputs, mask.to(self.device), labels.to(self.device), names, shares, classes)
 
     def _cached(self, videos: NDArray[np.int64], crops: NDArray[np.int64]) -> tuple[Tensor, NDArray[np.int64]]:
         """Bags of one crop each, or of all cells."""

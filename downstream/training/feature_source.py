@@ -18,6 +18,7 @@ from downstream.detector.loss_config import ObjectiveConfig
 from downstream.detector.model import Detector, check_detector
 from downstream.detector.objective import DetectorTraining, build_detector, check_objective
 from downstream.detector.storage import StoredWith, load_trained, save_detector
+from downstream.detector.terms import terms_on
 from downstream.evaluation.choose_videos import has_ground_truth, open_listed, rehearse_evaluation
 from downstream.features.fusion import FusedFeatures
 from downstream.features.store import read_manifest
@@ -28,6 +29,7 @@ from downstream.training.frame_labels import check_frame_labels, describe_frame_
 from downstream.training.segment_cache import SegmentCache
 from downstream.training.source import Batch, Details, TrainingVideos
 from downstream.training.split import split_training
+from downstream.training.video_classes import class_names, describe_classes
 from pretrain.data.catalogue import Catalogue, Video
 from pretrain.errors import UserError
 
@@ -102,7 +104,15 @@ class FeatureSource:
 
     def describe_bags(self) -> str:
         """`32 segments`."""
-        return f"{self.bags.segments} segments"
+        told = f" ({describe_classes(self.classes)})" if self.classes else ""
+        return f"{self.bags.segments} segments{told}"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Classes of the training videos, where a term of the objective tells them apart."""
+        if self.ceiling or not any(term.needs_classes for term in terms_on(self.objective).values()):
+            return ()
+        return class_names(self.videos.train)
 
     def fingerprint(self) -> dict[str, str]:
         """The hash of each set's array; of a ceiling, of the spans that it is trained on too."""
@@ -138,12 +148,14 @@ class FeatureTraining:
                 *(source.features, list(source.videos.train), source.bags, source.batch_size),
                 *(seed, source.segments, accelerator.device),
                 frame_labels=source.ceiling,
+                classes=source.classes,
             )
         torch.manual_seed(seed)
         # no term of the objective is on in a ceiling, nor is a branch that such a term would train
         objective, base = (ObjectiveConfig(), frame_bce) if source.ceiling else (source.objective, None)
         detector = build_detector(
-            source.detector, objective, source.features.dim, source.features.grid, source.features.motion
+            *(source.detector, objective, source.features.dim, source.features.grid, source.features.motion),
+            num_classes=len(source.classes) or 2,
         )
         if source.detector.standardise != "none" or source.detector.composition != "none":
             detector.standardise(self.bags.statistics())

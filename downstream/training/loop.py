@@ -130,9 +130,8 @@ class SeedRun:
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["lr_share"]
         batch = self.training.batch(step)
-        more = {} if batch.instance_labels is None else {"instance_labels": batch.instance_labels}
         with accelerator.autocast():
-            loss, parts = self.model(batch.inputs, batch.mask, batch.labels, step, **more)
+            loss, parts = self.model(batch.inputs, batch.mask, batch.labels, step, **batch.more())
         accelerator.backward(loss)
         norm = accelerator.clip_grad_norm_(self.plain.parameters(), config.optim.clip_norm)
         self._stop_if_not_finite(step, loss, norm, parts, batch)

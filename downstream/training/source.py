@@ -32,6 +32,13 @@ class Batch(NamedTuple):
     """Of the videos."""
     instance_labels: Tensor | None = None
     """float32 (B, T): the share of each instance's frames that is anomalous, 0 on padding; of a ceiling alone."""
+    classes: Tensor | None = None
+    """float32 (B, C): 1 for each class of a video, the normal one first; of terms that want it alone."""
+
+    def more(self) -> dict[str, Tensor]:
+        """What the model takes by name, where there is any."""
+        named = {"instance_labels": self.instance_labels, "classes": self.classes}
+        return {name: value for name, value in named.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +65,7 @@ class SeedTraining(Protocol):
     def model(self) -> nn.Module:
         """What DDP wraps and training states hold. Takes `inputs, mask, labels, step`, gives the loss and its parts.
 
-        Where batches have `instance_labels`, it takes them by that name.
+        Where batches have `instance_labels` or `classes`, it takes them by that name.
         """
 
     @property

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from downstream.detector.bags import Bags, LossParts
+from downstream.detector.heads import BatchNormHead
 from downstream.detector.model import DetectorConfig
 from downstream.detector.objective import build_detector
 from downstream.detector.terms import BASES, TERMS, ObjectiveConfig
@@ -50,11 +51,15 @@ def make_loss(name: str, config: Any, grid: Grid = WHOLE) -> Loss:
             bags = bags._replace(embeddings=detector.branch.to(bags.features)(bags.features)[0])
         if detector.memories is not None:
             detector.memories.to(bags.features)
+        if isinstance(detector.head, BatchNormHead):
+            before_norms = detector.head.to(bags.features)(bags.features, bags.mask).before_norms
+            bags = bags._replace(before_norms=before_norms.to(bags.features))
         value: tuple[Tensor, LossParts] = module.to(bags.features)(bags)
         return value
 
     loss(random_bags(9, grid=grid))
     module.eval()
+    detector.eval()
     return loss
 
 
