@@ -17,6 +17,7 @@ from downstream.comparison.cost import Cost, measure_cost
 from downstream.comparison.results import Results, make_results
 from downstream.comparison.tables import as_csv, latex, markdown, terminal
 from pretrain.accelerator import check_device
+from pretrain.environment import precision_of
 from pretrain.errors import UserError
 from pretrain.files import write_json, write_text
 from pretrain.folder_lock import only_writer_in
@@ -32,7 +33,7 @@ def compare_detectors(request: Request, prog: str) -> int:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError(f"{prog} starts its own processes, one a core or GPU: start it by itself, not in several")
     plain = request.config.finetune
-    check_device(plain.device, plain.precision)
+    check_device(plain.device, precision_of(plain.precision, os.environ))
     try:
         with stopping_on_signals(), only_writer_in(plain.output):
             return _compare(request, prog)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import os
 import resource
 import sys
 import time
@@ -23,6 +24,7 @@ from downstream.training.feature_source import FeatureSource, FeatureTraining
 from downstream.training.loop import make_optimizer
 from pretrain.accelerator import make_accelerator
 from pretrain.cpu import keep_freed_memory, one_thread
+from pretrain.environment import precision_of
 
 SNIPPETS = 20_000
 """About so many are scored at most, of the shortest test videos."""
@@ -63,7 +65,7 @@ def cost_here(config: FinetuneConfig, steps: int) -> dict[str, Any]:
 def cost_of(source: FeatureSource, config: FinetuneConfig, steps: int, before: int, snippets: int = SNIPPETS) -> Cost:
     """Of opened features; `before`: the peak of this process until then, in bytes."""
     keep_freed_memory()
-    accelerator = make_accelerator(config.device, config.precision)
+    accelerator = make_accelerator(config.device, precision_of(config.precision, os.environ))
     device = accelerator.device.type
     with one_thread() if device == "cpu" else nullcontext():
         training = source.seed_training(config.seeds[0], accelerator)
