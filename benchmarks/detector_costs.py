@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.mil_ways import make_videos, ucf_lengths, write_sparse_features
-from downstream.comparison.cost import cost_of, peak_bytes
+from downstream.comparison.cost import bytes_before, cost_of
 from downstream.comparison.named import DETECTORS, choose
 from downstream.comparison.tables import Table, aligned, three_digits
 from downstream.features.fusion import FusedFeatures
@@ -62,7 +62,7 @@ class CostConfig:
 
 def measure(name: str, folder: Path, options: CostConfig) -> dict[str, Any]:
     """One detector, in this process."""
-    before = peak_bytes("cpu")
+    before = bytes_before()
     flags = [*flags_of(choose(name).settings), *PLAIN, "--output", str(folder / "run")]
     config = parse(FinetuneConfig, [*flags, "--precision", options.precision], "detector_costs")
     features = FusedFeatures.open([folder / "features"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import multiprocessing
 import os
@@ -58,12 +59,12 @@ def measure_cost(config: FinetuneConfig, steps: int) -> Cost:
 
 def cost_here(config: FinetuneConfig, steps: int) -> dict[str, Any]:
     """`Cost`, measured in this process."""
-    before = peak_bytes("cpu")
+    before = bytes_before()
     return asdict(cost_of(FeatureSource.open(config), config, steps, before))
 
 
 def cost_of(source: FeatureSource, config: FinetuneConfig, steps: int, before: int, snippets: int = SNIPPETS) -> Cost:
-    """Of opened features; `before`: the peak of this process until then, in bytes."""
+    """Of opened features; `before`: what the process had until then, `bytes_before`."""
     keep_freed_memory()
     accelerator = make_accelerator(config.device, precision_of(config.precision, os.environ))
     device = accelerator.device.type
@@ -134,13 +135,30 @@ def state_bytes(module: nn.Module) -> int:
     return sum(value.numel() * value.element_size() for value in module.state_dict().values())
 
 
+STATUS = Path("/proc/self/status")
+"""What Linux tells of this process."""
+
+
+def bytes_before() -> int:
+    """What this process holds now; its peak is counted anew from here, where the system can: importing has one of its
+    own, that small trainings stay below."""
+    if not STATUS.exists():
+        return peak_bytes("cpu")
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    return _told("VmRSS")
+
+
+def _told(name: str) -> int:
+    lines: Sequence[str] = STATUS.read_text(encoding="ascii", errors="replace").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
+
+
 def peak_bytes(device: str) -> int:
     """The most memory that was in use so far: of the GPU by tensors, or of this process."""
     if device == "cuda":
         return int(torch.cuda.max_memory_allocated())
-    status = Path("/proc/self/status")
-    if status.exists():  # the peak that `resource` gives begins with that of the process we came from
-        lines: Sequence[str] = status.read_text(encoding="ascii", errors="replace").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+    if STATUS.exists():  # the peak that `resource` gives begins with that of the process we came from
+        return _told("VmHWM")
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024

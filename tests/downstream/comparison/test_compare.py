@@ -56,7 +56,10 @@ def test_every_detector_has_figures_differences_and_cost(run: Path) -> None:
     assert rows["vadclip"]["best_reference"][0]["metric"] == "frame_auc"
     for row in rows.values():
         assert (row["steps"], row["batch_size"], row["segments"]) == (4, 8, 4)
-        assert all(row["cost"][key] > 0 for key in ("steps_per_second", "snippets_per_second", "weight_megabytes"))
+        assert all(
+            row["cost"][key] > 0
+            for key in ("steps_per_second", "snippets_per_second", "weight_megabytes", "peak_megabytes")
+        )
         file = run / "cells" / "toy" / row["detector"] / "seed-0" / "detector" / "detector.safetensors"
         assert row["cost"]["weight_megabytes"] == pytest.approx(file.stat().st_size / 1e6, abs=0.01)
     assert [failure["cell"] for failure in content["failed"]] == ["toy/wrong"]
