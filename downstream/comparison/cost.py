@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import multiprocessing
 import os
 import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +23,7 @@ from downstream.training.feature_source import FeatureSource, FeatureTraining
 from downstream.training.loop import make_optimizer
 from pretrain.accelerator import make_accelerator
 from pretrain.cpu import keep_freed_memory, one_thread
+from pretrain.data.worker_pool import worker_processes
 from pretrain.environment import precision_of
 
 SNIPPETS = 20_000
@@ -52,9 +51,8 @@ class Cost:
 
 def measure_cost(config: FinetuneConfig, steps: int) -> Cost:
     """Train so many steps and score test videos, in a fresh process: a parent's peak would count too."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
-        return Cost(**pool.submit(cost_here, config, steps).result())
+    with worker_processes(1) as workers:
+        return Cost(**workers.submit(cost_here, config, steps).result())
 
 
 def cost_here(config: FinetuneConfig, steps: int) -> dict[str, Any]:
