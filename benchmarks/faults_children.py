@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pretrain.cli import run_command
+from pretrain.process_failure import NO_MEMORY
 
 Kind = Literal["data", "message", "traceback", "silent", "hang", "memory", "crash"]
 OUT_OF_MEMORY = ("MemoryError", "bad_alloc", "can't allocate memory", "Cannot allocate memory", "Unable to allocate")
@@ -190,8 +191,8 @@ def judge(code: int | None, log: Path, answer: Path) -> Outcome:
 
 def _kind(number: int | None, status: int | None, said: str) -> Kind:
     broken = status is None or "Traceback (most recent call last)" in said
-    if broken and any(text in said[-4000:] for text in OUT_OF_MEMORY):
-        return "memory"
+    if NO_MEMORY in said or (broken and any(text in said[-4000:] for text in OUT_OF_MEMORY)):
+        return "memory"  # said in words or not: a file that asks for so much has to be refused before
     if number is not None:
         return "crash"
     if broken:

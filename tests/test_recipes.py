@@ -22,9 +22,9 @@ from downstream.features.flat_truth import read_flat_truth
 from downstream.features.store import FeatureWriter
 from downstream.training.config import FinetuneConfig
 from pretrain.cli import parse
+from pretrain.command import main as pretrain
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.data.proxy import build_command
-from pretrain.train import main as pretrain
 from scripts import evaluate, extract_features, finetune, import_ground_truth, localise
 from tests.paths import REAL, ROOT
 from tests.test_flags import commands, configuration
