@@ -13,8 +13,9 @@ Nothing heavy is imported before it is used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from anomaly_pretext.lazy import from_modules
 from anomaly_pretext.version import __version__
 
 if TYPE_CHECKING:
@@ -56,15 +57,22 @@ __all__ = [
     "render_videos",
     "settings",
 ]
+_MODULES = {
+    "anomaly_pretext.backbones": ("list_backbones", "load_backbone"),
+    "anomaly_pretext.configuration": ("settings",),
+    "anomaly_pretext.detector": ("Detector", "Scores", "first_look", "load_detector"),
+    "anomaly_pretext.evaluation": ("EvaluatedRuns", "evaluate"),
+    "anomaly_pretext.footage": ("open_catalogue", "read_frames", "render_videos"),
+    "anomaly_pretext.training": ("PretrainingRun", "extract_features", "finetune", "fit_normal", "pretrain"),
+    "downstream.detection.records": ("EventRecord",),
+    "downstream.features.store": ("FeatureSet",),
+    "pretrain.backbones": ("Backbone",),
+    "pretrain.data.catalogue": ("Catalogue", "Video"),
+    "pretrain.errors": ("UserError",),
+}
+"""Module, as a checkout names it -> what is taken from it."""
 
-
-def __getattr__(name: str) -> Any:
-    """A public name, imported where it is first used."""
-    if name in __all__:
-        from anomaly_pretext import public
-
-        return getattr(public, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = from_modules(__name__, _MODULES)
 
 
 def __dir__() -> list[str]:

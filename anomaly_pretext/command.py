@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from anomaly_pretext.version import ABOVE, __version__
+from anomaly_pretext.lazy import installed_name
+from anomaly_pretext.version import __version__
 
 GROUPS: dict[str, dict[str, str]] = {
     "begin": {
@@ -73,8 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def module_of(name: str) -> str:
     """The module whose `main` a subcommand is."""
-    module = _ELSEWHERE.get(name, f"scripts.{name.replace('-', '_')}")
-    return module if module.startswith("anomaly_pretext.") else ABOVE + module
+    return installed_name(_ELSEWHERE.get(name, f"scripts.{name.replace('-', '_')}"))
 
 
 def overview() -> str:

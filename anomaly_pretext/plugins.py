@@ -6,10 +6,9 @@ loaded while the program is still being put together.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from anomaly_pretext.version import ABOVE
+from anomaly_pretext.lazy import from_modules
 
 if TYPE_CHECKING:
     from downstream.detector.bags import Bags, LossParts, mean_of_chosen, normal_instances
@@ -61,9 +60,4 @@ _MODULES = {
 }
 """Module, as a checkout names it -> what is taken from it."""
 
-
-def __getattr__(name: str) -> Any:
-    for module, names in _MODULES.items():
-        if name in names:
-            return getattr(import_module(ABOVE + module), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = from_modules(__name__, _MODULES)

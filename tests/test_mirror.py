@@ -13,8 +13,9 @@ COMMAND = "a command: tested through its script"
 
 ELSEWHERE: dict[str, dict[str, str]] = {
     "tests/anomaly_pretext/test_training.py": {"at the end of the road": "anomaly_pretext/evaluation"},
-    "tests/anomaly_pretext/test_backbones.py": {"what they are named by": "anomaly_pretext/public"},
-    "tests/anomaly_pretext/test_command.py": {"what it can say": "anomaly_pretext/version"},
+    "tests/anomaly_pretext/test_command.py": {
+        "what it can say, and how it finds the work": "anomaly_pretext/version anomaly_pretext/lazy"
+    },
     "tests/anomaly_pretext/test_plugins.py": {"both sides of it": "pretrain/plugins"},
     "tests/pretext_tasks/test_sampling.py": {
         "what every task is": "pretext_tasks/base",

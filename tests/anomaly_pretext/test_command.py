@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from anomaly_pretext.command import COMMANDS, main, module_of
+from anomaly_pretext.lazy import installed_name
 from anomaly_pretext.version import __version__
 from tests.paths import ROOT
 
@@ -55,3 +56,8 @@ def test_listing_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""
+
+
+def test_modules_have_the_names_of_a_checkout_here() -> None:
+    assert installed_name("pretrain.errors") == "pretrain.errors"
+    assert installed_name("anomaly_pretext.detector") == "anomaly_pretext.detector"
