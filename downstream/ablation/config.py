@@ -7,18 +7,17 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_args
+from typing import Annotated, Any, NamedTuple
 
 import tyro
 
-from downstream.detector.loss_config import DEFAULT_GRID, TERM_NAMES, BaseName
+from downstream.detector.loss_config import DEFAULT_BASES, DEFAULT_GRID, TERM_NAMES, BaseName
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.training.config import FinetuneConfig
 from pretrain.cli import flags_of, parse
 from pretrain.errors import UserError, nearest
 from pretrain.yaml_file import read_yaml
 
-BASES: tuple[BaseName, ...] = get_args(BaseName)
 SWITCHED = DEFAULT_GRID
 """Terms that are the grid's alone: off in a cell that does not name them. The others then are as configured."""
 COMBINATIONS = {"base": (), **{name: (name,) for name in (*SWITCHED, *TERM_NAMES)}, "all": SWITCHED}
@@ -56,7 +55,7 @@ class AblationConfig:
     """
 
     finetune: Annotated[FinetuneConfig, tyro.conf.arg(name="")] = field(default_factory=_own_finetuning)
-    bases: tuple[BaseName, ...] = BASES
+    bases: tuple[BaseName, ...] = DEFAULT_BASES
     """Losses that every combination stands on."""
     terms: tuple[str, ...] = ("base", *SWITCHED, "all")
     """Combinations of terms on each base: base (none), a term of `objective`, several joined with `+`, or all, which is

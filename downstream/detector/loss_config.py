@@ -364,5 +364,7 @@ ObjectiveConfig = with_fields(ObjectiveConfig, ADDED_TERMS)  # type: ignore[misc
 
 TERM_NAMES = tuple(entry.name for entry in fields(ObjectiveConfig) if entry.name not in ("base", *get_args(BaseName)))
 """What is added to a base by its weight."""
+DEFAULT_BASES: tuple[BaseName, ...] = ("mil_ranking", "topk_bce", "feature_magnitude")
+"""Bases of scripts/ablate.py unless told otherwise; the others go with the network of one published method."""
 DEFAULT_GRID = ("hard_mining", "contrastive_clustering", "cross_batch_clustering")
 """Terms with a row of their own in scripts/ablate.py unless told otherwise; `all` there is all of these together."""
