@@ -144,7 +144,7 @@ def named_variants(config: AblationConfig) -> list[Variant]:
     variants = []
     for key, text in _pairs("variants", config.variants, "FLAGS"):
         above, _, name = key.rpartition(":")
-        only = above in BASES
+        only = above in get_args(BaseName)
         bases = tuple(base for base in config.bases if base == above or not only)
         if not bases:
             raise UserError(
