@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 
@@ -55,7 +56,7 @@ def test_prometheus_reads_every_figure_of_every_camera() -> None:
 def test_who_is_not_well_is_named_with_the_reason() -> None:
     now = time.monotonic()
     cameras = {
-        "well": DOOR,
+        "well": dataclasses.replace(DOOR, scored_at=now),
         "lost": CameraFigures(state="lost", scored_at=now),
         "silent": CameraFigures(state="connected", scored_at=now - 100.4),
         "new": CameraFigures(),
