@@ -67,5 +67,5 @@ def test_who_is_not_well_is_named_with_the_reason() -> None:
         "new": "has not answered yet",
     }
     assert health(cameras, math.inf).keys() == {"lost", "new"}
-    assert health({"well": DOOR}, 60) == {}
+    assert health({"well": dataclasses.replace(DOOR, scored_at=now)}, 60) == {}
     assert health({}, 60) == {"": "no camera is watched yet"}
