@@ -258,6 +258,7 @@ def test_an_hour_leaves_memory_flat(make: Callable[..., LiveRun]) -> None:
     finally:
         tracemalloc.stop()
     assert run.state.events > 40
-    assert max(peaks[1:]) < peaks[0] + 20_000
+    # what is made once, in the first quarter, counts for nothing; growth by the frame would go on
+    assert max(peaks[2:]) < peaks[1] + 12_000
     run._finish(Ending("over"))
     assert len(written(run)["videos"][0]["events"]) == run.state.events
