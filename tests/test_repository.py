@@ -31,7 +31,6 @@ FOREIGN = {"tests/downstream/features/test_importing.py"}
 HOST = re.compile(r"\b(?:https?|rtsp|rtmp|ftp)://(?:[^\s/@\"'`{]*@)?([A-Za-z0-9][A-Za-z0-9.-]*)")
 EXAMPLES = {"camera", "camera.local", "host", "example.org", "localhost", "127.0.0.1"}
 CITED = {
-    "download.pytorch.org",
     "git-lfs.github.com",
     "imagelab.ing.unimore.it",
     "roc-ng.github.io",
