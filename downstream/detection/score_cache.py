@@ -39,7 +39,7 @@ def digest_of(scores: VideoScores) -> str:
     """Of every number: one that was changed on a disk would be believed."""
     digest = hashlib.sha256(scores.scores.tobytes() + scores.edges.tobytes())
     if scores.map is not None:
-        digest.update(np.float32(scores.map.scores).tobytes())
+        digest.update(np.float64(scores.map.scores).tobytes())
     return digest.hexdigest()
 
 
