@@ -14,6 +14,7 @@ import pytest
 from safetensors import safe_open
 
 from downstream.detector.entropy import EntropyConfig
+from downstream.detector.loss_config import ClassAlignmentConfig
 from downstream.detector.spatial_smoothness import SpatialSmoothnessConfig
 from downstream.detector.storage import load_detector
 from downstream.scores.map_file import read_maps
