@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 
 from benchmarks.faults_reader import Reader, sha
 from downstream.detection.open_model import open_model
@@ -49,8 +50,14 @@ def read_onnx() -> str:
 
 
 def write_hugging_face() -> None:
-    """A video model of a few thousand weights."""
-    write_model("videomae", Path("hugging_face"))
+    """A video model of a few thousand weights, which stand in a file that a list names, as those of large models."""
+    folder = Path("hugging_face")
+    write_model("videomae", folder)
+    part = folder / "model-00001-of-00001.safetensors"
+    (folder / "model.safetensors").rename(part)
+    with safe_open(part, framework="pt") as file:
+        names = dict.fromkeys(file.keys(), part.name)
+    write_json(folder / "model.safetensors.index.json", {"metadata": {"total_size": 1}, "weight_map": names})
 
 
 def read_hugging_face() -> str:
@@ -75,7 +82,10 @@ ENCODERS = (
     ),
     Reader(
         name="Hugging Face",
-        files=("hugging_face/config.json", "hugging_face/preprocessor_config.json", "hugging_face/*.safetensors"),
+        files=(
+            *("hugging_face/config.json", "hugging_face/preprocessor_config.json", "hugging_face/*.safetensors"),
+            "hugging_face/*.index.json",
+        ),
         run=read_hugging_face,
         prepare=write_hugging_face,
         needs=("transformers",),
