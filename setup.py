@@ -26,8 +26,10 @@ FOLDERS = ("pretext_tasks", "pretrain", "downstream", "demo", "scripts")
 CONFIGS = "configs"
 ROOT = Path(__file__).parent
 
-_LAUNCHED = re.compile(r"\b(accelerate launch(?: -[\w-]+(?: \d+)?)*) (?:scripts/(\w+)|(pretrain))\.py\b")
-_SCRIPT = re.compile(r"\b(?:python )?scripts/([a-z_]+)\.py\b")
+_LAUNCHED = re.compile(
+    r"\b((?:accelerate launch|torchrun)(?: -[\w-]+(?: (?:\d+|N))?)*) (?:scripts/(\w+)|(pretrain))\.py\b"
+)
+_SCRIPT = re.compile(r"(?:(?<=\\n)|\b)(?:python )?scripts/([a-z_]+)\.py\b")  # \n: a line of a text in the source
 _PRETRAIN = re.compile(r"\b(?:python )?(?<![/\w.])pretrain\.py\b(?! shadows)")
 _PROG = re.compile(r"\"([a-z_]+)\.py\"")
 

@@ -26,8 +26,12 @@ if TYPE_CHECKING:
     from anomaly_pretext.footage import open_catalogue, read_frames, render_videos
     from anomaly_pretext.training import PretrainingRun, extract_features, finetune, fit_normal, pretrain
     from downstream.detection.records import EventRecord
+    from downstream.features.config import ExtractConfig
     from downstream.features.store import FeatureSet
+    from downstream.normality.config import FitNormalConfig
+    from downstream.training.config import FinetuneConfig
     from pretrain.backbones import Backbone
+    from pretrain.config import PretrainConfig
     from pretrain.data.catalogue import Catalogue, Video
     from pretrain.errors import UserError
 
@@ -37,7 +41,11 @@ __all__ = [
     "Detector",
     "EvaluatedRuns",
     "EventRecord",
+    "ExtractConfig",
     "FeatureSet",
+    "FinetuneConfig",
+    "FitNormalConfig",
+    "PretrainConfig",
     "PretrainingRun",
     "Scores",
     "UserError",
@@ -65,8 +73,12 @@ _MODULES = {
     "anomaly_pretext.footage": ("open_catalogue", "read_frames", "render_videos"),
     "anomaly_pretext.training": ("PretrainingRun", "extract_features", "finetune", "fit_normal", "pretrain"),
     "downstream.detection.records": ("EventRecord",),
+    "downstream.features.config": ("ExtractConfig",),
     "downstream.features.store": ("FeatureSet",),
+    "downstream.normality.config": ("FitNormalConfig",),
+    "downstream.training.config": ("FinetuneConfig",),
     "pretrain.backbones": ("Backbone",),
+    "pretrain.config": ("PretrainConfig",),
     "pretrain.data.catalogue": ("Catalogue", "Video"),
     "pretrain.errors": ("UserError",),
 }

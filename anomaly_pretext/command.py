@@ -81,7 +81,7 @@ def overview() -> str:
     """What there is, a line each."""
     lines = ["usage: anomaly-pretext COMMAND [CONFIG.yaml ...] [--flag value ...]", ""]
     for group, commands in GROUPS.items():
-        lines += [group, *(f"  {name:<18} {text}" for name, text in commands.items()), ""]
+        lines += [group, *(f"  {name:<19} {text}" for name, text in commands.items()), ""]
     lines += [
         "anomaly-pretext COMMAND --help says what one takes. On several GPUs:",
         "accelerate launch -m anomaly_pretext COMMAND ...",
@@ -92,5 +92,5 @@ def overview() -> str:
 def unknown(name: str) -> str:
     """No such command, with the nearest there is."""
     near = difflib.get_close_matches(name.replace("_", "-")[:40], COMMANDS, 1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    hint = f"; did you mean {near[0]}?" if near else "."
     return f"there is no command {name[:40]!r}{hint} `anomaly-pretext --help` lists them"

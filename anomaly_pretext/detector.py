@@ -60,10 +60,11 @@ class Detector:
         """Score one video: a file, or a folder of frames. UserError where it cannot be read."""
         return _scores(self._score_one(video))
 
-    def score_all(self, videos: Iterable[str | Path]) -> Iterator[Scores]:
-        """Score videos, and all that lie in folders, each as soon as it is done. UserError at the first that cannot
-        be read."""
-        for scored in self._scored(find_videos([str(video) for video in videos])):
+    def score_all(self, videos: str | Path | Iterable[str | Path]) -> Iterator[Scores]:
+        """Score videos, and all that lie in folders, each as soon as it is done: `score_all("recordings/")`. UserError
+        at the first that cannot be read."""
+        given = [videos] if isinstance(videos, (str, Path)) else videos
+        for scored in self._scored(find_videos([str(video) for video in given])):
             yield _scores(scored)
 
     def detect(self, video: str | Path, **rule: float) -> list[EventRecord]:

@@ -75,11 +75,12 @@ def strange_values(array: np.ndarray, rng: Rng) -> np.ndarray:
 
 def other_array(array: np.ndarray, rng: Rng) -> np.ndarray:
     """The array with another shape or of another kind."""
+    array = np.atleast_1d(array)
     with np.errstate(all="ignore"):
         others = [
             *(array[: len(array) // 2], array[:0], np.concatenate([array, array]), array[None], array.reshape(-1)),
             *(array.T, array.astype(np.complex64), array.astype("U4"), array.astype(bool), array.astype(np.int8)),
-            array[::-1] if array.ndim else array,
+            array[::-1],
         ]
     return others[int(rng.integers(len(others)))]
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.faults_damage_arrays import NPY, NPZ, SAFETENSORS
+from benchmarks.faults_damage_containers import HDF5, MAT, ONNX, TORCH
 from benchmarks.faults_damage_json import JSON, JSON_LINES
 from benchmarks.faults_damage_text import BYTES, TEXT, YAML, Rng, Ways
 
@@ -28,6 +29,10 @@ BY_ENDING: dict[str, Ways] = {
     ".npy": NPY,
     ".npz": NPZ,
     ".safetensors": SAFETENSORS,
+    ".h5": HDF5,
+    ".mat": [*MAT, *HDF5],
+    ".pt": TORCH,
+    ".onnx": ONNX,
 }
 """Beside damage to bytes, which any file can have."""
 SPARSE_BYTES = 3 << 30

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,13 @@ class Reader:
     """It reads what can be made anew: a mutation must change nothing, or be refused."""
     weight: float = 1.0
     """How often it is tried against others: commands take a second, functions some milliseconds."""
+    needs: tuple[str, ...] = ()
+    """Optional packages; without one of them it is left out."""
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """Those that are not installed."""
+        return tuple(name for name in self.needs if find_spec(name) is None)
 
 
 def main_of(module: str, *flags: str) -> None:

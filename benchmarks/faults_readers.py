@@ -5,15 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.faults_compare import digest
+from benchmarks.faults_read_cameras import CAMERAS
+from benchmarks.faults_read_encoders import ENCODERS
 from benchmarks.faults_read_features import FEATURES
+from benchmarks.faults_read_foreign import FOREIGN
 from benchmarks.faults_read_lists import LISTS
 from benchmarks.faults_read_models import MODELS
 from benchmarks.faults_read_runs import RUNS
 from benchmarks.faults_read_videos import VIDEOS
 from benchmarks.faults_reader import Reader
 
-READERS: tuple[Reader, ...] = (*MODELS, *FEATURES, *LISTS, *VIDEOS, *RUNS)
+ALL_READERS: tuple[Reader, ...] = (*MODELS, *FEATURES, *LISTS, *VIDEOS, *RUNS, *FOREIGN, *ENCODERS, *CAMERAS)
 """In no order that matters."""
+READERS = tuple(reader for reader in ALL_READERS if not reader.lacks)
+"""Those whose packages are installed."""
+LEFT_OUT = {reader.name: reader.lacks for reader in ALL_READERS if reader.lacks}
 
 
 def files_of(reader: Reader, root: Path) -> list[list[Path]]:

@@ -16,7 +16,7 @@ from benchmarks.faults import FaultsConfig
 from benchmarks.faults_folders import copy, remove, sync
 from benchmarks.faults_kills import Kill, Undisturbed, try_kill, undisturbed
 from benchmarks.faults_mutations import Mutation, kinds, prepare, shares, try_mutation
-from benchmarks.faults_readers import READERS
+from benchmarks.faults_readers import LEFT_OUT, READERS
 from benchmarks.faults_world import WRITERS, Writer, build, warm_up
 from pretrain.errors import UserError, nearest
 from pretrain.files import write_json
@@ -79,6 +79,8 @@ def measure(config: FaultsConfig) -> int:
     print(f"seed {config.seed}; building the small world in {out}", flush=True)
     world = World.make(out)
     print(f"built in {clock(time.monotonic() - began)}: {len(WRITERS)} writers, {len(READERS)} readers", flush=True)
+    for name, packages in LEFT_OUT.items():
+        print(f"left out: {name}, which needs {', '.join(packages)}", flush=True)
     tally = Tally()
     try_kills = kills_of(config, world)
     try_mutations = mutations_of(config, world)

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import av
@@ -208,6 +209,9 @@ def warm_up() -> None:
         import_module(writer.module)
     for late in LATE:
         import_module(late)
+    for optional in OPTIONAL:
+        if find_spec(optional.partition(".")[0]) is not None:
+            import_module(optional)
 
 
 LATE = (
@@ -216,6 +220,11 @@ LATE = (
     *("torchvision.io", "PIL.Image", "sympy", "pretrain.data.proxy.savings"),
 )
 """Imported when a command runs."""
+OPTIONAL = (
+    *("h5py", "scipy.io", "onnx.numpy_helper", "onnx.helper", "accelerate.commands.launch"),
+    *("transformers.models.videomae.modeling_videomae", "transformers.models.videomae.configuration_videomae"),
+)
+"""The same, where it is installed; not onnxruntime, which starts a thread."""
 
 
 def make_videos(root: Path) -> None:

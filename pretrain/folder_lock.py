@@ -159,7 +159,7 @@ def _write(descriptor: int) -> None:
 
 
 def _told(holder: dict[str, Any] | None) -> str:
-    """` (extract_features.py, process 4711 on host2, since 09:14:03)`."""
+    """` (extract-features, process 4711 on host2, since 09:14:03)`."""
     if holder is None:
         return ""
     started = holder.get("started")

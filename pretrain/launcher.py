@@ -10,13 +10,21 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from pretrain.errors import UserError
+from pretrain.yaml_file import read_yaml
 
 NAMES = ("accelerate", "accelerate-launch", "accelerate.commands.launch", "accelerate.commands.accelerate_cli")
 """Words of its command line that are followed by its flags: a program, or a module after -m."""
+
+MOST_HERE = 4096
+"""Processes of one machine; whoever asks for more mistyped."""
+_NUMBERS = ("num_processes", "num_machines", "machine_rank")
+_WHOLE = re.compile(r"-?[0-9]{1,9}")
 
 
 class Asked(NamedTuple):
@@ -46,9 +54,9 @@ def asked_processes(command_line: Sequence[str]) -> Asked | None:
     """What a launcher's command line asks for, and its configuration file where it says less; one process a machine
     where neither gives a number. None: that is no launcher's command line.
 
-    UserError where machines cannot have the same number of processes.
+    UserError where the file cannot be read, or the numbers cannot be: machines have the same number of processes.
     """
-    from accelerate.commands.config.config_args import default_config_file, load_config_from_file
+    from accelerate.commands.config.config_args import default_config_file
     from accelerate.commands.launch import launch_command_parser
 
     parser = launch_command_parser()
@@ -58,19 +66,40 @@ def asked_processes(command_line: Sequence[str]) -> Asked | None:
     except SystemExit:
         return None
     from_file = given.config_file is not None or (os.path.isfile(default_config_file) and not given.cpu)
-    settings = load_config_from_file(given.config_file) if from_file else None
-    values: list[Any] = [
-        getattr(settings, name, None) if (said := getattr(given, name)) is None else said
-        for name in ("num_processes", "num_machines", "machine_rank")
-    ]
-    machines = int(values[1] or 1)
-    asked = Asked(machines if values[0] is None else int(values[0]), machines, int(values[2] or 0))
-    if asked.machines < 1 or asked.processes % asked.machines:
+    settings = _settings(Path(given.config_file or default_config_file)) if from_file else {}
+    processes, machines, rank = (
+        settings.get(name) if (said := getattr(given, name)) is None else int(said) for name in _NUMBERS
+    )
+    machines = machines or 1
+    asked = Asked(machines if processes is None else processes, machines, rank or 0)
+    _check(asked)
+    return asked
+
+
+def _settings(file: Path) -> dict[str, int]:
+    """The numbers that a configuration file of Accelerate gives (YAML, of which JSON is a part). UserError."""
+    found = {}
+    for name, value in read_yaml(file).items():
+        if name in _NUMBERS and value is not None:
+            text = str(value)
+            if isinstance(value, bool) or not _WHOLE.fullmatch(text):
+                raise UserError(f"{name} of {file} is {text[:80]!r}; it must be a whole number")
+            found[name] = int(text)
+    return found
+
+
+def _check(asked: Asked) -> None:
+    if asked.machines < 1 or asked.processes < 1 or asked.processes % asked.machines or asked.here > MOST_HERE:
         raise UserError(
             f"accelerate launch was asked for {asked.processes} process(es) on {asked.machines} machine(s); "
-            "num_processes counts those of all machines, and must be a multiple of their number"
+            "num_processes counts those of all machines, and must be a multiple of their number, at most "
+            f"{MOST_HERE:,} on each"
         )
-    return asked
+    if not 0 <= asked.rank < asked.machines:
+        raise UserError(
+            f"accelerate launch was told that this is machine {asked.rank}, and there are {asked.machines}, counted "
+            "from 0; mend machine_rank"
+        )
 
 
 def _flags(command_line: Sequence[str]) -> list[str]:

@@ -7,9 +7,7 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -52,18 +50,12 @@ from pretrain.reading import Unreadable
 from pretrain.run_folder import read_saved
 from pretrain.tracking import read_log
 from tests.downstream.simulated import make_features
+from tests.foreign_files import FOREIGN, Reader
 from tests.mutations import mutations
 
 COUNT = 30
 """Damaged forms of each file."""
 SEED = 12
-
-
-class Reader(NamedTuple):
-    """A file as we write it, and what reads it."""
-
-    file: Path
-    read: Callable[[], Any]
 
 
 def _scores(folder: Path) -> list[Reader]:
@@ -204,7 +196,7 @@ def _lists(folder: Path) -> list[Reader]:
     ]
 
 
-GROUPS = {"scores": _scores, "features": _features, "networks": _networks, "runs": _runs, "lists": _lists}
+GROUPS = {"scores": _scores, "features": _features, "networks": _networks, "runs": _runs, "lists": _lists} | FOREIGN
 
 
 @pytest.mark.parametrize("group", list(GROUPS))

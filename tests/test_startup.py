@@ -66,6 +66,8 @@ def called(module: str, arguments: Sequence[str]) -> tuple[int, str]:
 
 def answer_all(folder: Path) -> None:
     """Of every command help, a wrong flag, a file that is not there, a refused value; AssertionError as `Refuse`."""
+    loaded = sorted({name.partition(".")[0] for name in sys.modules} & set(HEAVY))
+    assert not loaded, f"{', '.join(loaded)}: loaded with a module that this test itself imports"
     sys.meta_path.insert(0, Refuse)
     missing = str(folder / "missing.yaml")
     for name, module in MODULES.items():

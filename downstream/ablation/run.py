@@ -43,7 +43,7 @@ def ablate(config: AblationConfig) -> int:
     """Train and compare all cells. Exit status: 0 all done, 1 a cell failed, 128 + signal when stopped by one."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError(
-            "ablate.py starts its own processes, one a core or GPU: start it with python, not accelerate launch"
+            "ablation starts its own processes, one a core or GPU: start it by itself, not by accelerate launch"
         )
     precision = precision_of(config.finetune.precision, os.environ)
     check_device(config.finetune.device, precision)

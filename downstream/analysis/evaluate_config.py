@@ -17,9 +17,9 @@ from pretrain.errors import UserError
 class EvaluateConfig:
     """Frame-level, video-level and event-level figures with intervals; plots; paired comparison of several methods.
 
-    Each input is one method: a run folder of scripts/finetune.py (its seeds are averaged), or a score file (.json or
-    .csv, see downstream/scores/score_file.py). The videos themselves are not needed. The first method is what the
-    others are compared with.
+    Each input is one method: a run folder of scripts/finetune.py (its seeds are averaged), or a score file: .json as
+    scripts/score.py writes it, or .csv with name,start,end,score, a line a snippet, frames of which `end` is the first
+    that is not in it. The videos themselves are not needed. The first method is what the others are compared with.
 
     The catalogue is that of the first run, unless another is given. Reference scores that runs have in their folders
     (scripts/reference_scores.py) stand below the methods, and each method is compared with the best of them. The same

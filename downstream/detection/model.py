@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from downstream.detection.records import DetectionFacts
+from downstream.detection.unfitted import UNFITTED_FOLDER
 from downstream.detector.inference import score_videos
 from downstream.detector.snippet_detector import SnippetDetector
 from downstream.events.alarm_level import LevelScale
@@ -157,6 +158,8 @@ class Model:
     def describe(self) -> str:
         """One line for people."""
         encoders = " + ".join(dict.fromkeys(source.encoder.name for source in self.sources))
+        if self.path == UNFITTED_FOLDER:
+            return f"the label-free detector that comes with the program, on {encoders}"
         count = len(self.detectors)
         where = "" if self.grid is None else f", {self.grid[0]}x{self.grid[1]} cells"
         return f"{self.path}: {count} detector(s){' together' if count > 1 else ''} on {encoders}{where}"

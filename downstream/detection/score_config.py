@@ -26,7 +26,8 @@ class ScoreConfig:
     """
 
     detector: Annotated[Path, tyro.conf.Positional]
-    """A run of scripts/finetune.py or fit_normal.py (all its seeds together), one seed's folder, or a package."""
+    """A run of scripts/finetune.py (all its seeds together) or scripts/fit_normal.py, one seed's folder, or a
+    package."""
     features: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Feature sets; or folders or list files of feature files."""
     out: Path

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downstream.features.peer_lists import Listed
+from downstream.features.truth_config import FRAMES
 from pretrain.arrays import array_for
 from pretrain.errors import UserError, problem_list
 from pretrain.names import KnownNames
 
 Spans = tuple[tuple[int, int], ...]
-FRAMES = 16
 
 
 @dataclass(frozen=True)

@@ -211,7 +211,7 @@ def _card(path: Path) -> dict[str, Any]:
 
 
 def _metadata(file: OnnxFile) -> dict[str, Any]:
-    """What `export_backbone.py --onnx` wrote into the file, where it did."""
+    """What `scripts/export_backbone.py --onnx` wrote into the file, where it did."""
     told: dict[str, Any] = {}
     for key in ("mean", "std", "clip_stride"):
         if key in file.metadata:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from downstream.features.flat_truth import FRAMES
 from pretrain.errors import UserError
+
+FRAMES = 16
+"""Frames for each row of the features, as those who ship flat ground truth count."""
 
 
 @dataclass(frozen=True, kw_only=True)

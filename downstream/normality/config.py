@@ -17,8 +17,8 @@ from pretrain.errors import UserError
 class FitNormalConfig:
     """Fit a label-free detector: what is ordinary, from features of footage that is mostly normal; no label is needed.
 
-    It lies in a run's folder like a trained one: scripts/evaluate.py, localise.py, calibrate.py, detect.py, package.py
-    and report.py take it. One camera's footage makes a detector for that camera; footage of many, one for all.
+    It lies in a run's folder like a trained one: detect, calibrate, package, evaluate, localise and report take it.
+    One camera's footage makes a detector for that camera; footage of many, one for all.
 
         python scripts/fit_normal.py --features.sets features/mine --catalogue.root VIDEOS --output runs/ordinary
         python scripts/detect.py VIDEO --detector runs/ordinary

@@ -71,7 +71,7 @@ def _builder(name: str) -> Callable[[BackboneConfig], Backbone]:
         )
     if name not in BACKBONES:
         raise UserError(
-            f"unknown backbone '{name}'{nearest(name, BACKBONES)} Known: {', '.join(list_backbones())}, "
+            f"unknown backbone '{name}'{nearest(name, BACKBONES) or '.'} Known: {', '.join(list_backbones())}, "
             f"timm/<model> for any timm image model, and hf/<folder> for a Hugging Face video model"
         )
     return BACKBONES[name]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pretrain.errors import UserError
-from pretrain.json_shapes import Shape, either, fixed, flag, number, one_of, optional, record, text, whole
+from pretrain.json_shapes import Shape, either, fixed, flag, mapping, number, one_of, optional, record, text, whole
 from pretrain.versioned_json import read_json
 from pretrain.weight_files import stored_shapes
 
@@ -262,13 +262,13 @@ def check_weight_files(folder: Path) -> int:
 
 def _shards(folder: Path) -> list[Path]:
     index = folder / SHARDS_FILE
-    content = read_json(index, "the list of weight files", _AGAIN, record({"weight_map": record({})}))
+    content = read_json(index, "the list of weight files", _AGAIN, record({"weight_map": mapping(text)}))
     names = list(dict.fromkeys(content["weight_map"].values()))
     if not names or len(names) > MOST_SHARDS:
         raise UserError(f"{index} names {len(names)} weight files, not 1 to {MOST_SHARDS}; {_AGAIN}")
     for name in names:
-        if not isinstance(name, str) or "/" in name or not name.endswith(".safetensors"):
-            raise UserError(f"{index} names {str(name)[:200]!r}, no .safetensors file of its folder; {_AGAIN}")
+        if "/" in name or not name.endswith(".safetensors"):
+            raise UserError(f"{index} names {name[:200]!r}, no .safetensors file of its folder; {_AGAIN}")
         if not (folder / name).is_file():
             raise UserError(f"{folder / name} is missing, and {index} names it; {_AGAIN}")
     return [folder / name for name in names]

@@ -31,7 +31,7 @@ class CheckVideosConfig:
     list, 2 the command itself was wrong.
 
         python scripts/check_videos.py --catalogue.root data/videos --min-frames 64
-        then:  data.quarantine: quarantine.txt  (pretraining),  --quarantine quarantine.txt  (build_cache.py)
+        then:  data.quarantine: quarantine.txt  (pretraining),  --quarantine quarantine.txt  (extraction, proxies)
     """
 
     catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)

@@ -11,7 +11,6 @@ from typing import Literal
 from pretrain.cli import parse
 from pretrain.config import PretrainConfig
 from pretrain.launch import has_gpu
-from pretrain.run_folder import CONFIG_FILE, read_saved
 
 CPU_FILE = Path(__file__).parent / "cpu.yaml"
 """Flags in a file, as any other configuration."""
@@ -54,9 +53,12 @@ def _other() -> str:
 
 def _chosen(parsed: PretrainConfig, arguments: Sequence[str]) -> Literal["cpu", "gpu"]:
     """`cpu` or `gpu`, where neither was asked for."""
-    saved = parsed.output / CONFIG_FILE
-    if parsed.resume and saved.is_file():
-        return "cpu" if read_saved(saved).get("preset") == "cpu" else "gpu"
+    if parsed.resume:
+        from pretrain.run_folder import CONFIG_FILE, read_saved  # loads PyTorch, which `--help` does without
+
+        saved = parsed.output / CONFIG_FILE
+        if saved.is_file():
+            return "cpu" if read_saved(saved).get("preset") == "cpu" else "gpu"
     by_file = bool(arguments) and arguments[0].endswith((".yaml", ".yml"))
     on_cpu = parsed.device == "cpu" or os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true")
     return "cpu" if not by_file and (on_cpu or not has_gpu()) else "gpu"

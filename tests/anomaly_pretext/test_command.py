@@ -42,6 +42,8 @@ def test_a_wrong_name_is_one_line_with_the_nearest(capsys: pytest.CaptureFixture
         "error: there is no command 'extract_feature'; did you mean extract-features? `anomaly-pretext --help` lists "
         "them\n"
     )
+    assert left_with(["qqq"]) == 2
+    assert capsys.readouterr().err == "error: there is no command 'qqq'. `anomaly-pretext --help` lists them\n"
 
 
 def test_underscores_are_as_good_as_dashes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,6 +39,7 @@ def test_scores_and_events_are_those_of_the_command(detector: ap.Detector, liste
 def test_many_videos_come_one_by_one(detector: ap.Detector, listed_videos: Path) -> None:
     scored = list(detector.score_all([listed_videos / "v3.mp4", listed_videos / "v4.mp4"]))
     assert [each.name for each in scored] == ["v3", "v4"]
+    assert [each.name for each in detector.score_all(str(listed_videos / "v3.mp4"))] == ["v3"]
     assert all(np.isfinite(each.scores).all() for each in scored)
     with pytest.raises(ap.UserError, match="holds 10 videos"):
         detector.score(listed_videos)

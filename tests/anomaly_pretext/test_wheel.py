@@ -72,7 +72,9 @@ def test_it_holds_one_package_with_all_its_data(wheel: Path) -> None:
     assert not [name for name in wanted if f"anomaly_pretext/{name}" not in names]
     assert len([name for name in names if name.startswith(f"{core}/configs/")]) == len([*ROOT.glob("configs/*.yaml")])
     texts = [zipfile.ZipFile(wheel).read(name).decode() for name in names if name.endswith((".py", ".yaml"))]
-    assert not [found for text in texts for found in re.findall(r"scripts/[a-z_]+\.py", text)]
+    bare = "|".join(path.stem for path in ROOT.glob("scripts/[a-z]*.py"))
+    elsewhere = rf"scripts/[a-z_]+\.py|python anomaly-pretext|torchrun [^`\n]*anomaly-pretext|[ (](?:{bare})\.py"
+    assert not [found for text in texts for found in re.findall(elsewhere, text)]
 
 
 def test_the_whole_road_from_python_in_an_empty_folder(
@@ -108,14 +110,15 @@ def test_imports_get_the_prefix_and_texts_the_command() -> None:
         '"""Run `python scripts/fit_normal.py X`, or accelerate launch --multi_gpu scripts/detect.py Y."""\n'
         "import numpy as np\nfrom pretrain.cli import parse\nimport downstream.features.store as store\n"
         "from pretraining import x\n\ndef f():\n    from scripts.detect import main\n"
-        "    return 'pretrain.py', \"ls pretrain.py\"\n"
+        "    return 'pretrain.py', \"ls pretrain.py\", '\\npython scripts/detect.py', 'torchrun -n 2 pretrain.py'\n"
     )
     assert installed_form(source) == (
         '"""Run `anomaly-pretext fit-normal X`, or accelerate launch --multi_gpu -m anomaly_pretext detect Y."""\n'
         "import numpy as np\nfrom anomaly_pretext.core.pretrain.cli import parse\n"
         "import anomaly_pretext.core.downstream.features.store as store\n"
         "from pretraining import x\n\ndef f():\n    from anomaly_pretext.core.scripts.detect import main\n"
-        "    return 'anomaly-pretext pretrain', \"ls anomaly-pretext pretrain\"\n"
+        "    return 'anomaly-pretext pretrain', \"ls anomaly-pretext pretrain\", '\\nanomaly-pretext detect', "
+        "'torchrun -n 2 -m anomaly_pretext pretrain'\n"
     )
     with pytest.raises(SystemExit, match=r"import pretrain\.files"):
         installed_form("import pretrain.files\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,42 @@ def test_processes_that_accelerate_drops_are_counted(
     command = command_line(tmp_path, settings, *flags)
     assert dropped_processes(environment_of(command))
     assert asked_processes(command) == asked
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("num_processes: many\n", "num_processes of .*launcher.yaml is 'many'; it must be a whole number"),
+        ("num_processes: [2]\n", r"num_processes of .*launcher.yaml is '\[2\]'; it must be a whole number"),
+        ("num_machines: true\n", "num_machines of .*launcher.yaml is 'True'; it must be a whole number"),
+        ("num_processes: 2.5\n", "num_processes of .*launcher.yaml is '2.5'; it must be a whole number"),
+        (f"num_processes: '{'9' * 5000}'\n", "it must be a whole number"),
+        ("num_processes: -3\n", r"asked for -3 process\(es\) on 1 machine\(s\)"),
+        ("num_processes: 100000000\n", r"asked for 100000000 process\(es\)"),
+        ("num_processes: 4\nnum_machines: 2\nmachine_rank: 2\n", "this is machine 2, and there are 2, counted from 0"),
+        ("num_processes: 4\nnum_machines: 2\nmachine_rank: -1\n", "this is machine -1"),
+        ("- 1\n", "holds a list"),
+        ("a: [\n", "is not YAML"),
+        ("a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+            f"{name}: &{name} [{', '.join(f'*{before}' for _ in range(9))}]\n"
+            for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+        ), "launcher.yaml"),
+    ],
+)  # fmt: skip
+def test_a_configuration_file_that_cannot_be_meant_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    command = command_line(tmp_path, {})
+    (tmp_path / "launcher.yaml").write_text(text)
+    with pytest.raises(UserError, match=message):
+        asked_processes(command)
+
+
+def test_numbers_that_a_file_does_not_say_are_those_of_one_process_a_machine(tmp_path: Path) -> None:
+    command = command_line(tmp_path, {})
+    (tmp_path / "launcher.yaml").write_text("num_machines: '3'\nmachine_rank:\n")
+    assert asked_processes(command) == Asked(3, 3, 0)
+    (tmp_path / "launcher.json").write_text(json.dumps(FILE | {"num_processes": 2}))
+    command[4] = str(tmp_path / "launcher.json")
+    assert asked_processes(command) == Asked(2)
 
 
 def test_one_process_is_what_it_is() -> None:

@@ -56,4 +56,4 @@ def test_a_launcher_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     with pytest.raises(SystemExit) as left:
         main(["--feature-sets", "a=nowhere"])
     assert left.value.code == 2
-    assert "start it with python" in capsys.readouterr().err
+    assert "start it by itself" in capsys.readouterr().err

@@ -104,6 +104,19 @@ class GroupFeatures:
         not."""
         return [statistics.rows(most) for statistics in self._statistics]
 
+    def row(self) -> NDArray[np.float32]:
+        """A snippet's features as detectors see them, of zeros: (places, dim of all sources)."""
+        return np.zeros((self._places, sum(source.encoder.dim for source in self.sources)), np.float32)
+
+    def statistics_rows(self) -> list[NDArray[Any]]:
+        """What `memory` holds of a snippet of each source, of zeros: (its cells or crops, dim)."""
+        rows = []
+        for source in self.sources if self._statistics else ():
+            grid = source.encoder.grid
+            places = source.settings.crops if grid is None else grid[0] * grid[1]
+            rows.append(np.zeros((places, source.encoder.dim), source.dtype))
+        return rows
+
     def recall(self, memory: Sequence[Sequence[NDArray[Any]]]) -> None:
         """Go on from what `memory` gave."""
         self.forget()

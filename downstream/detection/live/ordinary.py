@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,11 +69,18 @@ class Ordinary:
             return "what is ordinary here is not known yet: it is learnt from now on"
         try:
             memory, age = read_ordinary(source, self._of)
-            self._scorer.recall(memory)
+            self._recall(memory, source)
         except UserError as error:
             return f"what was ordinary cannot be used: {error}; it is learnt from now on"
         snippets = max((len(rows) for rows in memory.values()), default=0)
         return f"goes on from what was ordinary {_ago(age)} ago: {snippets} snippets in {source}"
+
+    def _recall(self, memory: Mapping[str, NDArray[Any]], source: Path) -> None:
+        """UserError: the file is of another detector with the same names."""
+        try:
+            self._scorer.recall(memory)
+        except UserError as error:
+            raise UserError(f"{source} does not fit ({error}); delete it") from error
 
     def take(self, score: LiveScore) -> str:
         """A score became known: what alarms is left out. A line to say, or nothing."""
@@ -126,14 +134,19 @@ def read_ordinary(file: Path, of: str) -> tuple[Mapping[str, NDArray[Any]], floa
         raise UserError(f"{file} is not of the form {FORMAT}")
     if header.get("of") != of:
         raise UserError(f"{file} is of another detector, other zones or another size of picture")
-    memory = {name: tensor.numpy() for name, tensor in tensors.items()}
-    if any(rows.ndim != 3 or not len(rows) or not np.isfinite(rows).all() for rows in memory.values()):
-        raise UserError(f"{file} is damaged; delete it")
     try:
-        age = max(0.0, time.time() - float(header.get("saved", "")))
-    except ValueError:
+        memory = {name: tensor.numpy() for name, tensor in tensors.items()}
+        saved = float(header.get("saved", ""))
+    except (TypeError, ValueError):  # numpy has no bfloat16
         raise UserError(f"{file} is damaged; delete it") from None
-    return memory, age
+    rows = memory.values()
+    if (
+        not memory
+        or not math.isfinite(saved)
+        or any(r.ndim != 3 or not r.size or not np.isfinite(r).all() for r in rows)
+    ):
+        raise UserError(f"{file} is damaged; delete it")
+    return memory, max(0.0, time.time() - saved)
 
 
 def _ago(seconds: float) -> str:

@@ -70,6 +70,18 @@ def _look(source: EncoderSource) -> str:
     return f"{encoder.name}: {source.settings.crops} crop(s) of {clip.height}x{clip.width}, borders {border}"
 
 
+def require_rows(memory: Mapping[str, NDArray[Any]], like: Mapping[str, NDArray[Any]]) -> None:
+    """UserError unless everything in a memory is rows (snippets, places, numbers) as the one of its name in `like`."""
+    for name, rows in memory.items():
+        if name not in like:
+            raise UserError(f"it holds '{name[:80]}', and this camera has {', '.join(like) or 'nothing'}")
+        own = like[name]
+        if rows.shape[1:] != own.shape or rows.dtype != own.dtype:
+            raise UserError(
+                f"{name} has rows {rows.shape[1:]} of {rows.dtype}, and this camera's are {own.shape} of {own.dtype}"
+            )
+
+
 class LiveScorer:
     """Takes the frames of a stream in order, gives scores in order. Memory does not grow with time."""
 
@@ -160,11 +172,25 @@ class LiveScorer:
         return {name: np.stack(list(values)) for name, values in rows.items() if len(values)}
 
     def recall(self, memory: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from what `memory` gave, by the same model; after `look`, before the first frame."""
+        """Go on from what `memory` gave, by the same model; after `look`, before the first frame.
+
+        UserError: rows that a memory of this model does not have, or of another shape or type.
+        """
+        require_rows(memory, self._rows())
         for number, (group, stream) in enumerate(zip(self._groups, self._streams, strict=True)):
             evidence = [list(memory.get(f"{number}.evidence.{place}", ())) for place in range(len(group.detectors))]
             stream.recall(StreamMemory(list(memory.get(f"{number}.context", ())), evidence))
             group.recall([list(memory.get(f"{number}.statistics.{n}", ())) for n in range(len(group.sources))])
+
+    def _rows(self) -> dict[str, NDArray[Any]]:
+        """A row of everything that `memory` may hold, of zeros."""
+        rows: dict[str, NDArray[Any]] = {}
+        for number, (group, stream) in enumerate(zip(self._groups, self._streams, strict=True)):
+            like = stream.rows(group.row())
+            rows |= {f"{number}.context": row for row in like.context}
+            rows |= {f"{number}.evidence.{place}": row for place, own in enumerate(like.evidence) for row in own}
+            rows |= {f"{number}.statistics.{place}": row for place, row in enumerate(group.statistics_rows())}
+        return rows
 
     def push(self, number: int, pixels: NDArray[np.uint8], arrived: float) -> list[LiveScore]:
         """The next frame (height, width, 3) of `region_for`'s region; the scores that it completes. VideoError."""

@@ -26,7 +26,7 @@ class SourceSettings:
     realtime: bool = False
     """Play files at their own pace, like a camera: frames are dropped where they cannot be kept up with."""
     queue_frames: int = 128
-    """Frames that may wait; when they do, a camera's are dropped (see `FrameQueue`), a file waits."""
+    """Frames that may wait; when they do, a camera's are dropped, a file waits."""
     rtsp_transport: Literal["tcp", "udp"] = "tcp"
     """udp: less delay, and pictures smeared where packets are lost."""
     first_delay: float = 1.0

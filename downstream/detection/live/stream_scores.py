@@ -137,6 +137,15 @@ class StreamScores:
         ]
         return StreamMemory(context, evidence)
 
+    def rows(self, row: NDArray[np.float32]) -> StreamMemory:
+        """One row of each kind that `memory` may hold, of zeros, for features like `row` (places, dim)."""
+        values = torch.from_numpy(row[None]).to(self._device)
+        evidence: list[list[NDArray[np.float64]]] = []
+        for detector in self._detectors:
+            found = block_evidence(detector, values, values if detector.context_snippets else None)
+            evidence.append(list(np.zeros_like(found.cpu().numpy())) if compares_with_all(detector) else [])
+        return StreamMemory([row] * self._keeps_context, evidence)
+
     def recall(self, memory: StreamMemory) -> None:
         """Go on from what `memory` gave, of the same detectors; before the first snippet."""
         self.forget()

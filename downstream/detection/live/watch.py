@@ -37,7 +37,7 @@ def watch(config: DetectConfig) -> int:
     Writes the files of `live_output`. UserError: it never answered, a model that cannot take a stream, a wrong webhook.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UserError("a stream is watched by one process: start it with python, not with accelerate launch")
+        raise UserError("a stream is watched by one process: start it by itself, not by accelerate launch")
     keep_freed_memory()
     check_device(config.scoring.device)
     console = Console(config.json)

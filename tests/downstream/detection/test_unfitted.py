@@ -19,6 +19,7 @@ from tests.pretrain.encoding import encode_video
 
 def test_it_opens_with_the_shipped_backbone_and_is_small() -> None:
     model = open_model(or_unfitted(None))
+    assert model.describe() == "the label-free detector that comes with the program, on small3d"
     assert or_unfitted(Path("mine")) == Path("mine")
     (detector,) = model.detectors
     assert (detector.context_snippets, detector.score_reach) == (256, None)

@@ -33,7 +33,7 @@ LEAVE_SECONDS = 30.0
 def watch_cameras(config: WatchConfig) -> int:
     """Watch all cameras of the file until they end or somebody stops it; returns the exit status. UserError."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UserError("cameras are watched by one process: start it with python, not with accelerate launch")
+        raise UserError("cameras are watched by one process: start it by itself, not by accelerate launch")
     cameras = read_cameras(config.cameras, config.out)
     few_heaps()
     keep_freed_memory()

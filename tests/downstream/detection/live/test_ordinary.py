@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
-from downstream.detection.live.ordinary import Ordinary, read_ordinary
+from downstream.detection.live.ordinary import FORMAT, Ordinary, identity, read_ordinary
 from downstream.detection.live.scorer import LiveScore, LiveScorer
 from downstream.detection.model import Model
 from downstream.detector.normal_detector import NormalConfig, NormalDetector
 from downstream.events.rule import AlarmRule
 from pretrain.data.video import VideoInfo
+from pretrain.errors import UserError
 from tests.downstream.detection.live.models import small_encoder, small_group, small_model
 
 INFO = VideoInfo(0, 16.0, 48, 32, 0.0, "h264", 0, False)
@@ -94,6 +98,56 @@ def test_another_detector_size_or_damage_begins_anew(model: Model, tmp_path: Pat
     file.unlink()
     file.mkdir()
     assert "cannot be used" in Ordinary(file, scorer_of(model), NEVER, 64).begin(INFO)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rows: {"0.context": rows["0.context"][..., :-1]},
+        lambda rows: {"0.context": rows["0.context"][:, :0]},
+        lambda rows: {"0.context": rows["0.context"].double()},
+        lambda rows: {"0.context": rows["0.context"].bfloat16()},
+        lambda rows: {"0.evidence.0": rows["0.evidence.0"].repeat(1, 1, 2)},
+        lambda rows: {"0.evidence.0": rows["0.evidence.0"].int()},
+        lambda rows: {"0.evidence.0": rows["0.evidence.0"][:0]},
+        lambda rows: {"1.context": rows["0.context"]},
+        lambda rows: {"0.statistics.0": rows["0.context"]},
+    ],
+)
+def test_rows_of_another_kind_are_refused_and_begun_anew(model: Model, tmp_path: Path, change: Any) -> None:
+    file = tmp_path / "ordinary.safetensors"
+    scorer = scorer_of(model)
+    ordinary = Ordinary(file, scorer, NEVER, 64)
+    ordinary.begin(INFO)
+    fed(scorer, 0, 12, 0)
+    ordinary.save()
+    with safe_open(file, framework="pt") as opened:
+        header = opened.metadata()
+    rows = load_file(file)
+    save_file({name: tensor.clone().contiguous() for name, tensor in (rows | change(rows)).items()}, file, header)
+    again = scorer_of(model)
+    told = Ordinary(file, again, NEVER, 64).begin(INFO)
+    assert f"what was ordinary cannot be used: {file} " in told
+    assert told.endswith("delete it; it is learnt from now on")
+    assert [score.score for score in fed(again, 0, 6, 1)] == [score.score for score in fed(scorer_of(model), 0, 6, 1)]
+
+
+def test_rows_that_features_are_normalised_by_are_refused_where_they_are_of_another_width(tmp_path: Path) -> None:
+    model = small_model(small_group(small_encoder(), normalise="video"))
+    scorer = scorer_of(model)
+    fed(scorer, 0, 4, 0)
+    memory = scorer.memory()
+    assert list(memory) == ["0.statistics.0"]
+    scorer_of(model).recall(memory)
+    with pytest.raises(UserError, match=r"0\.statistics\.0 has rows \(1, 7\) of float32, and this camera's are \(1, "):
+        scorer_of(model).recall({"0.statistics.0": memory["0.statistics.0"][..., :7]})
+
+
+def test_a_file_of_nothing_is_no_memory(model: Model, tmp_path: Path) -> None:
+    file = tmp_path / "ordinary.safetensors"
+    save_file({}, file, {"format": FORMAT, "of": identity(model, INFO), "saved": "1e999"})
+    with pytest.raises(UserError, match=r"is damaged; delete it$"):
+        read_ordinary(file, identity(model, INFO))
 
 
 def test_another_cameras_ordinary_may_be_the_start(model: Model, tmp_path: Path) -> None:

@@ -297,5 +297,5 @@ def test_wrong_wishes_are_refused_before_anything_is_written(
         assert text in capfd.readouterr().err
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert play(happened, tmp_path / "none") == 2
-    assert "a stream is watched by one process: start it with python" in capfd.readouterr().err
+    assert "a stream is watched by one process: start it by itself" in capfd.readouterr().err
     assert not (tmp_path / "none").exists()
