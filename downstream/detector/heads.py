@@ -94,10 +94,9 @@ def scoring_head(name: HeadName, width: int, hidden: int, dropout: float) -> nn.
         return Residual(width)
     if name == "linear":
         return nn.Linear(width, 1)
-    last = [nn.Linear(hidden, 1)]
+    # made from the input to the score: another order would give other weights of the same seed
     if name == "mlp":
-        return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), *last)
-    return nn.Sequential(
-        *(nn.Linear(width, 4 * hidden), nn.ReLU(), nn.Dropout(dropout)),
-        *(nn.Linear(4 * hidden, hidden), nn.ReLU(), nn.Dropout(dropout), *last),
-    )
+        return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, 1))
+    first = (nn.Linear(width, 4 * hidden), nn.ReLU(), nn.Dropout(dropout))
+    second = (nn.Linear(4 * hidden, hidden), nn.ReLU(), nn.Dropout(dropout))
+    return nn.Sequential(*first, *second, nn.Linear(hidden, 1))

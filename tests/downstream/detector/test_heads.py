@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from downstream.detector.config import DetectorConfig
 from downstream.detector.heads import BatchNormHead, scoring_head
@@ -95,3 +96,13 @@ def test_features_too_narrow_for_an_encoder_are_refused() -> None:
         Detector(config, 3)
     with pytest.raises(UserError, match=r"detector\.width is 4; glance_focus normalises over it: at least 8"):
         DetectorConfig(temporal="glance_focus", width=4)
+
+
+def test_the_default_head_draws_its_weights_from_the_input_on() -> None:
+    """As it always did: the same seed gives the same detector."""
+    torch.manual_seed(0)
+    head = scoring_head("mlp", 5, 3, 0.1)
+    torch.manual_seed(0)
+    first, last = nn.Linear(5, 3), nn.Linear(3, 1)
+    assert torch.equal(head.state_dict()["0.weight"], first.weight)
+    assert torch.equal(head.state_dict()["3.weight"], last.weight)
