@@ -26,7 +26,7 @@ def test_a_report_of_a_run(world: Path, tmp_path: Path, capsys: pytest.CaptureFi
     for number, video in enumerate(data["videos"]):
         assert video["pictures"]
         assert f'id="pictures-{number}"' in text
-        assert video["pictures"][0]["alt"].startswith("Frame with heat")
+        assert video["pictures"][0]["alt"].startswith("Frame, and beside it contours")
         assert (out.parent / video["link"]).resolve().is_file()
         assert bool(video["spans"]) == bool(video["label"])
 
