@@ -6,6 +6,7 @@ import difflib
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from anomaly_pretext.lazy import installed_name
 from anomaly_pretext.version import __version__
@@ -67,9 +68,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(0)
     name = first.replace("_", "-")
     if name not in COMMANDS:
-        print(f"error: {unknown(first)}", file=sys.stderr)
-        sys.exit(2)
+        leave_with(unknown(first))
     import_module(module_of(name)).main(given[1:])
+
+
+def leave_with(problem: str) -> NoReturn:
+    """One line on stderr and exit status 2; under `accelerate launch` too, which has a traceback of its own."""
+    from pretrain.cli import run_command
+    from pretrain.errors import UserError
+
+    def say() -> int:
+        raise UserError(problem)
+
+    run_command(say)
 
 
 def module_of(name: str) -> str:

@@ -17,6 +17,8 @@ from benchmarks.faults_damage_arrays import other_array, strange_values
 from benchmarks.faults_damage_text import Damage, Rng, Ways
 
 HUGE = 1 << 33
+DATED = 116
+"""Bytes of a MATLAB file that say when it was written."""
 
 
 def where_it_can(damage: Damage) -> Damage:
@@ -107,12 +109,12 @@ def mat_array(content: bytes, rng: Rng) -> bytes:
 
     own = {key: value for key, value in matlab.loadmat(io.BytesIO(content)).items() if not key.startswith("__")}
     key = list(own)[int(rng.integers(len(own)))]
-    cells = np.empty((2, 2), object)
-    cells[:] = own[key]
+    cells = np.full((2, 2), 1.0, object)
+    cells[0, 0] = cells[1, 1] = own[key]
     others = [changed(own[key], rng), changed(own[key], rng), cells, {"a": own[key]}, "text", own[key] * 1j]
     target = io.BytesIO()
     matlab.savemat(target, own | {key: others[int(rng.integers(len(others)))]}, do_compression=bool(rng.integers(2)))
-    return target.getvalue()
+    return content[:DATED] + target.getvalue()[DATED:]
 
 
 @where_it_can
@@ -123,7 +125,7 @@ def mat_bomb(content: bytes, rng: Rng) -> bytes:
     own = {key: value for key, value in matlab.loadmat(io.BytesIO(content)).items() if not key.startswith("__")}
     target = io.BytesIO()
     matlab.savemat(target, own | {"bomb": np.zeros((1 << 16, 640), np.float64)}, do_compression=True)
-    return target.getvalue()
+    return content[:DATED] + target.getvalue()[DATED:]
 
 
 MAT: Ways = [("another array in it", mat_array), ("another array in it ", mat_array), ("a bomb in it", mat_bomb)]

@@ -4,6 +4,7 @@ and what a launcher was asked for."""
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -30,7 +31,11 @@ debug: false
 
 def write_onnx() -> None:
     """A network of clips with weights of its own, one of frames with weights beside it; a card each."""
-    for name, shape, external in (("clips", ["b", 3, 4, 16, 24], None), ("frames", ["b", 3, 16, 24], "w.bin")):
+    kinds: tuple[tuple[str, tuple[int | str, ...], str | None], ...] = (
+        ("clips", ("b", 3, 4, 16, 24), None),
+        ("frames", ("b", 3, 16, 24), "w.bin"),
+    )
+    for name, shape, external in kinds:
         path = Path(f"onnx_{name}/net.onnx")
         path.parent.mkdir()
         write_net(path, shape, external=external)
@@ -39,7 +44,7 @@ def write_onnx() -> None:
 
 def read_onnx() -> str:
     """Features of one clip by each."""
-    found = []
+    found: list[Any] = []
     for name in ("clips", "frames"):
         encoder = open_encoder(EncoderConfig(backbone=f"onnx/onnx_{name}/net.onnx"))
         clip = encoder.clip

@@ -30,5 +30,6 @@ def export_backbone(config: ExportConfig) -> None:
         print(f"torch.export: largest difference to PyTorch {export_program(backbone, paths[-1]):.1e}")
     for path in paths:
         print(f"{path}  {path.stat().st_size / 1000:,.0f} kB")
-    print(f"{card['architecture']}, {card['feature_dim']} features, clip {json.dumps(card['clip'])}. To load it:")
+    print(f"{card['architecture']}, {card['feature_dim']} features, clip {json.dumps(card['clip'])}")
+    print(f"To load it, in {folder}:")
     print("\n".join(f"    {line}" for line in card["how_to_load"]))

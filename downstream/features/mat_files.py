@@ -29,7 +29,7 @@ _CLASSES = (
     *("?", "cell", "struct", "object", "char", "sparse", "double", "single", "int8", "uint8", "int16", "uint16"),
     *("int32", "uint32", "int64", "uint64", "function", "opaque"),
 )
-_FEATURES = {"single": np.dtype("f4"), "double": np.dtype("f8")}
+_FEATURES: dict[str, np.dtype[Any]] = {"single": np.dtype("f4"), "double": np.dtype("f8")}
 _COMPLEX = 1 << 11
 _HEAD = 1 << 16
 """Bytes of a variable in which its name and sizes stand."""

@@ -32,20 +32,25 @@ def places_of(made_with: Mapping[str, Any] | None, folder: Path) -> dict[str, st
 
 def places_from(other: Path, places: Places | None, folder: Path) -> dict[str, str]:
     """Ways from `other`, as ways from `folder`, as far as something is there."""
-    ways = {name: _way(way, other, folder) for name, way in (places or {}).items()}
+    ways = {name: _way(way, other, folder) for name, way in _known(places).items()}
     return {name: way for name, way in ways.items() if way}
 
 
 def found_again(config: EncoderConfig, folder: Path, places: Places | None) -> EncoderConfig:
     """The settings with files where they lie as seen from `folder`; as they are where nothing is there."""
-    for name, way in (places or {}).items():
+    for name, way in _known(places).items():
         prefix, path = _split(way)
-        if (folder / path).exists():
+        if os.path.exists(folder / path):  # whatever a card says: Path.exists objects to names of 5,000 characters
             there = os.path.normpath(folder / path)
             config = (
                 replace(config, backbone=prefix + there) if name == "backbone" else replace(config, weights=Path(there))
             )
     return config
+
+
+def _known(places: Places | None) -> dict[str, str]:
+    """Those of settings: a card of a later version may say the way to more."""
+    return {name: way for name in SETTINGS if (way := (places or {}).get(name))}
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -57,6 +62,6 @@ def _split(text: str) -> tuple[str, str]:
 def _way(text: str, other: Path, folder: Path) -> str:
     """The way from `folder` to what `text` names as seen from `other`; an empty string where nothing is there."""
     for prefix, path in (("", text), _split(text)):
-        if (other / path).exists():
+        if os.path.exists(other / path):
             return prefix + Path(os.path.relpath((other / path).resolve(), folder.resolve())).as_posix()
     return ""

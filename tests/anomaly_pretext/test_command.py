@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -44,6 +45,14 @@ def test_a_wrong_name_is_one_line_with_the_nearest(capsys: pytest.CaptureFixture
     )
     assert left_with(["qqq"]) == 2
     assert capsys.readouterr().err == "error: there is no command 'qqq'. `anomaly-pretext --help` lists them\n"
+
+
+def test_a_wrong_name_ends_without_the_launchers_traceback() -> None:
+    line = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1", "-m", "anomaly_pretext", "foo"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, *line], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert done.stderr.endswith("error: there is no command 'foo'. `anomaly-pretext --help` lists them\n")
 
 
 def test_underscores_are_as_good_as_dashes(capsys: pytest.CaptureFixture[str]) -> None:

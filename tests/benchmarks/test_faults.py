@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks import faults, faults_children, faults_kills, faults_mutations, faults_odd, faults_rounds
 from benchmarks.faults_compare import differences, digests, temporary_files
 from benchmarks.faults_damage_arrays import NPY, NPZ, SAFETENSORS
+from benchmarks.faults_damage_containers import HDF5, MAT, ONNX, TORCH
 from benchmarks.faults_damage_json import JSON, JSON_LINES, nodes
 from benchmarks.faults_damage_text import BYTES, TEXT, YAML, Ways
 from benchmarks.faults_folders import copy, sync
@@ -25,7 +27,7 @@ from benchmarks.faults_kills import Kill, try_kill
 from benchmarks.faults_mutations import Mutation, Result, kinds, prepare, result_of, shares, try_mutation
 from benchmarks.faults_mutators import IN_PLACE, mutate
 from benchmarks.faults_reader import Reader
-from benchmarks.faults_readers import READERS, files_of
+from benchmarks.faults_readers import ALL_READERS, READERS, files_of
 from benchmarks.faults_world import WRITERS, Writer, make_videos
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.data.catalogues import open_catalogue
@@ -33,6 +35,7 @@ from pretrain.data.video import probe
 from pretrain.errors import UserError
 from pretrain.files import replacing, write_json, write_text
 from tests.paths import ROOT
+from tests.pretrain.tiny_onnx import write_net
 
 SHORT = faults_children.Limits(cpu_seconds=1, wall_seconds=10, idle_seconds=1, memory_mb=400)
 
@@ -168,6 +171,15 @@ def sample(ending: str, folder: Path) -> bytes:
         from safetensors.numpy import save_file
 
         save_file({"weight": array}, path, {"content": "{}"})
+    elif ending == ".h5":
+        pytest.importorskip("h5py").File(path, "w")["a"] = array
+    elif ending == ".mat":
+        pytest.importorskip("scipy.io").savemat(path, {"a": array})
+    elif ending == ".pt":
+        torch.save(torch.from_numpy(array), path)
+    elif ending == ".onnx":
+        pytest.importorskip("onnx")
+        write_net(path, [1, 3, 8, 8])
     else:
         value = '{"format": "x/1", "videos": [{"name": "a", "frames": 30}], "fps": 25.5}'
         path.write_text(value if ending.startswith(".js") else "name,frames: 30\nv1, 25.5\n")
@@ -182,6 +194,10 @@ WAYS: dict[str, Ways] = {
     ".npy": NPY,
     ".npz": NPZ,
     ".safetensors": SAFETENSORS,
+    ".h5": HDF5,
+    ".mat": MAT,
+    ".pt": TORCH,
+    ".onnx": ONNX,
     ".mp4": BYTES,
 }
 
@@ -190,7 +206,7 @@ WAYS: dict[str, Ways] = {
 def test_every_way_of_damage_changes_something_and_follows_from_the_seed(ending: str, tmp_path: Path) -> None:
     before = sample(ending, tmp_path)
     for name, damage in WAYS[ending]:
-        if name == "a zip bomb":  # a second of packing
+        if name in ("a zip bomb", "a bomb in it"):  # a second of packing
             continue
         tries = [damage(before, np.random.default_rng(seed)) for seed in range(30)]
         again = [damage(before, np.random.default_rng(seed)) for seed in range(30)]
@@ -391,6 +407,14 @@ def test_the_world_has_videos_that_a_catalogue_opens(root: Path) -> None:
     first = (root / "videos" / "v9.mp4").read_bytes()
     make_videos(root)
     assert (root / "videos" / "v9.mp4").read_bytes() == first
+
+
+def test_a_reader_whose_packages_are_missing_is_left_out() -> None:
+    assert Reader(name="x", files=(), run=read_strictly, needs=("torch", "no_such_package")).lacks == (
+        "no_such_package",
+    )
+    assert set(READERS) | {reader for reader in ALL_READERS if reader.lacks} == set(ALL_READERS)
+    assert not any(reader.lacks for reader in READERS)
 
 
 def test_names_are_unique_and_trials_have_keys_that_only_takes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,3 +49,14 @@ def test_names_of_a_kind_and_a_path_keep_their_kind(tmp_path: Path, monkeypatch:
     assert of_detector == {"backbone": "hf/../../models/videomae"}
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert found_again(config, Path("../runs/x"), of_detector).backbone == "hf/../models/videomae"
+
+
+@pytest.mark.parametrize("way", ["a" * 5000, "../" * 3000, "\0", "\ud800", ""])
+def test_ways_that_no_file_can_have_and_other_keys_change_nothing(way: str, tmp_path: Path) -> None:
+    (tmp_path / "there").touch()
+    config = EncoderConfig(backbone="small3d")
+    assert found_again(config, tmp_path / "there", {"backbone": way, "weights": way}) == config
+    others: dict[str, Any] = {"unknown": "there", "number": 3}
+    assert found_again(config, tmp_path, others) == config
+    assert places_from(tmp_path, others, tmp_path) == {}
+    assert places_of({"backbone": way, "weights": way}, tmp_path / "there") == {}
