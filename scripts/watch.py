@@ -11,6 +11,7 @@ from pretrain.cli import run_script
 
 def run(config: WatchConfig) -> int:
     """The work itself, loaded once the arguments are known."""
+    config.require_file()
     from downstream.detection.live.cameras.command import watch_cameras
 
     return watch_cameras(config)

@@ -55,7 +55,7 @@ ADDITIONS = {
         name="quiet_normals",
         own="downstream/detector/quiet_normals.py",
         lines={"downstream/detector/loss_config.py": 12, "downstream/detector/terms.py": 8},
-        flags=2,
+        flags=3,
         shared="tests/downstream/detector/test_terms.py",
     ),
     "new_dataset": Addition(

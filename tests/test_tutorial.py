@@ -76,6 +76,7 @@ def blocks() -> list[tuple[str, str, str]]:
 
 def shape(line: str) -> str:
     """A line of output without what differs from run to run and machine to machine: numbers, dates, spaces."""
+    line = re.sub(r"^\d{4}-\d\d-\d\dT\S+ ", "", line)  # the time of a log line, which a terminal does not show
     return " ".join(re.sub(r"[+-]?\d[\d.:,]*(e-?\d+)?", "N", line).split())
 
 

@@ -31,7 +31,8 @@ class WatchConfig:
     json: bool = False
     """Print events as JSON objects, a line each, instead of words; everything else goes to stderr."""
 
-    def __post_init__(self) -> None:
+    def require_file(self) -> None:
+        """UserError where there is no file of cameras."""
         if not self.cameras.is_file():
             raise UserError(f"there is no file of cameras {self.cameras}; docs/cameras.md says what stands in one")
 
