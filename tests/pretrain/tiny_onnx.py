@@ -35,18 +35,18 @@ def write_net(
         tensor.data_location = TensorProto.EXTERNAL
         tensor.external_data.add(key="location", value=external)
     nodes = [helper.make_node("Conv", ["clips", "w"], ["map"], strides=size, kernel_shape=size)]
-    output = ["map", [None] * len(shape)]
+    name, dims = "map", list[int | None]([None] * len(shape))
     if vector:
         nodes += [
             helper.make_node("GlobalAveragePool", ["map"], ["mean"]),
             helper.make_node("Flatten", ["mean"], ["out"]),
         ]
-        output = ["out", [None, 5]]
+        name, dims = "out", [None, 5]
     graph = helper.make_graph(
         nodes,
         "net",
         [helper.make_tensor_value_info("clips", kind, shape)],
-        [helper.make_tensor_value_info(output[0], kind, output[1])],
+        [helper.make_tensor_value_info(name, kind, dims)],
         [tensor],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
