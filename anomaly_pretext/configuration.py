@@ -44,18 +44,7 @@ def from_flags(config: type[Config], flags: Sequence[str]) -> Config:
 
 def flags_from(part: Settings) -> list[str]:
     """The flags that a YAML file, or keys and values, stand for."""
-    if isinstance(part, Mapping):
-        return flags_of({str(key): _plain(value) for key, value in part.items()})
-    return yaml_flags(Path(part))
-
-
-def _plain(value: Any) -> Any:
-    """A value as a YAML file would hold it."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
+    return flags_of(part) if isinstance(part, Mapping) else yaml_flags(Path(part))
 
 
 def _without_frame(text: str) -> str:

@@ -19,16 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.mil_ways import make_videos, ucf_lengths, write_sparse_features
+from benchmarks.mil_ways import make_videos, source_of, ucf_lengths, write_sparse_features
 from downstream.comparison.cost import bytes_before, cost_of
 from downstream.comparison.named import DETECTORS, choose
 from downstream.comparison.tables import Table, aligned, three_digits
 from downstream.features.fusion import FusedFeatures
 from downstream.training.config import FinetuneConfig
-from downstream.training.feature_source import FeatureSource
-from downstream.training.source import TrainingVideos
 from pretrain.cli import flags_of, parse, run_command
-from pretrain.data.catalogue import Catalogue
 from pretrain.errors import UserError
 
 CLIP_DIM = 512
@@ -66,16 +63,7 @@ def measure(name: str, folder: Path, options: CostConfig) -> dict[str, Any]:
     flags = [*flags_of(choose(name).settings), *PLAIN, "--output", str(folder / "run")]
     config = parse(FinetuneConfig, [*flags, "--precision", options.precision], "detector_costs")
     features = FusedFeatures.open([folder / "features"])
-    videos, none = Catalogue(make_videos([0] * len(features.videos)), "simulated"), Catalogue([], "simulated")
-    source = FeatureSource(
-        features=features,
-        videos=TrainingVideos(train=videos, validation=none, test=none),
-        bags=config.bags,
-        detector=config.detector,
-        objective=config.objective,
-        batch_size=config.optim.batch_size,
-        segments=folder / "segments",
-    )
+    source = source_of(features, config, folder / "segments")
     return asdict(cost_of(source, config, options.steps, before, options.snippets))
 
 

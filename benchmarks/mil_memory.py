@@ -13,15 +13,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.mil_ways import make_videos, status_bytes, train_step
+from benchmarks.mil_ways import source_of, status_bytes, train_step
 from downstream.features.fusion import FusedFeatures
 from downstream.training.config import BagsConfig, FeaturesConfig, FinetuneConfig
-from downstream.training.feature_source import FeatureSource, FeatureTraining
+from downstream.training.feature_source import FeatureTraining
 from downstream.training.loop import make_optimizer
-from downstream.training.source import TrainingVideos
 from pretrain.accelerator import make_accelerator
 from pretrain.cpu import keep_freed_memory
-from pretrain.data.catalogue import Catalogue
 
 STEPS = 20
 
@@ -45,17 +43,7 @@ def train(folder: Path) -> dict[str, Any]:
         plots=False,
     )
     features = FusedFeatures.open(config.features.sets, config.features.normalise)
-    videos = Catalogue(make_videos([0] * len(features.videos)), "simulated")
-    none = Catalogue([], "simulated")
-    source = FeatureSource(
-        features=features,
-        videos=TrainingVideos(train=videos, validation=none, test=none),
-        bags=config.bags,
-        detector=config.detector,
-        objective=config.objective,
-        batch_size=config.optim.batch_size,
-        segments=folder / "segments",
-    )
+    source = source_of(features, config, folder / "segments")
     accelerator = make_accelerator("auto", config.precision or "fp32")
     started = time.perf_counter()
     training = FeatureTraining(source, 0, accelerator)

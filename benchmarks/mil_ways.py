@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from downstream.detector.objective import DetectorTraining
 from downstream.features.feature_spec import FeatureSpec, VideoEntry
+from downstream.features.fusion import FusedFeatures
 from downstream.features.store import FORMAT, MANIFEST, FeatureWriter
 from downstream.training.bag_dataset import BagDataset
 from downstream.training.config import FinetuneConfig
-from downstream.training.source import Batch
-from pretrain.data.catalogue import Video
+from downstream.training.feature_source import FeatureSource
+from downstream.training.source import Batch, TrainingVideos
+from pretrain.data.catalogue import Catalogue, Video
 from pretrain.errors import UserError
 from pretrain.files import write_json
 
@@ -42,6 +44,20 @@ def ucf_lengths(videos: int = 1610, seed: int = 0) -> NDArray[np.int64]:
 def make_videos(lengths: Sequence[int] | NDArray[np.int64]) -> list[Video]:
     """One video a length, every second one abnormal."""
     return [Video(name=f"video{number:04d}", path="", label=number % 2) for number in range(len(lengths))]
+
+
+def source_of(features: FusedFeatures, config: FinetuneConfig, segments: Path) -> FeatureSource:
+    """All simulated videos as training videos; `segments`: folder of the segment cache."""
+    videos, none = Catalogue(make_videos([0] * len(features.videos)), "simulated"), Catalogue([], "simulated")
+    return FeatureSource(
+        features=features,
+        videos=TrainingVideos(train=videos, validation=none, test=none),
+        bags=config.bags,
+        detector=config.detector,
+        objective=config.objective,
+        batch_size=config.optim.batch_size,
+        segments=segments,
+    )
 
 
 def feature_spec(dim: int) -> FeatureSpec:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -24,7 +24,7 @@ from pretrain.parent import end_with_launcher
 from pretrain.plain_output import plain_output, untouched_output
 from pretrain.process_failure import LOST, LOST_STATUS, process_failure
 from pretrain.renamed import refuse_renamed
-from pretrain.yaml_file import read_yaml
+from pretrain.yaml_file import read_configuration
 
 Config = TypeVar("Config")
 
@@ -70,21 +70,21 @@ def parse(config: type[Config], arguments: Sequence[str], prog: str, default: Co
 
 def yaml_flags(path: Path) -> list[str]:
     """The flags that a YAML file stands for."""
-    return flags_of(read_yaml(path))
+    return flags_of(read_configuration(path))
 
 
-def flags_of(values: dict[str, Any], prefix: str = "") -> list[str]:
+def flags_of(values: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Nested (or dotted) keys and their values as flags."""
     flags: list[str] = []
     for key, value in values.items():
         name = f"{prefix}{key}".replace("_", "-")
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             flags += flags_of(value, f"{name}.")
         elif isinstance(value, bool):
             group, _, last = name.rpartition(".")
             flags.append(f"--{group}{'.' if group else ''}{'' if value else 'no-'}{last}")
         else:
-            flags += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
+            flags += [f"--{name}", *map(str, value if isinstance(value, (list, tuple)) else [value])]
     return flags
 
 

@@ -38,9 +38,13 @@ def find_config(path: Path) -> Path:
     )
 
 
+def read_configuration(path: Path) -> dict[str, Any]:
+    """The keys and values of a configuration, found as `find_config` does. UserError."""
+    return read_yaml(find_config(path))
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The keys and values of a configuration file; an empty file has none. UserError."""
-    path = find_config(path)
+    """The keys and values of a YAML file; an empty file has none. UserError."""
     try:
         text = read_utf8(path, MAX_BYTES)
     except Unreadable as error:

@@ -16,7 +16,7 @@ from downstream.evaluation.settings import EvaluationSettings
 from downstream.training.config import FinetuneConfig
 from pretrain.cli import flags_of, parse
 from pretrain.errors import UserError, nearest
-from pretrain.yaml_file import read_yaml
+from pretrain.yaml_file import read_configuration
 
 SWITCHED = DEFAULT_GRID
 """Terms that are the grid's alone: off in a cell that does not name them. The others then are as configured."""
@@ -185,7 +185,7 @@ def read_config(arguments: Sequence[str], prog: str) -> AblationConfig:
 
 def grid_flags(path: Path) -> list[str]:
     """The flags of a YAML file in which feature_sets and variants may be mappings."""
-    values = read_yaml(path)
+    values = read_configuration(path)
     sets, variants = values.get("feature_sets"), values.get("variants")
     if isinstance(sets, dict):
         values["feature_sets"] = [

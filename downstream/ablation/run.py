@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
@@ -218,10 +219,14 @@ def report(failure: Failure, count: int = 6) -> None:
 
 def write(ablation: Ablation) -> None:
     """The table in four forms, and the configuration, in the output folder."""
-    output = ablation.config.finetune.output
-    write_json(output / "config.json", as_json(ablation.config))
-    write_json(output / "ablation.json", ablation.as_json())
-    write_text(output / "ablation.md", markdown(ablation))
-    write_text(output / "ablation.tex", latex(ablation))
-    write_text(output / "ablation.csv", as_csv(ablation))
-    print(f"written to {output}: ablation.json, .md, .tex, .csv", flush=True)
+    output, forms = ablation.config.finetune.output, (markdown(ablation), latex(ablation), as_csv(ablation))
+    write_forms(output, "ablation", ablation.config, ablation.as_json(), forms)
+
+
+def write_forms(output: Path, name: str, config: Any, content: Mapping[str, Any], forms: tuple[str, str, str]) -> None:
+    """A configuration, and results called `name` as JSON and as the `forms` Markdown, LaTeX and CSV."""
+    write_json(output / "config.json", as_json(config))
+    write_json(output / f"{name}.json", content)
+    for suffix, text in zip((".md", ".tex", ".csv"), forms, strict=True):
+        write_text(output / f"{name}{suffix}", text)
+    print(f"written to {output}: {name}.json, .md, .tex, .csv", flush=True)

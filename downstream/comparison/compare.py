@@ -9,7 +9,7 @@ from dataclasses import asdict
 from tqdm import tqdm
 
 from downstream.ablation.grid import Cell, refuse_other_settings
-from downstream.ablation.run import evaluate, prepare_cells, report, train
+from downstream.ablation.run import evaluate, prepare_cells, report, train, write_forms
 from downstream.ablation.workers import Stopped, stopping_on_signals
 from downstream.comparison.cells import make_cells
 from downstream.comparison.config import Request
@@ -19,10 +19,10 @@ from downstream.comparison.tables import as_csv, latex, markdown, terminal
 from pretrain.accelerator import check_device
 from pretrain.environment import precision_of
 from pretrain.errors import UserError
-from pretrain.files import write_json, write_text
+from pretrain.files import write_json
 from pretrain.folder_lock import only_writer_in
 from pretrain.json_shapes import WrongShape, check, of_type
-from pretrain.run_folder import as_json, read_saved
+from pretrain.run_folder import read_saved
 
 COST_FILE = "cost.json"
 """In a detector's folder."""
@@ -87,10 +87,5 @@ def _known_cost(cell: Cell) -> Cost | None:
 
 def write(results: Results) -> None:
     """The tables in four forms, and the configuration, in the output folder."""
-    output = results.config.finetune.output
-    write_json(output / "config.json", as_json(results.config))
-    write_json(output / "comparison.json", results.as_json())
-    write_text(output / "comparison.md", markdown(results))
-    write_text(output / "comparison.tex", latex(results))
-    write_text(output / "comparison.csv", as_csv(results))
-    print(f"written to {output}: comparison.json, .md, .tex, .csv", flush=True)
+    output, forms = results.config.finetune.output, (markdown(results), latex(results), as_csv(results))
+    write_forms(output, "comparison", results.config, results.as_json(), forms)

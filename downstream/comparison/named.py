@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pretrain.errors import UserError, nearest
-from pretrain.yaml_file import read_yaml
+from pretrain.yaml_file import read_configuration
 
 SECTIONS = ("bags", "detector", "objective", "optim")
 """What of a preset makes a detector; where its run lies, on which videos and seeds, is the comparison's."""
@@ -73,7 +73,7 @@ def choose(text: str) -> Choice:
     if not plain or not plain.replace("_", "").replace("-", "").isalnum():
         raise UserError(f"detectors: {text!r} has no name of letters, digits, '_' and '-' before '='")
     known_as = Named(preset=Path(file), about=file) if file else DETECTORS[plain]
-    settings = {key: value for key, value in read_yaml(known_as.preset).items() if key in SECTIONS}
+    settings = {key: value for key, value in read_configuration(known_as.preset).items() if key in SECTIONS}
     return Choice(name=name, about=known_as.about, settings=_over(settings, WAYS.get(way, {})))
 
 

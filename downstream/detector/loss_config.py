@@ -20,6 +20,14 @@ def check_weight(name: str, weight: float, published: str = "") -> None:
         raise UserError(f"{name}.weight is {weight}; it must be a finite number of 0 or more{beside}")
 
 
+def check_not_negative(loss: str, settings: object, *names: str) -> None:
+    """UserError unless these settings of a loss are finite numbers of 0 or more."""
+    for name in names:
+        value = getattr(settings, name)
+        if not 0 <= value < math.inf:
+            raise UserError(f"{loss}.{name} is {value}; it must be a finite number of 0 or more")
+
+
 @dataclass(frozen=True, kw_only=True)
 class MilRankingConfig:
     """The ranking base (Sultani 2018)."""
@@ -97,11 +105,7 @@ class MagnitudeContrastConfig:
     def __post_init__(self) -> None:
         if self.k < 1:
             raise UserError(f"magnitude_contrast.k is {self.k}; it must be 1 or more")
-        for name in ("margin", "contrast_weight", "between_weight"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise UserError(
-                    f"magnitude_contrast.{name} is {getattr(self, name)}; it must be a finite number of 0 or more"
-                )
+        check_not_negative("magnitude_contrast", self, "margin", "contrast_weight", "between_weight")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,11 +127,7 @@ class BatchNormDistanceConfig:
         for name in ("bag_ratio", "batch_ratio"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"batch_norm_distance.{name} is {getattr(self, name)}; it must lie in [0, 1]")
-        for name in ("first_weight", "second_weight", "margin"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise UserError(
-                    f"batch_norm_distance.{name} is {getattr(self, name)}; it must be a finite number of 0 or more"
-                )
+        check_not_negative("batch_norm_distance", self, "first_weight", "second_weight", "margin")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,11 +219,7 @@ class CrossBatchClusteringConfig:
     """Weight of the mean squared distance of instances to their own centre."""
 
     def __post_init__(self) -> None:
-        for name in ("weight", "margin", "compactness"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise UserError(
-                    f"cross_batch_clustering.{name} is {getattr(self, name)}; it must be a finite number of 0 or more"
-                )
+        check_not_negative("cross_batch_clustering", self, "weight", "margin", "compactness")
         if self.memory < 0:
             raise UserError(
                 f"cross_batch_clustering.memory is {self.memory}; it must be 0 (the batch alone) or more batches"
@@ -264,9 +260,8 @@ class DualMemoryConfig:
 
     def __post_init__(self) -> None:
         check_weight("dual_memory", self.weight, "1")
-        for name in (*(f"{part}_weight" for part in DUAL_MEMORY_PARTS), "triplet_margin", "magnitude_margin"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise UserError(f"dual_memory.{name} is {getattr(self, name)}; it must be a finite number of 0 or more")
+        weights = (f"{part}_weight" for part in DUAL_MEMORY_PARTS)
+        check_not_negative("dual_memory", self, *weights, "triplet_margin", "magnitude_margin")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,8 +279,7 @@ class ClassAlignmentConfig:
         check_weight("class_alignment", self.weight, "1")
         if not 0 < self.temperature < math.inf:
             raise UserError(f"class_alignment.temperature is {self.temperature}; it must be a finite number above 0")
-        if not 0 <= self.separation < math.inf:
-            raise UserError(f"class_alignment.separation is {self.separation}; it must be a finite number of 0 or more")
+        check_not_negative("class_alignment", self, "separation")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pretrain.errors import UserError
-from pretrain.yaml_file import MAX_BYTES, read_yaml
+from pretrain.yaml_file import MAX_BYTES, read_configuration, read_yaml
 
 
 def bomb(line: str) -> str:
@@ -57,3 +57,17 @@ def test_what_is_refused_is_refused_at_once(tmp_path: Path, content: str | bytes
     with pytest.raises(UserError, match=words):
         read_yaml(file)
     assert time.process_time() - began < 5
+
+
+def test_only_configurations_are_looked_for_in_what_comes_with_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for given in ("features.yaml", "configs/features.yaml"):
+        assert read_configuration(Path(given))["detector"]
+        with pytest.raises(UserError, match="cannot read"):
+            read_yaml(Path(given))
+    (tmp_path / "features.yaml").write_text("mine: 1")
+    assert read_configuration(Path("features.yaml")) == {"mine": 1}
+    with pytest.raises(UserError, match=r"no configuration file other/features\.yaml: .*features\.yaml"):
+        read_configuration(Path("other/features.yaml"))
