@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.linear_probe import linear_probe, logistic_regression
 from benchmarks.network_comparison import given_weights, paired_half_width, task_flags
-from benchmarks.pretraining_value import linear_probe, logistic_regression
 from benchmarks.real_footage import fight_streams, ucf_crime_features
 from downstream.evaluation.choose_videos import open_listed
 from downstream.features.store import FeatureSet
