@@ -3,6 +3,7 @@
     OUT/fight_streams.json       surveillance streams with fights (Surveillance Camera Fight, 2019)
     OUT/ucf_crime_features.json  UCF-Crime videos of which features are at hand, and OUT/ucf_crime_grid.csv: the frames
                                  that their segments stand for, for scripts/import_features.py --grid
+    OUT/ucsd_ped2.json           UCSD Ped2's training clips the test clips at hand, boxes from masks
 
 The development parts become the test split. Paths are relative to the data's own folder.
 """
@@ -15,14 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tyro
 
+from downstream.events.boxes import components
 from pretrain.cli import run_command
 from pretrain.errors import UserError
 from pretrain.files import replacing, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 FORMAT = "anomaly-pretext/ground-truth/1"
+SPECK = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +34,7 @@ class RealFootageConfig:
     """Where the data is, and where its catalogues go."""
 
     data: Path = ROOT.parent / "shared" / "real"
-    """Folder with fight_streams/ and ucf_crime_features/."""
+    """Folder with fight_streams/, ucf_crime_features/ and ucsd_ped2/."""
     out: Path = Path("runs/real")
     """Folder for the catalogues."""
 
@@ -66,6 +70,36 @@ def ucf_crime_features(folder: Path) -> tuple[dict[str, Any], list[tuple[str, in
     return {"format": FORMAT, "videos": videos}, grid
 
 
+def ucsd_ped2(folder: Path) -> dict[str, Any]:
+    """16 normal training clips of one camera, and the test clips that are there, 10 frames a second."""
+    videos: dict[str, Any] = {}
+    for name, truth in read_json(folder / "truth.json").items():
+        label = int(bool(truth["spans"]))
+        videos[name] = entry(f"{name}.mp4", label, truth["split"], truth["frames"], 10.0)
+        videos[name] |= {"group": "ped2", "spans": truth["spans"]}
+        masks = folder / f"{name}_masks.npz"
+        if masks.is_file():
+            videos[name]["boxes"] = mask_boxes(masks)
+    return {"format": FORMAT, "videos": videos}
+
+
+def mask_boxes(file: Path) -> list[list[int]]:
+    """[frame, x1, y1, x2, y2, number] of each region of the masks (frames, height, width), bits packed along the width.
+
+    Regions of less than `SPECK` pixels are left out: edges of the masks fray.
+    """
+    with np.load(file, allow_pickle=False) as held:
+        masks = np.unpackbits(held["masks"], axis=-1)[..., : int(held["shape"][-1])].astype(bool)
+    found = []
+    for frame, mask in enumerate(masks):
+        regions = [cells for cells in components(mask) if cells.sum() >= SPECK]
+        for number, cells in enumerate(regions):
+            rows, columns = np.flatnonzero(cells.any(axis=1)), np.flatnonzero(cells.any(axis=0))
+            edges = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+            found.append([frame, *(int(edge) for edge in edges), number])
+    return found
+
+
 def entry(path: str, label: int, split: str, frames: int | None, fps: float) -> dict[str, Any]:
     """One video of the catalogue."""
     known = {} if frames is None else {"num_frames": frames}
@@ -90,7 +124,8 @@ def main() -> None:
         writer = csv.writer(file)
         writer.writerow(("name", "snippet_frames", "frames"))
         writer.writerows(grid)
-    print(f"wrote {config.out}/fight_streams.json, ucf_crime_features.json, ucf_crime_grid.csv")
+    write_json(config.out / "ucsd_ped2.json", ucsd_ped2(config.data / "ucsd_ped2"))
+    print(f"wrote {config.out}/fight_streams.json, ucf_crime_features.json, ucf_crime_grid.csv, ucsd_ped2.json")
 
 
 if __name__ == "__main__":

@@ -214,7 +214,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "tests/benchmarks/test_mil_training.py": {"its parts": "benchmarks/mil_memory benchmarks/mil_ways"},
     "tests/benchmarks/test_pretraining_value.py": {
         "its data": "benchmarks/real_footage",
-        "its arms and intervals": "benchmarks/network_comparison",
+        "its arms and intervals, its probe": "benchmarks/network_comparison benchmarks/linear_probe",
     },
     "tests/benchmarks/test_real_cctv.py": {
         "its parts": "benchmarks/real_cctv_runs benchmarks/real_cctv_scores benchmarks/real_cctv_sets "

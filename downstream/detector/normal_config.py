@@ -20,7 +20,7 @@ class NormalConfig:
 
     parts: tuple[Part, ...] | None = None
     """Any of change, nearest, gaussian, deviation, motion; their standardised logarithms are summed. Default: change,
-    nearest, and of whole pictures motion, where the features say it (those of scripts/extract_features.py do)."""
+    nearest, and motion where the features say it (those of scripts/extract_features.py do)."""
     relative_to: Literal["footage", "video"] = "footage"
     """What scores are standardised by: the footage that it is fitted to, which makes scores of several videos
     comparable; or each video itself, for cameras that no footage is known of."""

@@ -35,9 +35,9 @@ ROWS_AT_ONCE = 2048
 """Snippets whose distances to the coreset are in memory together."""
 
 
-def default_parts(motion: Sequence[int], grid: tuple[int, int] | None) -> tuple[Part, ...]:
-    """What a detector looks at that was told nothing. Of cells no motion: who leaves a cell has moved there."""
-    return ("change", "nearest", "motion") if motion and grid is None else ("change", "nearest")
+def default_parts(motion: Sequence[int]) -> tuple[Part, ...]:
+    """What a detector looks at that was told nothing."""
+    return ("change", "nearest", "motion") if motion else ("change", "nearest")
 
 
 class NormalDetector(SnippetDetector):
@@ -61,7 +61,7 @@ class NormalDetector(SnippetDetector):
         """`members`: snippets in the coreset (0 where no part needs one). `grid`: rows and columns of cells.
         `motion`: which of the `dim` numbers are logarithms of motion. UserError for that part of features without."""
         super().__init__()
-        self.parts = config.parts or default_parts(motion, grid)
+        self.parts = config.parts or default_parts(motion)
         if "motion" in self.parts and not motion:
             raise UserError(
                 "parts has motion, but the features do not say how much the picture moves: extract them from videos "

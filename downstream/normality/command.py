@@ -40,7 +40,7 @@ def run_fit(config: FitNormalConfig) -> int:
     missing = without_features(features, [video.name for video in listed if video.name not in features.videos])
     test = listed.without(set(missing))
     names, others = ([video.name for video in part] for part in (fitted_to, held_out))
-    parts = config.normal.parts or default_parts(features.motion, features.grid)
+    parts = config.normal.parts or default_parts(features.motion)
     print(
         f"{' + '.join(parts)} of {features.dim} numbers, relative to the {config.normal.relative_to}; "
         f"{len(fitted_to)} videos to fit to, {len(held_out)} held out, {len(test)} to score",

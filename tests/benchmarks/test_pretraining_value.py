@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.linear_probe import linear_probe, logistic_regression
 from benchmarks.network_comparison import given_weights, paired_half_width, task_flags
-from benchmarks.real_footage import fight_streams, ucf_crime_features
+from benchmarks.real_footage import fight_streams, mask_boxes, ucf_crime_features, ucsd_ped2
 from downstream.evaluation.choose_videos import open_listed
 from downstream.features.store import FeatureSet
 from pretrain.data.catalogue import CatalogueConfig
@@ -72,3 +72,14 @@ def test_catalogues_of_the_real_footage() -> None:
     assert (len(catalogue["videos"]), len(tests), sum(video["label"] for video in tests)) == (686, 137, 68)
     assert all(0 <= start < end <= video["num_frames"] for video in tests for start, end in video["spans"])
     assert len(grid) == 686
+    clips = ucsd_ped2(REAL / "ucsd_ped2")["videos"]
+    assert [sum(clip["split"] == part for clip in clips.values()) for part in ("train", "test")] == [16, 6]
+    assert all(clips[name]["boxes"] for name in clips if clips[name]["label"])
+
+
+def test_boxes_are_drawn_round_regions_of_masks(tmp_path: Path) -> None:
+    masks = np.zeros((2, 12, 20), bool)
+    masks[1, 2:7, 3:9] = masks[1, 8:12, 14:20] = True
+    masks[1, 0, 19] = True  # a speck
+    np.savez(tmp_path / "masks.npz", masks=np.packbits(masks, axis=-1), shape=masks.shape)
+    assert mask_boxes(tmp_path / "masks.npz") == [[1, 3, 2, 9, 7, 0], [1, 14, 8, 20, 12, 1]]

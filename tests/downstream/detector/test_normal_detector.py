@@ -128,10 +128,10 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
         load_trained(tmp_path)
 
 
-def test_motion_is_a_part_by_default_where_whole_pictures_say_it() -> None:
-    assert NormalDetector(NormalConfig(), DIM, 0, None, (DIM - 1,)).config.parts == ("change", "nearest", "motion")
-    assert NormalDetector(NormalConfig(), DIM, 0, None).config.parts == ("change", "nearest")
-    assert NormalDetector(NormalConfig(), DIM, 0, (2, 3), (DIM - 1,)).config.parts == ("change", "nearest")
+@pytest.mark.parametrize("grid", [None, (2, 3)])
+def test_motion_is_a_part_by_default_where_features_say_it(grid: tuple[int, int] | None) -> None:
+    assert NormalDetector(NormalConfig(), DIM, 0, grid, (DIM - 1,)).config.parts == ("change", "nearest", "motion")
+    assert NormalDetector(NormalConfig(), DIM, 0, grid).config.parts == ("change", "nearest")
     with pytest.raises(UserError, match="parts has motion, but the features do not say how much the picture moves"):
         NormalDetector(NormalConfig(parts=("motion",)), DIM)
 
