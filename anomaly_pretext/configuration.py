@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pretrain.cli import flags_of, parse, yaml_flags
 from pretrain.errors import UserError
+from pretrain.wrong_flags import without_frame
 
 Config = TypeVar("Config")
 Settings = str | Path | Mapping[str, Any]
@@ -39,15 +40,9 @@ def from_flags(config: type[Config], flags: Sequence[str]) -> Config:
         with contextlib.redirect_stderr(wrong), contextlib.redirect_stdout(wrong):
             return parse(config, flags, config.__name__)
     except SystemExit as error:
-        raise UserError(_without_frame(wrong.getvalue())) from error
+        raise UserError(without_frame(wrong.getvalue())) from error
 
 
 def flags_from(part: Settings) -> list[str]:
     """The flags that a YAML file, or keys and values, stand for."""
     return flags_of(part) if isinstance(part, Mapping) else yaml_flags(Path(part))
-
-
-def _without_frame(text: str) -> str:
-    """The words of the parser, without the box that it draws around them on a terminal."""
-    lines = (line.strip("│╭╮╰╯─ ") for line in text.splitlines())
-    return "\n".join(line for line in lines if line)

@@ -12,8 +12,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-import tyro
-
 from pretrain.addresses import GIVEN, print_redacted, redacted_threads
 from pretrain.elastic import tell_agent
 from pretrain.errors import OwnError, UserError
@@ -24,6 +22,7 @@ from pretrain.parent import end_with_launcher
 from pretrain.plain_output import plain_output, untouched_output
 from pretrain.process_failure import LOST, LOST_STATUS, process_failure
 from pretrain.renamed import refuse_renamed
+from pretrain.wrong_flags import from_flags
 from pretrain.yaml_file import read_configuration
 
 Config = TypeVar("Config")
@@ -63,9 +62,7 @@ def parse(config: type[Config], arguments: Sequence[str], prog: str, default: Co
     refuse_renamed(flags, config)
     usage = f"{prog} [CONFIG.yaml ...]"
     with untouched_output():  # its help has colours
-        if default is None:
-            return GIVEN.restored(tyro.cli(config, prog=usage, args=flags))
-        return GIVEN.restored(tyro.cli(config, prog=usage, args=flags, default=default))
+        return GIVEN.restored(from_flags(config, flags, usage, default))
 
 
 def yaml_flags(path: Path) -> list[str]:
@@ -151,6 +148,10 @@ def _status_of(command: Callable[[], int | None]) -> int:
         if isinstance(error, OwnError):  # what hangs in a disk cannot be killed, and would keep us from ending
             end_within(LEAVE_SECONDS, 2, "")
         status = 2
+    except SystemExit as error:  # wrong flags, --help: said by the parser
+        if error.code is not None and not isinstance(error.code, int):
+            raise
+        status = error.code or 0
     except KeyboardInterrupt:
         if os.environ.get("LOCAL_RANK", "0") == "0":
             print("stopped by Ctrl-C", file=sys.stderr, flush=True)

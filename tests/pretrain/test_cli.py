@@ -122,3 +122,12 @@ def test_a_script_parses_calls_and_leaves_with_the_status(monkeypatch: pytest.Mo
         assert left.value.code == status
     assert called == [Outer(name="a"), Outer(name="b")]
     assert started == [True], "processes are started where asked for alone"
+
+
+def test_wrong_flags_keep_the_launcher_quiet_and_help_does_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    silenced: list[bool] = []
+    monkeypatch.setattr(cli, "silence_launcher", lambda: silenced.append(True))
+    for flag, status, times in (("--nonsense", 2, 1), ("--help", 0, 1)):
+        with pytest.raises(SystemExit) as left:
+            run_script("x", Outer, lambda config: None, [flag])
+        assert (left.value.code, len(silenced)) == (status, times)
