@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pretrain.cli import flags_of, parse, yaml_flags
 from pretrain.errors import UserError
+from pretrain.file_keys import check_keys
 from pretrain.wrong_flags import without_frame
 
 Config = TypeVar("Config")
@@ -29,7 +30,7 @@ def settings(config: type[Config], *parts: Config | Settings) -> Config:
     for part in parts:
         if isinstance(part, config):
             raise UserError(f"a {config.__name__} is whole: give it alone, or YAML files and values")
-        flags += flags_from(part)  # type: ignore[arg-type]
+        flags += flags_from(part, config)  # type: ignore[arg-type]
     return from_flags(config, flags)
 
 
@@ -43,6 +44,9 @@ def from_flags(config: type[Config], flags: Sequence[str]) -> Config:
         raise UserError(without_frame(wrong.getvalue())) from error
 
 
-def flags_from(part: Settings) -> list[str]:
-    """The flags that a YAML file, or keys and values, stand for."""
-    return flags_of(part) if isinstance(part, Mapping) else yaml_flags(Path(part))
+def flags_from(part: Settings, config: type[Any]) -> list[str]:
+    """The flags that a YAML file, or keys and values, stand for. UserError: keys that `config` does not have."""
+    if not isinstance(part, Mapping):
+        return yaml_flags(Path(part), config, config.__name__)
+    check_keys(part, config, config.__name__)
+    return flags_of(part)

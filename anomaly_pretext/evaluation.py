@@ -18,4 +18,4 @@ def evaluate(*inputs: str | Path, **values: Any) -> EvaluatedRuns:
     Writes the files that the command writes. `.tables()` is for people,
     `.evaluations[0].metrics["frame_auc"].value` for programs. UserError: no scores there, no ground truth.
     """
-    return evaluate_and_write(from_flags(EvaluateConfig, [*map(str, inputs), *flags_from(values)]))
+    return evaluate_and_write(from_flags(EvaluateConfig, [*map(str, inputs), *flags_from(values, EvaluateConfig)]))

@@ -50,7 +50,9 @@ def pretrain(*config: PretrainConfig | Settings) -> PretrainingRun:
     chosen = settings(PretrainConfig, *config)
     said = [part for part in config if isinstance(part, Mapping)]
     if len(said) == len(config):  # no file: a machine without a GPU gets a run that it finishes
-        chosen = with_preset(chosen, [flag for part in said for flag in flags_from(part)], PretrainConfig.__name__)
+        chosen = with_preset(
+            chosen, [flag for part in said for flag in flags_from(part, PretrainConfig)], PretrainConfig.__name__
+        )
     _finished("pretraining", run_pretrain(chosen))
     return PretrainingRun(path=chosen.output)
 

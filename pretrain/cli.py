@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 from pretrain.addresses import GIVEN, print_redacted, redacted_threads
 from pretrain.elastic import tell_agent
 from pretrain.errors import OwnError, UserError
+from pretrain.file_keys import check_keys
 from pretrain.folder_lock import only_writer_in
 from pretrain.interrupts import end_within, heeding_signals
 from pretrain.launch import silence_launcher, start_cpu_processes, started_by_us
@@ -50,14 +51,13 @@ DISK_PROBLEMS = {
 def parse(config: type[Config], arguments: Sequence[str], prog: str, default: Config | None = None) -> Config:
     """Build `config` from `[FILE.yaml ...] [--flag value ...]`; what comes later wins.
 
-    A YAML file holds the same keys as the flags, nested (`optim: {lr: 0.001}`); an unknown key is an error with a
-    suggestion, like an unknown flag. Wrong flags leave with exit status 2; a wrong value, or a name that was changed
-    (`renamed.py`), is a UserError.
+    A YAML file holds the same keys as the flags, nested (`optim: {lr: 0.001}`). Wrong flags leave with exit status 2;
+    an unknown key (`file_keys.py`), a wrong value, or a name that was changed (`renamed.py`), is a UserError.
     """
     flags: list[str] = []
     rest = list(arguments)
     while rest and rest[0].endswith((".yaml", ".yml")):
-        flags += yaml_flags(Path(rest.pop(0)))
+        flags += yaml_flags(Path(rest.pop(0)), config, prog)
     flags = GIVEN.arguments(flags + rest)  # errors of flags repeat them, addresses and passwords too
     refuse_renamed(flags, config)
     usage = f"{prog} [CONFIG.yaml ...]"
@@ -65,9 +65,11 @@ def parse(config: type[Config], arguments: Sequence[str], prog: str, default: Co
         return GIVEN.restored(from_flags(config, flags, usage, default))
 
 
-def yaml_flags(path: Path) -> list[str]:
-    """The flags that a YAML file stands for."""
-    return flags_of(read_configuration(path))
+def yaml_flags(path: Path, config: type[Any], prog: str) -> list[str]:
+    """The flags that a YAML file stands for. UserError: it cannot be read, or has keys that `config` has not."""
+    values = read_configuration(path)
+    check_keys(values, config, prog, path)
+    return flags_of(values)
 
 
 def flags_of(values: Mapping[str, Any], prefix: str = "") -> list[str]:

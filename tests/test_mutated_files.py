@@ -38,6 +38,7 @@ from pretrain.backbones.shipped import SHIPPED_FOLDER
 from pretrain.backbones.weights import read_weights
 from pretrain.checkpoint import load_state, newest_state, save_state
 from pretrain.cli import yaml_flags
+from pretrain.config import PretrainConfig
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.data.catalogues.csv_file import open_csv
 from pretrain.data.catalogues.json_file import open_json
@@ -190,7 +191,7 @@ def _lists(folder: Path) -> list[Reader]:
         Reader(folder / "videos.csv", lambda: list(open_csv(in_csv))),
         Reader(folder / "quarantine.txt", lambda: read_quarantine(folder / "quarantine.txt")),
         Reader(folder / "quarantine.txt", lambda: list(numbered_lines(folder / "quarantine.txt"))),
-        Reader(folder / "run.yaml", lambda: yaml_flags(folder / "run.yaml")),
+        Reader(folder / "run.yaml", lambda: yaml_flags(folder / "run.yaml", PretrainConfig, "pretrain.py")),
         Reader(folder / "proxy.json", lambda: Manifest.read(folder / "proxy.json")),
         Reader(folder / "proxies.json", lambda: ProxyCache(folder).settings_record()),
     ]

@@ -38,15 +38,6 @@ def test_file_then_flags_and_the_later_wins(tmp_path: Path) -> None:
     assert parsed == Outer(name="c", inner=Inner(rate=0.25, flip=True, sizes=(3, 4)))
 
 
-def test_an_unknown_key_is_an_error_with_a_suggestion(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "a.yaml"
-    file.write_text("optim:\n  learning_rat: 0.5\n  step: 3\n")
-    with pytest.raises(SystemExit) as caught:
-        parse(PretrainConfig, [str(file)], "pretrain.py")
-    assert caught.value.code == 2
-    assert "optim.steps" in capsys.readouterr().err
-
-
 def test_messages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match=r"no configuration file .*nothing.yaml"):
         parse(Outer, [str(tmp_path / "nothing.yaml")], "x")
