@@ -84,7 +84,7 @@ def _problem(key: str, known: Sequence[str]) -> str:
     elsewhere = [name for name in known if name.rpartition(".")[2] == last]
     if len(elsewhere) == 1:
         return f"{_key(key)}; did you mean '{_key(elsewhere[0])}'?"
-    return _key(key) + nearest(_key(key), map(_key, known))
+    return _key(key) + nearest(_key(key), map(_key, known), cutoff=0.7)
 
 
 def _command_of(unknown: Sequence[str], known: Sequence[str]) -> str | None:
