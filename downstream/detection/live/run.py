@@ -170,7 +170,7 @@ class LiveRun:
             return Ending("stopped: nobody reads its output any more")
         limit = self.settings.stop_after
         if limit is not None and self.state.seconds >= limit:
-            return Ending(f"stopped after {limit:g} s (--live.stop-after)")
+            return Ending(f"stopped after {limit:g} s (stop_after)")
         return None
 
     def _look_at_the_clock(self) -> None:

@@ -99,7 +99,7 @@ class LiveState:
         lines = [
             f"open: {info.width}x{info.height}, {self.fps:g} frames/s ({opened.fps_from}), {info.codec}; Ctrl-C stops",
             f"a score every {self.snippet_frames / self.fps:.2f} s"
-            + (f", {wait:.2f} s after its last frame: it waits for what follows (--live.lookahead)" if wait else ""),
+            + (f", {wait:.2f} s after its last frame: it waits for what follows (lookahead)" if wait else ""),
         ]
         if scorer.compares:
             lines.append(

@@ -24,8 +24,7 @@ from typing import Any, TypeVar
 from downstream.detection.live.address import Address, parse_address
 from downstream.detection.live.cameras.settings import Camera, CameraKeys, Cameras
 from downstream.detection.live.settings import LiveSettings
-from downstream.events.calibration_file import read_calibration
-from downstream.events.rule import AlarmRule
+from downstream.events.calibration_file import Calibration, read_calibration
 from downstream.features.zone_file import read_zones, zones_of
 from downstream.features.zones import Zones
 from pretrain.addresses import GIVEN, URL
@@ -152,7 +151,7 @@ def _camera(values: Mapping[str, Any], folder: Path) -> Camera:
         detector=_below(folder, keys.detector),
         backbones=tuple(folder / path for path in keys.backbone),
         zones=_zones(zones, folder),
-        calibrated=_calibrated(_below(folder, keys.calibration)),
+        calibration=_calibration(_below(folder, keys.calibration)),
         ordinary=_below(folder, keys.ordinary),
     )
 
@@ -175,12 +174,8 @@ def _zones(value: Any, folder: Path) -> Zones | None:
     return zones_of(value if isinstance(value, dict) else {"zones": value}, "this file")
 
 
-def _calibrated(file: Path | None) -> tuple[AlarmRule, str] | None:
-    if file is None:
-        return None
-    calibration = read_calibration(file)
-    words = f"{calibration.events} event(s) in {calibration.hours:.3g} hours of normal footage"
-    return calibration.rule, f"calibrated for this camera: {words}"
+def _calibration(file: Path | None) -> tuple[Path, Calibration] | None:
+    return None if file is None else (file, read_calibration(file))
 
 
 def _outlets(values: Mapping[str, Any]) -> LiveSettings:
