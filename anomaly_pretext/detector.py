@@ -70,7 +70,7 @@ class Detector:
     def detect(self, video: str | Path, **rule: float) -> list[EventRecord]:
         """Events in one video, in order. `rule`: of `AlarmRule`, what is not to be as it is (`threshold=0.8`)."""
         wanted = RuleChanges(**rule).applied_to(self.rule)  # what is wrong with it is said before any work
-        return list(find_video_events(self._score_one(video), wanted).record.events)
+        return list(find_video_events(self._score_one(video), wanted, zones=self.model.zones).record.events)
 
     def _score_one(self, video: str | Path) -> ScoredFile:
         found = find_videos([str(video)])

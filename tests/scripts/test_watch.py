@@ -130,13 +130,13 @@ def test_a_wrong_file_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_a_calibration_of_another_detector_is_refused_and_its_own_gives_rule_and_levels(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    encode_video(tmp_path / "clip.mp4", 0, num_frames=48)
+    encode_video(tmp_path / "clip.mp4", 0, num_frames=20)
     own = open_model(UNFITTED_FOLDER).names
     rule = AlarmRule(threshold=0.75, release=0.5)
     facts: dict[str, Any] = {"rule": rule, "wanted_per_hour": 1, "margin": 1, "events": 2, "hours": 4, "videos": 3}
     for file, names in (("other.json", ["0" * 64]), ("own.json", own)):
         write_calibration(tmp_path / file, Calibration(**facts, ordinary=0.1, detector={"sha256": names}))
-    here: dict[str, Any] = {"address": "clip.mp4", "realtime": False, "lookahead": 1, "stop_after": 0.1}
+    here: dict[str, Any] = {"address": "clip.mp4", "realtime": False}
     wrong = write(tmp_path, [{"name": "door", "calibration": "other.json", **here}])
     assert run(str(wrong)) == 2
     assert f"camera 'door': its calibration {tmp_path / 'other.json'} is of another detector" in capfd.readouterr().err
