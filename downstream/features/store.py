@@ -89,8 +89,11 @@ class FeatureSet:
         self._array = array
 
     @staticmethod
-    def open(folder: Path) -> FeatureSet:
+    def open(folder: str | Path) -> FeatureSet:
         """Open a set; UserError where it is none, not whole, or of another format. Reads the manifest only."""
+        if not isinstance(folder, (str, Path)):
+            raise UserError(f"a feature set is opened by its folder, not by a {type(folder).__name__}; give its path")
+        folder = Path(folder)
         manifest = read_manifest(folder)
         file = own_file(folder, manifest["array"], f"the array of {folder / MANIFEST}")
         try:
