@@ -11,7 +11,7 @@ from tqdm import tqdm
 from downstream.ablation.grid import Cell, refuse_other_settings
 from downstream.ablation.run import evaluate, prepare_cells, report, train, write_forms
 from downstream.ablation.workers import Stopped, stopping_on_signals
-from downstream.comparison.cells import make_cells
+from downstream.comparison.cells import describe_first_steps, make_cells
 from downstream.comparison.config import Request
 from downstream.comparison.cost import Cost, measure_cost
 from downstream.comparison.results import Results, make_results
@@ -46,6 +46,8 @@ def _compare(request: Request, prog: str) -> int:
     config = request.config
     cells, failures = make_cells(request, prog)
     refuse_other_settings(cells)
+    for line in describe_first_steps(cells, request, prog):
+        print(line, flush=True)
     for failure in failures:
         report(failure)
     cells, tests = prepare_cells(cells, failures)
