@@ -36,6 +36,7 @@ from pretrain.files import replacing, reserve, write_json
 from pretrain.json_shapes import WrongShape, check, mapping, one_of, optional, record, sequence, text
 from pretrain.leftovers import temporary_path
 from pretrain.names import name_bytes, read_back, written
+from pretrain.path_words import what_is_at
 from pretrain.reading import Unreadable, own_file
 from pretrain.versioned_json import LIST_BYTES, parse_json, read_json, read_versioned_json
 from pretrain.weight_files import check_safetensors
@@ -224,6 +225,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a set; UserError where there is none or it is of another format."""
     file = folder / MANIFEST
     if not file.is_file():
+        if not folder.is_dir():
+            raise UserError(
+                f"{what_is_at(folder)}; give the folder of a feature set: scripts/extract_features.py makes one of "
+                "videos, scripts/import_features.py of features that you have"
+            )
         unfinished = (
             "; it was begun and not finished: run the same command again" if (folder / "parts").exists() else ""
         )
