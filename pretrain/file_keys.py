@@ -51,6 +51,11 @@ def check_keys(values: Mapping[str, Any], config: type[Any], prog: str, file: Pa
     raise UserError(f"{whose} {len(unknown)} settings that {prog} does not have:\n{problem_list(problems)}")
 
 
+def command_of(values: Mapping[str, Any]) -> str | None:
+    """The command whose configuration these keys and values are, as far as their keys tell."""
+    return _command_of(list(_dotted(values)), ())
+
+
 def _dotted(values: Mapping[Any, Any], prefix: str = "") -> Iterator[str]:
     """Keys of nested values as flags, without the dashes before them."""
     for key, value in values.items():

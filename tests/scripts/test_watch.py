@@ -22,6 +22,7 @@ from downstream.events.calibration_file import Calibration, write_calibration
 from downstream.events.rule import AlarmRule
 from scripts.watch import main
 from tests.downstream.detection.live.servers import HttpCamera, camera, render_ts
+from tests.paths import ROOT
 from tests.pretrain.encoding import encode_video
 
 FPS, SECONDS = 16, 120
@@ -123,6 +124,10 @@ def test_check_opens_each_once_and_draws_zones(tmp_path: Path, capsys: pytest.Ca
 def test_a_wrong_file_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(str(write(tmp_path, [{"name": "a", "adress": "x"}]))) == 2
     assert "camera 1: no such key 'adress'; did you mean 'address'" in capsys.readouterr().err
+    assert run(str(ROOT / "configs" / "features.yaml")) == 2
+    assert (
+        "features.yaml looks like a configuration of scripts/finetune.py: it has no list of" in capsys.readouterr().err
+    )
     assert run(str(tmp_path / "none.yaml")) == 2
     assert "none.yaml" in capsys.readouterr().err
 

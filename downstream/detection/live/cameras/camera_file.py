@@ -29,6 +29,7 @@ from downstream.features.zone_file import read_zones, zones_of
 from downstream.features.zones import Zones
 from pretrain.addresses import GIVEN, URL
 from pretrain.errors import UserError, nearest, problem_list
+from pretrain.file_keys import command_of
 from pretrain.json_shapes import WrongShape, check, mapping, of_type, one_of, record, sequence, text
 from pretrain.names import file_name
 from pretrain.yaml_file import read_yaml
@@ -53,6 +54,11 @@ def read_cameras(file: Path, out: Path | None = None) -> Cameras:
     Nothing is connected to, and no detector is opened.
     """
     content = read_yaml(file)
+    if "cameras" not in content and (command := command_of(content)) is not None:
+        raise UserError(
+            f"{file} looks like a configuration of {command}: it has no list of `cameras`. Give it to {command}; what "
+            "stands in a file of cameras: docs/cameras.md"
+        )
     problems: list[str] = []
     content = _taken(lambda: _filled_in(content), "", problems) or {}
     if not problems:
