@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import tyro
 
 from pretrain.elastic import ERROR_FILE, tell_agent
+from pretrain.help_text import wrapped_paragraphs
 
 Config = TypeVar("Config")
 
@@ -22,7 +23,8 @@ def from_flags(config: type[Config], flags: Sequence[str], usage: str, default: 
     stated: dict[str, Any] = {"prog": usage, "args": flags} | ({} if default is None else {"default": default})
     is_first = os.environ.get("LOCAL_RANK", "0") == "0"
     if not os.environ.get(ERROR_FILE):
-        return tyro.cli(config, console_outputs=is_first, **stated)
+        with wrapped_paragraphs():
+            return tyro.cli(config, console_outputs=is_first, **stated)
     words = io.StringIO()
     try:
         unheard = contextlib.nullcontext() if is_first else contextlib.redirect_stdout(io.StringIO())
