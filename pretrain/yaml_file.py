@@ -44,12 +44,12 @@ def read_configuration(path: Path) -> dict[str, Any]:
     return read_yaml(find_config(path))
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The keys and values of a YAML file; an empty file has none. UserError."""
+def read_yaml(path: Path, what: str = "the configuration") -> dict[str, Any]:
+    """The keys and values of a YAML file; an empty file has none. UserError, which says `what` it should be."""
     try:
         text = read_utf8(path, MAX_BYTES)
     except Unreadable as error:
-        raise UserError(f"cannot read the configuration {path} ({error}); give a YAML file in UTF-8") from error
+        raise UserError(f"cannot read {what} {path} ({error}); give a YAML file in UTF-8") from error
     try:
         values = _construct(text)
     except Exception as error:  # odd values lead the parser's own conversions into errors of many kinds

@@ -53,7 +53,7 @@ def read_cameras(file: Path, out: Path | None = None) -> Cameras:
 
     Nothing is connected to, and no detector is opened.
     """
-    content = read_yaml(file)
+    content = read_yaml(file, "the cameras")
     if "cameras" not in content and (command := command_of(content)) is not None:
         raise UserError(
             f"{file} looks like a configuration of {command}: it has no list of `cameras`. Give it to {command}; what "
