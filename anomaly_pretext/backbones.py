@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from anomaly_pretext.arguments import as_path, in_python
 from pretrain.backbones import Backbone, BackboneConfig, build_backbone
 from pretrain.backbones import load_backbone as load_exported
 from pretrain.backbones.build import list_backbones as known_names
+from pretrain.errors import UserError
 
 __all__ = ["list_backbones", "load_backbone"]
 
@@ -16,6 +18,7 @@ def list_backbones() -> list[str]:
     return known_names()
 
 
+@in_python
 def load_backbone(source: str | Path = "shipped", *, weights: str | Path | None = None) -> Backbone:
     """A backbone in evaluation mode: `backbone(clips (B, 3, T, H, W)) -> feature map (B, D, T', H', W')`.
 
@@ -23,7 +26,10 @@ def load_backbone(source: str | Path = "shipped", *, weights: str | Path | None 
     the package; or a name (`list_backbones`, `timm/<model>`), with `weights` or at random (`torch.manual_seed`).
     `backbone.spec.clip` says what its clips are. UserError: nothing there, weights that do not fit.
     """
+    source = as_path("source", source, "a run, an exported folder, 'shipped', or a name (list_backbones)")
+    if weights is not None and (str(source) == "shipped" or source.is_dir()):
+        raise UserError(f"{source} brings its weights: leave weights out, or give the name of a network with them")
     if weights is None and (str(source) == "shipped" or Path(source).exists()):
         return load_exported(Path(source))[0]
-    own = None if weights is None else Path(weights)
+    own = None if weights is None else as_path("weights", weights, "a .safetensors or .pth file")
     return build_backbone(BackboneConfig(name=str(source), weights=own)).eval()

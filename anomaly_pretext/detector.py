@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from downstream.detection.inputs import find_videos
+from anomaly_pretext.arguments import as_path, in_python, shortly
+from downstream.detection.inputs import find_videos, is_stream
 from downstream.detection.model import Model, ScoredFile, score_files
 from downstream.detection.open_model import open_model
 from downstream.detection.records import EventRecord
 from downstream.detection.unfitted import UNFITTED_FOLDER
 from downstream.detection.video_events import find_video_events
 from downstream.events.rule import AlarmRule, RuleChanges
-from pretrain.errors import UserError
+from pretrain.addresses import address_label
+from pretrain.errors import UserError, nearest
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,6 +49,8 @@ class Detector:
     """What `load_detector` opens. Score many videos with one: opening takes seconds."""
 
     def __init__(self, model: Model) -> None:
+        if not isinstance(model, Model):
+            raise UserError(f"a Detector of {shortly(model)}: open one with load_detector(PATH), or first_look()")
         self.model = model
 
     def __repr__(self) -> str:
@@ -56,24 +61,29 @@ class Detector:
         """When scores are an event: calibrated where `calibrate` was run, else guessed from training videos."""
         return self.model.rule
 
+    @in_python
     def score(self, video: str | Path) -> Scores:
         """Score one video: a file, or a folder of frames. UserError where it cannot be read."""
         return _scores(self._score_one(video))
 
+    @in_python
     def score_all(self, videos: str | Path | Iterable[str | Path]) -> Iterator[Scores]:
         """Score videos, and all that lie in folders, each as soon as it is done: `score_all("recordings/")`. UserError
         at the first that cannot be read."""
+        if not isinstance(videos, Iterable):
+            raise UserError(f"videos are {shortly(videos)}; give paths of videos or of folders of them")
         given = [videos] if isinstance(videos, (str, Path)) else videos
-        for scored in self._scored(find_videos([str(video) for video in given])):
+        for scored in self._scored(find_videos([_file(video) for video in given])):
             yield _scores(scored)
 
+    @in_python
     def detect(self, video: str | Path, **rule: float) -> list[EventRecord]:
         """Events in one video, in order. `rule`: of `AlarmRule`, what is not to be as it is (`threshold=0.8`)."""
-        wanted = RuleChanges(**rule).applied_to(self.rule)  # what is wrong with it is said before any work
-        return list(find_video_events(self._score_one(video), wanted).record.events)
+        wanted = _changes(rule).applied_to(self.rule)  # what is wrong with it is said before any work
+        return list(find_video_events(self._score_one(video), wanted, zones=self.model.zones).record.events)
 
     def _score_one(self, video: str | Path) -> ScoredFile:
-        found = find_videos([str(video)])
+        found = find_videos([_file(video)])
         if len(found) != 1:
             raise UserError(f"{video} holds {len(found)} videos; `score_all` scores them all")
         return next(self._scored(found))
@@ -86,14 +96,46 @@ class Detector:
                 yield scored
 
 
+def _file(video: object) -> str:
+    if isinstance(video, str) and is_stream(video):
+        raise UserError(f"{address_label(video)} is a stream, which scripts/detect.py watches; give a file")
+    as_path("video", video, "the path of a video; of several: score_all")
+    return str(video)
+
+
+def _changes(rule: dict[str, Any]) -> RuleChanges:
+    known = [field.name for field in fields(RuleChanges)]
+    for name, value in rule.items():
+        if name not in known:
+            raise UserError(f"a rule has no {name}{nearest(name, known)} (known: {', '.join(known)})")
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float, np.number))):
+            raise UserError(f"{name} is {shortly(value)}; give a number")
+    return RuleChanges(**rule)
+
+
+def _device(name: str | None) -> torch.device:
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except (RuntimeError, TypeError, ValueError):
+        raise UserError(f"device is {shortly(name)}; give cpu, cuda, or another name that torch has for one") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"device is {name}, and there are {torch.cuda.device_count()} CUDA devices here; give cpu")
+    return device
+
+
+@in_python
 def load_detector(path: str | Path, *, device: str | None = None, backbone: str | Path | None = None) -> Detector:
     """A detector to score videos with: a run (all its seeds together), one seed's folder, or a package.
 
     `device`: as torch names them; default: a GPU where there is one. `backbone`: where it lies now, if not where it was
     when features were extracted. UserError: nothing there, a backbone with other weights.
     """
-    chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    return Detector(open_model(Path(path), [] if backbone is None else [Path(backbone)], chosen))
+    what = "a run, one seed's folder or a package; first_look() needs none"
+    folder, chosen = as_path("path", path, what), _device(device)
+    own = [] if backbone is None else [as_path("backbone", backbone, "the folder of a backbone")]
+    return Detector(open_model(folder, own, chosen))
 
 
 def first_look(*, device: str | None = None) -> Detector:

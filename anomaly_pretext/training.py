@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from anomaly_pretext.arguments import in_python
 from anomaly_pretext.configuration import Settings, flags_from, settings
 from anomaly_pretext.detector import Detector, load_detector
 from downstream.features.extract import ExtractConfig, extract
@@ -41,6 +42,7 @@ class PretrainingRun:
         return load_backbone(self.path)[0]
 
 
+@in_python
 def pretrain(*config: PretrainConfig | Settings) -> PretrainingRun:
     """Train a backbone on the pretext tasks: `pretrain({"catalogue.root": "videos", "output": "runs/pretrain"})`.
 
@@ -50,11 +52,14 @@ def pretrain(*config: PretrainConfig | Settings) -> PretrainingRun:
     chosen = settings(PretrainConfig, *config)
     said = [part for part in config if isinstance(part, Mapping)]
     if len(said) == len(config):  # no file: a machine without a GPU gets a run that it finishes
-        chosen = with_preset(chosen, [flag for part in said for flag in flags_from(part)], PretrainConfig.__name__)
+        chosen = with_preset(
+            chosen, [flag for part in said for flag in flags_from(part, PretrainConfig)], PretrainConfig.__name__
+        )
     _finished("pretraining", run_pretrain(chosen))
     return PretrainingRun(path=chosen.output)
 
 
+@in_python
 def extract_features(*config: ExtractConfig | Settings) -> FeatureSet:
     """Make the feature set of a catalogue: `extract_features({"catalogue.root": "videos", "backbone": run.path, "out":
     "features/own"})`. Videos that cannot be read are left out and named in `failed.txt` beside it.
@@ -64,6 +69,7 @@ def extract_features(*config: ExtractConfig | Settings) -> FeatureSet:
     return FeatureSet.open(chosen.out)
 
 
+@in_python
 def finetune(*config: FinetuneConfig | Settings) -> Detector:
     """Train a detector on labels of videos, for each seed, and open all seeds together."""
     chosen = settings(FinetuneConfig, *config)
@@ -71,6 +77,7 @@ def finetune(*config: FinetuneConfig | Settings) -> Detector:
     return load_detector(chosen.output)
 
 
+@in_python
 def fit_normal(*config: FitNormalConfig | Settings) -> Detector:
     """Fit a detector to what is ordinary, without any label, and open it."""
     chosen = settings(FitNormalConfig, *config)

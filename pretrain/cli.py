@@ -12,11 +12,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-import tyro
-
 from pretrain.addresses import GIVEN, print_redacted, redacted_threads
 from pretrain.elastic import tell_agent
 from pretrain.errors import OwnError, UserError
+from pretrain.file_keys import check_keys
 from pretrain.folder_lock import only_writer_in
 from pretrain.interrupts import end_within, heeding_signals
 from pretrain.launch import silence_launcher, start_cpu_processes, started_by_us
@@ -24,6 +23,7 @@ from pretrain.parent import end_with_launcher
 from pretrain.plain_output import plain_output, untouched_output
 from pretrain.process_failure import LOST, LOST_STATUS, process_failure
 from pretrain.renamed import refuse_renamed
+from pretrain.wrong_flags import from_flags
 from pretrain.yaml_file import read_configuration
 
 Config = TypeVar("Config")
@@ -51,26 +51,25 @@ DISK_PROBLEMS = {
 def parse(config: type[Config], arguments: Sequence[str], prog: str, default: Config | None = None) -> Config:
     """Build `config` from `[FILE.yaml ...] [--flag value ...]`; what comes later wins.
 
-    A YAML file holds the same keys as the flags, nested (`optim: {lr: 0.001}`); an unknown key is an error with a
-    suggestion, like an unknown flag. Wrong flags leave with exit status 2; a wrong value, or a name that was changed
-    (`renamed.py`), is a UserError.
+    A YAML file holds the same keys as the flags, nested (`optim: {lr: 0.001}`). Wrong flags leave with exit status 2;
+    an unknown key (`file_keys.py`), a wrong value, or a name that was changed (`renamed.py`), is a UserError.
     """
     flags: list[str] = []
     rest = list(arguments)
     while rest and rest[0].endswith((".yaml", ".yml")):
-        flags += yaml_flags(Path(rest.pop(0)))
+        flags += yaml_flags(Path(rest.pop(0)), config, prog)
     flags = GIVEN.arguments(flags + rest)  # errors of flags repeat them, addresses and passwords too
     refuse_renamed(flags, config)
     usage = f"{prog} [CONFIG.yaml ...]"
     with untouched_output():  # its help has colours
-        if default is None:
-            return GIVEN.restored(tyro.cli(config, prog=usage, args=flags))
-        return GIVEN.restored(tyro.cli(config, prog=usage, args=flags, default=default))
+        return GIVEN.restored(from_flags(config, flags, usage, default))
 
 
-def yaml_flags(path: Path) -> list[str]:
-    """The flags that a YAML file stands for."""
-    return flags_of(read_configuration(path))
+def yaml_flags(path: Path, config: type[Any], prog: str) -> list[str]:
+    """The flags that a YAML file stands for. UserError: it cannot be read, or has keys that `config` has not."""
+    values = read_configuration(path)
+    check_keys(values, config, prog, path)
+    return flags_of(values)
 
 
 def flags_of(values: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -151,6 +150,10 @@ def _status_of(command: Callable[[], int | None]) -> int:
         if isinstance(error, OwnError):  # what hangs in a disk cannot be killed, and would keep us from ending
             end_within(LEAVE_SECONDS, 2, "")
         status = 2
+    except SystemExit as error:  # wrong flags, --help: said by the parser
+        if error.code is not None and not isinstance(error.code, int):
+            raise
+        status = error.code or 0
     except KeyboardInterrupt:
         if os.environ.get("LOCAL_RANK", "0") == "0":
             print("stopped by Ctrl-C", file=sys.stderr, flush=True)

@@ -24,6 +24,7 @@ from pretrain.data.x264 import REPEATABLE
 from pretrain.errors import UserError
 from pretrain.intervals import Accuracy
 from pretrain.model import PretextModel
+from pretrain.path_words import what_is_at
 from pretrain.prepare import prepare_videos, window_reader
 from pretrain.run_folder import CONFIG_FILE, as_json, is_of_kind, read_saved
 from pretrain.validate import validation_accuracy
@@ -91,6 +92,8 @@ def read_config(run: Path) -> PretrainConfig:
     """The configuration that a run saved. UserError where `run` is no run folder."""
     file = run / CONFIG_FILE
     if not file.exists():
+        if not run.is_dir():
+            raise UserError(f"{what_is_at(run)}; give the --output folder of pretrain.py")
         raise UserError(f"{run} is not a run folder: it has no config.json; give the --output folder of pretrain.py")
     saved = read_saved(file)
     if not is_of_kind(saved, PretrainConfig()):

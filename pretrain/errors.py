@@ -20,11 +20,14 @@ class OwnError(UserError):
     """One process of several met it, the others know nothing of it: that process tells it, whichever it is."""
 
 
-def nearest(wrong: str, known: Iterable[str]) -> str:
-    """A clause like `; did you mean 'r3d_18'?`, or an empty string when nothing known is close to `wrong`."""
+def nearest(wrong: str, known: Iterable[str], cutoff: float = 0.5) -> str:
+    """A clause like `; did you mean 'r3d_18'?`, or an empty string when nothing known is close to `wrong`.
+
+    `cutoff`: 1 finds the same word alone, 0 anything.
+    """
     if len(wrong) > MOST_LETTERS:
         return ""
-    matches = difflib.get_close_matches(wrong, list(known), n=1, cutoff=0.5)
+    matches = difflib.get_close_matches(wrong, list(known), n=1, cutoff=cutoff)
     return f"; did you mean '{matches[0]}'?" if matches else ""
 
 

@@ -7,6 +7,7 @@ lines of aliases that name one another would otherwise unfold to more than any m
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,12 @@ def read_configuration(path: Path) -> dict[str, Any]:
     return read_yaml(find_config(path))
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The keys and values of a YAML file; an empty file has none. UserError."""
+def read_yaml(path: Path, what: str = "the configuration") -> dict[str, Any]:
+    """The keys and values of a YAML file; an empty file has none. UserError, which says `what` it should be."""
     try:
         text = read_utf8(path, MAX_BYTES)
     except Unreadable as error:
-        raise UserError(f"cannot read the configuration {path} ({error}); give a YAML file in UTF-8") from error
+        raise UserError(f"cannot read {what} {path} ({error}); give a YAML file in UTF-8") from error
     try:
         values = _construct(text)
     except Exception as error:  # odd values lead the parser's own conversions into errors of many kinds
@@ -58,6 +59,20 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UserError(f"{path} holds a {type(values).__name__}; it must hold `key: value` lines")
     return values
+
+
+def key_lines(path: Path) -> dict[str, int]:
+    """`section.key` -> the line, from 1, where it stands in a file that `read_yaml` could read."""
+    node = yaml.compose(read_utf8(path, MAX_BYTES), yaml.SafeLoader)
+    return dict(_lines_below(node, "")) if isinstance(node, yaml.MappingNode) else {}
+
+
+def _lines_below(node: yaml.MappingNode, prefix: str) -> Iterator[tuple[str, int]]:
+    for key, value in node.value:
+        name = f"{prefix}{key.value}"
+        yield name, key.start_mark.line + 1
+        if isinstance(value, yaml.MappingNode):
+            yield from _lines_below(value, f"{name}.")
 
 
 def _construct(text: str) -> Any:

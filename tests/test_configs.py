@@ -37,7 +37,7 @@ def test_every_shipped_configuration_parses(file: Path) -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_holds_no_path_of_anybody_and_a_flag_after_it_wins(name: str) -> None:
     file = CONFIGS / f"{name}.yaml"
-    assert not [flag for flag in yaml_flags(file) if flag.startswith(THE_USERS_OWN)]
+    assert not [flag for flag in yaml_flags(file, FinetuneConfig, "finetune.py") if flag.startswith(THE_USERS_OWN)]
     assert f"configs/{file.name}" in file.read_text(encoding="utf-8") or name in NAMED
     changed = parse(FinetuneConfig, [str(file), "--optim.steps", "7", "--seeds", "5"], "finetune.py")
     assert (changed.optim.steps, changed.seeds) == (7, (5,))

@@ -178,7 +178,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "downstream/ablation/run downstream/ablation/tables downstream/ablation/workers",
     },
     "tests/downstream/comparison/test_compare.py": {
-        "whole comparisons": "downstream/comparison/cells downstream/comparison/config downstream/comparison/cost "
+        "whole comparisons": "downstream/comparison/config downstream/comparison/cost "
         "downstream/comparison/results "
         "downstream/comparison/tables",
     },

@@ -37,7 +37,7 @@ from pretrain.backbones import load_backbone
 from pretrain.backbones.shipped import SHIPPED_FOLDER
 from pretrain.backbones.weights import read_weights
 from pretrain.checkpoint import load_state, newest_state, save_state
-from pretrain.cli import yaml_flags
+from pretrain.cli import flags_of
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.data.catalogues.csv_file import open_csv
 from pretrain.data.catalogues.json_file import open_json
@@ -49,6 +49,7 @@ from pretrain.errors import UserError
 from pretrain.reading import Unreadable
 from pretrain.run_folder import read_saved
 from pretrain.tracking import read_log
+from pretrain.yaml_file import read_configuration
 from tests.downstream.simulated import make_features
 from tests.foreign_files import FOREIGN, Reader
 from tests.mutations import mutations
@@ -190,7 +191,7 @@ def _lists(folder: Path) -> list[Reader]:
         Reader(folder / "videos.csv", lambda: list(open_csv(in_csv))),
         Reader(folder / "quarantine.txt", lambda: read_quarantine(folder / "quarantine.txt")),
         Reader(folder / "quarantine.txt", lambda: list(numbered_lines(folder / "quarantine.txt"))),
-        Reader(folder / "run.yaml", lambda: yaml_flags(folder / "run.yaml")),
+        Reader(folder / "run.yaml", lambda: flags_of(read_configuration(folder / "run.yaml"))),
         Reader(folder / "proxy.json", lambda: Manifest.read(folder / "proxy.json")),
         Reader(folder / "proxies.json", lambda: ProxyCache(folder).settings_record()),
     ]

@@ -16,6 +16,7 @@ from downstream.evaluation.settings import EvaluationSettings
 from downstream.training.config import FinetuneConfig
 from pretrain.cli import flags_of, parse
 from pretrain.errors import UserError, nearest
+from pretrain.file_keys import check_keys
 from pretrain.yaml_file import read_configuration
 
 SWITCHED = DEFAULT_GRID
@@ -179,12 +180,12 @@ def read_config(arguments: Sequence[str], prog: str) -> AblationConfig:
     flags: list[str] = []
     rest = list(arguments)
     while rest and rest[0].endswith((".yaml", ".yml")):
-        flags += grid_flags(Path(rest.pop(0)))
+        flags += grid_flags(Path(rest.pop(0)), prog)
     return parse(AblationConfig, flags + rest, prog)
 
 
-def grid_flags(path: Path) -> list[str]:
-    """The flags of a YAML file in which feature_sets and variants may be mappings."""
+def grid_flags(path: Path, prog: str) -> list[str]:
+    """The flags of a YAML file in which feature_sets and variants may be mappings. UserError: other keys."""
     values = read_configuration(path)
     sets, variants = values.get("feature_sets"), values.get("variants")
     if isinstance(sets, dict):
@@ -194,6 +195,7 @@ def grid_flags(path: Path) -> list[str]:
         ]
     if isinstance(variants, dict):
         values["variants"] = [f"{name}={_flag_text(flags)}" for name, flags in variants.items()]
+    check_keys(values, AblationConfig, prog, path)
     return flags_of(values)
 
 

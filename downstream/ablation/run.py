@@ -64,7 +64,7 @@ def _ablate(config: AblationConfig) -> int:
         report(failure)
     cells, tests = prepare_cells(cells, failures)
     if not cells:
-        raise UserError(f"no cell of the grid can be trained; the first: {failures[0].cell}: {failures[0].text}")
+        raise none_left("no cell of the grid can be trained", failures)
     train(cells, config, failures)
     ablation = evaluate(cells, tests, config, failures)
     write(ablation)
@@ -78,6 +78,7 @@ def prepare_cells(cells: Sequence[Cell], failures: list[Failure]) -> tuple[list[
     The segment cache of each is there afterwards: workers open it and none builds it.
     """
     fine: list[Cell] = []
+    unfit: list[Failure] = []
     tests: Tests = {}
     known: dict[str, Prepared | UserError] = {}
     for cell in tqdm(cells, desc="preparing", unit="cell", disable=None):
@@ -95,12 +96,23 @@ def prepare_cells(cells: Sequence[Cell], failures: list[Failure]) -> tuple[list[
             check_detector(cell.config.detector, prepared.grid)
             check_warmup(cell)
         except UserError as error:
-            failures.append(Failure(cell.name, None, str(error)))
-            report(failures[-1])
+            unfit.append(Failure(cell.name, None, str(error)))
             continue
         fine.append(cell)
         tests[cell.name] = prepared.test
+    failures += unfit
+    if fine or len({failure.text for failure in failures}) > 1:  # else it is one error, and not one a cell
+        for failure in unfit:
+            report(failure)
     return fine, tests
+
+
+def none_left(what: str, failures: Sequence[Failure]) -> UserError:
+    """The error of a grid of which no cell is left, for the same reason or for several."""
+    first = failures[0]
+    if len({failure.text for failure in failures}) == 1:
+        return UserError(f"{what}: {first.text}")
+    return UserError(f"{what}; the first: {first.cell}: {first.text}")
 
 
 def _key(config: FinetuneConfig) -> str:

@@ -9,9 +9,9 @@ from dataclasses import asdict
 from tqdm import tqdm
 
 from downstream.ablation.grid import Cell, refuse_other_settings
-from downstream.ablation.run import evaluate, prepare_cells, report, train, write_forms
+from downstream.ablation.run import evaluate, none_left, prepare_cells, report, train, write_forms
 from downstream.ablation.workers import Stopped, stopping_on_signals
-from downstream.comparison.cells import make_cells
+from downstream.comparison.cells import describe_first_steps, make_cells
 from downstream.comparison.config import Request
 from downstream.comparison.cost import Cost, measure_cost
 from downstream.comparison.results import Results, make_results
@@ -46,11 +46,13 @@ def _compare(request: Request, prog: str) -> int:
     config = request.config
     cells, failures = make_cells(request, prog)
     refuse_other_settings(cells)
+    for line in describe_first_steps(cells, request, prog):
+        print(line, flush=True)
     for failure in failures:
         report(failure)
     cells, tests = prepare_cells(cells, failures)
     if not cells:
-        raise UserError(f"no detector can be trained; the first: {failures[0].cell}: {failures[0].text}")
+        raise none_left("no detector can be trained", failures)
     ablation_config = config.ablation()
     train(cells, ablation_config, failures)
     ablation = evaluate(cells, tests, ablation_config, failures)

@@ -94,7 +94,7 @@ def read_request(arguments: Sequence[str], prog: str) -> Request:
     while rest and not rest[0].startswith("-"):
         first = rest.pop(0)
         if first.endswith((".yaml", ".yml")):
-            flags += yaml_flags(Path(first))
+            flags += yaml_flags(Path(first), CompareConfig, prog)
         else:
             sets.append(first)
     given = [*flags, *(["--features.sets", *sets] if sets else []), *rest]

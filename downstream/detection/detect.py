@@ -74,7 +74,7 @@ def detect_into(
     if accelerator.is_main_process:
         write_zones_of(config.out / ZONES_PICTURE, model, scored, IndexCache(config.scoring.index))
     speed = describe_speed(scored, time.monotonic() - began)
-    videos = [find_video_events(video, rule, model.levels) for video in scored if video.scores is not None]
+    videos = [find_video_events(video, rule, model.levels, model.zones) for video in scored if video.scores is not None]
     failed = [
         FailedVideo(name=video.name, path=video.path, problem=video.problem) for video in scored if video.scores is None
     ]

@@ -34,6 +34,7 @@ from pretrain.backbones.shipped import SHIPPED
 from pretrain.backbones.timm_frames import PREFIX
 from pretrain.errors import UserError, problem_list
 from pretrain.json_shapes import record, sequence, text, whole
+from pretrain.path_words import what_is_at
 from pretrain.reading import own_file, refuse_link_out
 from pretrain.versioned_json import read_versioned_json
 
@@ -110,7 +111,7 @@ def with_zones(model: Model, file: Path | None) -> Model:
 def detector_folders(path: Path) -> list[Path]:
     """Folders of the detectors in `path`, of a run in the order of the seeds; UserError where there is none."""
     if not path.is_dir():
-        raise UserError(f"there is no folder {path}; give a run of scripts/finetune.py, or a package")
+        raise UserError(f"{what_is_at(path)}; give a run of scripts/finetune.py or scripts/fit_normal.py, or a package")
     folders = RunFolder(path).detectors()
     if not folders:
         raise UserError(

@@ -12,6 +12,7 @@ from downstream.events.alarm_level import AlarmLevel, LevelScale
 from downstream.events.finder import DetectedEvent
 from downstream.events.rule import AlarmRule
 from downstream.features.feature_spec import Grid
+from downstream.features.zones import Zones
 from downstream.scores.cell_geometry import PixelBox
 from pretrain.data.video import Clock
 
@@ -81,14 +82,29 @@ class EventRecord:
     level: AlarmLevel | None = None
     """What the peak score means to people; None where nobody said."""
 
+    zones: tuple[str, ...] | None = None
+    """Names of the included zones that the highest box reaches into, the one that has most of it first; of a detector
+    of whole pictures, which does not know where, all of them. None: no zones are set."""
+
     @property
     def peak_box(self) -> BoxRecord | None:
         """The highest box of the highest snippet."""
         return next((box for box in self.boxes or () if box.start_frame == self.peak_start_frame), None)
 
+    def in_zones(self, zones: Zones | None, width: int, height: int) -> EventRecord:
+        """The same with the names of its zones, in a picture of so many pixels."""
+        if zones is None:
+            return self
+        if self.boxes is None:
+            return replace(self, zones=zones.names())
+        if self.peak_box is None:
+            return replace(self, zones=())
+        x1, y1, x2, y2 = self.peak_box.box
+        return replace(self, zones=zones.names_in(x1 / width, y1 / height, x2 / width, y2 / height))
+
     def as_json(self) -> dict[str, Any]:
-        """What every format says of an event: which, when, how high."""
-        return {
+        """What every format says of an event: which, when, how high, in which zones."""
+        values = {
             "number": self.number,
             "start_frame": self.start_frame,
             "end_frame": self.end_frame,
@@ -97,6 +113,7 @@ class EventRecord:
             "peak_seconds": self.peak_seconds,
             "peak_score": self.peak_score,
         } | ({} if self.level is None else {"level": self.level.as_json()})
+        return values if self.zones is None else values | {"zones": list(self.zones)}
 
 
 def event_record(

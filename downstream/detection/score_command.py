@@ -31,6 +31,7 @@ from pretrain.data.catalogues import open_catalogue
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_text
 from pretrain.names import shown
+from pretrain.path_words import what_is_at
 from pretrain.tables import table_line
 
 Detectors = Sequence[tuple[SnippetDetector, Mapping[str, Any]]]
@@ -39,8 +40,8 @@ Detectors = Sequence[tuple[SnippetDetector, Mapping[str, Any]]]
 def score(config: ScoreConfig) -> None:
     """Open, check, score, write; print what was taken for what."""
     check_device(config.device)
-    if missing := [str(path) for path in config.features if not path.exists()]:
-        raise UserError(f"there is no {missing[0]}: give a feature set, or a folder or list file of feature files")
+    if missing := [path for path in config.features if not path.exists()]:
+        raise UserError(f"{what_is_at(missing[0])}: give a feature set, or a folder or list file of feature files")
     detectors = open_detectors(config.detector)
     cards = [card for _, card in detectors]
     known = _known(config)

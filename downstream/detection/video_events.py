@@ -13,6 +13,7 @@ from downstream.events.alarm_level import AlarmLevel, LevelScale, scale_of
 from downstream.events.boxes import ScoredBox, find_boxes
 from downstream.events.finder import DetectedEvent, find_events
 from downstream.events.rule import AlarmRule
+from downstream.features.zones import Zones
 from downstream.scores.cell_geometry import PixelBox
 from downstream.scores.video_scores import VideoScores
 from pretrain.data.video import FrameClock, VideoInfo
@@ -36,6 +37,8 @@ class VideoDetection:
     """Of each snippet; only within events, empty of detectors of whole pictures."""
     levels: LevelScale
     """What its scores mean to people: by a calibration, or by themselves."""
+    zones: Zones | None = None
+    """Which parts of the picture counted; None: all of it."""
 
     @property
     def spans(self) -> list[tuple[int, int]]:
@@ -94,7 +97,8 @@ class VideoDetection:
             for start, end in self.info.pieces(int(edges[snippet]), int(min(edges[snippet + 1], num_frames)))
         ]
         of_event = None if self.scores.map is None else tuple(boxes)
-        return event_record(event, self.clock, num_frames, of_event, levels=self.levels)
+        told = event_record(event, self.clock, num_frames, of_event, levels=self.levels)
+        return told.in_zones(self.zones, *self.info.size_at(event.peak_start))
 
     def _in_pixels_of(self, frame: int, box: PixelBox) -> PixelBox:
         """A box, found where all frames are read at the size of the first, in the pixels of that frame itself."""
@@ -103,9 +107,11 @@ class VideoDetection:
         return PixelBox(box.x1 * across, box.y1 * down, box.x2 * across, box.y2 * down)
 
 
-def find_video_events(scored: ScoredFile, rule: AlarmRule, levels: LevelScale | None = None) -> VideoDetection:
+def find_video_events(
+    scored: ScoredFile, rule: AlarmRule, levels: LevelScale | None = None, zones: Zones | None = None
+) -> VideoDetection:
     """Events of a scored video by the rule, within its frames, and the boxes in them: round cells that alone would keep
-    an event going. `levels`: of a calibration; None: the video is its own scale."""
+    an event going. `levels`: of a calibration; None: the video is its own scale. `zones`: by which it was scored."""
     assert scored.scores is not None
     assert scored.info is not None
     scores, clock = scored.scores, scored.clock or FrameClock.steady(scored.info.fps)
@@ -126,4 +132,5 @@ def find_video_events(scored: ScoredFile, rule: AlarmRule, levels: LevelScale | 
         events=events,
         boxes=tuple(boxes),
         levels=scale_of(levels, scores.scores),
+        zones=zones,
     )

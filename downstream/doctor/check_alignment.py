@@ -30,7 +30,9 @@ def examine(sets: Sequence[FeatureSet], catalogue: Catalogue, split: str = "all"
     if not sets:
         raise UserError("no feature set to examine: give the folder of one or more")
     if not videos:
-        raise UserError(f"{catalogue.source} lists no video of split '{split}': nothing to examine")
+        raise UserError(
+            f"{catalogue.source} lists no video of split '{split}': nothing to examine{_other_split(catalogue)}"
+        )
     found = [*_list_findings(videos)]
     for part in sets:
         where = f" ({part.folder})" if len(sets) > 1 else ""
@@ -49,14 +51,19 @@ def examine(sets: Sequence[FeatureSet], catalogue: Catalogue, split: str = "all"
     return sorted(found, key=lambda finding: (finding.severity == "note", KINDS.index(finding.kind)))
 
 
+def _other_split(catalogue: Catalogue) -> str:
+    """Where all the videos are that are not in the split that was asked for."""
+    there = sorted({video.split for video in catalogue})
+    return f"; its {len(catalogue)} are all of '{there[0]}': --split {there[0]}" if there else ""
+
+
 def _list_findings(videos: Sequence[Video]) -> Iterator[Finding]:
     """Labels, spans and splits, which need no features."""
     for video in videos:
-        text = _label_problem(video)
-        if text:
-            yield Finding("wrong", "label", video.name, f"'{video.name}': {text}")
+        if problem := _label_problem(video):
+            yield Finding("wrong", problem[0], video.name, f"'{video.name}': {problem[1]}")
     for split in ("train", "test"):
-        part = [video for video in videos if video.split == split]
+        part = [video for video in videos if video.split == split and _label(video) is not None]
         for label, name in ((0, "normal"), (1, "abnormal")):
             # a curve is over frames: abnormal test videos hold normal ones too
             if part and (split, label) != ("test", 0) and not any(_label(video) == label for video in part):
@@ -73,12 +80,13 @@ def _label(video: Video) -> int | None:
     return 1 if video.label is None and video.spans else video.label
 
 
-def _label_problem(video: Video) -> str:
+def _label_problem(video: Video) -> tuple[str, str] | None:
+    """Kind of fault, and what it is."""
     if video.label == 0 and video.spans:
-        return f"label 0 (normal), but frames {video.spans[0]} are annotated as anomalous"
+        return "label", f"label 0 (normal), but frames {video.spans[0]} are annotated as anomalous"
     if video.label == 1 and video.split == "test" and not video.spans:
-        return "an abnormal test video without anomalous spans: it cannot be scored"
-    return "neither a label nor anomalous spans: label it 0 or 1" if _label(video) is None else ""
+        return "no spans", "an abnormal test video without anomalous spans: it cannot be evaluated"
+    return ("no label", "neither normal nor abnormal, nor anomalous spans") if _label(video) is None else None
 
 
 def _name_findings(part: FeatureSet, videos: Sequence[Video], catalogue: Catalogue, where: str) -> Iterator[Finding]:

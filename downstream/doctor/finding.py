@@ -8,6 +8,8 @@ from typing import Literal
 KINDS = (
     "train and test overlap",
     "one class only",
+    "no label",
+    "no spans",
     "label",
     "no features",
     "no snippet",

@@ -22,7 +22,9 @@ WIDTH = 118
 MENDS: dict[str, str] = {
     "train and test overlap": "take the twin out of one of the two lists",
     "one class only": "list videos of the other kind too; training and curves need both",
-    "label": "correct the list: label 0 or 1, spans only in abnormal videos",
+    "no label": "folders normal/ and abnormal/, or a CSV's column label; scripts/fit_normal.py needs none",
+    "no spans": "training needs none (--split train); to evaluate, a CSV with spans (docs/datasets.md)",
+    "label": "correct the list: spans only in abnormal videos",
     "no features": "extract them (extract_features), give both one name, or --features.allow-missing",
     "no snippet": "extract these videos again, or leave them out",
     "not finite": "extract these videos again; such numbers spoil all training",

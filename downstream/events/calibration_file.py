@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,6 +64,10 @@ class Calibration:
     """The median score of that footage; None in files of before alarm levels."""
     peaks: tuple[float, ...] = ()
     """The highest score of each of the events, increasing; of very many, of the highest."""
+
+    def is_of(self, names: Sequence[str]) -> bool:
+        """Whether it is of the detectors of these SHA-256, as far as it says of which."""
+        return bool(self.detector.get("sha256", list(names)) == list(names))
 
     @property
     def per_hour(self) -> float:

@@ -18,7 +18,7 @@ def calibration_of(file: Path | None, names: Sequence[str]) -> Calibration | Non
     if file is None or not file.is_file():
         return None
     calibration = read_calibration(file)
-    if list(calibration.detector.get("sha256", names)) != list(names):
+    if not calibration.is_of(names):
         raise UserError(
             f"{file} is of other detectors than those in {file.parent}: calibrate again with scripts/calibrate.py, "
             "or delete it"

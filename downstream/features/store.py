@@ -36,6 +36,7 @@ from pretrain.files import replacing, reserve, write_json
 from pretrain.json_shapes import WrongShape, check, mapping, one_of, optional, record, sequence, text
 from pretrain.leftovers import temporary_path
 from pretrain.names import name_bytes, read_back, written
+from pretrain.path_words import what_is_at
 from pretrain.reading import Unreadable, own_file
 from pretrain.versioned_json import LIST_BYTES, parse_json, read_json, read_versioned_json
 from pretrain.weight_files import check_safetensors
@@ -89,8 +90,11 @@ class FeatureSet:
         self._array = array
 
     @staticmethod
-    def open(folder: Path) -> FeatureSet:
+    def open(folder: str | Path) -> FeatureSet:
         """Open a set; UserError where it is none, not whole, or of another format. Reads the manifest only."""
+        if not isinstance(folder, (str, Path)):
+            raise UserError(f"a feature set is opened by its folder, not by a {type(folder).__name__}; give its path")
+        folder = Path(folder)
         manifest = read_manifest(folder)
         file = own_file(folder, manifest["array"], f"the array of {folder / MANIFEST}")
         try:
@@ -221,6 +225,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a set; UserError where there is none or it is of another format."""
     file = folder / MANIFEST
     if not file.is_file():
+        if not folder.is_dir():
+            raise UserError(
+                f"{what_is_at(folder)}; give the folder of a feature set: scripts/extract_features.py makes one of "
+                "videos, scripts/import_features.py of features that you have"
+            )
         unfinished = (
             "; it was begun and not finished: run the same command again" if (folder / "parts").exists() else ""
         )

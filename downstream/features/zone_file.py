@@ -46,7 +46,7 @@ def read_zones(path: Path) -> Zones:
     if path.suffix.lower() == ".json":
         content = read_json(path, "the zones", "mend them, see docs/cameras.md")
     else:
-        content = read_yaml(path)
+        content = read_yaml(path, "the zones")
     return zones_of(content, str(path))
 
 

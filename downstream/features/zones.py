@@ -75,6 +75,23 @@ class Zones:
                 inside = inside & ~zone.holds(x, y)
         return np.asarray(inside, bool)
 
+    def names(self) -> tuple[str, ...]:
+        """Of what is included, in order."""
+        return tuple(zone.name for zone in self.zones if zone.kind == "include")
+
+    def names_in(self, left: float, top: float, right: float, bottom: float) -> tuple[str, ...]:
+        """The included zones that a box reaches into, in shares of the picture; the one that has most of it first."""
+        x, y = (
+            low + (np.arange(_POINTS) + 0.5) / _POINTS * (high - low) for low, high in ((left, right), (top, bottom))
+        )
+        counts = self.holds(x[None, :], y[:, None])
+        parts = [
+            (zone.name, int((counts & zone.holds(x[None, :], y[:, None])).sum()))
+            for zone in self.zones
+            if zone.kind == "include"
+        ]
+        return tuple(name for name, points in sorted(parts, key=lambda part: -part[1]) if points)
+
     def pixels(self, height: int, width: int) -> NDArray[np.bool_]:
         """bool (height, width): the pixels of a whole picture of that size whose centres count."""
         y, x = (np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width

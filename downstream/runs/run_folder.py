@@ -35,6 +35,7 @@ from pretrain.data.validation_split import refuse_overlap_names
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json
 from pretrain.json_shapes import Shape, anything, mapping, number, optional, record, sequence, text
+from pretrain.path_words import what_is_at
 from pretrain.run_folder import CONFIG_FILE, as_json, read_saved
 
 _SUMMARY = record(
@@ -286,6 +287,8 @@ class RunFolder:
         """The catalogue that the run was trained with; UserError where the folder is none of a run."""
         if not self.config_file.is_file():
             self._refuse_one_seed()
+            if not self.path.is_dir():
+                raise UserError(f"{what_is_at(self.path)}: give a run folder of scripts/finetune.py")
             raise UserError(f"{self.path} holds no config.json: give a run folder of scripts/finetune.py")
         return parse(_Trained, self.catalogue_flags(), self.config_file.name).catalogue
 
@@ -296,7 +299,7 @@ class RunFolder:
     def test_scores(self) -> dict[str, ScoreFile]:
         """Seed -> scores of the test videos. UserError: no run folder, or seeds that are not finished."""
         if not self.path.is_dir():
-            raise UserError(f"there is no {self.path}: give a run folder of scripts/finetune.py, or a score file")
+            raise UserError(f"{what_is_at(self.path)}: give a run folder of scripts/finetune.py, or a score file")
         seeds = self.seeds()
         if not seeds:
             raise UserError(f"{self.path} holds no seed-*/test_scores.json: it is no run folder of scripts/finetune.py")

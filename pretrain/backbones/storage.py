@@ -27,6 +27,7 @@ from pretrain.backbones.weights import CARD_FILE, MIXING_FILE, WEIGHTS_FILE, exp
 from pretrain.errors import UserError
 from pretrain.files import replacing, sha256_of, write_json
 from pretrain.json_shapes import fixed, number, record, sequence, text, whole
+from pretrain.path_words import what_is_at
 from pretrain.reading import own_file, refuse_link_out
 from pretrain.versioned_json import read_versioned_json
 
@@ -208,8 +209,11 @@ def _halved(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _checked_card(path: Path) -> tuple[Path, dict[str, Any]]:
-    if not path.exists():
-        raise UserError(f"there is no {path}; give a run's folder, an exported folder, or its {WEIGHTS_FILE}")
+    if not path.exists() or not (path.is_dir() or (path.parent / CARD_FILE).is_file()):
+        raise UserError(
+            f"{what_is_at(path)}, no backbone: give the folder of a run of pretrain.py, an exported folder, or the "
+            f"{WEIGHTS_FILE} in one"
+        )
     folder = export_folder(path) if path.is_dir() else path.parent
     card = read_card(folder)
     _check_hashes(folder, card)

@@ -95,7 +95,7 @@ def test_all_of_it_ends_with_a_result_line(capfd: pytest.CaptureFixture[str], mo
 
 def test_a_command_that_fails_is_no_figure(tmp_path: Path) -> None:
     (tmp_path / "x.mp4").write_bytes(b"no video")
-    with pytest.raises(RuntimeError, match=r"left with 2:\n(.|\n)*there is no folder"):
+    with pytest.raises(RuntimeError, match=r"left with 2:\n(.|\n)*there is no file or folder"):
         benchmark.detect(tmp_path / "x.mp4", tmp_path / "gone", tmp_path / "out", is_stream=False)
 
 

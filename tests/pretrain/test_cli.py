@@ -38,15 +38,6 @@ def test_file_then_flags_and_the_later_wins(tmp_path: Path) -> None:
     assert parsed == Outer(name="c", inner=Inner(rate=0.25, flip=True, sizes=(3, 4)))
 
 
-def test_an_unknown_key_is_an_error_with_a_suggestion(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "a.yaml"
-    file.write_text("optim:\n  learning_rat: 0.5\n  step: 3\n")
-    with pytest.raises(SystemExit) as caught:
-        parse(PretrainConfig, [str(file)], "pretrain.py")
-    assert caught.value.code == 2
-    assert "optim.steps" in capsys.readouterr().err
-
-
 def test_messages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match=r"no configuration file .*nothing.yaml"):
         parse(Outer, [str(tmp_path / "nothing.yaml")], "x")
@@ -122,3 +113,12 @@ def test_a_script_parses_calls_and_leaves_with_the_status(monkeypatch: pytest.Mo
         assert left.value.code == status
     assert called == [Outer(name="a"), Outer(name="b")]
     assert started == [True], "processes are started where asked for alone"
+
+
+def test_wrong_flags_keep_the_launcher_quiet_and_help_does_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    silenced: list[bool] = []
+    monkeypatch.setattr(cli, "silence_launcher", lambda: silenced.append(True))
+    for flag, status, times in (("--nonsense", 2, 1), ("--help", 0, 1)):
+        with pytest.raises(SystemExit) as left:
+            run_script("x", Outer, lambda config: None, [flag])
+        assert (left.value.code, len(silenced)) == (status, times)

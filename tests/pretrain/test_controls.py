@@ -47,7 +47,7 @@ def test_without_signal_clips_of_all_classes_look_alike(name: str) -> None:
 
 def test_a_run_is_judged_under_every_control(tiny_config: PretrainConfig) -> None:
     config = changed(tiny_config, optim__steps=3)
-    with pytest.raises(UserError, match=r"is not a run folder: it has no config\.json"):
+    with pytest.raises(UserError, match=r"there is no file or folder .*; give the --output folder of pretrain"):
         control_accuracies(config.output, Accelerator(cpu=True), 2, 0)
     pretrain(config)
     found = control_accuracies(config.output, Accelerator(cpu=True), 2, 0, codec=True)

@@ -287,8 +287,8 @@ def test_what_is_wrong_with_the_call_is_said_before_anything_is_scored(
         ([video, *flags, "--films", "-1"], "films is -1; it must be 0 or more"),
         ([video, *flags, "--status-on-event", "256"], "exit statuses are 0 to 255"),
         ([video, "--detector", tmp_path / "other"], r"holds no detector: .*; give a run of\s+scripts/finetune\.py"),
-        ([video, "--detector", tmp_path / "gone"], r"there is no folder .*gone; give a run of scripts/finetune\.py"),
-        ([video, "--detector", tmp_path / "a file"], r"there is no folder .*a file; give a run"),
+        ([video, "--detector", tmp_path / "gone"], r"there is no file or folder '.*gone'; give a run"),
+        ([video, "--detector", tmp_path / "a file"], r"'.*a file' is a file; give a run"),
         ([video, "--detector", run, "--backbone", tmp_path / "backbone"],
          r"is a detector for other features than .*backbone makes \(made, wanted\):(.|\n)*weights_sha256: "
          r"(.|\n)*Give the backbone that it was trained with: --backbone"),

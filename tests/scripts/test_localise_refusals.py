@@ -60,7 +60,7 @@ def test_runs_that_do_not_fit(world: Path, tmp_path: Path, capsys: pytest.Captur
         assert call(run, tmp_path / "out", *flags) == 2
         return capsys.readouterr().err
 
-    assert "holds no config.json: give a run folder" in told(tmp_path / "nothing")
+    assert "nothing': give a run folder of scripts/finetune.py" in told(tmp_path / "nothing")
     catalogue = other_list(world, tmp_path / "list.json", lambda _: None)
     assert "holds no score maps: its features are of whole pictures" in told(world / "frames", *catalogue)
     broken = copied(world, tmp_path / "broken")

@@ -15,9 +15,14 @@ import pytest
 import yaml
 
 from downstream.detection.live.ordinary import ORDINARY_FILE
+from downstream.detection.open_model import open_model
+from downstream.detection.unfitted import UNFITTED_FOLDER
 from downstream.detection.writers import listed, writers_for
+from downstream.events.calibration_file import Calibration, write_calibration
+from downstream.events.rule import AlarmRule
 from scripts.watch import main
 from tests.downstream.detection.live.servers import HttpCamera, camera, render_ts
+from tests.paths import ROOT
 from tests.pretrain.encoding import encode_video
 
 FPS, SECONDS = 16, 120
@@ -119,5 +124,38 @@ def test_check_opens_each_once_and_draws_zones(tmp_path: Path, capsys: pytest.Ca
 def test_a_wrong_file_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(str(write(tmp_path, [{"name": "a", "adress": "x"}]))) == 2
     assert "camera 1: no such key 'adress'; did you mean 'address'" in capsys.readouterr().err
+    assert run(str(ROOT / "configs" / "features.yaml")) == 2
+    assert (
+        "features.yaml looks like a configuration of scripts/finetune.py: it has no list of" in capsys.readouterr().err
+    )
     assert run(str(tmp_path / "none.yaml")) == 2
     assert "none.yaml" in capsys.readouterr().err
+
+
+def test_a_calibration_of_another_detector_is_refused_and_its_own_gives_rule_and_levels(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    encode_video(tmp_path / "clip.mp4", 0, num_frames=20)
+    own = open_model(UNFITTED_FOLDER).names
+    rule = AlarmRule(threshold=0.75, release=0.5)
+    facts: dict[str, Any] = {"rule": rule, "wanted_per_hour": 1, "margin": 1, "events": 2, "hours": 4, "videos": 3}
+    for file, names in (("other.json", ["0" * 64]), ("own.json", own)):
+        write_calibration(tmp_path / file, Calibration(**facts, ordinary=0.1, detector={"sha256": names}))
+    here: dict[str, Any] = {"address": "clip.mp4", "realtime": False}
+    wrong = write(tmp_path, [{"name": "door", "calibration": "other.json", **here}])
+    assert run(str(wrong)) == 2
+    assert f"camera 'door': its calibration {tmp_path / 'other.json'} is of another detector" in capfd.readouterr().err
+    assert not (tmp_path / "watched").exists()
+    right = write(
+        tmp_path, [{"name": "door", "calibration": "own.json", **here}, {"name": "yard", **here, "threshold": 0.6}]
+    )
+    assert run(str(right)) == 0
+    said = [line.split(" ", 1)[1] for line in capfd.readouterr().out.splitlines()]
+    (by,) = [line for line in said if line.startswith("door: an event: a score of at least 0.75, down to 0.5")]
+    assert by.endswith("(calibrated for this camera: 2 event(s) in 4 hours of normal footage)")
+    assert [line for line in said if "alarm levels" in line] == [
+        "door: alarm levels: 0 is ordinary in your normal footage, 5 the calibrated threshold, 10 twice as far above",
+        "yard: alarm levels: not calibrated, so relative to each video's own scores: 0 is its middle, 5 far above it; "
+        "scripts/calibrate.py makes them mean something",
+    ]
+    assert not [line for line in said if "--" in line], "settings of a file of cameras are no flags"

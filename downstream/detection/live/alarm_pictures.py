@@ -80,7 +80,7 @@ class AlarmPictures:
 
     def summary(self) -> str:
         """Counts, for the end of a run."""
-        short = "; memory was full, clips begin late (--live.pictures.memory-mb)" if self.ring.is_short else ""
+        short = "; memory was full, clips begin late (pictures.memory_mb)" if self.ring.is_short else ""
         lost = f", {self.failed} picture(s) could not be written" if self.failed else ""
         return f"{self.snapshots} snapshot(s), {self.clips} clip(s) in {self.shelf.folder}{lost}{short}"
 
@@ -190,8 +190,8 @@ class AlarmPictures:
         if self.shelf.tidy() and not self._is_tidy_said:
             self._is_tidy_said = True
             self._say(
-                f"{self.shelf.folder} is full: the oldest pictures are removed (--live.pictures.keep-days "
-                f"{self.settings.keep_days:g}, keep-gb {self.settings.keep_gb:g})"
+                f"{self.shelf.folder} is full: the oldest pictures are removed (pictures.keep_days "
+                f"{self.settings.keep_days:g}, keep_gb {self.settings.keep_gb:g})"
             )
 
     def _try(self, write: Callable[[], None]) -> bool:

@@ -31,8 +31,7 @@ class MetricsServer(CameraBoard):
             self._server = _Server((host, port), self)
         except OSError as error:
             raise UserError(
-                f"no metrics on {host}:{port}: {error.strerror or error}; give another --live.metrics-port, or "
-                "--live.metrics-host"
+                f"no metrics on {host}:{port}: {error.strerror or error}; give another metrics_port, or metrics_host"
             ) from error
         self.port = int(self._server.server_address[1])
         self.label = f"http://{f'[{host}]' if ':' in host else host}:{self.port}/metrics"

@@ -246,4 +246,4 @@ def _tls(authority: Path | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=authority)
     except (OSError, ssl.SSLError) as error:
-        raise UserError(f"--live.mqtt-ca {authority}: no certificates in PEM can be read there: {error}") from error
+        raise UserError(f"mqtt_ca {authority}: no certificates in PEM can be read there: {error}") from error

@@ -84,6 +84,7 @@ class LiveRun:
         self.alarms = Alarms(rule, self.state.clock)
         self.levels = StreamLevels(scorer.model.levels)
         scorer.look(opened.info)
+        self._size = opened.info.width, opened.info.height
         # on a terminal it is written in place, so that it may come more often
         self._status_seconds = min(1.0, settings.status_every) if console.is_terminal else settings.status_every
         self._status_due = time.monotonic() + self._status_seconds
@@ -124,6 +125,7 @@ class LiveRun:
         elif isinstance(item, Opened):
             self.state.lost = None
             self.scorer.look(item.info)
+            self._size = item.info.width, item.info.height
         else:
             # what came whole before it is not to wait until the camera is back
             self._take_scores(self.scorer.finish(is_end=False), begun)
@@ -170,7 +172,7 @@ class LiveRun:
             return Ending("stopped: nobody reads its output any more")
         limit = self.settings.stop_after
         if limit is not None and self.state.seconds >= limit:
-            return Ending(f"stopped after {limit:g} s (--live.stop-after)")
+            return Ending(f"stopped after {limit:g} s (stop_after)")
         return None
 
     def _look_at_the_clock(self) -> None:
@@ -198,7 +200,7 @@ class LiveRun:
             when = self.state.wall_clock(event.start_seconds if event.kind == "begun" else event.end_seconds)
             files = AlarmFiles() if self.pictures is None else self.pictures.files(event, when)
             event = dataclasses.replace(
-                event,
+                event.in_zones(self.scorer.model.zones, *self._size),
                 level=self.levels.level(event.peak_score),
                 wall_clock=iso(when),
                 stream=self.source.label,

@@ -18,6 +18,7 @@ from downstream.detection.video_events import STATED_AGREES
 from downstream.events.alarm_level import AlarmLevel
 from downstream.events.rule import AlarmRule
 from downstream.visualisation.score_axis import plain_score
+from pretrain.names import shown
 from pretrain.tracking import clock
 
 SETTLE_SECONDS = 10.0
@@ -99,7 +100,7 @@ class LiveState:
         lines = [
             f"open: {info.width}x{info.height}, {self.fps:g} frames/s ({opened.fps_from}), {info.codec}; Ctrl-C stops",
             f"a score every {self.snippet_frames / self.fps:.2f} s"
-            + (f", {wait:.2f} s after its last frame: it waits for what follows (--live.lookahead)" if wait else ""),
+            + (f", {wait:.2f} s after its last frame: it waits for what follows (lookahead)" if wait else ""),
         ]
         if scorer.compares:
             lines.append(
@@ -203,6 +204,8 @@ def describe_event(event: EventRecord) -> str:
     begin, end, peak = (moment(seconds) for seconds in (event.start_seconds, event.end_seconds, event.peak_seconds))
     box = event.peak_box
     where = "" if box is None else ", box {:.0f},{:.0f} to {:.0f},{:.0f}".format(*box.box)
+    if box is not None and event.zones:
+        where += f" in {shown(', '.join(event.zones))}"
     score = f"{score_in_words(event.peak_score, event.level)}{where}"
     if event.kind == "begun":
         return f"event {event.number} began at {begin}: {score}"

@@ -21,7 +21,7 @@ from downstream.events.alarm_level import HIGHEST, AlarmLevel
 from downstream.scores.cell_geometry import PixelBox
 from pretrain.errors import UserError
 from pretrain.files import json_text
-from pretrain.json_shapes import check, fixed, flag, number, one_of, optional, record, text, whole
+from pretrain.json_shapes import check, fixed, flag, number, one_of, optional, record, sequence, text, whole
 from pretrain.reading import Unreadable, open_regular
 from pretrain.versioned_json import parse_json
 
@@ -96,6 +96,7 @@ _LINE = record(
                 "words": text,
             }
         ),
+        "zones": sequence(text),
         "box": fixed(*[number()] * 4),
         "cut_short": flag,
         "wall_clock": optional(text),
@@ -109,10 +110,11 @@ _LINE = record(
 def _event(values: dict[str, Any]) -> EventRecord:
     """From `event_line`."""
     box, is_cut_short = values.pop("box", None), values.pop("cut_short", False)
-    level = values.pop("level", None)
+    level, zones = values.pop("level", None), values.pop("zones", None)
     boxes = None
     if box is not None:
         peak = {"start_frame": values["peak_start_frame"], "end_frame": values["peak_end_frame"]}
         boxes = (BoxRecord(**peak, box=PixelBox(*box), score=values["peak_score"]),)
     of_peak = None if level is None else AlarmLevel.from_json(level)
-    return EventRecord(**values, level=of_peak, boxes=boxes, is_cut_short=is_cut_short)
+    in_zones = None if zones is None else tuple(zones)
+    return EventRecord(**values, level=of_peak, zones=in_zones, boxes=boxes, is_cut_short=is_cut_short)

@@ -14,12 +14,13 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from pretrain.cli import parse, yaml_flags
+from pretrain.cli import parse
 from pretrain.data.catalogue import CatalogueConfig, Video
 from pretrain.data.catalogues import open_catalogue, open_training_catalogue
 from pretrain.data.proxy import BuildReport, ProxyCache, ProxySettings, build_proxies
 from pretrain.errors import UserError, problem_list
 from pretrain.folder_lock import only_writer_in
+from pretrain.yaml_file import read_configuration
 
 PRETRAINING_GROUPS = {"output", "data", "backbone", "tasks", "augment", "optim"}
 
@@ -63,7 +64,7 @@ def read_config(arguments: Sequence[str], prog: str) -> BuildCacheConfig:
     """Settings from flags and YAML files; a pretraining run's own files serve as well."""
     files = list(takewhile(lambda argument: argument.endswith((".yaml", ".yml")), arguments))
     flags = arguments[len(files) :]
-    groups = {flag.lstrip("-").split(".")[0] for file in files for flag in yaml_flags(Path(file)) if flag[:2] == "--"}
+    groups = {str(key).split(".")[0] for file in files for key in read_configuration(Path(file))}
     if not groups & PRETRAINING_GROUPS:
         return parse(BuildCacheConfig, arguments, prog)
     from pretrain.config import PretrainConfig  # late: needs torch

@@ -116,3 +116,15 @@ def test_a_flag_holds_for_all_detectors_and_wins_over_their_presets(world: Path,
 
 def test_numbers_as_people_read_them() -> None:
     assert [three_digits(value) for value in (1234.5, 56.72, 0.894, 0.00123)] == ["1,234", "56.7", "0.89", "0.0012"]
+
+
+def test_features_that_are_not_there_are_one_error_for_all_detectors(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [str(tmp_path / "none"), *arguments(world, tmp_path / "out")[1:]]
+    with pytest.raises(UserError) as error:
+        compare_detectors(read_request(given, PROG), PROG)
+    assert str(error.value).startswith(
+        f"no detector can be trained: there is no file or folder '{tmp_path}/none'; give"
+    )
+    assert "failed" not in capsys.readouterr().out

@@ -142,7 +142,7 @@ def test_a_package_is_never_half_there(world: Path, tmp_path: Path, monkeypatch:
 
 def test_refusals_say_what_to_do(world: Path, tmp_path: Path) -> None:
     run = world / "runs" / "whole"
-    with pytest.raises(UserError, match=r"there is no folder .*; give a run"):
+    with pytest.raises(UserError, match=r"there is no file or folder .*; give a run"):
         open_model(tmp_path / "nothing")
     with pytest.raises(UserError, match=r"holds no detector: no package\.json"):
         open_model(tmp_path)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from downstream.detection.video_events import find_video_events
 from downstream.events.finder import find_events
+from downstream.features.zones import Point, Zone, Zones
 from tests.downstream.detection.made import FPS, LENGTH, SIZE, detection, make_rule, of_cells
 
 number = st.floats(0, 1)
@@ -48,6 +49,37 @@ def test_what_goes_past_the_end_of_the_video_is_cut_there() -> None:
     assert (box.start_frame, box.end_frame, box.corners) == (0, 7, [0.0, 0.0, 96.0, 48.0])
     assert event.peak_box == box
     assert video.spans == [(0, 7)]
+
+
+def test_an_event_names_the_zones_that_its_highest_box_reaches_into() -> None:
+    """Cells of 32x24 in a picture of 96x48: two bottom ones are hot, and the left of them the most."""
+    halves = {"street": (0.0, 0.4), "yard": (0.4, 1.0)}
+    zones = Zones(
+        zones=(
+            *(Zone(name=name, kind="include", polygon=corners(*sides)) for name, sides in halves.items()),
+            Zone(name="tree", kind="exclude", polygon=corners(0.9, 1.0)),
+        )
+    )
+    values = np.full((2, 2, 3), 0.1)
+    values[1, 1, :2] = 0.9
+    scored = of_cells(values, 32)
+    (event,) = find_video_events(scored, make_rule(0.5), zones=zones).record.events
+    assert event.zones == ("street", "yard")  # 0.4 and 0.27 of the picture's width
+    values[1, 1, 0] = 0.1
+    (event,) = find_video_events(of_cells(values, 32), make_rule(0.5), zones=zones).record.events
+    assert event.zones == ("yard", "street")
+    assert event.as_json()["zones"] == ["yard", "street"]
+    assert scored.scores is not None
+    whole = scored._replace(scores=replace(scored.scores, map=None))
+    (event,) = find_video_events(whole, make_rule(0.5), zones=zones).record.events
+    assert event.zones == ("street", "yard"), "of whole pictures nobody knows where"
+    (event,) = find_video_events(whole, make_rule(0.5)).record.events
+    assert event.zones is None
+    assert "zones" not in event.as_json()
+
+
+def corners(left: float, right: float) -> tuple[Point, ...]:
+    return Point(left, 0), Point(right, 0), Point(right, 1), Point(left, 1)
 
 
 def test_the_record_says_what_is_known_of_the_video() -> None:

@@ -190,7 +190,7 @@ BROKEN_LISTS: dict[str, tuple[dict[str, dict[str, Any]], list[str]]] = {
     ),
     "no spans": (
         {"Abuse028_x264": {"spans": ()}},
-        ["wrong: label: 'Abuse028_x264': an abnormal test video without anomalous spans: it cannot be scored"],
+        ["wrong: no spans: 'Abuse028_x264': an abnormal test video without anomalous spans: it cannot be evaluated"],
     ),
     "normal with spans": (
         {"street": {"spans": ((3, 9),)}},
@@ -198,7 +198,7 @@ BROKEN_LISTS: dict[str, tuple[dict[str, dict[str, Any]], list[str]]] = {
     ),
     "no label": (
         {"street": {"label": None}},
-        ["wrong: label: 'street': neither a label nor anomalous spans: label it 0 or 1"],
+        ["wrong: no label: 'street': neither normal nor abnormal, nor anomalous spans"],
     ),
     "one class": ({"fall": {"label": 0}}, ["wrong: one class only: train: none of its 2 videos is abnormal"]),
 }
@@ -366,3 +366,10 @@ def test_real_lists_with_features_of_their_lengths(kind: str, tmp_path: Path) ->
     assert beyond == (["Explosion033_x264", "Shooting015_x264"] if kind == "ucf_crime" else [])
     tails = sum(finding.kind == "length" for finding in found)
     assert tails == sum((video.num_frames or 0) % 16 > 0 for video in listed)
+
+
+def test_a_plain_folder_says_what_it_lacks_once_and_which_split_there_is(make: Make) -> None:
+    plain = Catalogue([replace(video, label=None, spans=(), split="train") for video in VIDEOS], "folder plain")
+    assert {finding.kind for finding in examine([make(arrays())], plain)} == {"no label"}
+    with pytest.raises(UserError, match=rf"nothing to examine; its {len(plain)} are all of 'train': --split train$"):
+        examine([make(arrays())], plain, "test")

@@ -15,6 +15,12 @@ from pretrain.errors import UserError
 SQUARE = [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]
 
 
+def test_a_file_that_is_none_is_named_as_zones(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"\xff\x00")
+    with pytest.raises(UserError, match=r"cannot read the zones .*a\.mp4"):
+        read_zones(tmp_path / "a.mp4")
+
+
 def test_zones_in_pixels_are_those_in_shares(tmp_path: Path) -> None:
     file = tmp_path / "zones.yaml"
     file.write_text(

@@ -91,7 +91,8 @@ def test_score_maps_of_both_parts(tmp_path: Path) -> None:
 
 def test_what_is_no_run_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(
-        UserError, match=r"there is no .*gone: give a run folder of scripts/finetune\.py, or a score file"
+        UserError,
+        match=r"there is no file or folder '.*gone': give a run folder of scripts/finetune\.py, or a score file",
     ):
         scores_by_seed(tmp_path / "gone")
     with pytest.raises(UserError, match=r"holds no seed-\*/test_scores\.json"):

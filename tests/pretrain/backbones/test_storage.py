@@ -113,7 +113,10 @@ def test_a_changed_file_is_refused(backbone: Backbone, tmp_path: Path) -> None:
 
 
 def test_cards_that_are_none(backbone: Backbone, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"there is no .*nowhere; give a run's folder"):
+    with pytest.raises(
+        UserError,
+        match=r"there is no file or folder '.*nowhere', no backbone: give the folder of a run of pretrain\.py",
+    ):
         load_backbone(tmp_path / "nowhere")
     save_backbone(backbone, tmp_path, {})
     card = tmp_path / "backbone.json"

@@ -24,12 +24,12 @@ from typing import Any, TypeVar
 from downstream.detection.live.address import Address, parse_address
 from downstream.detection.live.cameras.settings import Camera, CameraKeys, Cameras
 from downstream.detection.live.settings import LiveSettings
-from downstream.events.calibration_file import read_calibration
-from downstream.events.rule import AlarmRule
+from downstream.events.calibration_file import Calibration, read_calibration
 from downstream.features.zone_file import read_zones, zones_of
 from downstream.features.zones import Zones
 from pretrain.addresses import GIVEN, URL
 from pretrain.errors import UserError, nearest, problem_list
+from pretrain.file_keys import command_of
 from pretrain.json_shapes import WrongShape, check, mapping, of_type, one_of, record, sequence, text
 from pretrain.names import file_name
 from pretrain.yaml_file import read_yaml
@@ -53,7 +53,12 @@ def read_cameras(file: Path, out: Path | None = None) -> Cameras:
 
     Nothing is connected to, and no detector is opened.
     """
-    content = read_yaml(file)
+    content = read_yaml(file, "the cameras")
+    if "cameras" not in content and (command := command_of(content)) is not None:
+        raise UserError(
+            f"{file} looks like a configuration of {command}: it has no list of `cameras`. Give it to {command}; what "
+            "stands in a file of cameras: docs/cameras.md"
+        )
     problems: list[str] = []
     content = _taken(lambda: _filled_in(content), "", problems) or {}
     if not problems:
@@ -152,7 +157,7 @@ def _camera(values: Mapping[str, Any], folder: Path) -> Camera:
         detector=_below(folder, keys.detector),
         backbones=tuple(folder / path for path in keys.backbone),
         zones=_zones(zones, folder),
-        calibrated=_calibrated(_below(folder, keys.calibration)),
+        calibration=_calibration(_below(folder, keys.calibration)),
         ordinary=_below(folder, keys.ordinary),
     )
 
@@ -175,12 +180,8 @@ def _zones(value: Any, folder: Path) -> Zones | None:
     return zones_of(value if isinstance(value, dict) else {"zones": value}, "this file")
 
 
-def _calibrated(file: Path | None) -> tuple[AlarmRule, str] | None:
-    if file is None:
-        return None
-    calibration = read_calibration(file)
-    words = f"{calibration.events} event(s) in {calibration.hours:.3g} hours of normal footage"
-    return calibration.rule, f"calibrated for this camera: {words}"
+def _calibration(file: Path | None) -> tuple[Path, Calibration] | None:
+    return None if file is None else (file, read_calibration(file))
 
 
 def _outlets(values: Mapping[str, Any]) -> LiveSettings:

@@ -100,8 +100,8 @@ def describe_start(cameras: Cameras, opened: dict[str, CameraModel], models: Mod
     for camera in cameras.cameras:
         own = opened[camera.name]
         zones = "" if own.model.zones is None else f"; {len(own.model.zones.zones)} zone(s)"
-        lines.append(f"{shown(camera.name)}: {camera.address.label}{zones}\n  {own.model.describe()}")
-        lines.append(f"  {describe_rule(own.rule, own.model)}")
+        told = [f"{camera.address.label}{zones}", own.model.describe(), *describe_rule(own.rule, own.model).split("\n")]
+        lines += [f"{shown(camera.name)}: {line}" for line in told]
     return "\n".join(lines)
 
 

@@ -17,6 +17,8 @@ from downstream.detection.open_model import open_model
 from downstream.detection.unfitted import or_unfitted
 from downstream.detector.normal_detector import NormalDetector
 from downstream.detector.snippet_detector import SnippetDetector
+from downstream.events.alarm_level import calibrated_scale
+from downstream.events.calibration_file import Calibration
 from downstream.events.rule import AlarmRule
 from downstream.features.encoders import Encoder
 from pretrain.errors import UserError, problem_list
@@ -53,8 +55,8 @@ class Models:
         region_for(model)
         if camera.zones is not None:
             model = dataclasses.replace(model, zones=camera.zones)
-        if camera.calibrated is not None:
-            model = dataclasses.replace(model, rule=camera.calibrated[0], rule_from=camera.calibrated[1])
+        if camera.calibration is not None:
+            model = calibrated(model, *camera.calibration)
         if camera.keys.keeps_learning:
             model = learning(model)
         return CameraModel(model=model, rule=camera.changes.applied_to(model.rule))
@@ -83,6 +85,22 @@ def open_models(cameras: Sequence[Camera], device: torch.device) -> tuple[dict[s
     if problems:
         raise UserError(f"{len(problems)} camera(s) cannot be watched like this:\n{problem_list(problems)}")
     return opened, models
+
+
+def calibrated(model: Model, file: Path, calibration: Calibration) -> Model:
+    """The same with the rule, and the alarm levels, of a camera's own calibration. UserError: it is of others."""
+    if not calibration.is_of(model.names):
+        raise UserError(
+            f"its calibration {file} is of another detector: its threshold means nothing for this one. Name the "
+            "detector that it is of, or make one of this detector with scripts/calibrate.py"
+        )
+    words = f"{calibration.events} event(s) in {calibration.hours:.3g} hours of normal footage"
+    return dataclasses.replace(
+        model,
+        rule=calibration.rule,
+        rule_from=f"calibrated for this camera: {words}",
+        levels=calibrated_scale(calibration),
+    )
 
 
 def learning(model: Model) -> Model:

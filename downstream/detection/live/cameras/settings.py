@@ -8,7 +8,8 @@ from typing import Literal
 
 from downstream.detection.live.address import Address
 from downstream.detection.live.settings import LiveSettings, SourceSettings
-from downstream.events.rule import AlarmRule, RuleChanges
+from downstream.events.calibration_file import Calibration
+from downstream.events.rule import RuleChanges
 from downstream.features.zones import Zones
 
 
@@ -98,8 +99,8 @@ class Camera:
     detector: Path | None
     backbones: tuple[Path, ...]
     zones: Zones | None
-    calibrated: tuple[AlarmRule, str] | None
-    """The rule of its own calibration, and where that is from, in words."""
+    calibration: tuple[Path, Calibration] | None
+    """Its own, and the file that it is from."""
     ordinary: Path | None
 
 

@@ -173,9 +173,7 @@ def test_a_full_shelf_is_said_once(tmp_path: Path) -> None:
     world.pictures.close()
     assert list(world.shelf.folder.iterdir()) == []
     (said,) = world.said
-    assert said.startswith(
-        f"{world.shelf.folder} is full: the oldest pictures are removed (--live.pictures.keep-days 30"
-    )
+    assert said.startswith(f"{world.shelf.folder} is full: the oldest pictures are removed (pictures.keep_days 30")
 
 
 def test_pictures_are_named_from_the_folder_of_the_files() -> None:

@@ -166,7 +166,7 @@ def test_tls_is_checked(tmp_path: Path, stack: ExitStack) -> None:
     assert said == [
         f"{doubting.label}: not reached (its certificate cannot be trusted (code 18)); called again, events wait"
     ]
-    with pytest.raises(UserError, match=r"--live.mqtt-ca .*key\.pem: no certificates in PEM can be read there"):
+    with pytest.raises(UserError, match=r"mqtt_ca .*key\.pem: no certificates in PEM can be read there"):
         MqttOutlet(broker.address(scheme="mqtts"), print, authority=key)
 
 

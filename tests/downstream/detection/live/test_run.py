@@ -182,7 +182,7 @@ def test_dropped_frames_are_said_once_and_then_together(
         (["SIGINT"], "", {}, Ending("stopped by Ctrl-C")),
         (["SIGTERM"], "", {}, Ending("stopped by SIGTERM")),
         ([], "away for more than 5 s", {}, Ending("away for more than 5 s", is_failure=True)),
-        ([], "", {"stop_after": 1.6}, Ending("stopped after 1.6 s (--live.stop-after)")),
+        ([], "", {"stop_after": 1.6}, Ending("stopped after 1.6 s (stop_after)")),
     ],
 )
 def test_whatever_ends_it_leaves_finished_files(

@@ -27,11 +27,17 @@ def test_a_line_says_all_that_is_known_of_the_event() -> None:
         ("peak_end_frame", 32), ("box", [1.5, 2.25, 30.0, 40.0]), ("cut_short", True),
         ("wall_clock", "2026-01-02T03:04:05.678+00:00"), ("stream", "rtsp://cam/~3fa2b1"),
     ]  # fmt: skip
-    assert not {"box", "cut_short"} & set(event_line(stream_event()))
+    assert not {"box", "cut_short", "zones"} & set(event_line(stream_event()))
+    assert event_line(stream_event(zones=("yard",)))["zones"] == ["yard"]
 
 
 @pytest.mark.parametrize(
-    "event", [stream_event(), stream_event(boxes=(BOX,), level=LEVEL), stream_event(is_cut_short=True, stream="Tür")]
+    "event",
+    [
+        stream_event(),
+        stream_event(boxes=(BOX,), level=LEVEL),
+        stream_event(is_cut_short=True, stream="Tür", zones=("yard", "Tür")),
+    ],
 )
 def test_what_has_ended_comes_back(tmp_path: Path, event: EventRecord) -> None:
     text = io.StringIO()

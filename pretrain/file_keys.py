@@ -1,0 +1,114 @@
+"""Keys of configuration files that a command does not have: which, where they stand, and what was meant.
+
+A typo names the nearest key; a file that is another command's says whose. Commands are told by keys that they alone
+have (`KEYS_OF`), for their configurations lie in packages that this one does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pretrain.errors import UserError, nearest, problem_list
+from pretrain.flags import flag_names
+from pretrain.names import shown
+from pretrain.renamed import refuse_renamed
+from pretrain.yaml_file import find_config, key_lines
+
+KEYS_OF = {
+    "scripts/watch.py": ("cameras",),
+    "scripts/ablate.py": ("feature-sets", "bases", "terms", "variants"),
+    "scripts/compare.py": ("detectors", "cost-steps"),
+    "pretrain.py": ("tasks.", "augment.", "data.", "backbone.", "validation-windows"),
+    "scripts/fit_normal.py": ("normal.", "footage", "held-out"),
+    "scripts/finetune.py": ("bags.", "detector.", "objective.", "videos.", "features.", "seeds"),
+    "scripts/detect.py": ("live.", "film-style", "films", "status-on-event"),
+    "scripts/extract_features.py": ("crops", "stage", "pool", "grid", "image-frames", "max-bad-fraction"),
+}
+"""Command -> keys, and sections of keys (with a dot), that tell a file to be its; those above go first."""
+MOST_SHOWN = 3
+
+
+def check_keys(values: Mapping[str, Any], config: type[Any], prog: str, file: Path | None = None) -> None:
+    """UserError for keys that `config` does not have, nor had under that name. `file`: where they stand, if in one."""
+    known = flag_names(config)
+    given = list(_dotted(values))
+    refuse_renamed([f"--{key}" for key in given], config)
+    unknown = [key for key in given if key not in known and _of_switch(key) not in known]
+    if not unknown:
+        return
+    lines = {} if file is None else {_flag(key): line for key, line in key_lines(find_config(file)).items()}
+    if file is not None and (other := _command_of(unknown, known)) is not None:
+        raise UserError(_of_another(file, unknown, lines, other, prog))
+    where = [] if file is None else [str(file)]
+    if len(unknown) == 1:
+        where += [f"line {lines[key]}" for key in unknown if key in lines]
+        place = f"{', '.join(where)}: " if where else ""
+        raise UserError(f"{place}{prog} has no setting {_problem(unknown[0], known)}")
+    problems = [(f"line {lines[key]}: " if key in lines else "") + _problem(key, known) for key in unknown]
+    whose = "there are" if file is None else f"{file} has"
+    raise UserError(f"{whose} {len(unknown)} settings that {prog} does not have:\n{problem_list(problems)}")
+
+
+def command_of(values: Mapping[str, Any]) -> str | None:
+    """The command whose configuration these keys and values are, as far as their keys tell."""
+    return _command_of(list(_dotted(values)), ())
+
+
+def _dotted(values: Mapping[Any, Any], prefix: str = "") -> Iterator[str]:
+    """Keys of nested values as flags, without the dashes before them."""
+    for key, value in values.items():
+        name = f"{prefix}{_flag(key)}"
+        if isinstance(value, Mapping):
+            yield from _dotted(value, f"{name}.")
+        else:
+            yield name
+
+
+def _flag(key: Any) -> str:
+    return str(key).replace("_", "-")
+
+
+def _key(flag: str) -> str:
+    return shown(flag.replace("-", "_"))
+
+
+def _of_switch(key: str) -> str:
+    """`a.no-b` is the other side of `a.b`."""
+    section, dot, last = key.rpartition(".")
+    return f"{section}{dot}{last.removeprefix('no-')}"
+
+
+def _problem(key: str, known: Sequence[str]) -> str:
+    """What is to be said of an unknown key."""
+    below = [name for name in known if name.startswith(f"{key}.")]
+    if below:
+        return f"{_key(key)}: it is a section, and its settings stand below it ({_key(below[0])} and others)"
+    last = key.rpartition(".")[2]
+    elsewhere = [name for name in known if name.rpartition(".")[2] == last]
+    if len(elsewhere) == 1:
+        return f"{_key(key)}; did you mean '{_key(elsewhere[0])}'?"
+    return _key(key) + nearest(_key(key), map(_key, known), cutoff=0.7)
+
+
+def _command_of(unknown: Sequence[str], known: Sequence[str]) -> str | None:
+    """The command that has some of the unknown keys for its own."""
+    for command, keys in KEYS_OF.items():
+        foreign = [key for key in keys if not any(_is_of(name, key) for name in known)]
+        if any(_is_of(name, key) for name in unknown for key in foreign):
+            return command
+    return None
+
+
+def _is_of(name: str, key: str) -> bool:
+    return name.startswith(key) if key.endswith(".") else name == key
+
+
+def _of_another(file: Path, unknown: Sequence[str], lines: Mapping[str, int], other: str, prog: str) -> str:
+    some = ", ".join(f"{_key(key)}{f' (line {lines[key]})' if key in lines else ''}" for key in unknown[:MOST_SHOWN])
+    rest = f" and {len(unknown) - MOST_SHOWN} more" if len(unknown) > MOST_SHOWN else ""
+    return (
+        f"{file} looks like a configuration of {other}: {prog} has no {some}{rest}. Give it to {other}, and {prog} "
+        "one of its own, or take these keys out"
+    )
