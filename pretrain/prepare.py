@@ -96,6 +96,7 @@ def window_reader(config: PretrainConfig, spec: BackboneSpec) -> WindowReader:
         reader=config.data.reader,
         index_cache=IndexCache(cache_folder(config) / "index"),
         control=config.data.control,
+        motion_cache=cache_folder(config) / "motion",
     )
 
 
@@ -108,6 +109,8 @@ def prepare_videos(
     split: Split | None = None,
 ) -> Videos:
     """Open every video once: length, packet index, motion, all cached. Processes share the work, then read the caches.
+
+    Videos that were measured when they were packed are not opened: motion is looked at when windows are drawn.
 
     `split` is what `split_catalogue` gave, where the caller has it already: a large catalogue takes seconds to open.
     Raises UserError naming every unreadable video when they are more than `data.max_bad_fraction`, and when no video
@@ -164,6 +167,8 @@ def _open_all(
 
     def open_one(video: Video) -> Source | str:
         path = paths[video.name]
+        if video.measured is not None and path == video.path and config.data.reader == "pyav":
+            return Source(name=video.name, path=path, info=video.measured, motion=None)
         try:
             info = probe(path, reader=config.data.reader, cache=cache)
             motion = cached_motion_profile(path, folder / "motion", reader=config.data.reader, cache=cache)

@@ -26,6 +26,7 @@ from pretrain.data.bad_videos import quarantine_lines
 from pretrain.data.catalogue import Video
 from pretrain.data.catalogues import open_catalogue
 from pretrain.data.check import read_quarantine
+from pretrain.data.remote import is_remote, known_size
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_text
 from pretrain.guards import alone_in, main_process_does
@@ -118,6 +119,8 @@ def choose_videos(config: ExtractConfig) -> list[Video]:
 
 def length_of(video: Video) -> float:
     """How long a video is against others, without opening it: bytes on disk, entries of a folder; 1 where unknown."""
+    if is_remote(video.path):
+        return float(max(1, known_size(video.path) or 1))
     try:
         if os.path.isdir(video.path):
             # an image of a folder weighs about as much as so many bytes of a video
