@@ -44,10 +44,11 @@ def open_shards(config: CatalogueConfig) -> Catalogue:
     their videos is read.
     """
     path = config.annotations or config.root / DEFAULT_LIST["shards"]
+    path = path / DEFAULT_LIST["shards"] if path.is_dir() else path
     if not path.is_file():
         raise UserError(
-            f"there is no index of shards {path}; pack videos with scripts/pack_shards.py. Tar files of others open "
-            "with kind folder, csv, json or a dataset's name"
+            f"there is no index of shards {path}; give the folder of the shards (--catalogue.root), or pack videos "
+            "(scripts/pack_shards.py). Tar files of others open with kind folder, csv, json or a dataset's name"
         )
     root = root_text(config.root)
     source = f"shards in {place_text(config.root)}"

@@ -73,10 +73,10 @@ def copy_of(place: Place, state: FileState) -> Path:
 def _held_copy(place: Place, state: FileState) -> tuple[int, Path]:
     file = copy_of(place, state)
     for _ in range(ATTEMPTS):
-        descriptor = _hold(file, state)
-        if descriptor is not None:
-            return descriptor, file
         try:
+            descriptor = _hold(file, state)
+            if descriptor is not None:
+                return descriptor, file
             _fetch(place, state, file)
         except FileNotFoundError:  # whoever makes room removed the empty folder under us
             continue
@@ -92,7 +92,7 @@ def _hold(file: Path, state: FileState) -> int | None:
     """A descriptor that keeps the copy from being removed; None where there is none, or one that is not whole."""
     try:
         descriptor = os.open(file, os.O_RDONLY)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     if fcntl is not None:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
