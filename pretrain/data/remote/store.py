@@ -28,6 +28,8 @@ BLOCK_BYTES = 8 << 20
 """A range is asked for in parts of so many bytes."""
 _EXTRAS = {"s3": "anomaly-pretext[remote]", "s3a": "anomaly-pretext[remote]"}
 _OTHERS = {"gs": "gcsfs", "gcs": "gcsfs", "http": "aiohttp", "https": "aiohttp", "az": "adlfs", "abfs": "adlfs"}
+_BUCKETS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hf"}
+"""Stores without folders: making one would make a bucket of a wrong name."""
 _TAGS = ("ETag", "etag", "generation", "md5Hash", "content_md5", "blob_id", "version_id")
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "modified", "created")
 
@@ -111,8 +113,9 @@ def remove(address: str) -> None:
 
 
 def _put(system: Any, path: str, source: Path) -> None:
+    kinds = {system.protocol} if isinstance(system.protocol, str) else set(system.protocol)
     folder = path.rpartition("/")[0]
-    if folder:
+    if folder and not kinds & _BUCKETS:
         system.makedirs(folder, exist_ok=True)
     system.put_file(str(source), path)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from pretrain.data.catalogue import Box, Video
@@ -34,6 +34,10 @@ def entry_of(video: Video, member: str, measured: VideoInfo, source_size: tuple[
     return {key: value for key, value in entry.items() if value is not None and value != []}
 
 
+_ANY_SIZE = VideoInfo(1, 25.0, 1, 1, 1.0, "", 0, True)
+"""Where only the catalogue is looked at."""
+
+
 def _scaled(box: Box, source_size: tuple[int, int] | None, measured: VideoInfo) -> Box:
     if source_size is None or source_size == (measured.width, measured.height):
         return box
@@ -42,12 +46,13 @@ def _scaled(box: Box, source_size: tuple[int, int] | None, measured: VideoInfo) 
     return dataclasses.replace(box, x1=box.x1 * across, y1=box.y1 * down, x2=x2, y2=y2)
 
 
-def refuse_unreadable(entries: Sequence[Mapping[str, Any]]) -> None:
+def refuse_unreadable(videos: Iterable[Video]) -> None:
     """UserError where an index of these could not be read back: labels, spans and boxes that contradict each other."""
-    problems = [f"'{entry['name']}': {text}" for entry in entries for text in _problems(dict(entry))]
+    problems = [f"'{video.name}': {text}" for video in videos for text in _problems(video)]
     if problems:
         raise UserError(f"{len(problems)} problem(s) in the catalogue:\n{problem_list(problems)}")
 
 
-def _problems(entry: dict[str, Any]) -> list[str]:
+def _problems(video: Video) -> list[str]:
+    entry = entry_of(video, "name.mp4", _ANY_SIZE, None)
     return entry_problems({key: value for key, value in entry.items() if key not in ("name", "measured")})

@@ -133,6 +133,7 @@ def pack(
 
     Raises UserError where the index could not be read back, OSError and RemoteError where `out` takes no more.
     """
+    refuse_unreadable(file.video for file in files)
     report = PackReport()
     entries: list[dict[str, Any]] = []
     sizes: dict[str, dict[str, int]] = {}
@@ -149,15 +150,11 @@ def pack(
         report.failures |= part["failures"]
         sizes[f"{name}.tar"] = {"bytes": part["bytes"]}
         entries += [_entry(file, f"{name}.tar", part["facts"]) for file in shard if file.video.name in part["facts"]]
-    refuse_unreadable([{key: entry[key] for key in entry if key not in _PLACE} for entry in entries])
     out.write_json(INDEX_FILE, {"format": FORMAT, "shards": sizes, "videos": entries})
     _remove_further(out, len(plan))
     report.videos, report.shards = len(entries), len(plan)
     report.bytes = sum(size["bytes"] for size in sizes.values())
     return report
-
-
-_PLACE = ("shard", "offset", "bytes", "sha256")
 
 
 def _finished(out: Output, name: str, shard: Sequence[ToPack]) -> dict[str, Any] | None:
