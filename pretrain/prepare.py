@@ -20,6 +20,7 @@ from pretrain.data.catalogues import open_training_catalogue
 from pretrain.data.check import read_quarantine
 from pretrain.data.motion import cached_motion_profile
 from pretrain.data.proxy import ProxyCache
+from pretrain.data.remote.address import place_text
 from pretrain.data.validation_split import split_validation
 from pretrain.data.video import IndexCache, VideoError, probe
 from pretrain.data.windows import Source, WindowReader
@@ -130,7 +131,7 @@ def prepare_videos(
     for what, part, whole in zip(("training", "validation"), parts, (train, validation), strict=True):
         if not part:
             raise UserError(
-                f"none of the {len(whole)} {what} videos of {config.catalogue.root} holds a window of {window_frames} "
+                f"none of the {len(whole)} {what} videos of {place_text(config.catalogue.root)} holds a window of {window_frames} "
                 "frames: set data.short_videos to hold, or lower data.window_frames and tasks.speed.strides"
             )
     skipped = short if config.data.short_videos == "skip" else []

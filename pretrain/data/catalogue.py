@@ -12,7 +12,7 @@ from pretrain.errors import UserError, problem_list
 from pretrain.names import same_form
 
 if TYPE_CHECKING:
-    from pretrain.data.video.info import VideoInfo
+    from pretrain.data.video import VideoInfo
 
 SPLITS = ("train", "test")
 

@@ -29,7 +29,7 @@ from pretrain.errors import UserError, nearest
 from pretrain.versioned_json import parse_json
 
 if TYPE_CHECKING:
-    from pretrain.data.video.info import VideoInfo
+    from pretrain.data.video import VideoInfo
 
 FORMAT = "anomaly-pretext/ground-truth/1"
 KEYS = ("path", "label", "split", "class_name", "group", "num_frames", "fps", "spans", "boxes", "width", "height")

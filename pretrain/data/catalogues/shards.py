@@ -27,7 +27,7 @@ from pretrain.json_shapes import WrongShape, anything, check, mapping, record, s
 from pretrain.versioned_json import LIST_BYTES, read_versioned_json, read_videos
 
 if TYPE_CHECKING:
-    from pretrain.data.video.info import VideoInfo
+    from pretrain.data.video import VideoInfo
 
 FORMAT = "anomaly-pretext/shards/1"
 MEND = "pack the videos again (scripts/pack_shards.py), or fetch the file anew"
@@ -100,7 +100,7 @@ def _place_problems(entry: dict[str, Any], shards: Mapping[str, int]) -> list[st
 def _measured(name: str, value: Any) -> VideoInfo | None:
     if value is None:
         return None
-    from pretrain.data.video.info import VideoInfo
+    from pretrain.data.video import VideoInfo
     from pretrain.json_shapes import every, number, of_type
 
     side = whole(1, 1 << 16)

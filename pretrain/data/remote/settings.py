@@ -1,6 +1,6 @@
 """Where copies of what lies elsewhere are kept, and how many of them: two variables, which hold for every command.
 
-    ANOMALY_PRETEXT_COPIES=/scratch/copies    a folder on a fast disk of this machine
+    ANOMALY_PRETEXT_COPIES=/data/copies       a folder on a fast disk of this machine
     ANOMALY_PRETEXT_COPIES_GB=200             how large it may become
 
 Variables, not flags: every command that reads a video reads it through the copies, in all of its processes, and where

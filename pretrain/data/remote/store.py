@@ -186,7 +186,7 @@ def _system(address: str) -> tuple[Any, str]:
     if scheme not in fsspec.available_protocols():
         raise UserError(
             f"{plain_addresses(address)}: '{scheme}' is no protocol that fsspec knows; write s3://BUCKET/FOLDER, "
-            "gs://BUCKET/FOLDER, https://HOST/FOLDER or the like"
+            "gs://BUCKET/FOLDER or the like"
         )
     try:
         # listings kept by fsspec would hide that an object changed

@@ -66,6 +66,9 @@ def _members(tar: str, state: Stat) -> tuple[Member, ...]:
                 found[member.name] = member
                 if len(found) > MOST_MEMBERS:
                     raise RemoteError(f"{tar}: holds more than {MOST_MEMBERS:,} files; pack it in several")
+            reader.seek(file.offset)
+            if reader.read(BLOCK) != bytes(BLOCK):  # the library takes a damaged header for the end
+                raise RemoteError(f"{tar}: has no end where its last file ends: it was cut off, or is damaged")
     except (tarfile.TarError, EOFError, ValueError, OverflowError, OSError) as error:
         if isinstance(error, UserError):
             raise

@@ -23,7 +23,7 @@ from typing import Protocol
 import numpy as np
 
 from pretrain.data.remote import is_remote
-from pretrain.data.video.container import FFMPEG_ERRORS, open_stream, pixel_aspect_of
+from pretrain.data.video.container import FFMPEG_ERRORS, local_file, open_stream, pixel_aspect_of
 from pretrain.data.video.decode import packets_of
 from pretrain.data.video.decord_reader import DecordReader
 from pretrain.data.video.frame_clock import GAP_SECONDS, GAP_STEPS, Clock, FrameClock, clock_of
@@ -64,6 +64,7 @@ __all__ = [
     "has_times",
     "image_names",
     "is_media_file",
+    "local_file",
     "open_stream",
     "packets_of",
     "pixel_aspect_of",

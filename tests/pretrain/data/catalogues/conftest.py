@@ -171,6 +171,6 @@ MAKE = {
     "ucf_crime": make_ucf_crime,
     "xd_violence": make_xd_violence,
     "shanghaitech": make_shanghaitech,
-    "ucf_crime2local": make_ucf_crime2local,
     "shards": make_shards,
+    "ucf_crime2local": make_ucf_crime2local,
 }

@@ -135,7 +135,9 @@ def test_an_archive_beside_its_videos_counts_for_nothing(make: Make, caplog: pyt
 def test_what_is_not_there_is_named_with_its_address(make: Make, memory: Any) -> None:
     with pytest.raises(UserError, match=r"memory://bucket/none: there is nothing; check the address"):
         open_catalogue(CatalogueConfig(root=Path("memory://bucket/none")))
-    with pytest.raises(UserError, match=r"cannot read the list: memory://bucket/none/videos.csv: there is no such object"):
+    with pytest.raises(
+        UserError, match=r"cannot read the list: memory://bucket/none/videos.csv: there is no such object"
+    ):
         open_catalogue(CatalogueConfig(kind="csv", root=Path("memory://bucket/none")))
     address = put(memory, make("csv"), lambda path: path.name != "b.mp4")
     with pytest.raises(UserError, match=rf"videos.csv:3: {address}/sub/b.mp4 does not exist"):

@@ -68,9 +68,7 @@ def test_an_address_survives_being_a_path() -> None:
     assert place_text(Path("s3://bucket/videos")) == "s3://bucket/videos"
 
 
-def test_a_folder_that_is_named_like_an_address_is_that_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_is_named_like_an_address_is_that_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "s3:" / "videos").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     assert address_of(Path("s3:/videos")) is None

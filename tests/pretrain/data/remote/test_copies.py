@@ -112,7 +112,9 @@ def test_a_half_written_copy_is_made_again(memory: Any, copies: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_one_line(memory: Any, copies: Path) -> None:
     memory.pipe("/b/a.mp4", b"0123")
     copies.write_text("a file in the way")
-    with pytest.raises(RemoteError, match=r"memory://b/a.mp4: its copy cannot be written to .* set ANOMALY_PRETEXT_COPIES"):
+    with pytest.raises(
+        RemoteError, match=r"memory://b/a.mp4: its copy cannot be written to .* set ANOMALY_PRETEXT_COPIES"
+    ):
         local_copy("memory://b/a.mp4")
 
 

@@ -81,7 +81,9 @@ def test_features_from_s3_are_those_of_the_folder(tiny_config: PretrainConfig, s
         with pytest.raises(SystemExit) as left:
             extract([*flags, "--height", "32", "--width", "48", "--device", "cpu", "--decoders", "1"])
         assert not left.value.code
-    found, expected = ([np.load(file) for file in sorted((tmp_path / n).glob("features-*.npy"))] for n in ("there", "here"))
+    found, expected = (
+        [np.load(file) for file in sorted((tmp_path / n).glob("features-*.npy"))] for n in ("there", "here")
+    )
     assert len(expected) > 0
     assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
 

@@ -78,6 +78,12 @@ def test_damage_and_doubled_names_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(RemoteError, match="is no tar file, or damaged"):
         member_paths(str(tmp_path / "x.tar"))
     whole = write_tar(tmp_path / "y.tar", CONTENT).read_bytes()
+    (tmp_path / "y.tar").write_bytes(whole[:1536])  # behind the first file
+    with pytest.raises(RemoteError, match="y.tar: has no end where its last file ends"):
+        member_paths(str(tmp_path / "y.tar"))
+    (tmp_path / "y.tar").write_bytes(whole[:1600] + b"x" + whole[1601:])  # in the second header
+    with pytest.raises(RemoteError, match="y.tar: has no end where its last file ends"):
+        member_paths(str(tmp_path / "y.tar"))
     (tmp_path / "y.tar").write_bytes(whole[:3000])
     with pytest.raises(RemoteError, match=r"y.tar: .*(damaged|cut off)"):
         member_paths(str(tmp_path / "y.tar"))

@@ -41,14 +41,18 @@ def videos(folder: Path) -> list[Video]:
     return [one, *others]
 
 
-def packed(videos: list[Video], out: Path, shard_bytes: int = 15_000, paths: dict[str, str] | None = None) -> PackReport:
+def packed(
+    videos: list[Video], out: Path, shard_bytes: int = 15_000, paths: dict[str, str] | None = None
+) -> PackReport:
     files, missing = to_pack(videos, paths or {video.name: video.path for video in videos})
     assert not missing
     return pack(files, Output(str(out)), shard_bytes)
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir()) if path.is_file()}
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir()) if path.is_file()
+    }
 
 
 def opened(out: Path) -> list[Video]:
@@ -151,7 +155,9 @@ def test_a_catalogue_that_could_not_be_read_back_is_refused_before_anything_is_w
 def test_names_are_those_of_files_and_never_shared(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"a")
     names = ["cam/1", "cam_1", "..", "v__#00-26_label_A", "Élite"]
-    files, _ = to_pack([Video(name, str(tmp_path / "a.mp4")) for name in names], dict.fromkeys(names, f"{tmp_path}/a.mp4"))
+    files, _ = to_pack(
+        [Video(name, str(tmp_path / "a.mp4")) for name in names], dict.fromkeys(names, f"{tmp_path}/a.mp4")
+    )
     assert [file.member for file in files] == [
         "cam_1.mp4", "cam_1~2.mp4", "video.mp4", "v__#00-26_label_A.mp4", "Élite.mp4"
     ]  # fmt: skip
