@@ -131,8 +131,9 @@ def prepare_videos(
     for what, part, whole in zip(("training", "validation"), parts, (train, validation), strict=True):
         if not part:
             raise UserError(
-                f"none of the {len(whole)} {what} videos of {place_text(config.catalogue.root)} holds a window of {window_frames} "
-                "frames: set data.short_videos to hold, or lower data.window_frames and tasks.speed.strides"
+                f"none of the {len(whole)} {what} videos of {place_text(config.catalogue.root)} holds a window of "
+                f"{window_frames} frames: set data.short_videos to hold, or lower data.window_frames and "
+                "tasks.speed.strides"
             )
     skipped = short if config.data.short_videos == "skip" else []
     return Videos(

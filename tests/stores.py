@@ -37,7 +37,7 @@ class Web:
         """Bytes sent of a file."""
         return sum(count for file, count in self.sent if file == name)
 
-    def _handler(web: Web) -> type[BaseHTTPRequestHandler]:  # noqa: N805 (the handler has a self of its own)
+    def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
             def do_HEAD(self) -> None:
                 self.do_GET(head=True)

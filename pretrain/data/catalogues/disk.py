@@ -125,7 +125,7 @@ def _walk(tree: Tree, beside: frozenset[str], left: LeftAlone, tars: list[str]) 
         for name in files:
             if _suffix(name) == TAR and isinstance(tree, DiskTree):
                 tars.append(tree.path(folder, name))
-            elif name not in taken and _suffix(name) not in beside | {TAR}:
+            elif name not in taken and _suffix(name) not in beside:
                 left.add_file(name)
         masks = {name for name in folders if name.endswith("_gt") and name[:-3] in folders}
         for name in masks:

@@ -134,7 +134,8 @@ def files_below(top: str, is_video: Callable[[str], bool]) -> dict[str, str]:
         raise RemoteError(f"{top}: there is nothing; check the address (--catalogue.root)")
     files = {name: f"{top}/{name}" for name in found}
     if not any(map(is_video, files)):
-        files |= in_tars([path for name, path in files.items() if name.endswith(TAR)])
+        tars = [name for name in files if name.endswith(TAR)]
+        files |= in_tars([files.pop(name) for name in tars])
     return files
 
 

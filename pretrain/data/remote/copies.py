@@ -19,17 +19,12 @@ from pathlib import Path
 
 from pretrain.data.remote.address import DIGEST_LETTERS, Place, is_address, is_remote, parse
 from pretrain.data.remote.errors import RemoteError
-from pretrain.data.remote.room import locked, make_room
+from pretrain.data.remote.room import let_go, lock, locked, make_room
 from pretrain.data.remote.settings import FOLDER, LIMIT, copy_settings
 from pretrain.data.remote.state import FileState, file_state, located, object_state
-from pretrain.data.remote.store import download
+from pretrain.data.remote.store import download, stat_of
 from pretrain.files import replacing
 from pretrain.names import file_name
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - not on Windows: there nothing is held against those who make room
-    fcntl = None  # type: ignore[assignment]
 
 ATTEMPTS = 5
 """A copy may be removed between its fetching and its opening; so often it is fetched again."""
@@ -58,9 +53,7 @@ def opened(path: str) -> Iterator[str]:
     try:
         yield str(file)
     finally:
-        if fcntl is not None:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)  # a forked process may have the descriptor too
-        os.close(descriptor)
+        let_go(descriptor)
 
 
 def copy_of(place: Place, state: FileState) -> Path:
@@ -94,8 +87,7 @@ def _hold(file: Path, state: FileState) -> int | None:
         descriptor = os.open(file, os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    if fcntl is not None:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    lock(descriptor, alone=False)
     with suppress(FileNotFoundError):
         status = os.fstat(descriptor)
         if os.path.samestat(status, os.stat(file)):
@@ -104,7 +96,7 @@ def _hold(file: Path, state: FileState) -> int | None:
                     os.utime(file, ns=(time.time_ns(), state.mtime_ns))
                 return descriptor
             file.unlink()
-    os.close(descriptor)
+    let_go(descriptor)
     return None
 
 
@@ -120,10 +112,17 @@ def _fetch(place: Place, state: FileState, file: Path) -> None:
         with replacing(file) as temporary:
             if is_address(place.store):
                 digest = download(place.store, temporary, span, state.size)
+                _refuse_changed(place)
             else:
                 digest = _cut_out(place, temporary, state.size)
             _check(place, temporary.stat().st_size, state.size, digest)
             os.utime(temporary, ns=(time.time_ns(), state.mtime_ns))
+
+
+def _refuse_changed(place: Place) -> None:
+    """RemoteError where the object is another by now than the one that was asked for."""
+    if not place.digest and not stat_of(place.store).is_same(object_state(place.store)):
+        raise RemoteError(f"{place.source}: was replaced since this command looked at it; run the same command again")
 
 
 def _cut_out(place: Place, target: Path, size: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ try:
 except ImportError:  # pragma: no cover - not on Windows
     fcntl = None  # type: ignore[assignment]
 
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 LOCKS = 1024
 """Files that are locked, so that no lock has to be removed; two videos of one lock wait for each other."""
 SLACK = 0.01
@@ -24,6 +26,32 @@ SLACK = 0.01
 DOWN_TO = 0.95
 """Of the limit: so much is left when room was made, that it need not be made for every copy."""
 _fetched: dict[Path, int] = {}
+
+
+def lock(descriptor: int, *, alone: bool, wait: bool = True) -> None:
+    """Lock an open file, for oneself alone or beside other readers; BlockingIOError where it would have to `wait`.
+
+    On a disk without locks nothing is done: what is removed while it is read is read to its end all the same.
+    """
+    if fcntl is not None:
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+
+
+def let_go(descriptor: int) -> None:
+    """Unlock and close it; a forked process may have the descriptor too."""
+    try:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+    except OSError:  # a disk without locks
+        pass
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -34,13 +62,10 @@ def locked(folder: Path, key: str) -> Iterator[None]:
     name = key if not _is_hex(key) else f"{int(key[:8], 16) % LOCKS:03x}"
     descriptor = os.open(locks / name, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        if fcntl is not None:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        lock(descriptor, alone=True)
         yield
     finally:
-        if fcntl is not None:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
+        let_go(descriptor)
 
 
 def _is_hex(key: str) -> bool:
@@ -89,13 +114,12 @@ def _removed(file: Path) -> bool:
     except FileNotFoundError:
         return True
     try:
-        if fcntl is not None:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(descriptor, alone=True, wait=False)
         file.unlink(missing_ok=True)
     except BlockingIOError:
         return False
     finally:
-        os.close(descriptor)
+        let_go(descriptor)
     with suppress(OSError):  # another state of the same name is just being made there
         file.parent.rmdir()
     return True

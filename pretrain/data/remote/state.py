@@ -7,8 +7,6 @@ and digest of the bytes (`kind shards`). A file of this disk is looked at each t
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
-from threading import Lock
 from typing import NamedTuple
 
 from pretrain.data.remote.address import TAR, Place, is_address, is_remote, member_path, parse, plain_addresses
@@ -18,8 +16,7 @@ from pretrain.data.remote.tar_file import members_of, tar_stat
 
 MOST_KNOWN = 2_000_000
 """Objects whose state is remembered."""
-_known: OrderedDict[str, Stat] = OrderedDict()
-_lock = Lock()
+_known: dict[str, Stat] = {}
 
 
 class FileState(NamedTuple):
@@ -38,25 +35,21 @@ class FileState(NamedTuple):
 
 def remember(address: str, state: Stat) -> None:
     """What a listing said of an object: this process need not ask for it."""
-    with _lock:
-        _known[address] = state
-        _known.move_to_end(address)
-        while len(_known) > MOST_KNOWN:
-            _known.popitem(last=False)
+    if len(_known) >= MOST_KNOWN:
+        _known.clear()
+    _known[address] = state
 
 
 def forget() -> None:
     """Ask for everything anew."""
-    with _lock:
-        _known.clear()
+    _known.clear()
 
 
 def object_state(store: str) -> Stat:
     """The state of an object, or of a file of this disk, that holds a video. RemoteError."""
     if not is_address(store):
         return tar_stat(store)
-    with _lock:
-        held = _known.get(store)
+    held = _known.get(store)
     if held is None:
         held = stat_of(store)
         remember(store, held)
@@ -108,6 +101,5 @@ def known_size(path: str) -> int | None:
     place = parse(path)
     if place.size is not None:
         return place.size
-    with _lock:
-        held = _known.get(place.store)
+    held = _known.get(place.store)
     return held.size if held is not None and not place.member else None

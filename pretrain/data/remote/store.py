@@ -47,6 +47,12 @@ class Stat:
     tag: str
     """What the store calls this state of it (its ETag); empty where it has nothing of the kind."""
 
+    def is_same(self, other: Stat) -> bool:
+        """Whether these are the same bytes; times count where there are no tags."""
+        if self.tag or other.tag:
+            return (self.size, self.tag) == (other.size, other.tag)
+        return self == other
+
 
 def stat_of(address: str) -> Stat:
     """What the store says of an object now: one small request. RemoteError."""
@@ -236,7 +242,10 @@ def _stat(address: str, entry: dict[str, Any]) -> Stat:
     if not isinstance(size, int) or size < 0:
         raise RemoteError(f"{address}: its store does not say how large it is; copy it to where that is said")
     tag = next((str(entry[key]) for key in _TAGS if entry.get(key) not in (None, "")), "")
-    return Stat(size, _time_ns(entry, f"{tag} {size}"), tag)
+    tag = tag.removeprefix("W/").strip('"')
+    time_ns = _time_ns(entry, f"{tag} {size}")
+    # listings of some stores say fractions of a second that they leave out where one object is asked for
+    return Stat(size, time_ns // 10**9 * 10**9 if tag else time_ns, tag)
 
 
 def _time_ns(entry: dict[str, Any], otherwise: str) -> int:

@@ -157,3 +157,14 @@ def test_a_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch, t
         monkeypatch.setenv(LIMIT, wrong)
         with pytest.raises(UserError, match=f"{LIMIT} is '{wrong}'; it must be a number of gigabytes above 0"):
             copy_settings()
+
+
+def test_a_source_that_is_replaced_meanwhile_is_not_taken_for_what_was_asked_for(web: Web, copies: Path) -> None:
+    (web.folder / "a.mp4").write_bytes(b"old")
+    path = f"{web.address}/a.mp4"
+    assert file_state(path).size == 3
+    (web.folder / "a.mp4").write_bytes(b"new")
+    os.utime(web.folder / "a.mp4", ns=(1, 1))
+    with pytest.raises(RemoteError, match=r"~\w{6}: was replaced since this command looked at it; run the same command"):
+        local_copy(path)
+    assert files_of(copies) == []
