@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import tarfile
 from functools import lru_cache
 from typing import NamedTuple
@@ -47,6 +48,8 @@ def tar_stat(tar: str) -> Stat:
         status = os.stat(tar)
     except OSError as error:
         raise RemoteError(f"{tar}: {(error.strerror or str(error)).lower()}; check the path of the tar file") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise RemoteError(f"{tar}: not a regular file; give a tar file")
     return Stat(status.st_size, status.st_mtime_ns, "")
 
 
@@ -67,7 +70,8 @@ def _members(tar: str, state: Stat) -> tuple[Member, ...]:
                 if len(found) > MOST_MEMBERS:
                     raise RemoteError(f"{tar}: holds more than {MOST_MEMBERS:,} files; pack it in several")
             reader.seek(file.offset)
-            if reader.read(BLOCK) != bytes(BLOCK):  # the library takes a damaged header for the end
+            end = reader.read(2 * BLOCK)
+            if len(end) < BLOCK or end.strip(b"\0"):  # the library takes a damaged header for the end
                 raise RemoteError(f"{tar}: has no end where its last file ends: it was cut off, or is damaged")
     except (tarfile.TarError, EOFError, ValueError, OverflowError, OSError) as error:
         if isinstance(error, UserError):
