@@ -165,6 +165,6 @@ def test_a_source_that_is_replaced_meanwhile_is_not_taken_for_what_was_asked_for
     assert file_state(path).size == 3
     (web.folder / "a.mp4").write_bytes(b"new")
     os.utime(web.folder / "a.mp4", ns=(1, 1))
-    with pytest.raises(RemoteError, match=r"~\w{6}: was replaced since this command looked at it; run the same command"):
+    with pytest.raises(RemoteError, match=r"~\w{6}: was replaced since this command looked at it; run the same"):
         local_copy(path)
     assert files_of(copies) == []
