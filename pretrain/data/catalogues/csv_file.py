@@ -93,11 +93,16 @@ def _read(table: Table, root: str, problems: Problems) -> tuple[list[Video], lis
             problems.add(f"{path.name}:{table.line}: {extent}")
             continue
         whole = listed_path(root, listed)
-        name = cell_text(row[at_name].strip()) or video_name(base_name(whole))
+        name = cell_text(row[at_name].strip()) or video_name(_file_name(whole))
         spans, num_frames, fps = extent
         videos.append(Video(name, whole, *of_row, spans, (), num_frames, fps))
         lines.append(table.line)
     return videos, lines
+
+
+def _file_name(path: str) -> str:
+    name = path.rpartition("/")[2]
+    return base_name(path) if "#" in name else name
 
 
 def _known(label: str, split: str, class_name: str, group: str) -> _Known | str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pretrain.data.remote.address import is_address, joined
+from pretrain.data.remote.address import TAR, is_address, joined
 from pretrain.names import same_form
 
 
@@ -24,7 +24,9 @@ def listed_path(root: str, listed: str) -> str:
 
 
 def _under(root: str, path: str) -> str:
-    return path if os.path.isabs(path) or is_address(path) else joined(root, path)
+    if os.path.isabs(path) or ("://" in path and is_address(path)):
+        return path
+    return joined(root, path) if root.endswith(TAR) else f"{root}/{path}"
 
 
 def in_other_form(name: str, present: set[str]) -> str | None:
