@@ -21,8 +21,8 @@ from pretrain.folder_lock import only_writer_in
 class PackShardsConfig:
     """Pack the videos of a catalogue, or their proxies, into tar files with an index of them.
 
-    A store gives a few large files many times faster than many small ones, and a catalogue of shards opens without
-    listing anything: labels, lengths and places are in the index. Run it again after a kill: finished shards are kept.
+    A store then holds few large files instead of many small ones, and a catalogue of shards opens without listing
+    anything: labels, lengths and places are in the index. Run it again after a kill: finished shards are kept.
     Videos that cannot be read are named and left out (exit status 1).
 
         python scripts/pack_shards.py --catalogue.root data/videos --out s3://bucket/videos

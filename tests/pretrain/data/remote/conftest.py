@@ -39,6 +39,7 @@ def memory(copies: Path) -> Iterator[Any]:
 @pytest.fixture
 def web(tmp_path: Path, copies: Path) -> Iterator[Web]:
     """An empty folder behind a web server."""
+    pytest.importorskip("aiohttp", reason="the extra 'remote' is not installed")
     (tmp_path / "web").mkdir()
     with Web(tmp_path / "web").running() as running:
         yield running
