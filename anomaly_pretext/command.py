@@ -21,6 +21,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "videos": {
         "check-videos": "find files that cannot be read, or whose readers disagree",
         "build-cache": "make small proxies to train from",
+        "pack-shards": "pack videos or proxies into tar files with an index, also in a store",
         "make-demo-videos": "render the demo's videos",
     },
     "backbones": {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from pathlib import Path
 
 from benchmarks.faults_reader import Reader, sha
@@ -16,6 +18,7 @@ from pretrain.config import PretrainConfig
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.data.catalogues import CATALOGUES, open_catalogue
 from pretrain.data.check import read_quarantine
+from pretrain.data.remote.state import member_paths
 from pretrain.files import write_text
 from pretrain.tracking import read_log
 from tests.pretrain.data.catalogues.conftest import MAKE
@@ -74,9 +77,26 @@ def write_events() -> None:
     write_text(Path("events.jsonl"), (json.dumps(event_line(event)) + "\n") * 3)
 
 
+def write_tar_file() -> None:
+    """Small files in a tar file."""
+    Path("tars").mkdir()
+    with tarfile.open("tars/videos.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
+        for number in range(4):
+            entry = tarfile.TarInfo(f"train/{number}.mp4")
+            entry.size = 100 * number
+            tar.addfile(entry, io.BytesIO(bytes(entry.size)))
+
+
 LISTS = (
     *(lists_of(kind) for kind in CATALOGUES if kind in MAKE and kind != "folder"),
     Reader(name="settings", files=("settings/*.yaml",), run=read_settings, prepare=write_settings),
+    Reader(
+        name="tar file",
+        files=("tars/*.tar",),
+        run=lambda: sha(*member_paths("tars/videos.tar").items()),
+        prepare=write_tar_file,
+        weight=0.5,
+    ),
     Reader(
         name="quarantine",
         files=("lists/quarantine.txt",),

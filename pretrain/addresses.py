@@ -30,6 +30,8 @@ URL = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]+)://")
 _KNOWN_SCHEMES = ("rtsps", "rtsp", "https", "http", "rtmps", "rtmp", "tcp", "udp", "rtp", "srt", "ftp")
 _HOST = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?")
 _LABEL = re.compile(rf"({_HOST.pattern}/)?~[0-9a-f]{{6}}")
+_OPEN = re.compile(r"(?:s3a?|gs|gcs|az|abfss?|memory|file|local|hf|hdfs)://[^@?\\]*", re.IGNORECASE)
+"""Stores whose addresses say bucket and name alone: logins come from elsewhere. Not one with a sign of a login."""
 _SIGNS = re.compile(r"[@?&=;#\\]|[A-Za-z]{2,}\s*:|:\s*/|\d:\d|^\s*//|^\s*[\w-]+(\.[\w-]+)+(:\d+)?/")
 """What an address has, well written or not, and the paths of files seldom have."""
 _ROUNDS = 100_000
@@ -83,8 +85,13 @@ def _digest(text: str) -> str:
 def may_be_address(text: str) -> bool:
     """Whether a text may be an address, with a secret in it: it names nothing on this machine, and looks like one."""
     if URL.match(text):
-        return True
+        return not is_open_address(text)
     return bool(_SIGNS.search(text) or text[:1].isspace()) and not _exists(text)
+
+
+def is_open_address(text: str) -> bool:
+    """Whether it is an address of a store of files in which nothing secret can stand: `s3://bucket/videos`."""
+    return _OPEN.fullmatch(text) is not None
 
 
 def shown(text: str) -> str:

@@ -16,6 +16,7 @@ from pretrain.backbones import build_backbone
 from pretrain.checkpoint import load_weights, newest_state
 from pretrain.cli import flags_of, parse
 from pretrain.config import PretrainConfig
+from pretrain.data.motion import motion_profile
 from pretrain.data.settings import Control
 from pretrain.data.transforms import ClipTransform
 from pretrain.data.video import probe, read_frames
@@ -84,7 +85,8 @@ def encode_again(source: Source, folder: Path, backward: bool) -> Source:
             picture = np.ascontiguousarray(frame[:height, :width])
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
-    motion = source.motion[::-1].copy() if backward else source.motion
+    profile = motion_profile(source.path) if source.motion is None else source.motion
+    motion = profile[::-1].copy() if backward else profile
     return replace(source, path=str(target), info=probe(target), motion=motion)
 
 

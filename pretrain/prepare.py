@@ -20,6 +20,7 @@ from pretrain.data.catalogues import open_training_catalogue
 from pretrain.data.check import read_quarantine
 from pretrain.data.motion import cached_motion_profile
 from pretrain.data.proxy import ProxyCache
+from pretrain.data.remote.address import place_text
 from pretrain.data.validation_split import split_validation
 from pretrain.data.video import IndexCache, VideoError, probe
 from pretrain.data.windows import Source, WindowReader
@@ -96,6 +97,7 @@ def window_reader(config: PretrainConfig, spec: BackboneSpec) -> WindowReader:
         reader=config.data.reader,
         index_cache=IndexCache(cache_folder(config) / "index"),
         control=config.data.control,
+        motion_cache=cache_folder(config) / "motion",
     )
 
 
@@ -108,6 +110,8 @@ def prepare_videos(
     split: Split | None = None,
 ) -> Videos:
     """Open every video once: length, packet index, motion, all cached. Processes share the work, then read the caches.
+
+    Videos that were measured when they were packed are not opened: motion is looked at when windows are drawn.
 
     `split` is what `split_catalogue` gave, where the caller has it already: a large catalogue takes seconds to open.
     Raises UserError naming every unreadable video when they are more than `data.max_bad_fraction`, and when no video
@@ -127,8 +131,9 @@ def prepare_videos(
     for what, part, whole in zip(("training", "validation"), parts, (train, validation), strict=True):
         if not part:
             raise UserError(
-                f"none of the {len(whole)} {what} videos of {config.catalogue.root} holds a window of {window_frames} "
-                "frames: set data.short_videos to hold, or lower data.window_frames and tasks.speed.strides"
+                f"none of the {len(whole)} {what} videos of {place_text(config.catalogue.root)} holds a window of "
+                f"{window_frames} frames: set data.short_videos to hold, or lower data.window_frames and "
+                "tasks.speed.strides"
             )
     skipped = short if config.data.short_videos == "skip" else []
     return Videos(
@@ -164,6 +169,8 @@ def _open_all(
 
     def open_one(video: Video) -> Source | str:
         path = paths[video.name]
+        if video.measured is not None and path == video.path and config.data.reader == "pyav":
+            return Source(name=video.name, path=path, info=video.measured, motion=None)
         try:
             info = probe(path, reader=config.data.reader, cache=cache)
             motion = cached_motion_profile(path, folder / "motion", reader=config.data.reader, cache=cache)

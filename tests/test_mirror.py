@@ -45,6 +45,17 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "shared by all datasets, seen in each": "pretrain/data/catalogues/disk pretrain/data/catalogues/lists "
         "pretrain/data/catalogues/spans pretrain/data/catalogues/problems",
     },
+    "tests/pretrain/data/catalogues/test_trees.py": {
+        "lists that lie there too": "pretrain/data/catalogues/fetched_lists"
+    },
+    "tests/pretrain/data/remote/test_copies.py": {
+        "what they are of, and their room": "pretrain/data/remote/errors pretrain/data/remote/room "
+        "pretrain/data/remote/settings pretrain/data/remote/state",
+    },
+    "tests/pretrain/data/shards/test_pack.py": {
+        "its parts": "pretrain/data/shards/entries pretrain/data/shards/output pretrain/data/shards/tar_writer",
+    },
+    "tests/scripts/test_pack_shards.py": {COMMAND: "pretrain/data/shards/pack_command"},
     "tests/pretrain/data/catalogues/test_ucf_crime_boxes.py": {
         "boxes of two datasets": "pretrain/data/catalogues/boxes",
     },

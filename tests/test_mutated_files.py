@@ -42,9 +42,11 @@ from pretrain.data.catalogue import CatalogueConfig
 from pretrain.data.catalogues.csv_file import open_csv
 from pretrain.data.catalogues.json_file import open_json
 from pretrain.data.catalogues.lists import numbered_lines
+from pretrain.data.catalogues.shards import open_shards
 from pretrain.data.check import read_quarantine
 from pretrain.data.proxy.cache import ProxyCache
 from pretrain.data.proxy.manifest import Manifest, SourceState
+from pretrain.data.remote.state import member_paths
 from pretrain.errors import UserError
 from pretrain.reading import Unreadable
 from pretrain.run_folder import read_saved
@@ -53,6 +55,7 @@ from pretrain.yaml_file import read_configuration
 from tests.downstream.simulated import make_features
 from tests.foreign_files import FOREIGN, Reader
 from tests.mutations import mutations
+from tests.pretrain.data.catalogues.conftest import make_shards
 
 COUNT = 30
 """Damaged forms of each file."""
@@ -170,6 +173,7 @@ def _lists(folder: Path) -> list[Reader]:
     (folder / "videos.csv").write_text("path,label,num_frames,fps,spans\na.mp4,abnormal,90,25,3:9\n")
     (folder / "quarantine.txt").write_text("# left out\na\tcut off\n")
     (folder / "run.yaml").write_text("output: runs/x\noptim: {lr: 0.001, steps: 300}\ngrid: [3, 4]\n")
+    make_shards(folder)
     manifest = Manifest(
         source=SourceState.of(str(folder / "a.mp4")),
         settings={},
@@ -192,6 +196,8 @@ def _lists(folder: Path) -> list[Reader]:
         Reader(folder / "quarantine.txt", lambda: read_quarantine(folder / "quarantine.txt")),
         Reader(folder / "quarantine.txt", lambda: list(numbered_lines(folder / "quarantine.txt"))),
         Reader(folder / "run.yaml", lambda: flags_of(read_configuration(folder / "run.yaml"))),
+        Reader(folder / "shards.json", lambda: list(open_shards(CatalogueConfig(kind="shards", root=folder)))),
+        Reader(folder / "shard-00000.tar", lambda: member_paths(str(folder / "shard-00000.tar"))),
         Reader(folder / "proxy.json", lambda: Manifest.read(folder / "proxy.json")),
         Reader(folder / "proxies.json", lambda: ProxyCache(folder).settings_record()),
     ]

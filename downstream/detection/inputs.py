@@ -8,15 +8,18 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from pretrain.addresses import URL, may_be_address, shown
-from pretrain.data.catalogues.disk import VIDEO_SUFFIXES, no_videos, video_name, walk_videos
+from pretrain.addresses import URL, is_open_address, may_be_address, shown
+from pretrain.data.catalogues.disk import VIDEO_SUFFIXES, is_video_name, no_videos, video_name, walk_videos
+from pretrain.data.catalogues.trees import is_elsewhere, relative_folder
+from pretrain.data.remote import is_remote
+from pretrain.data.remote.address import base_name
 from pretrain.errors import UserError, problem_list
 
 
 def is_stream(text: str) -> bool:
-    """Whether it is a URL, or a device such as /dev/video0."""
+    """Whether it is a URL, or a device such as /dev/video0. An address of a store of files (s3://...) is none."""
     if URL.match(text):
-        return True
+        return not is_open_address(text)
     try:
         return stat.S_ISCHR(os.stat(text).st_mode)
     except (OSError, ValueError):  # ValueError: a NUL in it
@@ -26,15 +29,21 @@ def is_stream(text: str) -> bool:
 def find_videos(inputs: Sequence[str]) -> list[tuple[str, str]]:
     """`(name, path)` of every video: of a file its own name, of a folder's the way from there, less the suffix.
 
+    A file or folder may lie in a store, or in a tar file.
+
     Names are unique: where two would be one, both keep their suffix, or the whole path. UserError: nothing there, a
     folder without videos, a stream beside other inputs.
     """
     problems = [f"'{shown(text)}' is a stream; give it alone" for text in inputs if is_stream(text)]
-    problems += [_missing(text) for text in inputs if not is_stream(text) and not os.path.exists(text)]
+    here = [text for text in inputs if not is_stream(text) and not is_remote(text)]
+    problems += [_missing(text) for text in here if not os.path.exists(text)]
     if problems:
         raise UserError(f"{len(problems)} input(s) cannot be scored:\n{problem_list(problems)}")
     by_place: dict[str, tuple[str, str]] = {}
     for text in inputs:
+        if is_remote(text) or is_elsewhere(Path(text)):
+            by_place |= {path: (relative, path) for relative, path in _elsewhere(text)}
+            continue
         if not os.path.isdir(text):
             by_place[os.path.realpath(text)] = (os.path.basename(text), text)
             continue
@@ -46,6 +55,16 @@ def find_videos(inputs: Sequence[str]) -> list[tuple[str, str]]:
         for path in paths:
             by_place[os.path.realpath(path)] = (os.path.relpath(path, root), path)
     return _unique(list(by_place.values()))
+
+
+def _elsewhere(text: str) -> list[tuple[str, str]]:
+    """`(way from there, path)` of a video, or of those below a folder, in a store or a tar file."""
+    if is_remote(text) and is_video_name(base_name(text)):
+        return [(base_name(text), text)]
+    found = [(relative_folder(path, Path(text)), path) for path in walk_videos(Path(text))]
+    if not found:
+        raise no_videos(Path(text))
+    return [(os.path.normpath(os.path.join(folder, base_name(path))), path) for folder, path in found]
 
 
 def _missing(text: str) -> str:

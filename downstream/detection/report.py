@@ -17,6 +17,7 @@ from downstream.report.content import Report, ReportVideo, Thumbnail, relative_l
 from downstream.report.page import write_report
 from downstream.report.thumbnails import peak_thumbnails
 from downstream.visualisation.heat import HeatRange, heat_range
+from pretrain.data.remote import is_remote
 from pretrain.data.video import IndexCache, VideoError
 from pretrain.names import shown as shown_name
 from pretrain.tracking import clock
@@ -48,6 +49,7 @@ def write_detection_report(
             except VideoError as error:
                 problem = f"no pictures: {error}"
         target = films.get(video.name, Path(video.path))
+        has_link = target.is_file() or not is_remote(video.path)
         shown.append(
             ReportVideo(
                 name=video.name,
@@ -55,7 +57,7 @@ def write_detection_report(
                 clock=video.clock,
                 scores=video.scores,
                 thumbnails=thumbnails,
-                link=None if target.is_dir() else relative_link(target, path),
+                link=relative_link(target, path) if has_link and not target.is_dir() else None,
                 problem=problem,
             )
         )

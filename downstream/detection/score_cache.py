@@ -22,6 +22,7 @@ from downstream.scores.map_file import read_maps, write_maps
 from downstream.scores.score_file import read_scores, write_scores
 from downstream.scores.video_scores import VideoScores
 from pretrain.data.catalogue import Video
+from pretrain.data.remote import RemoteError, file_state
 from pretrain.data.video import FrameClock, VideoInfo
 from pretrain.errors import UserError
 from pretrain.json_shapes import WrongShape, check, every, mapping, number, of_type, record, text, whole
@@ -82,7 +83,7 @@ class ScoreCache:
             return
         try:
             of = self._of(video)
-        except OSError:
+        except (OSError, RemoteError):
             return
         meta: dict[str, Any] = {"of": of, "info": dataclasses.asdict(scored.info)}
         meta |= {"clock": scored.clock.as_json(), "digest": digest_of(scored.scores)}
@@ -95,11 +96,6 @@ class ScoreCache:
         return self._folder / f"{digest}.{'safetensors' if self._cells else 'json'}"
 
     def _of(self, video: Video) -> dict[str, Any]:
-        status = os.stat(video.path)
-        size = len(os.listdir(video.path)) if os.path.isdir(video.path) else status.st_size
-        return {
-            "model": self._model,
-            "path": os.path.abspath(video.path),
-            "size": size,
-            "changed": status.st_mtime_ns,
-        }
+        state = file_state(video.path)
+        size = len(os.listdir(video.path)) if os.path.isdir(video.path) else state.size
+        return {"model": self._model, "path": state.shown, "size": size, "changed": state.mtime_ns}

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from downstream.scores.video_scores import VideoScores
 from pretrain.data.catalogue import Video
-from pretrain.data.video import Clock, VideoError, clock_of, has_times, video_clock
+from pretrain.data.video import Clock, FrameClock, VideoError, clock_of, has_times, video_clock
 from pretrain.errors import UserError, nearest, problem_list
 from pretrain.names import KnownNames
 
@@ -67,7 +67,9 @@ def clocks_of(videos: Sequence[Video]) -> dict[str, Clock]:
     """The clocks of videos whose files are there to tell their frames' times, by name."""
     clocks: dict[str, Clock] = {}
     for video in videos:
-        if has_times(video.path):
+        if video.measured is not None and video.measured.is_constant_rate:
+            clocks[video.name] = FrameClock.steady(video.measured.fps)
+        elif has_times(video.path):
             with suppress(VideoError):  # what cannot be read was scored elsewhere: its annotated rate has to do
                 clocks[video.name] = video_clock(video.path)
     return clocks

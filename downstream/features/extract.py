@@ -26,6 +26,7 @@ from pretrain.data.bad_videos import quarantine_lines
 from pretrain.data.catalogue import Video
 from pretrain.data.catalogues import open_catalogue
 from pretrain.data.check import read_quarantine
+from pretrain.data.remote import is_remote, known_size, plain_addresses
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_text
 from pretrain.guards import alone_in, main_process_does
@@ -98,7 +99,7 @@ def encode_share(
         for result in results:
             if result.info is not None and result.info.other_sizes:
                 progress.say(f"note: {shown(result.name)}: {result.info.size_note}")
-            problem = store(writer, result, encoder).removeprefix(f"{shown(own[result.name])}: ")
+            problem = store(writer, result, encoder).removeprefix(f"{shown(plain_addresses(own[result.name]))}: ")
             if problem:
                 problems[result.name] = problem
                 progress.say(f"left out: {result.name}: {problem}")
@@ -118,6 +119,8 @@ def choose_videos(config: ExtractConfig) -> list[Video]:
 
 def length_of(video: Video) -> float:
     """How long a video is against others, without opening it: bytes on disk, entries of a folder; 1 where unknown."""
+    if is_remote(video.path):
+        return float(max(1, known_size(video.path) or 1))
     try:
         if os.path.isdir(video.path):
             # an image of a folder weighs about as much as so many bytes of a video

@@ -17,6 +17,7 @@ from downstream.runs.run_folder import RunFolder
 from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.heat import HeatRange, heat_range
 from pretrain.data.catalogue import Catalogue, Video
+from pretrain.data.remote import is_remote
 from pretrain.data.video import FrameClock, VideoError, has_times, probe, video_clock
 from pretrain.errors import UserError, problem_list
 
@@ -87,7 +88,7 @@ def _without_scores(count: int) -> str:
 
 def report_video(video: Video, scores: VideoScores | None, problem: str, view: ReportView) -> ReportVideo:
     """One video; what goes wrong with its file is said beside it and spoils no report."""
-    there = Path(video.path).exists()
+    there = is_remote(video.path) or Path(video.path).exists()
     fps, pictures = video.fps or view.fps or FALLBACK_FPS, tuple[Thumbnail, ...]()
     clock: FrameClock | None = None
     try:

@@ -16,7 +16,7 @@ import av
 from av.audio.frame import AudioFrame
 from av.filter import Graph
 
-from pretrain.data.video import FFMPEG_ERRORS, IndexCache, is_media_file, open_stream, packets_of, reading
+from pretrain.data.video import FFMPEG_ERRORS, IndexCache, is_media_file, local_file, open_stream, packets_of, reading
 
 PLAYED_AAC = ("LC", "HE-AAC", "HE-AACv2", None)
 """Profiles of AAC that browsers play; None: it does not say. Beside AAC they play MP3 out of an MP4."""
@@ -163,8 +163,9 @@ def _decoded(stream: Any, packet: Any) -> list[AudioFrame] | None:
 @contextmanager
 def _opened(path: str) -> Iterator[tuple[Any, Any]]:
     """The container and its first sound track, None where it has none; the file is known to be a video."""
-    with reading(path):  # opening alone: what goes wrong later may be the film's writing
-        container = av.open(os.path.abspath(path), options={"protocol_whitelist": "file"}, metadata_errors="ignore")
+    # opening alone: what goes wrong later may be the film's writing
+    with reading(path), local_file(path) as file:
+        container = av.open(os.path.abspath(file), options={"protocol_whitelist": "file"}, metadata_errors="ignore")
     with container:
         yield container, next(iter(container.streams.audio), None)
 

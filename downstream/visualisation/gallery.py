@@ -18,6 +18,7 @@ from downstream.visualisation.film import write_film
 from downstream.visualisation.heat import heat_range
 from downstream.visualisation.strip import write_strip
 from pretrain.data.catalogue import Catalogue, Video
+from pretrain.data.remote import is_remote
 from pretrain.errors import UserError, problem_list
 from pretrain.names import file_name, shown
 
@@ -47,7 +48,7 @@ def draw(
     missing, problems = [], []
     for number, entry in enumerate(tqdm(highest, desc="drawing", unit="video", disable=None)):
         video, found = videos.by_name(entry.name), boxes[entry.name]
-        if not Path(video.path).exists():
+        if not is_remote(video.path) and not Path(video.path).exists():
             missing.append(video.path)
             continue
         name = f"{number + 1:02d}-{file_name(video.name)}"

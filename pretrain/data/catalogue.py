@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
+from pretrain.data.remote.address import plain_addresses
 from pretrain.errors import UserError, problem_list
 from pretrain.names import same_form
+
+if TYPE_CHECKING:
+    from pretrain.data.video import VideoInfo
 
 SPLITS = ("train", "test")
 
@@ -34,7 +38,8 @@ class Video:
 
     name: str
     path: str
-    """A video file or a folder of frames. A string, not a `Path`: a catalogue may hold a million of them."""
+    """A video file or a folder of frames; or an address, or a member of a tar file (`pretrain.data.remote`). A string,
+    not a `Path`: a catalogue may hold a million of them."""
     label: int | None = None
     """1 = contains an anomaly somewhere, 0 = normal, None = unknown."""
     split: str = "train"
@@ -48,6 +53,8 @@ class Video:
     num_frames: int | None = None
     """As the annotations state it, where they do: a claim to check against the file, never a measurement."""
     fps: float | None = None
+    measured: VideoInfo | None = None
+    """What was measured of these very bytes when they were packed (kind `shards`): no file need be opened for it."""
 
 
 class Catalogue(Sequence[Video]):
@@ -67,7 +74,8 @@ class Catalogue(Sequence[Video]):
             first: dict[str, Video] = {}
             for video in self._videos:
                 if video.name in first:
-                    problems.append(f"two videos named '{video.name}': {first[video.name].path} and {video.path}")
+                    both = plain_addresses(f"{first[video.name].path} and {video.path}")
+                    problems.append(f"two videos named '{video.name}': {both}")
                 first.setdefault(video.name, video)
         if problems:
             raise UserError(f"{len(problems)} problem(s) in {source}:\n{problem_list(problems)}")
@@ -110,11 +118,12 @@ class CatalogueConfig:
     """Where the videos are and what is known of them."""
 
     kind: str = "folder"
-    """folder, csv, json, or a dataset by name: ucf_crime, xd_violence, shanghaitech, ... (a wrong name is told all)."""
+    """folder, csv, json, shards, or a dataset: ucf_crime, xd_violence, shanghaitech, ... (a wrong name is told all)."""
     root: Path = Path("data")
-    """The folder that holds the videos (for csv and json: paths in the file are relative to it)."""
+    """The folder that holds the videos (for csv and json: paths in the file are relative to it); or an address of one
+    (s3://BUCKET/FOLDER, ...), or a tar file, or a folder of tar files (docs/remote.md)."""
     annotations: Path | None = None
-    """The dataset's own list files (a folder), or the CSV or JSON file; default: beside the videos."""
+    """The dataset's own list files (a folder), or the CSV or JSON file; or its address. Default: beside the videos."""
     allow_missing: bool = False
     """Leave out listed videos that are not on disk, with a count in the log. Otherwise they are an error."""
     check_files: bool = True

@@ -18,6 +18,7 @@ import numpy as np
 from pretrain.data.bad_videos import quarantine_lines
 from pretrain.data.catalogue import Video
 from pretrain.data.catalogues.left_alone import series_of
+from pretrain.data.remote import plain_addresses
 from pretrain.data.video import (
     CORRUPT,
     DISCARD,
@@ -79,6 +80,7 @@ def check_videos(
 def check_video(video: Video, options: CheckOptions, index_cache: Path | None) -> VideoReport:
     """Check one video; never raises for what is wrong with it."""
     cache = IndexCache(index_cache)
+    path = plain_addresses(video.path)
     try:
         info, problems, notes = _look_at(video.path, options, cache)
         if options.compare_readers and not Path(video.path).is_dir():
@@ -86,12 +88,12 @@ def check_video(video: Video, options: CheckOptions, index_cache: Path | None) -
             difference = readers_differ(video.path, np.random.default_rng(zlib.crc32(name_bytes(video.name))), cache)
             problems += [difference] if difference else []
     except VideoError as error:
-        reason = str(error).removeprefix(f"{shown(video.path)}: ")
-        return VideoReport(video.name, video.path, (f"unreadable: {reason}",))
+        reason = str(error).removeprefix(f"{shown(path)}: ")
+        return VideoReport(video.name, path, (f"unreadable: {reason}",))
     if info.num_frames < options.min_frames:
         problems.append(f"too short: {info.num_frames} frames, at least {options.min_frames} are asked for")
     return VideoReport(
-        video.name, video.path, tuple(problems), tuple(notes), info.num_frames, round(info.duration_seconds, 3)
+        video.name, path, tuple(problems), tuple(notes), info.num_frames, round(info.duration_seconds, 3)
     )
 
 
@@ -221,4 +223,5 @@ def read_quarantine(path: str | Path) -> dict[str, str]:
 
 
 def _crashed(video: Video) -> VideoReport:
-    return VideoReport(video.name, video.path, ("unreadable: the reader crashed on it; convert it or leave it out",))
+    path = plain_addresses(video.path)
+    return VideoReport(video.name, path, ("unreadable: the reader crashed on it; convert it or leave it out",))

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pretrain.arrays import read_array
+from pretrain.data.remote import file_state, is_remote
 from pretrain.data.video import IndexCache, probe, read_frames, reading
 from pretrain.files import replacing
 from pretrain.names import name_bytes
@@ -47,10 +48,9 @@ def cached_motion_profile(
 ) -> np.ndarray:
     """`motion_profile`, computed once for each state of a file (path, size, time of change)."""
     with reading(path):
-        status = Path(path).stat()
-    key = hashlib.sha256(
-        name_bytes(f"{PROFILE_VERSION} {Path(path).resolve()} {status.st_size} {status.st_mtime_ns}")
-    ).hexdigest()
+        state = file_state(path)
+    place = state.path if is_remote(path) else Path(path).resolve()
+    key = hashlib.sha256(name_bytes(f"{PROFILE_VERSION} {place} {state.size} {state.mtime_ns}")).hexdigest()
     file = folder / key[:2] / f"{key[2:]}.npy"
     if file.exists():
         try:

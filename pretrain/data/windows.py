@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from torch.utils.data import Dataset
 from pretext_tasks import ClipGeometry, PretextTasks
 from pretrain.data.frozen_maps import MapStore
 from pretrain.data.geometry import BorderCrop, covering
-from pretrain.data.motion import draw_window_start
+from pretrain.data.motion import cached_motion_profile, draw_window_start, motion_profile
 from pretrain.data.settings import AugmentConfig, Control
 from pretrain.data.transforms import Augmentation, draw_augmentation, neutral_augmentation
 from pretrain.data.video import IndexCache, VideoError, VideoInfo, read_frames
@@ -36,8 +37,9 @@ class Source:
     path: str
     """What is decoded: the video, or its proxy."""
     info: VideoInfo
-    motion: np.ndarray
-    """float32 (bins,), see `pretrain.data.motion`."""
+    motion: np.ndarray | None
+    """float32 (bins,), see `pretrain.data.motion`; None: looked at when a window is drawn, for the video lies elsewhere
+    and all else of it is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,8 @@ class WindowReader:
     reader: str
     index_cache: IndexCache | None
     control: Control = "none"
+    motion_cache: Path | None = None
+    """Folder of motion profiles, for sources that come without theirs."""
     maps: MapStore | None = None
     """Where given, what is read of a frame is its kept map: (map height, map width, dim), in half precision."""
 
@@ -80,9 +84,19 @@ class WindowReader:
         room = source.info.num_frames - self.geometry.window_frames
         if room <= 0:
             return 0
-        return draw_window_start(
-            source.motion, source.info.num_frames, self.geometry.window_frames, self.motion_floor, rng
-        )
+        try:
+            motion = self.motion_of(source)
+        except VideoError:  # reading the window says it again, and names the video
+            return 0
+        return draw_window_start(motion, source.info.num_frames, self.geometry.window_frames, self.motion_floor, rng)
+
+    def motion_of(self, source: Source) -> np.ndarray:
+        """The motion profile of a source. Raises VideoError."""
+        if source.motion is not None:
+            return source.motion
+        if self.motion_cache is None:
+            return motion_profile(source.path, reader=self.reader, cache=self.index_cache)
+        return cached_motion_profile(source.path, self.motion_cache, reader=self.reader, cache=self.index_cache)
 
     def read(self, source: Source, frames: np.ndarray) -> np.ndarray:
         """Decode source frames (any shape) once each: uint8 (*frames.shape, height, width, 3); or read their maps.

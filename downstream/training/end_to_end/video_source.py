@@ -126,7 +126,7 @@ def open_videos(videos: Sequence[Video], index: Path) -> tuple[dict[str, VideoIn
 
     def open_one(video: Video) -> VideoInfo | str:
         try:
-            info = probe(video.path, cache=index_cache)
+            info = video.measured or probe(video.path, cache=index_cache)
         except VideoError as error:
             return str(error)
         return info if info.num_frames else f"{video.path}: no frame decodes; leave it out"

@@ -13,9 +13,11 @@ from collections.abc import Callable
 
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.data.catalogues.csv_file import open_csv
+from pretrain.data.catalogues.fetched_lists import with_lists_here
 from pretrain.data.catalogues.folder import open_folder
 from pretrain.data.catalogues.json_file import open_json
 from pretrain.data.catalogues.shanghaitech import open_shanghaitech
+from pretrain.data.catalogues.shards import open_shards
 from pretrain.data.catalogues.ucf_crime import open_ucf_crime
 from pretrain.data.catalogues.ucf_crime2local import open_ucf_crime2local
 from pretrain.data.catalogues.xd_violence import open_xd_violence
@@ -26,6 +28,7 @@ CATALOGUES: dict[str, Callable[[CatalogueConfig], Catalogue]] = {
     "folder": open_folder,
     "csv": open_csv,
     "json": open_json,
+    "shards": open_shards,
     "ucf_crime": open_ucf_crime,
     "xd_violence": open_xd_violence,
     "shanghaitech": open_shanghaitech,
@@ -42,7 +45,7 @@ def open_catalogue(config: CatalogueConfig) -> Catalogue:
     if config.kind not in CATALOGUES:
         known = ", ".join(CATALOGUES)
         raise UserError(f"unknown catalogue kind '{config.kind}'{nearest(config.kind, CATALOGUES)} (known: {known})")
-    return CATALOGUES[config.kind](config)
+    return CATALOGUES[config.kind](with_lists_here(config))
 
 
 def open_training_catalogue(config: CatalogueConfig) -> Catalogue:

@@ -18,6 +18,7 @@ from pretrain.data.catalogues.disk import at_places, check_listed, video_name
 from pretrain.data.catalogues.listed_paths import listed_path
 from pretrain.data.catalogues.problems import Problems
 from pretrain.data.catalogues.spans import length_problems, span_problems
+from pretrain.data.remote.address import base_name, root_text
 from pretrain.errors import UserError, nearest
 from pretrain.tables import Table, cell_text, open_table, whole_number
 
@@ -43,13 +44,14 @@ def open_csv(config: CatalogueConfig) -> Catalogue:
     problems = Problems(str(path), config.allow_missing)
     try:
         with open_table(path) as file:
-            videos, lines = _read(Table(file, path), str(config.root), problems)
+            videos, lines = _read(Table(file, path), root_text(config.root), problems)
     except OSError as error:
         raise UserError(f"cannot read the list {path}: {error.strerror}; set annotations to the CSV file") from error
     _report_repeats(videos, lines, path, problems)
     if config.check_files:
         videos = at_places(
-            videos, check_listed([v.path for v in videos], lambda i: f"{path.name}:{lines[i]}", problems)
+            videos,
+            check_listed([v.path for v in videos], lambda i: f"{path.name}:{lines[i]}", problems, config.root),
         )
     problems.stop_if_any()
     if not videos:
@@ -91,11 +93,16 @@ def _read(table: Table, root: str, problems: Problems) -> tuple[list[Video], lis
             problems.add(f"{path.name}:{table.line}: {extent}")
             continue
         whole = listed_path(root, listed)
-        name = cell_text(row[at_name].strip()) or video_name(whole.rpartition("/")[2])
+        name = cell_text(row[at_name].strip()) or video_name(_file_name(whole))
         spans, num_frames, fps = extent
         videos.append(Video(name, whole, *of_row, spans, (), num_frames, fps))
         lines.append(table.line)
     return videos, lines
+
+
+def _file_name(path: str) -> str:
+    name = path.rpartition("/")[2]
+    return base_name(path) if "#" in name else name
 
 
 def _known(label: str, split: str, class_name: str, group: str) -> _Known | str:

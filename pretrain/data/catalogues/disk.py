@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,28 @@ from pretrain.data.catalogue import CatalogueConfig, Video
 from pretrain.data.catalogues.left_alone import LeftAlone, is_system_folder
 from pretrain.data.catalogues.listed_paths import in_other_form
 from pretrain.data.catalogues.problems import Problems
+from pretrain.data.catalogues.trees import (
+    DiskTree,
+    ListedTree,
+    TarFiles,
+    Tree,
+    in_tars,
+    is_elsewhere,
+    names_at,
+    tree_of,
+)
+from pretrain.data.remote.address import (
+    TAR,
+    base_name,
+    folder_name,
+    is_remote,
+    joined,
+    local_root,
+    parse,
+    place_text,
+    plain_addresses,
+    root_text,
+)
 from pretrain.errors import UserError
 from pretrain.names import NOT_UTF8, KnownNames, same_form
 
@@ -49,7 +71,10 @@ def _suffix(file_name: str) -> str:
 
 
 def require_root(root: Path) -> None:
-    """UserError unless `root` is a folder."""
+    """UserError unless `root` is a folder, or a tar file; an address says by itself what is wrong with it."""
+    if is_elsewhere(root):
+        return
+    root = local_root(root)
     if not root.exists():
         raise UserError(f"the video folder '{root}' does not exist; give the folder of the videos (--catalogue.root)")
     if not root.is_dir():
@@ -63,71 +88,70 @@ def walk_videos(root: Path, beside: frozenset[str] = frozenset()) -> Iterator[st
     Linked folders are followed, each real folder once. Skipped are hidden entries, folders of systems (`@eaDir`), and
     pixel masks in the manner of UCSD (`Test001_gt` beside `Test001`). What was left alone is told at the end, with what
     may be several videos taken as one; `beside` are endings that belong beside videos, of which there is nothing to
-    tell. UserError for a folder that cannot be read.
+    tell. Where no video lies outside of tar files, those in them count. UserError for what cannot be read.
     """
-    pending, left = [str(root)], LeftAlone()
-    seen: set[tuple[int, int]] = set()
+    left, tars, found = LeftAlone(), list[str](), False
+    for path in _walk(tree_of(root, is_video_name), beside, left, tars):
+        found = True
+        yield path
+    if tars and not found:
+        yield from _walk(ListedTree(str(local_root(root)), in_tars(tars)), beside, left, [])
+    else:
+        for tar in tars:
+            left.add_file(os.path.basename(tar))
+    left.say(place_text(root))
+
+
+def _walk(tree: Tree, beside: frozenset[str], left: LeftAlone, tars: list[str]) -> Iterator[str]:
+    """The videos of one tree; its tar files go to `tars`."""
+    pending = [tree.top]
+    seen: set[Hashable] = set()
     while pending:
         folder = pending.pop()
-        identity = _identity(folder)
+        identity = tree.identity(folder)
         if identity is None or identity in seen:
             continue
         seen.add(identity)
-        folders, files = _entries(folder, left)
-        videos = [name for name in files if _suffix(name) in VIDEO_SUFFIXES]
-        yield from (os.path.join(folder, name) for name in videos)
+        folders, files = _entries(tree, folder, left)
+        videos = [name for name in files if is_video_name(name)]
+        yield from (tree.path(folder, name) for name in videos)
         images = [] if videos or folders else [name for name in files if _suffix(name) in IMAGE_SUFFIXES]
-        if images:
+        if images and isinstance(tree, DiskTree):
             yield folder
             left.add_series(folder, images)
+        elif images:
+            left.add_frames(folder)
         taken = {*videos, *images}
         for name in files:
-            if name not in taken and _suffix(name) not in beside:
+            if _suffix(name) == TAR and isinstance(tree, DiskTree):
+                tars.append(tree.path(folder, name))
+            elif name not in taken and _suffix(name) not in beside:
                 left.add_file(name)
         masks = {name for name in folders if name.endswith("_gt") and name[:-3] in folders}
         for name in masks:
             left.add_folder(name)
-        pending += [os.path.join(folder, name) for name in reversed(folders) if name not in masks]
-    left.say(str(root))
+        pending += [tree.path(folder, name) for name in reversed(folders) if name not in masks]
 
 
-def _identity(folder: str) -> tuple[int, int] | None:
-    """Which real folder it is; None where it is gone by now."""
-    try:
-        status = os.stat(folder)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise UserError(f"cannot look at the folder '{folder}': {error.strerror}; mend its permissions") from error
-    return status.st_dev, status.st_ino
+def is_video_name(name: str) -> bool:
+    """Whether a file of that name is a video, by its ending."""
+    return _suffix(name) in VIDEO_SUFFIXES
 
 
-def _entries(folder: str, left: LeftAlone) -> tuple[list[str], list[str]]:
+def _entries(tree: Tree, folder: str, left: LeftAlone) -> tuple[list[str], list[str]]:
     """Sorted names of the folders and files in `folder` that may be videos."""
     folders: list[str] = []
     files: list[str] = []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                is_folder = _is_folder(entry)
-                if is_folder and (entry.name.startswith(".") or is_system_folder(entry.name)):
-                    left.add_folder(entry.name)
-                elif is_folder:
-                    folders.append(entry.name)
-                elif not entry.name.startswith("."):
-                    files.append(entry.name)
-                elif _suffix(entry.name) in VIDEO_SUFFIXES | IMAGE_SUFFIXES:
-                    left.add_file(entry.name)
-    except OSError as error:
-        raise UserError(f"cannot list the folder '{folder}': {error.strerror}; mend its permissions") from error
+    for name, is_folder in tree.entries(folder):
+        if is_folder and (name.startswith(".") or is_system_folder(name)):
+            left.add_folder(name)
+        elif is_folder:
+            folders.append(name)
+        elif not name.startswith("."):
+            files.append(name)
+        elif _suffix(name) in VIDEO_SUFFIXES | IMAGE_SUFFIXES:
+            left.add_file(name)
     return sorted(folders), sorted(files)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads in a circle: as a file it fails by itself, when it is read
-        return False
 
 
 class OnDisk:
@@ -139,7 +163,7 @@ class OnDisk:
         self._paths: dict[str, list[str]] = {}
         self._known: KnownNames | None = None
         for path in walk_videos(root, LIST_SUFFIXES):
-            self._paths.setdefault(video_name(os.path.basename(path)), []).append(path)
+            self._paths.setdefault(video_name(base_name(path)), []).append(path)
         if not self._paths:
             raise no_videos(root)
 
@@ -158,7 +182,7 @@ class OnDisk:
         twice), then a video file over folders of frames (ShanghaiTech users often keep both).
         """
         candidates = self._paths.get(video_name(name), [])
-        for wanted in (lambda path: _parent(path) == folder, os.path.isfile):
+        for wanted in (lambda path: folder_name(path) == folder, _is_file):
             if len(candidates) > 1:
                 candidates = [path for path in candidates if wanted(path)] or candidates
         if len(candidates) == 1:
@@ -169,7 +193,7 @@ class OnDisk:
             )
         else:
             self._known = self._known or KnownNames(self._paths)
-            problems.missing(f"{where}: no video '{name}' under {self.root}{self._known.hint(name)}")
+            problems.missing(f"{where}: no video '{name}' under {place_text(self.root)}{self._known.hint(name)}")
         return None
 
 
@@ -185,7 +209,7 @@ class AsListed:
 
     def locate(self, name: str, where: str, problems: Problems, folder: str = "", listed: str = "") -> str:
         """ROOT/listed, or ROOT/name where the list says no more than a name."""
-        return os.path.join(self.root, listed or name)
+        return joined(root_text(self.root), listed or name)
 
 
 Places = OnDisk | AsListed
@@ -196,34 +220,45 @@ def places(config: CatalogueConfig) -> Places:
     return OnDisk(config.root) if config.check_files else AsListed(config.root)
 
 
-def _parent(path: str) -> str:
-    return os.path.basename(os.path.dirname(path))
+def _is_file(path: str) -> bool:
+    return is_remote(path) or os.path.isfile(path)
 
 
 def no_videos(root: Path) -> UserError:
     """The error for a root without a single video; what there is instead was told by the walk."""
+    others = len(VIDEO_SUFFIXES) - 5
     return UserError(
-        f"no videos under '{root}' (looked for .mp4 .avi .mkv .mov .ts and {len(VIDEO_SUFFIXES) - 5} other endings, "
+        f"no videos under '{place_text(root)}' (looked for .mp4 .avi .mkv .mov .ts and {others} other endings, "
         "and folders of images); give their folder"
     )
 
 
-def check_listed(paths: list[str], where: Callable[[int], str], problems: Problems) -> list[str | None]:
+def check_listed(
+    paths: list[str], where: Callable[[int], str], problems: Problems, root: Path | None = None
+) -> list[str | None]:
     """Each path where it exists, by one directory listing per folder, else None; the missing go to `problems`.
 
     A path whose last name is there in another Unicode form alone is that file's. A folder that
-    does not exist is one problem, however many of its videos are listed.
-    `where(index)` names the place of a path in the list, for the message.
+    does not exist is one problem, however many of its videos are listed. What lies in no folder may lie in a tar file
+    of the `root`. `where(index)` names the place of a path in the list, for the message.
     """
+    in_tar = [is_remote(path) and bool(parse(path).member) for path in paths]
     by_folder: dict[str, list[int]] = {}
     for index, path in enumerate(paths):
-        by_folder.setdefault(os.path.dirname(path), []).append(index)
+        if not in_tar[index]:
+            by_folder.setdefault(os.path.dirname(path), []).append(index)
     places: list[str | None] = list(paths)
+    shards = TarFiles(root)
+    for index in (number for number, is_member in enumerate(in_tar) if is_member):
+        places[index] = shards.place_of(paths[index])
+        if places[index] is None:
+            problems.missing(f"{where(index)}: {plain_addresses(paths[index])} does not exist")
     for folder, indices in by_folder.items():
-        present = _names_in(folder)
-        if present is None:
+        present = names_at(folder)
+        if present is None and not any(shards.has(paths[index]) for index in indices):
+            shown = plain_addresses(folder)
             problems.missing(
-                f"the folder '{folder}' does not exist ({len(indices)} listed video(s) in it)", len(indices)
+                f"the folder '{shown}' does not exist ({len(indices)} listed video(s) in it)", len(indices)
             )
             for index in indices:
                 places[index] = None
@@ -231,14 +266,14 @@ def check_listed(paths: list[str], where: Callable[[int], str], problems: Proble
         known = None
         for index in indices:
             name = paths[index].rpartition("/")[2]
-            if name in present:
+            if present is not None and name in present:
                 continue
-            other = in_other_form(name, present)
-            places[index] = None if other is None else os.path.join(folder, other)
-            if other is None:
-                known = known or KnownNames(sorted(present))
+            other = in_other_form(name, present or set())
+            places[index] = shards.under_root(paths[index]) if other is None else f"{folder or '.'}/{other}"
+            if places[index] is None:
+                known = known or KnownNames(sorted(present or ()))
                 hint = _NOT_UTF8 if NOT_UTF8.search(name) else known.hint(name)
-                problems.missing(f"{where(index)}: {paths[index]} does not exist{hint}")
+                problems.missing(f"{where(index)}: {plain_addresses(paths[index])} does not exist{hint}")
     return places
 
 
@@ -246,12 +281,3 @@ def at_places(videos: list[Video], places: Sequence[str | None]) -> list[Video]:
     """The videos that `check_listed` found, each at the path where it lies."""
     found = zip(videos, places, strict=True)
     return [video if video.path == path else replace(video, path=path) for video, path in found if path is not None]
-
-
-def _names_in(folder: str) -> set[str] | None:
-    try:
-        return set(os.listdir(folder or "."))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise UserError(f"cannot list the folder '{folder}': {error.strerror}; mend its permissions") from error

@@ -16,6 +16,8 @@ from pathlib import Path
 from pretrain.data.catalogue import SPLITS, Catalogue, CatalogueConfig, Video
 from pretrain.data.catalogues.disk import exact_name, no_videos, require_root, video_name, walk_videos
 from pretrain.data.catalogues.problems import Problems
+from pretrain.data.catalogues.trees import relative_folder
+from pretrain.data.remote.address import base_name, is_remote, local_root, place_text
 from pretrain.errors import UserError
 
 _LABELS = {"normal": 0, "abnormal": 1}
@@ -35,7 +37,7 @@ def open_folder(config: CatalogueConfig) -> Catalogue:
     videos = _told_apart(list(_videos(config.root)))
     if not videos:
         raise no_videos(config.root)
-    source = f"folder {config.root}"
+    source = f"folder {place_text(config.root)}"
     problems = Problems(source)
     first: dict[str, Video] = {}
     for video in videos:
@@ -51,20 +53,20 @@ def _told_apart(videos: list[Video]) -> list[Video]:
     if len(counts := Counter(video.name for video in videos)) == len(videos):
         return videos
     return [
-        video if counts[video.name] == 1 else replace(video, name=exact_name(os.path.basename(video.path)))
-        for video in videos
+        video if counts[video.name] == 1 else replace(video, name=exact_name(base_name(video.path))) for video in videos
     ]
 
 
 def _videos(root: Path) -> Iterator[Video]:
     known: dict[str, tuple[int | None, str]] = {}
     for path in walk_videos(root):
-        folder, _, name = path.rpartition("/")
+        folder = relative_folder(path, root) if is_remote(path) else path.rpartition("/")[0]
         if folder not in known:
-            known[folder] = _label_and_split(os.path.relpath(folder or "/", root))
+            known[folder] = _label_and_split(folder if is_remote(path) else relative_folder(path, root))
         label, split = known[folder]
         # The root itself may be the one folder of frames, written as `.` or with `..` in it.
-        name = os.path.basename(os.path.abspath(path)) if path == str(root) else video_name(name)
+        own = path == str(local_root(root))
+        name = os.path.basename(os.path.abspath(path)) if own else video_name(base_name(path))
         yield Video(name, path, label, split)
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pretrain.data.catalogue import SPLITS, Box, Catalogue, CatalogueConfig, Video, merge_spans
 from pretrain.data.catalogues.boxes import fit_corners, in_spans
@@ -24,8 +24,12 @@ from pretrain.data.catalogues.listed_paths import listed_path
 from pretrain.data.catalogues.lists import read_text
 from pretrain.data.catalogues.problems import Problems
 from pretrain.data.catalogues.spans import is_number, length_problems, span_problems
+from pretrain.data.remote.address import root_text
 from pretrain.errors import UserError, nearest
 from pretrain.versioned_json import parse_json
+
+if TYPE_CHECKING:
+    from pretrain.data.video import VideoInfo
 
 FORMAT = "anomaly-pretext/ground-truth/1"
 KEYS = ("path", "label", "split", "class_name", "group", "num_frames", "fps", "spans", "boxes", "width", "height")
@@ -43,13 +47,14 @@ def open_json(config: CatalogueConfig) -> Catalogue:
     problems = Problems(str(path), config.allow_missing)
     videos = []
     for name, entry in _entries(path, problems).items():
-        wrong = _entry_problems(entry)
+        wrong = entry_problems(entry)
         for text in wrong:
             problems.add(f"'{name}': {text}")
         if not wrong:
-            videos.append(_video(name, entry, str(config.root)))
+            videos.append(video_of_entry(name, entry, listed_path(root_text(config.root), entry["path"])))
     if config.check_files:
-        places = check_listed([video.path for video in videos], lambda i: f"'{videos[i].name}'", problems)
+        paths = [video.path for video in videos]
+        places = check_listed(paths, lambda i: f"'{videos[i].name}'", problems, config.root)
         problems.stop_if_any()
         videos = at_places(videos, places)
     problems.stop_if_any()
@@ -92,7 +97,7 @@ def _entries(path: Path, problems: Problems) -> dict[str, Any]:
     return videos
 
 
-def _entry_problems(entry: Any) -> list[str]:
+def entry_problems(entry: Any) -> list[str]:
     """What is wrong with one video's entry."""
     if not isinstance(entry, dict):
         return ["the entry is not an object"]
@@ -162,12 +167,13 @@ def _is_label(value: Any) -> bool:
     return value is None or (type(value) is int and value in (0, 1))
 
 
-def _video(name: str, entry: dict[str, Any], root: str) -> Video:
+def video_of_entry(name: str, entry: dict[str, Any], path: str, measured: VideoInfo | None = None) -> Video:
+    """The video that an entry without problems describes."""
     boxes = tuple(Box(*box) for box in entry.get("boxes") or ())
     spans = entry.get("spans") or [(box.frame, box.frame + 1) for box in boxes]
     return Video(
         name=name,
-        path=listed_path(root, entry["path"]),
+        path=path,
         label=entry.get("label"),
         split=entry.get("split", "train"),
         class_name=entry.get("class_name"),
@@ -176,4 +182,5 @@ def _video(name: str, entry: dict[str, Any], root: str) -> Video:
         boxes=boxes,
         num_frames=entry.get("num_frames"),
         fps=entry.get("fps"),
+        measured=measured,
     )

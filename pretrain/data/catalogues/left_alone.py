@@ -40,6 +40,7 @@ class LeftAlone:
         self._example: dict[str, str] = {}
         self._folders: Counter[str] = Counter()
         self._series: list[str] = []
+        self._frames: list[str] = []
 
     def add_file(self, name: str) -> None:
         """One that is of no kind that is looked for, or hidden."""
@@ -63,6 +64,10 @@ class LeftAlone:
                 f"{len(starts)} videos ({shown}): if so, put the images of each into a folder of its own"
             )
 
+    def add_frames(self, folder: str) -> None:
+        """A folder of images where these are not read as a video."""
+        self._frames.append(folder)
+
     def lines(self, of: str = "") -> list[str]:
         """What to tell, nothing where all was taken; `of`: what is said of the files, as ` that are not .npy`."""
         told = []
@@ -76,6 +81,11 @@ class LeftAlone:
             ranked = _ranked(self._folders)[:SHOWN]
             names = [f"{name} ({number})" if number > 1 else name for name, number in ranked]
             told.append(f"{self._folders.total()} folder(s) skipped: {', '.join(names)}")
+        if self._frames:
+            told.append(
+                f"{len(self._frames)} folder(s) of images left alone ({self._frames[0]}): as videos they are read from "
+                "a disk alone; copy them to one, or make proxies there (scripts/build_cache.py) and pack these"
+            )
         return told + self._series[:SHOWN]
 
     def say(self, where: str) -> None:

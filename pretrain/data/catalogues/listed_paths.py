@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 
+from pretrain.data.remote.address import TAR, is_address, joined
 from pretrain.names import same_form
 
 
 def listed_path(root: str, listed: str) -> str:
-    """ROOT/listed, or `listed` alone where it is absolute. Nothing is looked up for a plain path.
+    """ROOT/listed, or `listed` alone where it is absolute or an address. Nothing is looked up for a plain path.
 
     One with blanks at its ends or with backslashes is taken as it is where such a file is there; otherwise the blanks
     are the list's, and backslashes part folders, as Windows writes them.
@@ -23,7 +24,9 @@ def listed_path(root: str, listed: str) -> str:
 
 
 def _under(root: str, path: str) -> str:
-    return path if os.path.isabs(path) else f"{root}/{path}"
+    if os.path.isabs(path) or ("://" in path and is_address(path)):
+        return path
+    return joined(root, path) if root.endswith(TAR) else f"{root}/{path}"
 
 
 def in_other_form(name: str, present: set[str]) -> str | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.data.catalogues.disk import require_root
+from pretrain.data.catalogues.fetched_lists import lists_root
 from pretrain.data.catalogues.problems import Problems
 from pretrain.errors import UserError
 from pretrain.reading import LIST_BYTES, Unreadable, read_utf8
@@ -15,12 +16,13 @@ from pretrain.reading import LIST_BYTES, Unreadable, read_utf8
 def annotation_folders(config: CatalogueConfig) -> list[Path]:
     """Where list files are looked for: the given folder alone, else the root and its `annotations` folders."""
     if config.annotations is None:
-        if not config.check_files and not config.root.is_dir():
+        if not config.check_files and not lists_root(config).is_dir():
             raise UserError(
                 f"no list files: there is no folder '{config.root}'; set annotations to the folder of the list files"
             )
         require_root(config.root)
-        return [config.root, config.root / "annotations", config.root / "annotations" / config.kind]
+        root = lists_root(config)
+        return [root, root / "annotations", root / "annotations" / config.kind]
     if not config.annotations.is_dir():
         state = "is a file" if config.annotations.exists() else "does not exist"
         raise UserError(

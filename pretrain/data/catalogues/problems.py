@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from pretrain.data.remote.address import plain_addresses
 from pretrain.errors import UserError, problem_list
 
 logger = logging.getLogger(__name__)
@@ -24,11 +25,11 @@ class Problems:
 
     def add(self, text: str) -> None:
         """One problem, as one line that names the file (and line) it is in."""
-        self._texts.append(text)
+        self._texts.append(plain_addresses(text))
 
     def missing(self, text: str, count: int = 1) -> None:
         """`count` listed videos that are not on disk, as one line."""
-        self._missing.append(text)
+        self._missing.append(plain_addresses(text))
         self._num_missing += count
 
     def stop_if_any(self) -> None:

@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 from pretrain.arrays import read_array
 from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
 from pretrain.data.catalogues.disk import Places, places
+from pretrain.data.catalogues.fetched_lists import lists_root
 from pretrain.data.catalogues.lists import find_list, unique_lines
 from pretrain.data.catalogues.problems import Problems
+from pretrain.data.remote.address import place_text
 from pretrain.reading import Unreadable
 
 _ID = re.compile(r"(\d\d)_(\d{3,4})")
@@ -33,10 +35,10 @@ def open_shanghaitech(config: CatalogueConfig) -> Catalogue:
 
     `group` is the scene (01 to 13). Masks lie in `test_frame_mask/` beside the lists or in ROOT/testing/.
     """
-    source = f"ShanghaiTech in {config.root}"
+    source = f"ShanghaiTech in {place_text(config.root)}"
     problems = Problems(source, config.allow_missing)
     lists = {split: find_list(config, [f"SH_{split.title()}.txt"], problems) for split in ("train", "test")}
-    original = config.root / "testing" / _MASKS
+    original = lists_root(config) / "testing" / _MASKS
     masks = original if original.is_dir() else find_list(config, [_MASKS], problems)
     if masks is None or None in lists.values():
         problems.stop_if_any()

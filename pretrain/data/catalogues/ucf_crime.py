@@ -28,6 +28,7 @@ from pretrain.data.catalogues.disk import Places, places, video_name
 from pretrain.data.catalogues.lists import find_list, integers, numbered_lines, unique_lines
 from pretrain.data.catalogues.problems import Problems
 from pretrain.data.catalogues.ucf_crime_boxes import BOX_FILE, LENGTH_FILE, read_num_frames, read_test_boxes
+from pretrain.data.remote.address import place_text
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ def open_ucf_crime(config: CatalogueConfig) -> Catalogue:
     UserError lists at once: list files that are not there, malformed lines, videos that are missing, ambiguous, listed
     twice, or in both lists, and every box that cannot be.
     """
-    source = f"UCF-Crime in {config.root}"
+    source = f"UCF-Crime in {place_text(config.root)}"
     problems = Problems(source, config.allow_missing)
     train_list = find_list(config, [TRAIN_LIST], problems)
     test_list = find_list(config, TEST_LISTS, problems)

@@ -34,6 +34,7 @@ from pretrain.data.catalogues.lists import find_list, numbered_lines, unique_lin
 from pretrain.data.catalogues.problems import Problems
 from pretrain.data.catalogues.ucf_crime import class_from_name
 from pretrain.data.catalogues.ucf_crime_boxes import read_num_frames
+from pretrain.data.remote.address import base_name, place_text
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ def open_ucf_crime2local(config: CatalogueConfig) -> Catalogue:
     without a box file, box files of ids in neither list (a warning with `allow_missing`), and every line of a box file
     that cannot be.
     """
-    source = f"UCF-Crime2Local in {config.root}"
+    source = f"UCF-Crime2Local in {place_text(config.root)}"
     problems = Problems(source, config.allow_missing)
     lists = {split: find_list(config, [f"{split.title()}_split_AD.txt"], problems) for split in ("train", "test")}
     if lists["test"] is None or lists["train"] is None:
@@ -139,7 +140,7 @@ def _video(video_id: str, split: str, where: str, sources: _Sources, problems: P
     if path is None:
         return None
     spans = merge_spans((box.frame, box.frame + 1) for box in boxes)
-    name = video_name(os.path.basename(path))
+    name = video_name(base_name(path))
     return Video(name, path, label, split, class_name, None, spans, boxes, num_frames)
 
 

@@ -16,6 +16,7 @@ from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video, merge_spa
 from pretrain.data.catalogues.disk import OnDisk, Places, places, video_name
 from pretrain.data.catalogues.lists import find_list, integers, numbered_lines, unique_lines
 from pretrain.data.catalogues.problems import Problems
+from pretrain.data.remote.address import place_text
 
 CLASSES = {
     "A": "Normal",
@@ -40,7 +41,7 @@ def open_xd_violence(config: CatalogueConfig) -> Catalogue:
     where files are not looked at).
     `class_name` joins several classes with `+` in the name's order; `group` is the film or the YouTube id.
     """
-    source = f"XD-Violence in {config.root}"
+    source = f"XD-Violence in {place_text(config.root)}"
     problems = Problems(source, config.allow_missing)
     test_list = find_list(config, ["test_videos.txt"], problems, _MAKE_LIST + "; set annotations to its folder")
     span_list = find_list(config, ["annotations.txt"], problems)

@@ -14,6 +14,8 @@ from pretrain.data.catalogue import Video
 from pretrain.data.proxy.manifest import Manifest, SourceState
 from pretrain.data.proxy.render import render
 from pretrain.data.proxy.settings import SUFFIXES, ProxySettings
+from pretrain.data.remote import is_remote
+from pretrain.data.remote.address import parse
 from pretrain.data.video import VideoError
 from pretrain.errors import UserError, problem_list
 from pretrain.files import replacing, sha256_of, write_json
@@ -87,7 +89,7 @@ class ProxyCache:
 
     def path_of(self, video: Video, settings: dict[str, Any]) -> Path:
         """Where the proxy of a video lies, or will lie."""
-        source = os.path.abspath(video.path)
+        source = parse(video.path).source if is_remote(video.path) else os.path.abspath(video.path)
         key = hashlib.sha256(source.encode(errors="surrogateescape")).hexdigest()
         stem = os.path.splitext(os.path.basename(source))[0]
         readable = re.sub(r"[^A-Za-z0-9._-]+", "_", stem)[-60:].lstrip(".")

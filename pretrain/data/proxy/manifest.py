@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pretrain.data.video import VideoError
+from pretrain.data.remote import file_state, is_remote
+from pretrain.data.video import VideoError, reading
 from pretrain.errors import UserError
 from pretrain.files import write_json
 from pretrain.json_shapes import of_type, record, whole
@@ -20,7 +21,7 @@ class SourceState:
     """A source file as it was: any change of its bytes shows in size or time of change."""
 
     path: str
-    """Absolute."""
+    """Absolute; of what lies elsewhere, its address."""
     size: int
     """Bytes; of a folder of images, the sum."""
     mtime_ns: int
@@ -30,6 +31,10 @@ class SourceState:
     @staticmethod
     def of(path: str) -> SourceState:
         """The state of a video file or a folder of images now. Raises VideoError where there is none."""
+        if is_remote(path):
+            with reading(path):
+                state = file_state(path)
+            return SourceState(path=state.shown, size=state.size, mtime_ns=state.mtime_ns, num_files=1)
         absolute = os.path.abspath(path)
         try:
             status = os.stat(absolute)

@@ -22,7 +22,8 @@ from typing import Protocol
 
 import numpy as np
 
-from pretrain.data.video.container import FFMPEG_ERRORS, open_stream, pixel_aspect_of
+from pretrain.data.remote import is_remote
+from pretrain.data.video.container import FFMPEG_ERRORS, local_file, open_stream, pixel_aspect_of
 from pretrain.data.video.decode import packets_of
 from pretrain.data.video.decord_reader import DecordReader
 from pretrain.data.video.frame_clock import GAP_SECONDS, GAP_STEPS, Clock, FrameClock, clock_of
@@ -63,6 +64,7 @@ __all__ = [
     "has_times",
     "image_names",
     "is_media_file",
+    "local_file",
     "open_stream",
     "packets_of",
     "pixel_aspect_of",
@@ -117,7 +119,7 @@ def video_clock(path: str | Path, *, cache: IndexCache | None = None) -> FrameCl
 
 def has_times(path: str | Path) -> bool:
     """Whether something is there that says when its frames are shown; a folder of images does not."""
-    return os.path.isfile(path)
+    return is_remote(str(path)) or os.path.isfile(path)
 
 
 def read_frames(

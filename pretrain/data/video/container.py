@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import av
@@ -12,6 +12,7 @@ import av.error
 import av.stream
 from av.stream import Disposition
 
+from pretrain.data.remote import RemoteError, opened
 from pretrain.data.video.info import VideoError
 from pretrain.data.video.limits import check_picture
 
@@ -26,15 +27,30 @@ _OPEN_OPTIONS = {"protocol_whitelist": "file"}  # a playlist file must not make 
 _ENCRYPTION_MARKS = (b"encv", b"enca", b"pssh", b"sinf")
 
 
-def check_file(path: str) -> None:
-    """Raise VideoError unless `path` is a file with something in it that can be opened."""
-    if not os.path.exists(path):
+@contextmanager
+def local_file(path: str) -> Iterator[str]:
+    """A file of this machine with the video's bytes, for as long as this lasts: itself, or a copy. Raises VideoError.
+
+    Everything that opens a video file opens what this gives, and names `path` in its messages.
+    """
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(opened(path))
+        except RemoteError as error:
+            raise VideoError(str(error)) from error
+        yield file
+
+
+def check_file(path: str, file: str | None = None) -> None:
+    """Raise VideoError unless `path` is a file with something in it that can be opened; `file`: its copy."""
+    file = file or path
+    if not os.path.exists(file):
         raise VideoError(f"{path}: no such file; check the path, or the folder that the list's paths are relative to")
-    if not os.path.isfile(path):
+    if not os.path.isfile(file):
         raise VideoError(f"{path}: not a regular file; give a video file or a folder of images")
-    if os.path.getsize(path) == 0:
+    if os.path.getsize(file) == 0:
         raise VideoError(f"{path}: the file is empty (0 bytes); copy or download it again")
-    if not os.access(path, os.R_OK):
+    if not os.access(file, os.R_OK):
         raise VideoError(f"{path}: may not be read (permission denied); change its permissions")
 
 
@@ -45,11 +61,16 @@ def open_stream(path: str) -> Iterator[tuple[Any, Any]]:
     One thread: loaders run many processes, and then each packet is decoded inside the call that feeds it, which is
     what lets the reader decide packet by packet what the decoder may skip. Raises VideoError.
     """
-    check_file(path)
+    with local_file(path) as file:
+        yield from _opened(path, file)
+
+
+def _opened(path: str, file: str) -> Iterator[tuple[Any, Any]]:
+    check_file(path, file)
     try:  # absolute: FFmpeg takes `name:rest` for a protocol
-        container = av.open(os.path.abspath(path), options=_OPEN_OPTIONS, metadata_errors="ignore")
+        container = av.open(os.path.abspath(file), options=_OPEN_OPTIONS, metadata_errors="ignore")
     except (*FFMPEG_ERRORS, OSError, ValueError) as error:
-        raise VideoError(f"{path}: {_reason_not_opened(path, error)}") from error
+        raise VideoError(f"{path}: {_reason_not_opened(file, error)}") from error
     with container:
         streams = [stream for stream in container.streams.video if not stream.disposition & _NOT_FOOTAGE]
         if not streams:
@@ -77,9 +98,9 @@ def pixel_aspect_of(stream: Any) -> float:
 
 def looks_encrypted(path: str) -> bool:
     """Whether the file carries the boxes of MP4 common encryption near its start or its end."""
-    with open(path, "rb") as file:
+    with local_file(path) as own, open(own, "rb") as file:
         head = file.read(1 << 18)
-        file.seek(max(0, os.path.getsize(path) - (1 << 18)))
+        file.seek(max(0, os.path.getsize(own) - (1 << 18)))
         tail = file.read()
     return any(mark in head or mark in tail for mark in _ENCRYPTION_MARKS)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pretrain.data.video.container import check_file, open_stream, pixel_aspect_of
+from pretrain.data.video.container import check_file, local_file, open_stream, pixel_aspect_of
 from pretrain.data.video.info import VideoError, VideoInfo, displayed_size
 from pretrain.data.video.packet_index import rate_of
 from pretrain.errors import UserError
@@ -63,11 +63,12 @@ def _decord() -> Any:
 
 def _open(path: str, size: tuple[int, int] | None) -> Any:
     decord = _decord()
-    check_file(path)
     height, width = size or (-1, -1)
-    video = _guarded(
-        path, lambda: decord.VideoReader(path, ctx=decord.cpu(0), width=width, height=height, num_threads=1)
-    )
+    with local_file(path) as file:
+        check_file(path, file)
+        video = _guarded(
+            path, lambda: decord.VideoReader(file, ctx=decord.cpu(0), width=width, height=height, num_threads=1)
+        )
     if not len(video):
         raise VideoError(f"{path}: no frame decodes (reader decord); try reader 'pyav', or take it off the list")
     return video

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+from pretrain.data.remote import file_state
 from pretrain.data.video.build_index import build_index
 from pretrain.data.video.container import check_file
 from pretrain.data.video.info import reading
@@ -61,14 +61,13 @@ class IndexCache:
         return self._file(self._key(str(path)))
 
     def _key(self, path: str) -> str:
-        absolute = os.path.abspath(path)
         with reading(path):
             try:
-                status = os.stat(absolute)
+                state = file_state(path)  # nothing is fetched: an index that is kept needs no video
             except OSError:
                 check_file(path)  # its words are better
                 raise
-        identity = f"{VERSION}|{absolute}|{status.st_size}|{status.st_mtime_ns}"
+        identity = f"{VERSION}|{state.path}|{state.size}|{state.mtime_ns}"
         return hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:40]
 
     def _file(self, key: str) -> Path | None:

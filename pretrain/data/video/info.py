@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from av.error import FFmpegError
 
+from pretrain.data.remote import RemoteError, is_remote, plain_addresses
 from pretrain.errors import UserError
 from pretrain.names import shown
 
@@ -22,7 +23,7 @@ class VideoError(UserError):
     """
 
     def __init__(self, text: str) -> None:
-        super().__init__(shown(text))
+        super().__init__(shown(plain_addresses(text)))
 
 
 @contextmanager
@@ -34,8 +35,10 @@ def reading(path: str) -> Iterator[None]:
     """
     try:
         yield
+    except RemoteError as error:
+        raise VideoError(str(error)) from error
     except (OSError, EOFError, FFmpegError) as error:
-        if not os.path.lexists(path):
+        if not is_remote(path) and not os.path.lexists(path):
             raise VideoError(
                 f"{path}: no such file any more; it was removed or renamed, or its disk is gone"
             ) from error

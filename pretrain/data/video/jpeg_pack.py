@@ -21,7 +21,7 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 from PIL import Image
 
-from pretrain.data.video.container import FFMPEG_ERRORS, check_file
+from pretrain.data.video.container import FFMPEG_ERRORS, check_file, local_file
 from pretrain.data.video.decode import plane_rows
 from pretrain.data.video.info import VideoError, VideoInfo
 from pretrain.data.video.packet_index import rate_of
@@ -96,10 +96,11 @@ class _Pack:
     """An open pack, mapped into memory for as long as something looks at it."""
 
     def __init__(self, path: str) -> None:
-        check_file(path)
         self._path = path
-        with open(path, "rb") as file:
-            self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        with local_file(path) as own:
+            check_file(path, own)
+            with open(own, "rb") as file:
+                self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         if len(self._bytes) < _HEADER.size or self._bytes[: len(_MAGIC)] != _MAGIC:
             raise VideoError(f"{path}: not a JPEG pack; run scripts/build_cache.py again")
         _, version, self.height, self.width, count, tables = _HEADER.unpack_from(self._bytes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tarfile
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -114,3 +115,21 @@ def test_a_folder_without_videos_and_one_that_cannot_be_read(tmp_path: Path, mon
     monkeypatch.setattr(os, "scandir", closed)
     with pytest.raises(UserError, match=r"cannot list the folder .*: Permission denied; mend its permissions"):
         find_videos([str(tmp_path)])
+
+
+def test_videos_in_a_store_and_in_tar_files_are_found(tmp_path: Path) -> None:
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    for name in ("v/a.mp4", "v/cam/b.mp4", "empty/list.txt"):
+        memory.pipe(f"/inputs/{name}", b"")
+    with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
+        tar.addfile(tarfile.TarInfo("cam/c.mp4"))
+    tar_file = str(tmp_path / "x.tar")
+    assert not is_stream("memory://inputs/v")
+    assert find_videos(["memory://inputs/v", "memory://inputs/v/a.mp4", tar_file, f"{tar_file}#cam/c.mp4"]) == [
+        ("a", "memory://inputs/v/a.mp4"),
+        ("cam/b", "memory://inputs/v/cam/b.mp4"),
+        ("cam/c", f"{tar_file}#512+0#cam/c.mp4"),
+        ("c", f"{tar_file}#cam/c.mp4"),
+    ]
+    with pytest.raises(UserError, match="no videos under 'memory://inputs/empty'"):
+        find_videos(["memory://inputs/empty"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pretrain.data.shards.tar_writer import ShardWriter
 from tests.paths import REAL
 
 ANNOTATIONS = REAL / "annotations"
@@ -149,6 +151,19 @@ def make_ucf_crime2local(root: Path) -> None:
     write(boxes / "Arrest001.txt", '0 10 20 30 40 7 0 0 0 "Arrest"')
 
 
+def make_shards(root: Path) -> None:
+    entries = []
+    with open(root / "shard-00000.tar", "wb") as file:
+        writer = ShardWriter(file)
+        for name, split in (("a", "train"), ("b", "test"), ("c", "train")):
+            stored = writer.add(f"{name}.mp4", io.BytesIO(name.encode()), 1)
+            place = {"shard": "shard-00000.tar", "offset": stored.offset, "bytes": 1, "sha256": stored.sha256}
+            entries.append({"name": name, "path": f"{name}.mp4", "split": split, "label": 0} | place)
+        size = writer.close()
+    content = {"format": "anomaly-pretext/shards/1", "shards": {"shard-00000.tar": {"bytes": size}}, "videos": entries}
+    write(root / "shards.json", json.dumps(content))
+
+
 MAKE = {
     "folder": make_folder,
     "csv": make_csv,
@@ -156,5 +171,6 @@ MAKE = {
     "ucf_crime": make_ucf_crime,
     "xd_violence": make_xd_violence,
     "shanghaitech": make_shanghaitech,
+    "shards": make_shards,
     "ucf_crime2local": make_ucf_crime2local,
 }

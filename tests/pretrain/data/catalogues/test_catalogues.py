@@ -52,7 +52,7 @@ def test_missing_root_is_one_clear_line(kind: str, tmp_path: Path) -> None:
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in CATALOGUES if kind not in ("folder", "csv", "json")])
+@pytest.mark.parametrize("kind", [kind for kind in CATALOGUES if kind not in ("folder", "csv", "json", "shards")])
 def test_missing_list_files_are_all_named_with_the_mend(kind: str, tmp_path: Path) -> None:
     (tmp_path / "a.mp4").touch()
     with pytest.raises(UserError, match=r"not found in .*set annotations to its folder") as error:
@@ -60,7 +60,7 @@ def test_missing_list_files_are_all_named_with_the_mend(kind: str, tmp_path: Pat
     assert str(error.value).count("not found in") >= 2
 
 
-@pytest.mark.parametrize("kind", [kind for kind in CATALOGUES if kind not in ("csv", "json")])
+@pytest.mark.parametrize("kind", [kind for kind in CATALOGUES if kind not in ("csv", "json", "shards")])
 def test_a_root_without_videos_says_what_was_looked_for(kind: str, make: Make) -> None:
     root = make(kind)
     for path in root.rglob("*"):
@@ -70,7 +70,7 @@ def test_a_root_without_videos_says_what_was_looked_for(kind: str, make: Make) -
         open_catalogue(CatalogueConfig(kind=kind, root=root))
 
 
-@pytest.mark.parametrize("kind", [kind for kind in CATALOGUES if kind != "folder"])
+@pytest.mark.parametrize("kind", [kind for kind in CATALOGUES if kind not in ("folder", "shards")])
 def test_listed_videos_that_are_missing_are_errors_or_counted(
     kind: str, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
