@@ -78,8 +78,8 @@ def _pack(config: PackShardsConfig) -> int:
         report = pack(files, out, int(config.shard_mb * 1e6), cache, lambda _: _advance(bar))
     failures = missing | report.failures
     print(
-        f"{report.videos} videos in {report.shards} shards, {report.bytes / 1e6:.1f} MB, in {out.shown}: "
-        f"{report.written} shards written now"
+        f"{report.videos} videos in {report.shards} shard(s), {report.bytes / 1e6:.1f} MB, in {out.shown}: "
+        f"{report.written} written now"
     )
     print(f"to use them: --catalogue.kind shards --catalogue.root {out.shown}")
     if failures:
