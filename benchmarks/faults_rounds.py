@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from benchmarks import faults_odd as odd
-from benchmarks.faults import FaultsConfig
+from benchmarks.faults_config import FaultsConfig
 from benchmarks.faults_folders import copy, remove, sync
 from benchmarks.faults_kills import Kill, Undisturbed, try_kill, undisturbed
 from benchmarks.faults_mutations import Mutation, kinds, prepare, shares, try_mutation

@@ -214,7 +214,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "benchmarks/faults_damage_containers benchmarks/faults_damage_json benchmarks/faults_damage_text "
         "benchmarks/faults_folders benchmarks/faults_kills "
         "benchmarks/faults_mutations benchmarks/faults_mutators benchmarks/faults_odd benchmarks/faults_reader "
-        "benchmarks/faults_readers benchmarks/faults_rounds benchmarks/faults_world",
+        "benchmarks/faults_config benchmarks/faults_readers benchmarks/faults_rounds benchmarks/faults_world",
         "what is read": "benchmarks/faults_read_features benchmarks/faults_read_lists benchmarks/faults_read_models "
         "benchmarks/faults_read_cameras benchmarks/faults_read_encoders benchmarks/faults_read_foreign "
         "benchmarks/faults_read_runs benchmarks/faults_read_videos",

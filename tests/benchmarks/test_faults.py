@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import faults, faults_children, faults_kills, faults_mutations, faults_odd, faults_rounds
+from benchmarks import faults_children, faults_kills, faults_mutations, faults_odd, faults_rounds
 from benchmarks.faults_compare import differences, digests, temporary_files
+from benchmarks.faults_config import FaultsConfig
 from benchmarks.faults_damage_arrays import NPY, NPZ, SAFETENSORS
 from benchmarks.faults_damage_containers import HDF5, MAT, ONNX, TORCH
 from benchmarks.faults_damage_json import JSON, JSON_LINES, nodes
@@ -425,9 +426,9 @@ def test_names_are_unique_and_trials_have_keys_that_only_takes() -> None:
     assert faults_rounds.chosen("kill", "detect", 4, 0, ("kill:detect:7", "kill:report:1")) == [7]
     assert faults_rounds.chosen("kill", "detect", 2, 0, ("kill:detect",)) == [0, 1]
     with pytest.raises(UserError, match=r"there is no 'detct'; did you mean 'detect'\?"):
-        faults_rounds.check_names(faults.FaultsConfig(only=("kill:detct:7",)))
+        faults_rounds.check_names(FaultsConfig(only=("kill:detct:7",)))
     with pytest.raises(UserError, match=r"only names 'detect'; give kill:WRITER:NUMBER"):
-        faults.FaultsConfig(only=("detect",))
+        FaultsConfig(only=("detect",))
 
 
 def test_files_are_in_one_order_wherever_the_world_lies(tmp_path: Path) -> None:
@@ -470,7 +471,7 @@ def test_the_table_and_the_last_line_count_what_fell() -> None:
             for n, result in enumerate(results)
         ],
     )
-    result = faults_rounds.result_of(faults.FaultsConfig(seed=7), tally, 12.3)
+    result = faults_rounds.result_of(FaultsConfig(seed=7), tally, 12.3)
     counted = ("seed", "kills", "kills_lost", "temporary_files", "mutations", "tracebacks", "hangs", "wrong_frames")
     assert [result[key] for key in counted] == [7, 2, 1, 1, 6, 1, 1, 1]
     text = "\n".join([*faults_rounds.table(tally), *faults_rounds.list_of_fallen(tally, 7)])
