@@ -22,6 +22,8 @@ CROPS: dict[int, tuple[str, ...]] = {
     10: (*_PLACES, *(f"{place}_mirrored" for place in _PLACES)),
 }
 """Names of the crops in stored order. `top_left_mirrored` is the top left corner of the mirrored frame."""
+MAX_SNIPPET_FRAMES = 4096
+"""More than two minutes under one score; what a shorter video lacks of a snippet is encoded as its last frame."""
 
 
 def check_crops(crops: int) -> None:
@@ -49,8 +51,8 @@ class SnippetSettings:
     same), or one more snippet that holds the last frame."""
 
     def __post_init__(self) -> None:
-        if self.snippet_frames < 1:
-            raise UserError(f"snippet_frames is {self.snippet_frames}; it must be at least 1")
+        if not 1 <= self.snippet_frames <= MAX_SNIPPET_FRAMES:
+            raise UserError(f"snippet_frames is {self.snippet_frames}; it must lie in [1, {MAX_SNIPPET_FRAMES}]")
         check_crops(self.crops)
 
     def count(self, num_frames: int) -> int:

@@ -193,7 +193,7 @@ def open_encoder(config: EncoderConfig, *, fetch: bool = True) -> Encoder:
 def _exported(config: EncoderConfig, path: Path) -> Encoder:
     for name in ("weights", "download", "height", "width"):
         if getattr(config, name):
-            raise UserError(f"{name} is set, but {path} is an exported backbone and brings its own; leave it out")
+            raise UserError(f"{name} is set, but '{config.backbone}' is exported and brings its own; leave it out")
     backbone, border, _ = exported_backbone(path, config.border_crop)
     return encoder_of(config, backbone, border)
 

@@ -176,5 +176,5 @@ def test_errors(config: dict[str, object], text: str) -> None:
 
 
 def test_an_export_brings_its_own_size(exported: Path) -> None:
-    with pytest.raises(UserError, match=r"height is set, but .* is an exported backbone and brings its own"):
+    with pytest.raises(UserError, match=r"height is set, but .* is exported and brings its own"):
         open_encoder(EncoderConfig(backbone=str(exported), height=64))

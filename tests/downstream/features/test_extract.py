@@ -102,6 +102,12 @@ def test_frames_lie_in_the_video_and_cover_the_snippet(
             assert np.abs(inside[:, None] - chosen).min(axis=1).max() < clip[1]
 
 
+@pytest.mark.parametrize("frames", [0, 4097])
+def test_a_snippet_has_a_length_that_a_score_can_speak_for(frames: int) -> None:
+    with pytest.raises(UserError, match=rf"snippet_frames is {frames}; it must lie in \[1, 4096\]"):
+        SnippetSettings(snippet_frames=frames)
+
+
 @pytest.mark.parametrize("name", LENGTHS)
 def test_features_are_those_of_the_slow_way(folder: Path, encoder: Encoder, name: str) -> None:
     features, info = extract_video(folder / f"{name}.mp4", encoder, SnippetSettings(), CPU)
