@@ -86,7 +86,7 @@ def test_refusals_name_the_mend(trained_world: Path, tmp_path: Path, capsys: pyt
     calls: list[tuple[list[str | Path], str]] = [
         ([run, "--out", tmp_path / "there"], f"{tmp_path}/there is there already; choose another --out, or delete it"),
         ([run, "--out", tmp_path / "a file" / "made"], "a file is where a folder should be: choose another path"),
-        ([tmp_path / "gone", "--out", tmp_path / "made"], "gone; give a run of scripts/finetune.py"),
+        ([tmp_path / "gone", "--out", tmp_path / "made"], "gone'; give a run of scripts/finetune.py"),
         ([tmp_path / "there", "--out", tmp_path / "made"], "there holds no detector: "),
         ([run, "--out", tmp_path / "made", "--backbone", tmp_path / "gone"], f"{tmp_path}/gone"),
     ]

@@ -126,7 +126,7 @@ def test_other_features_are_refused_and_a_name_alone_can_be_vouched_for(
     said = refused(capsys, world / "run", tmp_path / "wide", *out)
     assert "dim: 8, 9 (detector, features)" in said
     assert "--same-encoder" not in said
-    assert "there is no nothing" in refused(capsys, world / "run", "nothing", *out)
+    assert "there is no file or folder 'nothing'" in refused(capsys, world / "run", "nothing", *out)
     assert "others of what was given are not" in refused(capsys, *files[:1], world / "features", world / "files", *out)
 
 

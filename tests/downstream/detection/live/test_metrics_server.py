@@ -70,9 +70,7 @@ def test_other_pages_and_silent_callers(server: MetricsServer) -> None:
 
 def test_only_this_machine_may_ask_and_a_port_has_one_owner(server: MetricsServer) -> None:
     assert server._server.server_address[0] == "127.0.0.1"
-    with pytest.raises(
-        UserError, match=rf"no metrics on 127.0.0.1:{server.port}: .*; give another --live.metrics-port"
-    ):
+    with pytest.raises(UserError, match=rf"no metrics on 127.0.0.1:{server.port}: .*; give another metrics_port"):
         MetricsServer(server.port)
     with pytest.raises(UserError, match=r"no metrics on 192\.0\.2\.1:0: "):
         MetricsServer(0, "192.0.2.1")
