@@ -15,6 +15,8 @@ from downstream.features.fusion import FusedFeatures
 from downstream.features.store import FeatureSet, FeatureWriter
 from downstream.features.timing import read_grid
 from downstream.training.segment_cache import SegmentCache
+from pretrain.data.catalogue import CatalogueConfig
+from pretrain.data.catalogues import open_catalogue
 from pretrain.files import write_text
 
 
@@ -37,10 +39,12 @@ def leave_parts() -> None:
 
 
 def join_parts() -> str:
-    """Go on with it: parts that are damaged are made anew."""
+    """Go on with it: parts that are damaged are made anew. A set may hold videos beyond the list (another's, or one
+    whose name was damaged): what counts are those of the list."""
     outputs_of(again("extract", "--out", "unjoined"))
     joined = FeatureSet.open(Path("unjoined"))
-    return sha(*(part for name in joined.videos for part in (name, joined.read(name))))
+    listed = open_catalogue(CatalogueConfig(kind="json", root=Path("videos")))
+    return sha(*(part for video in listed for part in (video.name, joined.read(video.name))))
 
 
 def read_segments() -> str:
