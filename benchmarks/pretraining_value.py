@@ -119,7 +119,7 @@ def main() -> None:
             folder = options.out / arm.title / f"seed-{seed}"
             features = features_of(options, pretraining, detector, arm, seed, folder)
             for judge in judges:
-                scores[judge] |= judged(options, judge, folder, features, seed)
+                scores[judge] |= judged(options, detector, judge, folder, features, seed)
             probes.setdefault(arm.title, []).append(linear_probe(FeatureSet.open(features), catalogue, videos))
         for judge, found in scores.items():
             kept = {key: [video for video in own if video.name in names] for key, own in found.items()}
@@ -167,23 +167,25 @@ def features_of(
         length = ["--optim.steps", str(arm.steps)] if arm.steps else []
         call([*command, *options.pretrain, *length, *task_flags(arm.tasks)])
         source = ["--backbone", str(run)]
-    catalogue = as_json(detector.catalogue)
-    lists = flags_of({f"catalogue.{key}": value for key, value in catalogue.items() if value is not None})
-    extra = list(options.extract) or ["--border-crop", *border]
-    call(["scripts/extract_features.py", "--out", str(features), *source, *lists, *extra, "--dtype", "float32"])
+    extra = [*catalogue_flags(detector), *(options.extract or ("--border-crop", *border))]
+    call(["scripts/extract_features.py", "--out", str(features), *source, *extra, "--dtype", "float32"])
     return features
 
 
+def catalogue_flags(detector: FinetuneConfig) -> list[str]:
+    """The flags of the detector's catalogue, for commands that read other configurations."""
+    known = as_json(detector.catalogue).items()
+    return flags_of({f"catalogue.{key}": value for key, value in known if value is not None})
+
+
 def judged(
-    options: PretrainingValueConfig, judge: str, folder: Path, features: Path, seed: int
+    options: PretrainingValueConfig, detector: FinetuneConfig, judge: str, folder: Path, features: Path, seed: int
 ) -> dict[str, Sequence[VideoScores]]:
     """Scores of the test videos, by detector: fitted or trained where that is still to do."""
     run = RunFolder(folder / JUDGES[judge])
     common = ["--output", str(run.path), "--resume", "--features.sets", str(features), "--no-plots", "--no-references"]
     if judge == LABEL_FREE:
-        detector = parse(FinetuneConfig, [str(options.configs[1]), *options.finetune], "pretraining_value")
-        lists = {f"catalogue.{key}": value for key, value in as_json(detector.catalogue).items() if value is not None}
-        command, names = ["scripts/fit_normal.py", *flags_of(lists)], ["0"]
+        command, names = ["scripts/fit_normal.py", *catalogue_flags(detector)], ["0"]
     else:
         names = [str(100 * seed + number) for number in range(options.detectors)]
         cache = ["--bags.cache", str(options.out / "segments")]

@@ -24,8 +24,7 @@ from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory
 from pretrain.data.bad_videos import quarantine_lines
 from pretrain.data.catalogue import Video
-from pretrain.data.catalogues import open_catalogue
-from pretrain.data.check import read_quarantine
+from pretrain.data.check import listed_videos
 from pretrain.data.remote import is_remote, known_size, plain_addresses
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_text
@@ -42,7 +41,7 @@ def extract(config: ExtractConfig) -> int:
     """Make, or go on with, the feature set of a catalogue. Returns the exit status: 1 where a video is missing."""
     keep_freed_memory()
     check_device(config.device, config.encoder.precision)
-    videos = choose_videos(config)
+    videos = listed_videos(config.catalogue, config.split, config.quarantine, "extract features of")
     encoder = open_encoder(config.encoder)
     # the slowest process may be hours behind the others when these wait for it
     accelerator = make_accelerator(config.device, "fp32", timedelta(days=7))
@@ -104,17 +103,6 @@ def encode_share(
                 problems[result.name] = problem
                 progress.say(f"left out: {result.name}: {problem}")
     return problems, progress
-
-
-def choose_videos(config: ExtractConfig) -> list[Video]:
-    """The catalogue's videos of the split asked for, less those on the quarantine list; UserError where none is."""
-    catalogue = open_catalogue(config.catalogue)
-    if config.quarantine is not None:
-        catalogue = catalogue.without(set(read_quarantine(config.quarantine)))
-    videos = [video for video in catalogue if config.split in ("all", video.split)]
-    if not videos:
-        raise UserError(f"{catalogue.source}: no video of split '{config.split}' to extract features of")
-    return videos
 
 
 def length_of(video: Video) -> float:

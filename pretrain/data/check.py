@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from pretrain.data.bad_videos import quarantine_lines
-from pretrain.data.catalogue import Video
+from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
+from pretrain.data.catalogues import open_catalogue
 from pretrain.data.catalogues.left_alone import series_of
 from pretrain.data.remote import plain_addresses
 from pretrain.data.video import (
@@ -225,3 +226,18 @@ def read_quarantine(path: str | Path) -> dict[str, str]:
 def _crashed(video: Video) -> VideoReport:
     path = plain_addresses(video.path)
     return VideoReport(video.name, path, ("unreadable: the reader crashed on it; convert it or leave it out",))
+
+
+def without_quarantined(catalogue: Catalogue, quarantine: Path | None) -> Catalogue:
+    """The catalogue less the videos on a quarantine list, where one is given. UserError as `read_quarantine`."""
+    return catalogue if quarantine is None else catalogue.without(set(read_quarantine(quarantine)))
+
+
+def listed_videos(config: CatalogueConfig, split: str, quarantine: Path | None, purpose: str) -> list[Video]:
+    """A catalogue's videos of a split, or of `all`, less those on the quarantine list; UserError where none is left to
+    `purpose`."""
+    catalogue = without_quarantined(open_catalogue(config), quarantine)
+    videos = [video for video in catalogue if split in ("all", video.split)]
+    if not videos:
+        raise UserError(f"{catalogue.source}: no video of split '{split}' to {purpose}")
+    return videos

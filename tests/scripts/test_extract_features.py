@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from PIL import Image
 
 from downstream.features import extract as extraction
 from downstream.features.store import FeatureSet
-from pretrain.data.catalogue import Video
+from pretrain.data.catalogue import CatalogueConfig, Video
 from pretrain.data.check import read_quarantine
 from scripts.extract_features import main
 from tests.paths import ROOT
@@ -181,14 +182,14 @@ def test_videos_that_vanish_or_are_beyond_the_limits_fail_alone(
     (videos / "thin").mkdir()
     for number in range(20):
         Image.new("L", (1, 50_000)).save(videos / "thin" / f"{number}.png")
-    chosen = extraction.choose_videos
+    chosen = extraction.listed_videos
 
-    def and_then_one_is_gone(config: extraction.ExtractConfig) -> list[Video]:
-        found = chosen(config)
+    def and_then_one_is_gone(config: CatalogueConfig, *others: Any) -> list[Video]:
+        found = chosen(config, *others)
         (videos / "clip1.mp4").unlink()
         return found
 
-    monkeypatch.setattr(extraction, "choose_videos", and_then_one_is_gone)
+    monkeypatch.setattr(extraction, "listed_videos", and_then_one_is_gone)
     assert run(*flags(videos, tmp_path / "out")) == 1
     assert list(FeatureSet.open(tmp_path / "out").videos) == ["clip0", "clip2"]
     failed = (tmp_path / "out" / "failed.txt").read_text(encoding="utf-8").splitlines()[1:]

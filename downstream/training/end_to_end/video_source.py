@@ -25,7 +25,7 @@ from downstream.training.split import split_training
 from pretrain.data.bad_videos import BadVideos
 from pretrain.data.catalogue import Video
 from pretrain.data.catalogues import open_catalogue
-from pretrain.data.check import read_quarantine
+from pretrain.data.check import without_quarantined
 from pretrain.data.video import IndexCache, VideoError, VideoInfo, probe
 from pretrain.errors import UserError
 
@@ -48,9 +48,7 @@ class VideoSource:
         backbone = BackboneFacts.of(config.videos)
         check_objective(config.objective, backbone.grid)
         check_detector(config.detector, backbone.grid)
-        catalogue = open_catalogue(config.catalogue)
-        if config.videos.quarantine is not None:
-            catalogue = catalogue.without(set(read_quarantine(config.videos.quarantine)))
+        catalogue = without_quarantined(open_catalogue(config.catalogue), config.videos.quarantine)
         index = (config.videos.cache or config.output.parent / "cache") / "index"
         infos, unreadable = open_videos(list(catalogue), index)
         bad = BadVideos(len(catalogue), config.videos.max_bad_fraction, "videos")

@@ -114,14 +114,12 @@ def _advance(bar: tqdm) -> None:
 
 def choose_videos(config: BuildCacheConfig) -> list[Video]:
     """The catalogue's videos of the splits asked for, less those on the quarantine list."""
+    from pretrain.data.check import without_quarantined
+
     catalogue = open_training_catalogue(config.catalogue)
     if config.splits == "all":
         catalogue = open_catalogue(config.catalogue)
-    if config.quarantine is not None:
-        from pretrain.data.check import read_quarantine
-
-        catalogue = catalogue.without(set(read_quarantine(config.quarantine)))
-    return list(catalogue)
+    return list(without_quarantined(catalogue, config.quarantine))
 
 
 def print_summary(report: BuildReport, config: BuildCacheConfig, wall_seconds: float) -> None:

@@ -10,8 +10,7 @@ from typing import Literal
 
 from tqdm import tqdm
 
-from pretrain.data.catalogue import CatalogueConfig, Video
-from pretrain.data.catalogues import open_catalogue
+from pretrain.data.catalogue import CatalogueConfig
 from pretrain.data.remote.address import address_of, local_root
 from pretrain.errors import UserError, problem_list
 from pretrain.folder_lock import only_writer_in
@@ -57,12 +56,13 @@ def pack_shards(config: PackShardsConfig) -> int:
 
 
 def _pack(config: PackShardsConfig) -> int:
+    from pretrain.data.check import listed_videos
     from pretrain.data.proxy import ProxyCache
     from pretrain.data.shards.output import Output
     from pretrain.data.shards.pack import pack, to_pack
     from pretrain.data.video import IndexCache
 
-    videos = choose_videos(config)
+    videos = listed_videos(config.catalogue, config.splits, config.quarantine, "pack")
     paths = {video.name: video.path for video in videos}
     if config.proxies is not None:
         paths = ProxyCache(config.proxies).paths(videos)
@@ -85,19 +85,6 @@ def _pack(config: PackShardsConfig) -> int:
     if failures:
         print(f"{len(failures)} of {len(videos)} videos left out:\n{problem_list(list(failures.values()))}")
     return int(bool(failures))
-
-
-def choose_videos(config: PackShardsConfig) -> list[Video]:
-    """The catalogue's videos of the splits asked for, less those on the quarantine list; UserError where none is."""
-    catalogue = open_catalogue(config.catalogue)
-    if config.quarantine is not None:
-        from pretrain.data.check import read_quarantine
-
-        catalogue = catalogue.without(set(read_quarantine(config.quarantine)))
-    videos = [video for video in catalogue if config.splits in ("all", video.split)]
-    if not videos:
-        raise UserError(f"{catalogue.source}: no video of split '{config.splits}' to pack")
-    return videos
 
 
 def _advance(bar: tqdm) -> None:
