@@ -131,6 +131,7 @@ class AlarmPictures:
             self._clips.clear()
         for told in left:
             self._pass_on(told, AlarmFiles())
+        self._tidy()  # a snapshot may have come after the last clip
 
     def _ask_for_clip(self, told: ToldAlarm) -> None:
         first, newest = self.ring.nearest(told.event.start_frame), self.ring.newest

@@ -84,7 +84,7 @@ class PictureRing:
             self.bytes += len(frame.jpeg)
             oldest = frame.seconds - self.seconds
             if self._held_from is not None:
-                oldest = min(oldest, self._held_from)
+                oldest = min(oldest, self._held_from - ROUNDING)
             while len(self._frames) > 1 and (self.bytes > self.limit or self._frames[0].seconds < oldest):
                 self.is_short |= self._frames[0].seconds >= oldest
                 self.bytes -= len(self._frames.popleft().jpeg)

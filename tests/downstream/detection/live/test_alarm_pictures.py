@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from downstream.detection.live import alarm_pictures
 from downstream.detection.live.alarm_pictures import MAX_CLIPS, AlarmPictures, relative
 from downstream.detection.live.alarm_shelf import AlarmShelf
 from downstream.detection.live.outlet import ToldAlarm
@@ -165,8 +166,8 @@ def test_many_events_at_a_time_have_snapshots_and_as_many_clips_as_may_wait(worl
 
 
 def test_a_full_shelf_is_said_once(tmp_path: Path) -> None:
-    world = World(tmp_path, keep_gb=1e-6)
-    world.shelf.keep_gb = 1e-6
+    world = World(tmp_path, keep_gb=1e-9)
+    world.shelf.keep_gb = 1e-9  # not even one snapshot fits
     world.film(4, 60)
     for number in (1, 2):
         world.tell(stream_event(kind="begun", number=number))
@@ -174,6 +175,24 @@ def test_a_full_shelf_is_said_once(tmp_path: Path) -> None:
     assert list(world.shelf.folder.iterdir()) == []
     (said,) = world.said
     assert said.startswith(f"{world.shelf.folder} is full: the oldest pictures are removed (pictures.keep_days 30")
+
+
+def test_a_snapshot_that_comes_last_is_within_the_limit_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(tmp_path)
+    world.shelf.keep_gb = 1e-9  # not even one snapshot fits
+    write = alarm_pictures._write
+
+    def after_the_clip(told: ToldAlarm, frame: KeptFrame) -> None:
+        world.wait(lambda: world.pictures.clips == 1 and bool(world.said))
+        write(told, frame)
+
+    monkeypatch.setattr(alarm_pictures, "_write", after_the_clip)
+    world.film(6, 60)
+    world.tell(stream_event(kind="begun"))
+    world.pictures.close()
+    assert world.pictures.snapshots == 1
+    assert list(world.shelf.folder.iterdir()) == []
+    assert len(world.said) == 1
 
 
 def test_pictures_are_named_from_the_folder_of_the_files() -> None:

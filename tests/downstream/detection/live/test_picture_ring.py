@@ -29,6 +29,15 @@ def test_it_holds_the_last_seconds_and_older_ones_while_asked_to() -> None:
     assert ring.nearest(7) == kept(30, 3.0)
 
 
+def test_a_frame_of_the_very_moment_asked_for_is_held() -> None:
+    """1.6 - 1.0 is a little more than 0.6: what `between` finds is not let go before."""
+    ring = PictureRing(2.0, 1.0, 10, 640)
+    ring.hold_from(1.6 - 1.0)
+    for n in range(50):
+        ring.add(kept(n, n / 10))
+    assert [frame.number for frame in ring.between(1.6 - 1.0, 99)] == list(range(6, 50))
+
+
 def test_memory_is_a_limit_whatever_is_asked_for() -> None:
     ring = PictureRing(100.0, 0.005, 10, 640)
     ring.hold_from(0.0)
