@@ -2,7 +2,7 @@
 
     python -m benchmarks.pretraining_value configs/demo_pretrain.yaml configs/demo_detector.yaml --out runs/value
     ... --steps 400 1000 --unseen-groups                                        a row for each, judged on new cameras
-    ... --weights kinetics=path/to/exported hockey=runs/hockey/pretrain         other starts, of any architecture
+    ... --weights kinetics=path/to/exported other=runs/other/seed-{seed}        other starts, of any architecture
 
 For every seed the network is built anew; `random` is that very network, untrained, so that all arms of a seed differ by
 their training alone. Every arm goes the same way: features of all videos, and on them four judges: the label-free
@@ -65,7 +65,7 @@ class PretrainingValueConfig:
     unseen_groups: bool = False
     """Judge on test videos of groups (cameras) alone that no training video is of."""
     weights: tuple[str, ...] = ()
-    """More starts, name=FOLDER of an exported backbone or a run; the same for all seeds."""
+    """More starts, name=FOLDER of an exported backbone or a run: one for all seeds, or one each by {seed} in it."""
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """Each is a network, a pretraining run and `detectors` detectors."""
     detectors: int = 3
@@ -90,7 +90,7 @@ class Arm(NamedTuple):
     steps: int | None = None
     """None: as the configuration says."""
     weights: str | None = None
-    """Folder of weights that are given."""
+    """Folder of weights that are given; {seed} stands for the seed."""
 
 
 Evaluations = dict[str, dict[str, TemporalEvaluation]]
@@ -156,7 +156,7 @@ def features_of(
     backbone = pretraining.backbone
     border = [str(share) for share in pretraining.data.border_crop]
     if arm.weights is not None:
-        source = ["--backbone", arm.weights]
+        source = ["--backbone", arm.weights.replace("{seed}", str(seed))]
     elif arm.tasks is None:
         size = {"height": backbone.height, "width": backbone.width, "clip-stride": backbone.clip_stride}
         source = ["--backbone", backbone.name, "--weights-seed", str(seed)]
@@ -256,7 +256,7 @@ def table(
     networks: int,
 ) -> str:
     """One figure of all rows, for people."""
-    widths = (28, 18, 28, 0)
+    widths = (44, 18, 28, 0)
     lines = [padded((title, "mean", "less random: videos", "networks"), widths)]
     for arm, row in figures.items():
         own = per_network(rows[arm], metric, networks)
@@ -287,7 +287,7 @@ def probe_figures(probes: Mapping[str, list[float]]) -> dict[str, dict[str, floa
 
 def probe_table(probes: Mapping[str, list[float]]) -> str:
     """The linear probe's rows, for people."""
-    widths = (28, 18, 0)
+    widths = (44, 18, 0)
     lines = [padded(("linear probe, AUC", "mean", "less random: networks"), widths)]
     for arm, own in probes.items():
         less = "" if arm == "random" else gain(np.array(own) - np.array(probes["random"]))

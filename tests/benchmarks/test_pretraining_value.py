@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import pretraining_value
 from benchmarks.linear_probe import linear_probe, logistic_regression
 from benchmarks.network_comparison import given_weights, paired_half_width, task_flags
 from benchmarks.real_footage import fight_streams, mask_boxes, ucf_crime_features, ucsd_ped2
 from downstream.evaluation.choose_videos import open_listed
 from downstream.features.store import FeatureSet
+from downstream.training.config import FinetuneConfig
+from pretrain.config import PretrainConfig
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.errors import UserError
 from tests.downstream.simulated import make_features
@@ -59,6 +62,17 @@ def test_weights_are_given_by_name() -> None:
     assert given_weights(["a=x/y", "b=z=1"]) == {"a": "x/y", "b": "z=1"}
     with pytest.raises(UserError, match="--weights x: give name=FOLDER"):
         given_weights(["x"])
+
+
+def test_each_seed_has_its_own_given_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = pretraining_value.PretrainingValueConfig(configs=(tmp_path, tmp_path))
+    commands: list[list[str]] = []
+    monkeypatch.setattr(pretraining_value, "call", commands.append)
+    arm = pretraining_value.Arm("own", weights="runs/seed-{seed}/pretrain")
+    for seed in (0, 3):
+        pretraining_value.features_of(options, PretrainConfig(), FinetuneConfig(), arm, seed, tmp_path)
+    given = [command[command.index("--backbone") + 1] for command in commands]
+    assert given == ["runs/seed-0/pretrain", "runs/seed-3/pretrain"]
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="no ../shared/real beside the checkout")
