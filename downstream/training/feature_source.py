@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,8 @@ class FeatureSource:
                 left_out=tuple(missing),
             ),
             bags=config.bags,
-            detector=config.detector,
+            # what is composed makes up for labels that do not say when: on top of those of frames it takes away
+            detector=replace(config.detector, composition="none") if config.ceiling else config.detector,
             objective=config.objective,
             batch_size=config.optim.batch_size,
             segments=config.bags.cache or config.output.parent / "segments",
