@@ -126,7 +126,7 @@ def test_what_it_was_told_stands_on_its_card_and_in_the_report(ceiling: Finetune
 
 
 def test_the_network_and_its_bags_are_those_of_the_weak_run(ceiling: FinetuneConfig) -> None:
-    """No step of use: the same first weights, the same loss whatever the objective says, and its own log odds."""
+    """No step of use: the same first weights, the same loss whatever the objective says, scores that are not composed."""
     still = changed(ceiling, optim__steps=1, optim__lr=1e-12)
     finetune(still)
     finetune(weak(still))
