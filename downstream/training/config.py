@@ -179,9 +179,8 @@ class FinetuneConfig:
     ceiling: bool = False
     """Train the same detector on labels of frames, to say what labels of whole videos cost. Its figures are no weakly
     supervised ones and may be reported as a ceiling alone. The loss is the cross-entropy of every segment with the
-    share of its frames that is anomalous, whatever `objective` says, and scores are its own log odds, whatever
-    `detector.composition` says; the catalogue must have spans of the training videos. For stored features of whole
-    pictures."""
+    share of its frames that is anomalous, whatever `objective` says; the catalogue must have spans of the training
+    videos. For stored features of whole pictures."""
     score_test: bool = True
     """Score the test videos once at the end, and evaluate where the catalogue has ground truth."""
     references: bool = True

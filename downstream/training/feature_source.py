@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +88,7 @@ class FeatureSource:
                 left_out=tuple(missing),
             ),
             bags=config.bags,
-            # what is composed makes up for labels that do not say when: on top of those of frames it takes away
-            detector=replace(config.detector, composition="none") if config.ceiling else config.detector,
+            detector=config.detector,
             objective=config.objective,
             batch_size=config.optim.batch_size,
             segments=config.bags.cache or config.output.parent / "segments",
