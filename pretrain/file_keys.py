@@ -24,7 +24,7 @@ KEYS_OF = {
     "scripts/fit_normal.py": ("normal.", "footage", "held-out"),
     "scripts/finetune.py": ("bags.", "detector.", "objective.", "videos.", "features.", "seeds"),
     "scripts/detect.py": ("live.", "film-style", "films", "status-on-event"),
-    "scripts/extract_features.py": ("crops", "stage", "pool", "grid", "image-frames", "max-bad-fraction"),
+    "scripts/extract_features.py": ("crops", "stage", "stages", "pool", "grid", "image-frames", "max-bad-fraction"),
 }
 """Command -> keys, and sections of keys (with a dot), that tell a file to be its; those above go first."""
 MOST_SHOWN = 3

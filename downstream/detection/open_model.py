@@ -225,6 +225,7 @@ def _from_spec(spec: FeatureSpec) -> EncoderConfig:
         pool=spec.pool or "mean",
         grid=spec.grid,
         stage=spec.stage,
+        stages=spec.stages,
         motion=spec.motion,
     )
 

@@ -52,7 +52,7 @@ class CellNetwork(nn.Module):
             feature_map: Tensor = self.backbone(clips)
             return feature_map
         # the network's later stages are not run: the stage's own output leaves through an exception
-        handle = _find_stage(self.backbone, self.stage).register_forward_hook(_leave_with)
+        handle = find_stage(self.backbone, self.stage).register_forward_hook(_leave_with)
         try:
             self.backbone(clips)
         except _Reached as reached:
@@ -99,12 +99,18 @@ class CellNetwork(nn.Module):
             if isinstance(error, UserError):
                 raise
             raise UserError(f"stage '{self.stage}' of {spec.name} gives no feature map ({error})") from error
-        if not _is_map(shape, spec) or getattr(self.backbone.net, "output_fmt", "NCHW") == "NHWC":
-            raise UserError(
-                f"stage '{self.stage}' of {spec.name} gives {tuple(shape)}, no map (B, D, T', H', W') of a picture of "
-                f"{spec.clip.height}x{spec.clip.width}: choose another stage, or leave it out for the network's own map"
-            )
+        refuse_other_shape(self.backbone, str(self.stage), shape)
         return shape
+
+
+def refuse_other_shape(backbone: Backbone, stage: str, shape: torch.Size) -> None:
+    """UserError where a stage's output is no map (B, D, T', H', W') of the picture."""
+    spec = backbone.spec
+    if not _is_map(shape, spec) or getattr(backbone.net, "output_fmt", "NCHW") == "NHWC":
+        raise UserError(
+            f"stage '{stage}' of {spec.name} gives {tuple(shape)}, no map (B, D, T', H', W') of a picture of "
+            f"{spec.clip.height}x{spec.clip.width}: choose another stage, or leave it out for the network's own map"
+        )
 
 
 def _is_map(shape: torch.Size, spec: BackboneSpec) -> bool:
@@ -132,7 +138,8 @@ def _leave_with(_module: nn.Module, _inputs: Any, output: Any) -> None:
     raise _Reached(output)
 
 
-def _find_stage(backbone: Backbone, stage: str) -> nn.Module:
+def find_stage(backbone: Backbone, stage: str) -> nn.Module:
+    """A module of a backbone's network by name; UserError naming what there is."""
     modules = dict(backbone.net.named_modules())
     if not stage or stage not in modules:
         shallow = [name for name in modules if name and name.count(".") < 2]

@@ -107,6 +107,9 @@ class EncoderConfig:
     stage: str | None = None
     """With grid: take the cells from the map of this module of the network (of r3d_18: layer3), which is finer than the
     last one. Default: the network's own map."""
+    stages: tuple[str, ...] = ()
+    """Of whole pictures: add the maps of these modules of the network (of small3d: layers.1 layers.2) to each vector,
+    the mean of each and the mean of its deviation over time, and that deviation of the network's own map."""
     motion: bool = True
     """One number more a vector, the last: the logarithm of how much the clip's frames differ, of each cell with grid.
     Networks lose it when they pool; scores that are composed take it as a part of its own."""
@@ -124,6 +127,13 @@ class EncoderConfig:
             check_border(self.border_crop)
         if self.stage is not None and self.grid is None:
             raise UserError(f"stage is {self.stage}, but only cells can be of another stage: set grid too")
+        if self.stages and self.grid is not None:
+            raise UserError(
+                f"stages is {' '.join(self.stages)}, and grid asks for cells, which are of one stage: set stage "
+                "instead, or leave grid out"
+            )
+        if len(set(self.stages)) < len(self.stages):
+            raise UserError(f"stages is {' '.join(self.stages)}: name each once")
         if self.std is not None and min(self.std) <= 0:
             raise UserError(f"std is {' '.join(map(str, self.std))}; each must be above 0")
         if isinstance(self.grid, tuple) and min(self.grid) < 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from downstream.features.onnx_encoder import (
     open_onnx_net,
 )
 from downstream.features.snippets import ClipView
+from downstream.features.stages import StageVectors, deviation
 from pretrain.backbones import (
     BACKBONES,
     Backbone,
@@ -46,16 +48,25 @@ from pretrain.weight_files import state_sha256
 
 
 class VideoNetwork(nn.Module):
-    """Normalised clips (B, 3, T, H, W) -> features (B, D): a backbone's map, pooled over time and space."""
+    """Normalised clips (B, 3, T, H, W) -> features (B, D): a backbone's map, pooled over time and space.
 
-    def __init__(self, backbone: Backbone, pool: Pool) -> None:
+    `stages`: beside it the map's deviation over time, and mean and deviation of the maps of these modules.
+    """
+
+    def __init__(self, backbone: Backbone, pool: Pool, stages: Sequence[str] = ()) -> None:
         super().__init__()
         self.backbone, self.pool = backbone, pool
+        self.stages = StageVectors(backbone, stages) if stages else None
+        own = backbone.spec.feature_dim
+        self.dim = own * (2 if pool == "mean_max" else 1) + (own + sum(self.stages.dims) if self.stages else 0)
 
     def forward(self, clips: Tensor) -> Tensor:
-        feature_map = self.backbone(clips).float()
-        mean = self.backbone.pool(feature_map)
-        return mean if self.pool == "mean" else torch.cat([mean, feature_map.amax(dim=(2, 3, 4))], dim=1)
+        own, vectors = (self.backbone(clips), []) if self.stages is None else self.stages.run(clips)
+        feature_map = own.float()
+        parts = [self.backbone.pool(feature_map)]
+        parts += [feature_map.amax(dim=(2, 3, 4))] if self.pool == "mean_max" else []
+        parts += [deviation(feature_map), *vectors] if self.stages is not None else []
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
 class Encoder:
@@ -77,13 +88,13 @@ class Encoder:
         self.grid: Grid | None = network.grid if isinstance(network, CellNetwork) else None
         self.reach = network.reach if isinstance(network, CellNetwork) else WHOLE
         """Which part of a crop the cells are of; all of it where there are none."""
-        self.stage = config.stage
+        self.stage, self.stages = config.stage, config.stages
         """The module whose map cells are of; None: the network's own map."""
         self.motion = config.motion
         """Whether the last number of a vector is how much the clip's frames differ."""
         own = (
             network.dim
-            if isinstance(network, CellNetwork)
+            if isinstance(network, (CellNetwork, VideoNetwork))
             else spec.feature_dim * (2 if config.pool == "mean_max" else 1)
         )
         self.dim = own + self.motion
@@ -130,6 +141,7 @@ class Encoder:
             tail=settings.tail,
             grid=self.grid,
             stage=self.stage,
+            stages=self.stages,
             motion=self.motion,
         )
 
@@ -233,7 +245,7 @@ def encoder_of(config: EncoderConfig, backbone: Backbone, border: BorderCrop) ->
     if config.clip_stride:
         spec = replace(spec, clip=replace(spec.clip, stride=config.clip_stride))
     network = (
-        VideoNetwork(backbone, config.pool)
+        VideoNetwork(backbone, config.pool, config.stages)
         if config.grid is None
         else CellNetwork(backbone, config.grid, config.pool, config.stage)
     )
@@ -241,8 +253,8 @@ def encoder_of(config: EncoderConfig, backbone: Backbone, border: BorderCrop) ->
 
 
 def _onnx(config: EncoderConfig) -> Encoder:
-    for name, given in (("weights", config.weights), ("download", config.download), ("stage", config.stage)):
-        if given:
+    for name in ("weights", "download", "stage", "stages"):
+        if getattr(config, name):
             raise UserError(f"{name} is set, and {config.backbone} is an ONNX file, which is one whole; leave it out")
     if config.precision != "fp32":
         raise UserError(f"precision is {config.precision}, and an ONNX file has its own; leave it out")
@@ -269,6 +281,12 @@ def _onnx(config: EncoderConfig) -> Encoder:
 
 def _image_tower(config: EncoderConfig, fetch: bool) -> Encoder:
     model = config.backbone.removeprefix(PREFIX)
+    if config.stages:
+        raise UserError(
+            f"stages is {' '.join(config.stages)}, and '{config.backbone}' has no maps of clips: it gives the "
+            "image model's own pooled output. Leave it out, or take a video network, for instance a run's folder, "
+            "small3d or r3d_18"
+        )
     if config.grid is not None:
         raise UserError(
             f"grid asks for cells, and '{config.backbone}' has no map: it gives one vector for the whole picture, the "

@@ -27,7 +27,7 @@ OUTPUT_WORDS: dict[Output, str] = {
 """What of a network is pooled."""
 WHERE_FROM = ("crops", "crop_margin", "tail")
 """Fields that say which parts of frame and video the vectors are of, not how a vector is made."""
-OF_SOME: dict[str, Any] = {"grid": None, "stage": None, "motion": False}
+OF_SOME: dict[str, Any] = {"grid": None, "stage": None, "stages": (), "motion": False}
 """Fields that only some sets have, cells or motion, and what they are in the others, whose manifests leave them out."""
 
 
@@ -71,6 +71,8 @@ class FeatureSpec:
     """Rows and columns: a snippet has a vector for each cell of the picture, rows first, instead of one a crop."""
     stage: str | None = None
     """The module of the encoder whose map the cells are of; None: the encoder's own map."""
+    stages: tuple[str, ...] = ()
+    """Modules of the encoder whose maps were pooled beside its own; none for cells."""
     motion: bool = False
     """The last of the `dim` numbers is the logarithm of how much the clip's frames differ (`clip_motion`)."""
 
@@ -84,7 +86,7 @@ class FeatureSpec:
         values = {
             key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()
         }
-        return {key: value for key, value in values.items() if key not in OF_SOME or value != OF_SOME[key]}
+        return {key: value for key, value in values.items() if key not in OF_SOME or getattr(self, key) != OF_SOME[key]}
 
     @staticmethod
     def from_json(values: dict[str, Any]) -> FeatureSpec:
@@ -103,7 +105,9 @@ class FeatureSpec:
         return (
             f"RGB; border cut top {top}, bottom {bottom}, left {left}, right {right} of the frame; scaled to cover "
             f"{size}; crops of {size}; (pixels / 255 - {_numbers(self.mean)}) / {_numbers(self.std)}; "
-            f"{OUTPUT_WORDS[self.output]}, pooled by {self.pool}" + ("; motion of the clip" if self.motion else "")
+            f"{OUTPUT_WORDS[self.output]}, pooled by {self.pool}"
+            + (f"; beside it {', '.join(self.stages)} and deviations over time" if self.stages else "")
+            + ("; motion of the clip" if self.motion else "")
         )
 
     def differences(self, other: FeatureSpec) -> list[str]:
