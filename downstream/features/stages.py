@@ -35,7 +35,8 @@ class StageVectors:
         finally:
             for handle in handles:
                 handle.remove()
-        return own, [moments(self._map(name, caught.get(name), len(clips)).float()) for name in self.names]
+        # not len: a graph that is exported would know this one number of clips alone
+        return own, [moments(self._map(name, caught.get(name), clips.shape[0]).float()) for name in self.names]
 
     def _map(self, name: str, output: object, clips: int) -> Tensor:
         if output is None:

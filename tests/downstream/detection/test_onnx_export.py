@@ -100,6 +100,15 @@ def test_clips_in_scores_out(runtime: str, exported: tuple[Path, Model]) -> None
     assert np.ptp(found[0]) > 1e-3
 
 
+@pytest.mark.slow  # an export of a whole network
+def test_clips_in_vectors_of_several_stages_out(tmp_path: Path) -> None:
+    """Any number of clips: the export compares other numbers than it was traced with, and refuses where they differ."""
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    own = detector(2 * 128 + 2 * 32 + 1, composition="none")
+    told = export_model(model([own], stages=("layers.1",)), tmp_path / "files")
+    assert any(line.startswith("clips_to_scores.onnx: largest difference") for line in told)
+
+
 @pytest.mark.slow
 def test_the_card_says_how_to_use_them(exported: tuple[Path, Model]) -> None:
     folder, _ = exported
