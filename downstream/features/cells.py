@@ -56,11 +56,10 @@ class CellNetwork(nn.Module):
         try:
             self.backbone(clips)
         except _Reached as reached:
-            output = reached.output
-            return rearrange(output, "(b t) d h w -> b d t h w", b=len(clips)) if output.ndim == 4 else output
+            return map_of_clips(reached.output, clips.shape[0])
         finally:
             handle.remove()
-        raise UserError(f"stage '{self.stage}' of {self.backbone.spec.name} is not on the way to its feature map")
+        raise off_the_way(self.backbone, self.stage)
 
     @torch.no_grad()
     def _find_reach(self, own: Grid) -> Reach:
@@ -101,6 +100,19 @@ class CellNetwork(nn.Module):
             raise UserError(f"stage '{self.stage}' of {spec.name} gives no feature map ({error})") from error
         refuse_other_shape(self.backbone, str(self.stage), shape)
         return shape
+
+
+def map_of_clips(output: Tensor, clips: int) -> Tensor:
+    """A stage's output as a map (B, D, T', H', W'): image networks see the frames of all clips as one batch.
+
+    `clips`: `shape[0]` and not `len`, which a graph that is exported would take for the one number there is.
+    """
+    return rearrange(output, "(b t) d h w -> b d t h w", b=clips) if output.ndim == 4 else output
+
+
+def off_the_way(backbone: Backbone, stage: str) -> UserError:
+    """That a stage gave nothing."""
+    return UserError(f"stage '{stage}' of {backbone.spec.name} is not on the way to its feature map")
 
 
 def refuse_other_shape(backbone: Backbone, stage: str, shape: torch.Size) -> None:

@@ -88,8 +88,10 @@ class Encoder:
         self.grid: Grid | None = network.grid if isinstance(network, CellNetwork) else None
         self.reach = network.reach if isinstance(network, CellNetwork) else WHOLE
         """Which part of a crop the cells are of; all of it where there are none."""
-        self.stage, self.stages = config.stage, config.stages
+        self.stage = config.stage
         """The module whose map cells are of; None: the network's own map."""
+        self.stages = config.stages
+        """Modules whose maps are pooled beside the network's own."""
         self.motion = config.motion
         """Whether the last number of a vector is how much the clip's frames differ."""
         own = (

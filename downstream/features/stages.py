@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 
-from downstream.features.cells import find_stage, refuse_other_shape
+from downstream.features.cells import find_stage, map_of_clips, off_the_way, refuse_other_shape
 from pretrain.backbones import Backbone
 from pretrain.errors import UserError
 
@@ -35,21 +34,19 @@ class StageVectors:
         finally:
             for handle in handles:
                 handle.remove()
-        # not len: a graph that is exported would know this one number of clips alone
         return own, [moments(self._map(name, caught.get(name), clips.shape[0]).float()) for name in self.names]
 
     def _map(self, name: str, output: object, clips: int) -> Tensor:
         if output is None:
-            raise UserError(f"stage '{name}' of {self._backbone.spec.name} is not on the way to its feature map")
+            raise off_the_way(self._backbone, name)
         if not isinstance(output, Tensor):
             raise UserError(
                 f"stage '{name}' of {self._backbone.spec.name} gives a {type(output).__name__}, no feature map: choose "
                 "another stage"
             )
-        if output.ndim == 4:
-            output = rearrange(output, "(b t) d h w -> b d t h w", b=clips)
-        refuse_other_shape(self._backbone, name, output.shape)
-        return output
+        feature_map = map_of_clips(output, clips)
+        refuse_other_shape(self._backbone, name, feature_map.shape)
+        return feature_map
 
     @torch.no_grad()
     def _dry_pass(self) -> tuple[int, ...]:
