@@ -84,6 +84,7 @@ def test_what_has_no_such_maps_is_refused(small: Backbone) -> None:
         ({"stages": STAGES, "grid": "map"}, "stages is layers.1 layers.2, and grid asks for cells, which are of one"),
         ({"stages": ("layers.1", "layers.1")}, "stages is layers.1 layers.1: name each once"),
         ({"backbone": "timm/test_vit", "stages": STAGES}, "and 'timm/test_vit' has no maps of clips: .*or r3d_18"),
+        ({"backbone": "onnx/a", "stages": STAGES}, "stages is set, and onnx/a is an ONNX file, which is one whole"),
     ],
 )
 def test_configurations(config: dict[str, object], text: str) -> None:
