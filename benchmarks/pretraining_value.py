@@ -7,9 +7,10 @@
 For every seed the network is built anew; `random` is that very network, untrained, so that all arms of a seed differ by
 their training alone. Every arm goes the same way: features of all videos, and on them four judges: the label-free
 detector, the detector, the same detector on labels of frames (where training frames are annotated), a linear probe.
-Test figures are compared with `random` on the same draws of videos. The probe is a logistic regression on snippets
-where training frames are annotated, otherwise on the means of whole videos, of which it then gives the video-level
-AUC. Steps that are done are not done again. Ends with one line `RESULT {json}`.
+Test figures are compared with `random`, and with the best score of the same features that needs no learning
+(scripts/reference_scores.py; motion energy among them), on the same draws of videos. The probe is a logistic regression
+on snippets where training frames are annotated, otherwise on the means of whole videos, of which it then gives the
+video-level AUC. Steps that are done are not done again. Ends with one line `RESULT {json}`.
 """
 
 from __future__ import annotations
@@ -20,14 +21,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import tyro
-from numpy.typing import NDArray
 
 from benchmarks.linear_probe import frames_are_annotated, linear_probe
-from benchmarks.network_comparison import ARMS, gain, given_weights, paired_half_width, spread, task_flags
+from benchmarks.network_comparison import ARMS, given_weights, task_flags
+from benchmarks.pretraining_value_tables import Evaluations, Judged, result_of, tables
 from downstream.evaluation.choose_videos import exclude_training_groups, open_listed
 from downstream.evaluation.evaluation import compare
 from downstream.evaluation.output import write_evaluation
@@ -47,7 +47,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LABEL_FREE, LABELS, CEILING = "label-free", "labels of videos", "labels of frames (ceiling)"
 JUDGES = {LABEL_FREE: "label_free", LABELS: "detector", CEILING: "ceiling"}
 """What is built on a network's features, and the folder of its runs."""
-METRICS = {"frame_auc": "frame AUC", "per_video_auc": "per-video AUC"}
+MOTION = "motion_energy"
+"""The reference that reads the videos: it is of no network, and made once."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,8 @@ class Arm(NamedTuple):
     """Folder of weights that are given; {seed} stands for the seed."""
 
 
-Evaluations = dict[str, dict[str, TemporalEvaluation]]
-"""Judge -> row -> evaluation over all networks and detectors."""
+ByDetector = dict[str, Sequence[VideoScores]]
+"""Scores of the test videos, by network and detector (`2.200`)."""
 
 
 def main() -> None:
@@ -112,19 +113,28 @@ def main() -> None:
     names = {video.name for video in videos}
     judges = [judge for judge in JUDGES if judge != CEILING or frames_are_annotated(catalogue.subset("train"))]
     evaluations: Evaluations = {judge: {} for judge in judges}
+    references: Evaluations = {}
     probes: dict[str, list[float]] = {}
+
+    def evaluated(found: ByDetector, title: str) -> TemporalEvaluation:
+        kept = {key: [video for video in own if video.name in names] for key, own in found.items()}
+        return evaluate_seeds(kept, videos, detector.evaluation, title)
+
     for arm in arms_of(options):
-        scores: dict[str, dict[str, Sequence[VideoScores]]] = {judge: {} for judge in judges}
+        scores: dict[str, ByDetector] = {judge: {} for judge in judges}
+        without_learning: dict[str, ByDetector] = {}
         for seed in options.seeds:
             folder = options.out / arm.title / f"seed-{seed}"
             features = features_of(options, pretraining, detector, arm, seed, folder)
             for judge in judges:
                 scores[judge] |= judged(options, detector, judge, folder, features, seed)
+            for name, own in reference_scores(options, pretraining, folder, seed).items():
+                without_learning.setdefault(name, {}).update(own)
             probes.setdefault(arm.title, []).append(linear_probe(FeatureSet.open(features), catalogue, videos))
         for judge, found in scores.items():
-            kept = {key: [video for video in own if video.name in names] for key, own in found.items()}
-            evaluations[judge][arm.title] = evaluate_seeds(kept, videos, detector.evaluation, arm.title)
-    print(report(options, evaluations, probes, videos))
+            evaluations[judge][arm.title] = evaluated(found, arm.title)
+        references[arm.title] = {name: evaluated(found, name) for name, found in without_learning.items()}
+    print(report(options, Judged(evaluations, references, len(options.seeds)), probes, videos))
 
 
 def parse_options(arguments: Sequence[str]) -> PretrainingValueConfig:
@@ -180,7 +190,7 @@ def catalogue_flags(detector: FinetuneConfig) -> list[str]:
 
 def judged(
     options: PretrainingValueConfig, detector: FinetuneConfig, judge: str, folder: Path, features: Path, seed: int
-) -> dict[str, Sequence[VideoScores]]:
+) -> ByDetector:
     """Scores of the test videos, by detector: fitted or trained where that is still to do."""
     run = RunFolder(folder / JUDGES[judge])
     common = ["--output", str(run.path), "--resume", "--features.sets", str(features), "--no-plots", "--no-references"]
@@ -196,6 +206,21 @@ def judged(
     return {f"{seed}.{name}": run.seed(name).read_scores("test").videos for name in names}
 
 
+def reference_scores(
+    options: PretrainingValueConfig, pretraining: PretrainConfig, folder: Path, seed: int
+) -> dict[str, ByDetector]:
+    """What needs no learning, of one network's features and of the videos: reference -> scores, as of one detector."""
+    run, first = RunFolder(folder / JUDGES[LABEL_FREE]), options.out / "random" / f"seed-{options.seeds[0]}"
+    with_motion = RunFolder(first / JUDGES[LABEL_FREE])
+    command = ["scripts/reference_scores.py", str(run.path)]
+    if not with_motion.has_references([MOTION]):  # the first network is the first run
+        call([*command, "--motion", "--border-crop", *(str(share) for share in pretraining.data.border_crop)])
+    elif not run.has_references(["feature_change"]):
+        call(command)
+    files = with_motion.read_references() | run.read_references()
+    return {name: {f"{seed}.0": file.videos} for name, file in files.items()}
+
+
 def call(command: Sequence[str]) -> None:
     """Run one of our commands; UserError where it fails."""
     print("    python " + " ".join(command), flush=True)
@@ -204,100 +229,21 @@ def call(command: Sequence[str]) -> None:
         raise UserError(f"{command[0]} left with {done.returncode}:\n{done.stdout[-1500:]}\n{done.stderr[-1500:]}")
 
 
-def per_network(evaluation: TemporalEvaluation, metric: str, networks: int) -> NDArray[np.float64]:
-    """A figure of each network, the mean over its detectors."""
-    return np.array(evaluation.metrics[metric].per_seed).reshape(networks, -1).mean(axis=1)
-
-
 def report(
-    options: PretrainingValueConfig, evaluations: Evaluations, probes: Mapping[str, list[float]], videos: Catalogue
+    options: PretrainingValueConfig, outcome: Judged, probes: Mapping[str, list[float]], videos: Catalogue
 ) -> str:
     """The tables, written and returned; the last line is the RESULT."""
-    networks = len(options.seeds)
-    result: dict[str, dict[str, Any]] = {"probe": probe_figures(probes)}
-    blocks = [probe_table(probes)]
-    for judge, rows in evaluations.items():
+    for judge, rows in outcome.evaluations.items():
         less = {arm: compare(rows["random"], entry) for arm, entry in rows.items() if arm != "random"}
         write_evaluation(options.out / "evaluation" / JUDGES[judge], list(rows.values()), less, videos)
-        for metric, name in METRICS.items():
-            figures = {arm: figures_of(entry, rows["random"], metric, networks) for arm, entry in rows.items()}
-            result[f"{judge}, {name}"] = figures
-            blocks.append(table(f"{judge}, {name}", figures, rows, metric, networks))
-    blocks.append(
-        f"{networks} networks, {options.detectors} detectors each, {len(videos)} test videos; +- after a mean: "
-        "deviation over networks.\nDifferences to random weights are paired; 95 % intervals over test videos "
-        "(bootstrap) or over networks (t)."
-    )
+    result = result_of(outcome, probes)
     write_json(options.out / "value.json", result)
-    return "\n\n".join([*blocks, f"RESULT {json.dumps(result)}"])
-
-
-def figures_of(
-    entry: TemporalEvaluation, reference: TemporalEvaluation, metric: str, networks: int
-) -> dict[str, float | None]:
-    """One row, for machines."""
-    difference = compare(reference, entry)[metric]
-    low, high = difference.interval or (None, None)
-    own = per_network(entry, metric, networks)
-    return {
-        "value": float(own.mean()),
-        "less_random": difference.value,
-        "ci_low": low,
-        "ci_high": high,
-        "half_width_over_networks": paired_half_width(own - per_network(reference, metric, networks)),
-    }
-
-
-def table(
-    title: str,
-    figures: Mapping[str, Mapping[str, float | None]],
-    rows: Mapping[str, TemporalEvaluation],
-    metric: str,
-    networks: int,
-) -> str:
-    """One figure of all rows, for people."""
-    widths = (44, 18, 28, 0)
-    lines = [padded((title, "mean", "less random: videos", "networks"), widths)]
-    for arm, row in figures.items():
-        own = per_network(rows[arm], metric, networks)
-        cells = [arm, spread(own), "", ""]
-        if arm != "random":
-            low, high = row["ci_low"], row["ci_high"]
-            interval = "" if low is None or high is None else f" ({low:+.3f} to {high:+.3f})"
-            cells[2:] = [
-                f"{row['less_random']:+.3f}{interval}",
-                gain(own - per_network(rows["random"], metric, networks)),
-            ]
-        lines.append(padded(cells, widths))
-    return "\n".join(lines)
-
-
-def probe_figures(probes: Mapping[str, list[float]]) -> dict[str, dict[str, float | None]]:
-    """The linear probe's rows, for machines."""
-    random = np.array(probes["random"])
-    return {
-        arm: {
-            "value": float(np.mean(own)),
-            "less_random": float((np.array(own) - random).mean()),
-            "half_width_over_networks": paired_half_width(np.array(own) - random),
-        }
-        for arm, own in probes.items()
-    }
-
-
-def probe_table(probes: Mapping[str, list[float]]) -> str:
-    """The linear probe's rows, for people."""
-    widths = (44, 18, 0)
-    lines = [padded(("linear probe, AUC", "mean", "less random: networks"), widths)]
-    for arm, own in probes.items():
-        less = "" if arm == "random" else gain(np.array(own) - np.array(probes["random"]))
-        lines.append(padded((arm, spread(np.array(own)), less), widths))
-    return "\n".join(lines)
-
-
-def padded(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """Cells in columns."""
-    return "".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
+    told = (
+        f"{len(options.seeds)} networks, {options.detectors} detectors each, {len(videos)} test videos; +- after a "
+        "mean: deviation over networks.\nDifferences are paired; 95 % intervals over test videos (bootstrap) or over "
+        "networks (t).\nThe best reference: of the same network's features, or of the videos."
+    )
+    return "\n\n".join([tables(outcome, probes), told, f"RESULT {json.dumps(result)}"])
 
 
 if __name__ == "__main__":

@@ -225,6 +225,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "tests/benchmarks/test_mil_training.py": {"its parts": "benchmarks/mil_memory benchmarks/mil_ways"},
     "tests/benchmarks/test_pretraining_value.py": {
         "its data": "benchmarks/real_footage",
+        "its tables": "benchmarks/pretraining_value_tables",
         "its arms and intervals, its probe": "benchmarks/network_comparison benchmarks/linear_probe",
     },
     "tests/benchmarks/test_real_cctv.py": {

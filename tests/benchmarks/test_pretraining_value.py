@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,19 @@ import pytest
 from benchmarks import pretraining_value
 from benchmarks.linear_probe import linear_probe, logistic_regression
 from benchmarks.network_comparison import given_weights, paired_half_width, task_flags
+from benchmarks.pretraining_value_tables import Judged, result_of, tables
 from benchmarks.real_footage import fight_streams, mask_boxes, ucf_crime_features, ucsd_ped2
 from downstream.evaluation.choose_videos import open_listed
+from downstream.evaluation.settings import EvaluationSettings
+from downstream.evaluation.temporal_evaluation import TemporalEvaluation, evaluate_seeds
 from downstream.features.store import FeatureSet
+from downstream.runs.run_folder import RunFolder
+from downstream.scores.video_scores import VideoScores
 from downstream.training.config import FinetuneConfig
 from pretrain.config import PretrainConfig
 from pretrain.data.catalogue import CatalogueConfig
 from pretrain.errors import UserError
+from tests.downstream.evaluation.reference import better, random_test_set
 from tests.downstream.simulated import make_features
 from tests.paths import REAL
 
@@ -73,6 +80,63 @@ def test_each_seed_has_its_own_given_weights(tmp_path: Path, monkeypatch: pytest
         pretraining_value.features_of(options, PretrainConfig(), FinetuneConfig(), arm, seed, tmp_path)
     given = [command[command.index("--backbone") + 1] for command in commands]
     assert given == ["runs/seed-0/pretrain", "runs/seed-3/pretrain"]
+
+
+def test_references_are_of_each_networks_features_and_motion_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores, _ = random_test_set(np.random.default_rng(1), abnormal=2, normal=2)
+    commands: list[list[str]] = []
+
+    def written(command: list[str]) -> None:
+        commands.append(command)
+        names = ["feature_change", *(["motion_energy"] if "--motion" in command else [])]
+        for number, name in enumerate(names):
+            own = [replace(video, scores=video.scores + number + len(commands)) for video in scores]
+            RunFolder(Path(command[1])).write_reference(name, own, {"reference": name})
+
+    monkeypatch.setattr(pretraining_value, "call", written)
+    options = pretraining_value.PretrainingValueConfig(configs=(tmp_path, tmp_path), out=tmp_path, seeds=(3, 4))
+    found = {}
+    for arm in ("random", "all"):
+        for seed in (3, 4):
+            folder = tmp_path / arm / f"seed-{seed}"
+            (folder / "label_free").mkdir(parents=True)
+            found[arm, seed] = pretraining_value.reference_scores(options, PretrainConfig(), folder, seed)
+    assert [command[2:3] for command in commands] == [["--motion"], [], [], []]
+    first, last = found["random", 3], found["all", 4]
+    assert list(last) == list(first) == ["feature_change", "motion_energy"]
+    assert np.allclose(last["feature_change"]["4.0"][0].scores, first["feature_change"]["3.0"][0].scores + 3)
+    assert np.array_equal(last["motion_energy"]["4.0"][0].scores, first["motion_energy"]["3.0"][0].scores)
+
+
+def test_a_row_stands_beside_random_weights_and_its_best_reference() -> None:
+    truth, videos = random_test_set(np.random.default_rng(5), abnormal=6, normal=6)
+
+    def row(title: str, *by_network: list[VideoScores]) -> TemporalEvaluation:
+        scores = {f"{number}.0": own for number, own in enumerate(by_network)}
+        return evaluate_seeds(scores, videos, EvaluationSettings(resamples=100), title)
+
+    good, fair = better(truth, videos, 2), better(truth, videos, 1)
+    rows = {"random": row("random", truth, truth), "all": row("all", good, fair)}
+    references = {
+        "random": {"deviation": row("deviation", truth, truth), "position": row("position", truth, truth)},
+        "all": {"deviation": row("deviation", truth, truth), "normal_distance": row("normal_distance", fair, fair)},
+    }
+    outcome = Judged({"label-free": rows}, references, networks=2)
+    figures = result_of(outcome, {"random": [0.5, 0.5], "all": [0.6, 0.8]})["label-free, frame AUC"]
+    own, base = figures["all"], figures["random"]
+    assert "less_random" not in base
+    assert base["less_reference"] == pytest.approx(0)
+    assert own["best_reference"] == "normal_distance"
+    assert own["less_random"] == pytest.approx(own["value"] - base["value"])
+    assert own["less_reference"] == pytest.approx(own["value"] - own["best_reference_value"])
+    # the second network equals the reference: all of the difference is the first's
+    assert own["less_reference_half_width_over_networks"] == pytest.approx(12.706 * own["less_reference"])
+    assert own["less_random_ci_low"] < own["less_random"] < own["less_random_ci_high"]
+    table = tables(outcome, {"random": [0.5, 0.5], "all": [0.6, 0.8]})
+    assert f"normal distance {own['best_reference_value']:.3f}" in table
+    assert "linear probe, AUC" in table
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="no ../shared/real beside the checkout")
