@@ -16,6 +16,7 @@ video-level AUC. Steps that are done are not done again. Ends with one line `RES
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -72,13 +73,13 @@ class PretrainingValueConfig:
     detectors: int = 3
     """Detectors for each network."""
     pretrain: tuple[str, ...] = ()
-    """More flags for pretrain.py, for instance `--optim.steps 200`."""
+    """More flags for pretrain.py, in one word: `--pretrain="--optim.steps 200"`."""
     finetune: tuple[str, ...] = ()
-    """More flags for scripts/finetune.py."""
+    """More flags for scripts/finetune.py, likewise."""
     quick: bool = False
     """See that it runs: one network of ten steps against itself untrained. The figures say nothing."""
     extract: tuple[str, ...] = field(default=())
-    """Flags for scripts/extract_features.py, for instance `--border-crop 0.1 0 0 0`; default: as in pretraining."""
+    """Flags for scripts/extract_features.py, likewise; default: the border that pretraining cuts away."""
 
 
 class Arm(NamedTuple):
@@ -139,7 +140,12 @@ def main() -> None:
 
 def parse_options(arguments: Sequence[str]) -> PretrainingValueConfig:
     """The command line."""
-    return tyro.cli(PretrainingValueConfig, args=arguments, description=__doc__)
+    options = tyro.cli(PretrainingValueConfig, args=arguments, description=__doc__)
+    # flags within a flag come as one word after "=": two words that begin with dashes would be taken for our own
+    pretrain, finetune, extract = (
+        tuple(shlex.split(" ".join(words))) for words in (options.pretrain, options.finetune, options.extract)
+    )
+    return replace(options, pretrain=pretrain, finetune=finetune, extract=extract)
 
 
 def arms_of(options: PretrainingValueConfig) -> list[Arm]:

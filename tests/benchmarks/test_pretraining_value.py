@@ -71,6 +71,14 @@ def test_weights_are_given_by_name() -> None:
         given_weights(["x"])
 
 
+def test_flags_of_other_commands_come_as_one_word() -> None:
+    command = ["a.yaml", "b.yaml", "--extract=--height 96 --width 144", "--pretrain=--output 'a b'", "--seeds", "1"]
+    options = pretraining_value.parse_options(command)
+    assert options.extract == ("--height", "96", "--width", "144")
+    assert options.pretrain == ("--output", "a b")
+    assert (options.finetune, options.seeds) == ((), (1,))
+
+
 def test_each_seed_has_its_own_given_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = pretraining_value.PretrainingValueConfig(configs=(tmp_path, tmp_path))
     commands: list[list[str]] = []
