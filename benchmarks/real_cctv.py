@@ -87,6 +87,8 @@ class RealCctvConfig:
     """Its weights."""
     image_size: tuple[int, int] = (96, 144)
     """Height and width of the frames it sees."""
+    feature_size: tuple[int, int] | None = None
+    """Height and width of the frames that video networks give features of; default: as in pretraining."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes a GPU where there is one."""
     quick: bool = False
@@ -166,6 +168,7 @@ def prepare(config: RealCctvConfig) -> tuple[RealCctvConfig, Workshop]:
         parts=parts,
         pretraining=pretraining,
         fine_tuning=fine_tuning,
+        feature_size=config.feature_size,
     )
     keep_settings(config.out / "settings.json", pretraining, parts)
     return config, shop

@@ -4,7 +4,8 @@ OUT/catalogues/                              what is pretrained on, extracted, a
 OUT/proxies, cache, segments, motion         shared by all
 OUT/ARM/network-0/pretrain-without-fights/   a pretraining run: scored on fights, and on the foreign tests
 OUT/ARM/network-0/untrained/                 an image network, alone or with its temporal module, before any step
-OUT/ARM/network-0/features/TEST/             a feature set; features-and-motion: with how much the picture moves
+OUT/ARM/network-0/features/TEST/             a feature set; features-and-motion: with how much the picture moves;
+                                             features-192x288: of frames of that size
 OUT/ARM/network-0/detectors-1f3a9c02/TEST/fold-0/    a fine-tuning run, with the scores of what the fold holds out; the
                                              name says by which settings, as defaults change from time to time
 OUT/log.txt                                  what all of them printed
@@ -122,13 +123,15 @@ class Workshop:
     """The file of pretraining's settings, and flags."""
     fine_tuning: tuple[str, ...]
     """The file of the detector's settings, and flags."""
+    feature_size: tuple[int, int] | None = None
+    """Height and width of the frames that video networks give features of, where not those of pretraining."""
 
     def features(self, arm: Arm, network: int, test: str, *, motion: bool = False) -> FeatureSet:
         """The features of a test's videos by one network, which is pretrained first where it has to be.
 
         `motion`: with the number that says how much the picture moves, as detectors have it by default.
         """
-        folder = self.folder(arm, network) / ("features-and-motion" if motion else "features") / test
+        folder = self.folder(arm, network) / (self._sized("features", arm) + "-and-motion" * motion) / test
         if not (folder / MANIFEST).exists():
             catalogue = self.out / "catalogues" / f"{test}.json"
             write_unlabelled(catalogue, self.tests[test].videos)
@@ -146,14 +149,16 @@ class Workshop:
 
     def encoder(self, arm: Arm, network: int, test: str) -> EncoderConfig:
         """Which network; all of them see whole frames, at the stride that fits the test's frame rate."""
-        stride = self.tests[test].clip_stride
+        height, width = (None, None) if arm.image is not None else self.feature_size or (None, None)
+        config = EncoderConfig(
+            clip_stride=self.tests[test].clip_stride, border_crop=NO_BORDER, height=height, width=width
+        )
         if arm.image is not None and arm.tasks is None:
-            return EncoderConfig(backbone=str(self.untrained(arm, network)), clip_stride=stride, border_crop=NO_BORDER)
+            return replace(config, backbone=str(self.untrained(arm, network)))
         if arm.tasks is None and arm.weights is None:
             name = parse(PretrainConfig, self.pretraining, PROG).backbone.name
-            return EncoderConfig(backbone=name, weights_seed=network, clip_stride=stride, border_crop=NO_BORDER)
-        backbone = arm.weights or str(self.pretrained(arm, network, test))
-        return EncoderConfig(backbone=backbone, clip_stride=stride, border_crop=NO_BORDER)
+            return replace(config, backbone=name, weights_seed=network)
+        return replace(config, backbone=arm.weights or str(self.pretrained(arm, network, test)))
 
     def pretrained(self, arm: Arm, network: int, test: str) -> Path:
         """The finished pretraining run whose network is scored on this test."""
@@ -193,7 +198,10 @@ class Workshop:
             catalogue = self.out / "catalogues" / f"{test}-fold-{number}.json"
             write_fold(catalogue, self.tests[test].videos, held_out)
             run = RunFolder(
-                self.folder(arm, network) / (self._detectors + "-and-motion" * motion) / test / f"fold-{number}"
+                self.folder(arm, network)
+                / (self._sized(self._detectors, arm) + "-and-motion" * motion)
+                / test
+                / f"fold-{number}"
             )
             if not all(run.seed(seed).is_done for seed in seeds):
                 flags = [*self.fine_tuning, "--output", str(run.path), "--resume", "--seeds", *map(str, seeds)]
@@ -208,6 +216,12 @@ class Workshop:
     def folder(self, arm: Arm, network: int) -> Path:
         """Of one network; weights from a folder are one network."""
         return self.out / arm.folder / f"network-{network}"
+
+    def _sized(self, name: str, arm: Arm) -> str:
+        """The folder of what hangs on the size of the frames."""
+        if self.feature_size is None or arm.image is not None:
+            return name
+        return f"{name}-{self.feature_size[0]}x{self.feature_size[1]}"
 
     @property
     def _detectors(self) -> str:

@@ -220,6 +220,8 @@ def encoders_of(folder: Path, card: Mapping[str, Any], backbones: Sequence[Path]
 def _from_spec(spec: FeatureSpec) -> EncoderConfig:
     """What the features themselves say of it; whether that is all is seen when the two specs are compared."""
     return EncoderConfig(
+        height=spec.crop_height,
+        width=spec.crop_width,
         clip_stride=spec.clip_stride,
         border_crop=spec.border_crop,
         pool=spec.pool or "mean",

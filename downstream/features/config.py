@@ -82,9 +82,10 @@ class EncoderConfig:
     weights_seed: int = 0
     """For a name without weights: decides the random ones."""
     height: int | None = None
-    """For a name: height of a crop in pixels. Default: the network's own."""
+    """Height of a crop in pixels. Default: the network's own, or what it was pretrained on. A network of convolutions
+    takes any, and can be worth more on larger frames than it was pretrained on: docs/results.md."""
     width: int | None = None
-    """For a name: width of a crop in pixels. Default: the network's own."""
+    """Width of a crop in pixels, likewise."""
     clip_stride: int | None = None
     """Video frames from one frame of a clip to the next. Default: the backbone's own; of an image tower, so that its
     frames spread over the snippet."""

@@ -205,19 +205,21 @@ def open_encoder(config: EncoderConfig, *, fetch: bool = True) -> Encoder:
 
 
 def _exported(config: EncoderConfig, path: Path) -> Encoder:
-    for name in ("weights", "download", "height", "width"):
+    for name in ("weights", "download"):
         if getattr(config, name):
             raise UserError(f"{name} is set, but '{config.backbone}' is exported and brings its own; leave it out")
-    backbone, border, _ = exported_backbone(path, config.border_crop)
+    backbone, border, _ = exported_backbone(path, config.border_crop, height=config.height, width=config.width)
     return encoder_of(config, backbone, border)
 
 
-def exported_backbone(path: Path, border_crop: BorderCrop | None) -> tuple[Backbone, BorderCrop, dict[str, Any]]:
+def exported_backbone(
+    path: Path, border_crop: BorderCrop | None, *, height: int | None = None, width: int | None = None
+) -> tuple[Backbone, BorderCrop, dict[str, Any]]:
     """The backbone, the border to cut off its frames (what it was pretrained with, unless another is given), its card.
 
-    UserError where there is none, or not whole.
+    `height`, `width`: of its clips, where not as it was pretrained. UserError where there is none, or not whole.
     """
-    backbone, card = load_backbone(path)
+    backbone, card = load_backbone(path, height=height, width=width)
     border = border_crop or tuple(card.get("data", {}).get("border_crop", NO_BORDER))
     check_border(border)
     return backbone, border, card

@@ -87,11 +87,14 @@ def save_backbone(
     return [folder / name for name in (*hashes, CARD_FILE)]
 
 
-def load_backbone(path: Path) -> tuple[Backbone, dict[str, Any]]:
+def load_backbone(
+    path: Path, *, height: int | None = None, width: int | None = None
+) -> tuple[Backbone, dict[str, Any]]:
     """Load an exported folder, a run's folder, or the weight file of either; return the backbone and its card.
 
-    The backbone comes in evaluation mode. Raises UserError where a file is missing, its hash is not the card's, or the
-    card is none of ours.
+    `height`, `width`: pixels of the clips it is to read, where not those it was pretrained on: networks of convolutions
+    take any size. The backbone comes in evaluation mode. Raises UserError where a file is missing, its hash is not the
+    card's, the card is none of ours, or the network cannot read clips of that size.
     """
     folder, card = _checked_card(or_shipped(path))
     clip = card["clip"]
@@ -101,8 +104,8 @@ def load_backbone(path: Path) -> tuple[Backbone, dict[str, Any]]:
             weights=folder / WEIGHTS_FILE,
             clip_frames=clip["frames"],
             clip_stride=clip["stride"],
-            height=clip["height"],
-            width=clip["width"],
+            height=height or clip["height"],
+            width=width or clip["width"],
             freeze=card.get("temporal_module") == NARROW,
         )
     )

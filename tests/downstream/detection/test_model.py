@@ -36,7 +36,7 @@ def evaluated(run: Path, kind: str) -> ScoreFile:
     return ensemble([read_scores(folder / "test_scores.json") for folder in folders])
 
 
-@pytest.mark.parametrize("kind", ["whole", "cells"])
+@pytest.mark.parametrize("kind", ["whole", "large", "cells"])
 def test_scores_are_those_of_evaluation(world: Path, kind: str) -> None:
     found = scored(open_model(world / "runs" / kind), files(world, *TEST))
     for expected in evaluated(world / "runs" / kind, kind).videos:
@@ -110,13 +110,14 @@ def test_what_cannot_be_read_comes_with_its_problem(world: Path, tmp_path: Path)
     assert found["bad"].scores is None
 
 
+@pytest.mark.parametrize("kind", ["cells", "large"])
 def test_a_package_says_the_same_from_anywhere_and_names_no_place(
-    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = make_package(world / "runs" / "cells", tmp_path / "made" / "package", title="Street")
+    made = make_package(world / "runs" / kind, tmp_path / "made" / "package", title="Street")
     moved = shutil.move(tmp_path / "made" / "package", tmp_path / "moved")
     monkeypatch.chdir(tmp_path)
-    first = scored(open_model(world / "runs" / "cells"), files(world, "v9"))["v9"].scores
+    first = scored(open_model(world / "runs" / kind), files(world, "v9"))["v9"].scores
     second = scored(open_model(Path(moved)), files(world, "v9"))["v9"].scores
     assert first is not None
     assert second is not None
@@ -175,9 +176,10 @@ def test_imported_features_cannot_be_made_again(world: Path, tmp_path: Path) -> 
         open_model(seed)
 
 
-def test_a_detector_that_does_not_say_where_its_backbone_lies_takes_one(world: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["whole", "large"])
+def test_a_detector_that_does_not_say_where_its_backbone_lies_takes_one(kind: str, world: Path, tmp_path: Path) -> None:
     seed = tmp_path / "seed-0"
-    shutil.copytree(world / "runs" / "whole" / "seed-0", seed)
+    shutil.copytree(world / "runs" / kind / "seed-0", seed)
     card = json.loads((seed / "detector" / "detector.json").read_text())
     card["features"]["made_with"] = [None]
     (seed / "detector" / "detector.json").write_text(json.dumps(card))

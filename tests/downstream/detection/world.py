@@ -25,7 +25,8 @@ TEST = {"v8": 40, "v9": 200}
 
 
 def build_world(root: Path) -> Path:
-    """`videos`, `list.csv`, `backbone`, `features/{whole,cells}`, `runs/{whole,cells}` (two seeds each)."""
+    """`videos`, `list.csv`, `backbone`, `features/KIND`, `runs/KIND` (two seeds each); `large`: frames of another size
+    than the backbone was pretrained on."""
     rows = ["path,label,split,spans"]
     for number, frames in enumerate(LENGTHS):
         encode_video(root / "videos" / f"v{number}.mp4", number, num_frames=frames)
@@ -34,6 +35,8 @@ def build_world(root: Path) -> Path:
     torch.manual_seed(0)
     save_backbone(build_backbone(BackboneConfig(height=32, width=48)), root / "backbone", {})
     train(root, "whole", {}, FeaturesConfig(sets=(root / "features" / "whole",)), DetectorConfig(**PLAIN))
+    larger = {"height": 48, "width": 64}
+    train(root, "large", larger, FeaturesConfig(sets=(root / "features" / "large",)), DetectorConfig(**PLAIN))
     features = FeaturesConfig(sets=(root / "features" / "cells",), normalise="place", pool_cells=(2, 3))
     detector = DetectorConfig(**PLAIN, temporal="multi_scale")
     train(root, "cells", {"grid": "map"}, features, detector)

@@ -175,6 +175,27 @@ def test_errors(config: dict[str, object], text: str) -> None:
         open_encoder(EncoderConfig(**config))  # type: ignore[arg-type]
 
 
-def test_an_export_brings_its_own_size(exported: Path) -> None:
-    with pytest.raises(UserError, match=r"height is set, but .* is exported and brings its own"):
+def test_an_export_of_convolutions_reads_frames_of_any_size(exported: Path) -> None:
+    from pretrain.backbones import load_backbone
+
+    encoder = open_encoder(EncoderConfig(backbone=str(exported), height=64, width=80, motion=False))
+    spec = encoder.spec(SnippetSettings())
+    assert (spec.crop_height, spec.crop_width, spec.dim) == (64, 80, 128)
+    given = clips(encoder)
+    mean = load_backbone(exported)[0](normalised(encoder, given)).mean(dim=(2, 3, 4))  # the weights as they were
+    torch.testing.assert_close(encoder.features(given), mean.detach(), rtol=1e-5, atol=1e-5)
+    cells = open_encoder(EncoderConfig(backbone=str(exported), height=64, grid="map", motion=False))
+    assert (cells.grid, cells.clip.width) == ((8, 6), 48)
+    assert load_backbone(exported, height=64)[0].spec.map_size == (4, 8, 6)
+
+
+def test_an_export_that_takes_one_size_alone_says_so(exported: Path, tmp_path: Path) -> None:
+    card = exported / "backbone" / "backbone.json"
+    card.write_text(card.read_text().replace('"small3d"', '"mvit_v2_s"').replace('"frames": 8', '"frames": 16'))
+    with pytest.raises(UserError, match=r"height is 64; 'mvit_v2_s' takes 224 alone\. Leave it out"):
         open_encoder(EncoderConfig(backbone=str(exported), height=64))
+
+
+def test_an_export_brings_its_weights(exported: Path) -> None:
+    with pytest.raises(UserError, match=r"weights is set, but .* is exported and brings its own"):
+        open_encoder(EncoderConfig(backbone=str(exported), weights=Path("x")))
