@@ -30,6 +30,8 @@ LAUNCH = (
 LAUNCHED = ("-m", "anomaly_pretext", "pretrain") if IS_INSTALLED else ("pretrain" + ".py",)
 
 CATALOGUE = ("--catalogue.kind", "json", "--catalogue.root", str(DEMO / "videos"))
+LARGER = ("--height", "128", "--width", "192")
+"""Frames of whole pictures, twice the size of those of pretraining: worth more than longer training (docs/results.md)."""
 
 
 def extraction(name: str, *encoder: str) -> list[str]:
@@ -47,11 +49,13 @@ STEPS: list[tuple[str, list[str]]] = [
     ("export it", ["export_backbone", str(DEMO / "pretrain"), "--out", str(DEMO / "backbone")]),
     (
         "extract features of every snippet with it",
-        extraction("pretrained", "--backbone", str(DEMO / "backbone")),
+        extraction("pretrained", "--backbone", str(DEMO / "backbone"), *LARGER),
     ),
     (
         "and with random weights, to compare",
-        extraction("random", "--backbone", "small3d", "--weights-seed", "0", "--border-crop", "0.1", "0", "0", "0"),
+        extraction(
+            "random", "--backbone", "small3d", "--weights-seed", "0", "--border-crop", "0.1", "0", "0", "0", *LARGER
+        ),
     ),
     (
         "train detectors on video labels alone, score the test cameras",
