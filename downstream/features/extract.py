@@ -15,7 +15,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from downstream.features.config import ExtractConfig
+from downstream.features.config import EncoderConfig, ExtractConfig
 from downstream.features.encoders import Encoder, open_encoder
 from downstream.features.pipeline import Encoded, encode_videos, extract_video
 from downstream.features.progress import FrameProgress
@@ -46,9 +46,22 @@ def extract(config: ExtractConfig) -> int:
     # the slowest process may be hours behind the others when these wait for it
     accelerator = make_accelerator(config.device, "fp32", timedelta(days=7))
     with alone_in(config.out, accelerator):
+        if (note := larger_note(config.encoder, encoder)) and accelerator.is_main_process:
+            print(note, flush=True)
         left_out = extract_into(config, encoder, videos, accelerator)
     accelerator.end_training()
     return int(left_out > 0)
+
+
+def larger_note(config: EncoderConfig, encoder: Encoder) -> str:
+    """That small3d can be worth more on larger frames; empty where a size was chosen, and for cells."""
+    if encoder.name != "small3d" or encoder.grid is not None or config.height or config.width:
+        return ""
+    height, width = encoder.clip.height, encoder.clip.width
+    return (
+        f"note: frames of {height}x{width}, as in pretraining. Where what matters is small in the picture, --height "
+        f"{3 * height} --width {3 * width} can be worth more, for nine times the work (docs/features.md)"
+    )
 
 
 def extract_into(config: ExtractConfig, encoder: Encoder, videos: Sequence[Video], accelerator: Accelerator) -> int:

@@ -202,6 +202,7 @@ def test_a_second_run_does_only_what_is_new(
         (some / f"{name}.mp4").symlink_to(folder / f"{name}.mp4")
     out = tmp_path / "out"
     assert extract(config(some, out)) == 0
+    assert "note:" not in capfd.readouterr().out  # their size was chosen
     first = FeatureSet.open(out).read("a").copy()
     (some / "c.mp4").symlink_to(folder / "c.mp4")
     assert extract(config(some, out)) == 0
@@ -210,6 +211,16 @@ def test_a_second_run_does_only_what_is_new(
     assert extract(config(some, out)) == 0
     with pytest.raises(UserError, match="holds features of another kind"):
         extract(config(some, out, encoder=EncoderConfig(height=32, width=48, weights_seed=3)))
+
+
+def test_who_chose_no_size_is_told_of_larger_frames(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    extract(config(folder, tmp_path / "whole", encoder=EncoderConfig()))
+    out = capfd.readouterr().out
+    assert "note: frames of 64x96, as in pretraining. Where what matters is small in the picture, --height 192" in out
+    extract(config(folder, tmp_path / "cells", encoder=EncoderConfig(grid="map")))
+    assert "note:" not in capfd.readouterr().out
 
 
 def test_damage_behind_some_snippets_fails_the_whole_video(
