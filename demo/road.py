@@ -31,7 +31,7 @@ LAUNCHED = ("-m", "anomaly_pretext", "pretrain") if IS_INSTALLED else ("pretrain
 
 CATALOGUE = ("--catalogue.kind", "json", "--catalogue.root", str(DEMO / "videos"))
 LARGER = ("--height", "128", "--width", "192")
-"""Frames of whole pictures, twice the size of those of pretraining: worth more than longer training (docs/results.md)."""
+"""Frames of whole pictures, twice the size of those of pretraining: what is small there counts (docs/results.md)."""
 
 
 def extraction(name: str, *encoder: str) -> list[str]:
