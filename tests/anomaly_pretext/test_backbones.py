@@ -24,6 +24,9 @@ def test_shipped_named_and_exported_ones_are_loaded(tmp_path: Path) -> None:
     named = ap.load_backbone("small3d", weights=tmp_path)
     assert all(torch.equal(a, b) for a, b in zip(named.parameters(), shipped.parameters(), strict=True))
     assert "small3d" in ap.list_backbones()
+    for source in ("shipped", "small3d"):
+        larger = ap.load_backbone(source, height=96, width=144).spec
+        assert (larger.clip.height, larger.clip.width, larger.map_size) == (96, 144, (4, 12, 18))
 
 
 def test_an_unknown_name_is_an_error_in_words() -> None:
