@@ -31,8 +31,8 @@ def load_backbone(
     `source`: a run of `pretrain`, an exported folder or its weight file; `shipped`, the small network that comes with
     the package; or a name (`list_backbones`, `timm/<model>`), with `weights` or at random (`torch.manual_seed`).
     `height`, `width`: pixels of its clips, where not those of pretraining, or the name's own; networks of convolutions
-    take any. `backbone.spec.clip` says what its clips are. UserError: nothing there, weights that do not fit, a size that
-    the network cannot have.
+    take any. `backbone.spec.clip` says what its clips are. UserError: nothing there, weights that do not fit, a size
+    that the network cannot have.
     """
     source = as_path("source", source, "a run, an exported folder, 'shipped', or a name (list_backbones)")
     if weights is not None and (str(source) == "shipped" or source.is_dir()):
