@@ -31,7 +31,9 @@ LAUNCHED = ("-m", "anomaly_pretext", "pretrain") if IS_INSTALLED else ("pretrain
 
 CATALOGUE = ("--catalogue.kind", "json", "--catalogue.root", str(DEMO / "videos"))
 LARGER = ("--height", "128", "--width", "192")
-"""Frames of whole pictures, twice the size of those of pretraining: what is small there counts (docs/results.md)."""
+"""Frames of twice the size of those of pretraining, for people are small here; three times would be worth more, and take
+longer (docs/results.md)."""
+CELLS = ("--grid", "8", "12", "--height", "192", "--width", "288")
 
 
 def extraction(name: str, *encoder: str) -> list[str]:
@@ -98,7 +100,7 @@ STEPS: list[tuple[str, list[str]]] = [
     ),
     (
         "extract features of cells of the picture",
-        extraction("cells", "--backbone", str(DEMO / "backbone"), "--grid", "map"),
+        extraction("cells", "--backbone", str(DEMO / "backbone"), *CELLS),
     ),
     (
         "train detectors of cells, on the same video labels",
