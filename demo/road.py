@@ -31,8 +31,7 @@ LAUNCHED = ("-m", "anomaly_pretext", "pretrain") if IS_INSTALLED else ("pretrain
 
 CATALOGUE = ("--catalogue.kind", "json", "--catalogue.root", str(DEMO / "videos"))
 LARGER = ("--height", "128", "--width", "192")
-"""Frames of twice the size of those of pretraining, for people are small here; three times would be worth more, and take
-longer (docs/results.md)."""
+"""Frames of twice the size of those of pretraining, for people are small here; more would take longer."""
 CELLS = ("--grid", "8", "12", "--height", "192", "--width", "288")
 
 
