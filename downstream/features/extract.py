@@ -21,6 +21,7 @@ from downstream.features.pipeline import Encoded, encode_videos, extract_video
 from downstream.features.progress import FrameProgress
 from downstream.features.store import FeatureSet, FeatureWriter
 from pretrain.accelerator import check_device, make_accelerator
+from pretrain.backbones.small import SMALL3D_CLIP
 from pretrain.cpu import keep_freed_memory
 from pretrain.data.bad_videos import quarantine_lines
 from pretrain.data.catalogue import Video
@@ -55,9 +56,10 @@ def extract(config: ExtractConfig) -> int:
 
 def larger_note(config: EncoderConfig, encoder: Encoder) -> str:
     """That small3d can be worth more on larger frames; empty where a size was chosen, and for cells."""
-    if encoder.name != "small3d" or encoder.grid is not None or config.height or config.width:
-        return ""
     height, width = encoder.clip.height, encoder.clip.width
+    is_small = encoder.name == "small3d" and height * width <= SMALL3D_CLIP.height * SMALL3D_CLIP.width
+    if not is_small or encoder.grid is not None or config.height or config.width:
+        return ""
     return (
         f"note: frames of {height}x{width}, as in pretraining. Where what matters is small in the picture, --height "
         f"{3 * height} --width {3 * width} can be worth more, for nine times the work (docs/features.md)"
