@@ -34,6 +34,7 @@ from downstream.evaluation.evaluation import compare
 from downstream.evaluation.output import write_evaluation
 from downstream.evaluation.temporal_evaluation import TemporalEvaluation, evaluate_seeds
 from downstream.features.store import FeatureSet
+from downstream.references.command import MOTION
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.video_scores import VideoScores
 from downstream.training.config import FinetuneConfig
@@ -48,8 +49,6 @@ ROOT = Path(__file__).resolve().parents[1]
 LABEL_FREE, LABELS, CEILING = "label-free", "labels of videos", "labels of frames (ceiling)"
 JUDGES = {LABEL_FREE: "label_free", LABELS: "detector", CEILING: "ceiling"}
 """What is built on a network's features, and the folder of its runs."""
-MOTION = "motion_energy"
-"""The reference that reads the videos: it is of no network, and made once."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +218,7 @@ def reference_scores(
     run, first = RunFolder(folder / JUDGES[LABEL_FREE]), options.out / "random" / f"seed-{options.seeds[0]}"
     with_motion = RunFolder(first / JUDGES[LABEL_FREE])
     command = ["scripts/reference_scores.py", str(run.path)]
-    if not with_motion.has_references([MOTION]):  # the first network is the first run
+    if not with_motion.has_references([MOTION]):  # of no network, so made once: the first network is the first run
         call([*command, "--motion", "--border-crop", *(str(share) for share in pretraining.data.border_crop)])
     elif not run.has_references(["feature_change"]):
         call(command)
