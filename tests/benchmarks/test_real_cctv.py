@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +15,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from benchmarks import real_cctv_scores as scoring
-from benchmarks.real_cctv import RealCctvConfig, main, stacked
+from benchmarks.real_cctv import PRETRAINING, RealCctvConfig, main, stacked
+from benchmarks.real_cctv_runs import Arm, ImageNetwork, Workshop
 from benchmarks.real_cctv_sets import RealTest, folds, footage, open_tests, write_fold, write_unlabelled
 from benchmarks.real_cctv_tables import result, tables
 from benchmarks.source_intervals import Figure, figures, source_weights
@@ -47,6 +51,21 @@ def test_folds_part_no_group_and_are_even_in_both_classes() -> None:
 def test_more_folds_than_groups_are_refused() -> None:
     with pytest.raises(UserError, match=r"3 group\(s\) of videos cannot be shared out over 5 folds"):
         folds(some_videos(groups=3), 5)
+
+
+def test_frames_of_another_size_are_features_of_their_own(tmp_path: Path) -> None:
+    tests: Any = {"fights": SimpleNamespace(clip_stride=2)}
+    shop = Workshop(
+        out=tmp_path, device="cpu", tests=tests, pools={}, parts={}, pretraining=(str(PRETRAINING),), fine_tuning=()
+    )
+    larger = replace(shop, feature_size=(192, 288))
+    arm = Arm(title="given", weights="folder")
+    own, asked = (each.encoder(arm, 0, "fights") for each in (shop, larger))
+    assert ((own.height, own.width), (asked.height, asked.width)) == ((None, None), (192, 288))
+    assert (shop._sized("features", arm), larger._sized("features", arm)) == ("features", "features-192x288")
+    image = replace(arm, image=ImageNetwork(name="timm/test_vit", weights=None, height=96, width=144))
+    assert larger.encoder(image, 0, "fights").height is None  # an image network has a size of its own
+    assert larger._sized("features", image) == "features"
 
 
 def test_draws_take_whole_sources() -> None:
