@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from anomaly_pretext.arguments import as_path, in_python, shortly
 from downstream.detection.inputs import find_videos, is_stream
 from downstream.detection.model import Model, ScoredFile, score_files
-from downstream.detection.open_model import open_model
+from downstream.detection.open_model import open_model, with_camera
 from downstream.detection.records import EventRecord
 from downstream.detection.unfitted import UNFITTED_FOLDER
 from downstream.detection.video_events import find_video_events
@@ -126,16 +126,25 @@ def _device(name: str | None) -> torch.device:
 
 
 @in_python
-def load_detector(path: str | Path, *, device: str | None = None, backbone: str | Path | None = None) -> Detector:
+def load_detector(
+    path: str | Path,
+    *,
+    device: str | None = None,
+    backbone: str | Path | None = None,
+    camera: str | None = None,
+) -> Detector:
     """A detector to score videos with: a run (all its seeds together), one seed's folder, or a package.
 
     `device`: as torch names them; default: a GPU where there is one. `backbone`: where it lies now, if not where it was
-    when features were extracted. UserError: nothing there, a backbone with other weights.
+    when features were extracted. `camera`: whose videos it is to score, one that a label-free detector knows; default:
+    any. UserError: nothing there, a backbone with other weights, a camera that it does not know.
     """
     what = "a run, one seed's folder or a package; first_look() needs none"
     folder, chosen = as_path("path", path, what), _device(device)
     own = [] if backbone is None else [as_path("backbone", backbone, "the folder of a backbone")]
-    return Detector(open_model(folder, own, chosen))
+    if camera is not None and not isinstance(camera, str):
+        raise UserError(f"camera is {shortly(camera)}; give its name")
+    return Detector(with_camera(open_model(folder, own, chosen), camera))
 
 
 def first_look(*, device: str | None = None) -> Detector:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from downstream.detection.calibrate_config import CalibrateConfig
-from downstream.detection.open_model import open_model
+from downstream.detection.open_model import open_model, with_camera
 from downstream.detection.scoring import problems_of, score_all, videos_of
 from downstream.events.calibration import calibrate
 from downstream.events.calibration_file import Calibration, write_calibration
@@ -21,6 +21,7 @@ def run_calibration(config: CalibrateConfig) -> int:
     videos = videos_of(config.inputs)
     accelerator = make_accelerator(config.scoring.device, "fp32")
     model = open_model(config.detector, config.backbone, accelerator.device, calibrated=False)
+    model = with_camera(model, config.camera)
     accelerator.print(model.describe(), flush=True)
     scored = score_all(model, videos, config.scoring, accelerator)
     footage, folders = [], []

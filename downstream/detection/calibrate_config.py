@@ -33,6 +33,8 @@ class CalibrateConfig:
     """False alarms that are wanted at most, an hour."""
     backbone: tuple[Path, ...] = ()
     """Where the backbone lies, if not where it was when features were extracted; one for each fused feature set."""
+    camera: str | None = None
+    """The camera that the footage is of, see scripts/detect.py. Default: of any."""
     margin: float = MARGIN
     """An event goes on while scores are no further below the threshold than this, in log odds."""
     min_seconds: float = 0.0

@@ -66,6 +66,9 @@ class DetectConfig:
     Default: none; what is unlike the rest of each video, a first look."""
     backbone: tuple[Path, ...] = ()
     """Where the backbone lies, if not where it was when features were extracted; one for each fused feature set."""
+    camera: str | None = None
+    """The camera that the input is of, as the catalogue that scripts/fit_normal.py was given names it (group): a
+    label-free detector then goes by what is usual there. Default: of any."""
     zones: Path | None = None
     """A file of zones, polygons that say which parts of the picture count; docs/cameras.md. Default: the package's."""
     out: Path = Path("runs/detect")

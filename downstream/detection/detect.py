@@ -22,7 +22,7 @@ from downstream.detection.console_words import (
     table,
 )
 from downstream.detection.model import Model
-from downstream.detection.open_model import open_model, with_zones
+from downstream.detection.open_model import open_model, with_camera, with_zones
 from downstream.detection.output_files import write_output_files
 from downstream.detection.records import FailedVideo
 from downstream.detection.report import heat_of, write_detection_report
@@ -54,7 +54,8 @@ def detect(config: DetectConfig) -> int:
     check_device(config.scoring.device)
     inputs = videos_of(config.inputs)
     accelerator = make_accelerator(config.scoring.device, "fp32")
-    model = with_zones(open_model(or_unfitted(config.detector), config.backbone, accelerator.device), config.zones)
+    model = open_model(or_unfitted(config.detector), config.backbone, accelerator.device)
+    model = with_camera(with_zones(model, config.zones), config.camera)
     rule = config.rule.applied_to(model.rule)
     with alone_in(config.out, accelerator):
         status = detect_into(config, inputs, model, rule, accelerator)

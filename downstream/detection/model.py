@@ -43,6 +43,7 @@ from downstream.scores.score_file import ScoreFile
 from downstream.scores.video_scores import VideoScores
 from pretrain.data.video import FrameClock, IndexCache, VideoError, VideoInfo, video_clock
 from pretrain.errors import UserError
+from pretrain.names import shown
 
 BATCH_CLIPS = 32
 
@@ -112,6 +113,8 @@ class Model:
             raise nothing_counts(info)
         return inside
 
+    camera: str | None = None
+    """Whose videos it scores, by what is usual there; None: those of any."""
     levels: LevelScale | None = None
     """What the calibration makes of scores; None: every video is its own scale."""
 
@@ -162,7 +165,8 @@ class Model:
             return f"the label-free detector that comes with the program, on {encoders}"
         count = len(self.detectors)
         where = "" if self.grid is None else f", {self.grid[0]}x{self.grid[1]} cells"
-        return f"{self.path}: {count} detector(s){' together' if count > 1 else ''} on {encoders}{where}"
+        whose = "" if self.camera is None else f", by what is usual of camera '{shown(self.camera)}'"
+        return f"{self.path}: {count} detector(s){' together' if count > 1 else ''} on {encoders}{where}{whose}"
 
 
 class ScoredFile(NamedTuple):

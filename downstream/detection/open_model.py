@@ -32,8 +32,9 @@ from downstream.runs.run_folder import RunFolder
 from downstream.scores.supervision import supervision_in
 from pretrain.backbones.shipped import SHIPPED
 from pretrain.backbones.timm_frames import PREFIX
-from pretrain.errors import UserError, problem_list
+from pretrain.errors import UserError, nearest, problem_list
 from pretrain.json_shapes import record, sequence, text, whole
+from pretrain.names import shown
 from pretrain.path_words import what_is_at
 from pretrain.reading import own_file, refuse_link_out
 from pretrain.versioned_json import read_versioned_json
@@ -44,6 +45,8 @@ ZONES_FILE = "zones.json"
 PACKAGE_FORMAT = "anomaly-pretext/package/1"
 MOST_PARTS = 256
 """Detectors, and encoders, of one package: each takes its own memory."""
+SHOWN_CAMERAS = 8
+"""Of those that a detector knows, in a message."""
 _NUMBERS = sequence(whole(0, MOST_PARTS), 1, MOST_SETS)
 _PACKAGE = record(
     {
@@ -106,6 +109,40 @@ def _zones_of(path: Path) -> Zones | None:
 def with_zones(model: Model, file: Path | None) -> Model:
     """The same with the zones of a file in place of its own; None: its own. UserError as `read_zones`."""
     return model if file is None else dataclasses.replace(model, zones=read_zones(file))
+
+
+def with_camera(model: Model, camera: str | None) -> Model:
+    """The same for the videos of one camera that its label-free detectors know; None: of any.
+
+    UserError: they know no such camera.
+    """
+    if camera is None:
+        return model
+    known = known_cameras(model)
+    if camera not in known:
+        listed = f"{', '.join(map(shown, known[:SHOWN_CAMERAS]))}{', ...' if len(known) > SHOWN_CAMERAS else ''}"
+        there = f"{nearest(camera, known)}; it knows {len(known)}: {listed}" if known else "; it knows none"
+        raise UserError(
+            f"{model.path} does not know a camera '{shown(camera)}'{there}. scripts/fit_normal.py learns those that "
+            "the catalogue names (group) and that have two videos or more. Without --camera videos of any are scored"
+        )
+    return of_camera(model, camera)
+
+
+def of_camera(model: Model, camera: str) -> Model:
+    """The same for the videos of one camera where it is known; of another, itself."""
+    if camera not in known_cameras(model):
+        return model
+    groups = tuple(
+        dataclasses.replace(group, detectors=tuple(detector.of_camera(camera) for detector in group.detectors))
+        for group in model.groups
+    )
+    return dataclasses.replace(model, groups=groups, camera=camera)
+
+
+def known_cameras(model: Model) -> list[str]:
+    """Cameras that its detectors know of their own."""
+    return sorted({name for detector in model.detectors for name in detector.cameras})
 
 
 def detector_folders(path: Path) -> list[Path]:

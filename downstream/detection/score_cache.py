@@ -52,6 +52,8 @@ class ScoreCache:
         content: list[Any] = [model.names, specs, [source.dtype for source in model.sources]]
         if model.zones is not None:
             content.append(model.zones.as_json())
+        if model.camera is not None:
+            content.append({"camera": model.camera})
         self._model = hashlib.sha256(json.dumps(content).encode()).hexdigest()
         self._folder, self._cells = folder, model.grid is not None
 

@@ -17,16 +17,17 @@ import torch
 from downstream.detection.given_features import GivenFeatures, open_given, refuse_unfitting
 from downstream.detection.open_model import open_detectors
 from downstream.detection.score_config import ScoreConfig
-from downstream.detector.inference import score_videos
+from downstream.detector.inference import score_by_camera
 from downstream.detector.snippet_detector import SnippetDetector
 from downstream.features.import_config import NO_CATALOGUE
-from downstream.features.timing import Timing, timings_of
+from downstream.features.timing import timings_of
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import CSV_COLUMNS, ScoreFile, write_scores
 from downstream.scores.supervision import KEY
 from downstream.scores.video_scores import VideoScores
 from pretrain.accelerator import check_device, make_accelerator
+from pretrain.data.catalogue import Catalogue, cameras_of
 from pretrain.data.catalogues import open_catalogue
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_text
@@ -44,7 +45,8 @@ def score(config: ScoreConfig) -> None:
         raise UserError(f"{what_is_at(missing[0])}: give a feature set, or a folder or list file of feature files")
     detectors = open_detectors(config.detector)
     cards = [card for _, card in detectors]
-    known = _known(config)
+    catalogue = _catalogue(config)
+    known = None if catalogue is None else timings_of(catalogue)
     given, notes = open_given(config.features, cards, config.encoder, config.layout, known)
     trusted = refuse_unfitting(given, cards, config.same_encoder)
     if trusted:
@@ -53,20 +55,24 @@ def score(config: ScoreConfig) -> None:
     print("\n".join([f"{len(given.names)} video(s), {len(detectors)} detector(s)", *notes]), flush=True)
     frames = {name: timing.frames for name, timing in (known or {}).items()}
     device = make_accelerator(config.device, "fp32").device
-    files = score_given(given, detectors, frames, device)
+    files = score_given(given, detectors, frames, device, cameras_of(catalogue or ()))
     lengths = _lengths(given, frames)
     print("\n".join(write(config, files, cards, lengths)))
 
 
 def score_given(
-    given: GivenFeatures, detectors: Detectors, frames: Mapping[str, int | None], device: torch.device
+    given: GivenFeatures,
+    detectors: Detectors,
+    frames: Mapping[str, int | None],
+    device: torch.device,
+    cameras: Mapping[str, str],
 ) -> list[ScoreFile]:
     """The scores of each detector. Snippets that nobody can place count themselves instead of frames."""
     moved = [detector.to(device) for detector, _ in detectors]
     found: list[list[VideoScores]] = [[] for _ in moved]
     for part in given.parts():
         for own, detector in zip(found, moved, strict=True):
-            scored = score_videos(detector, part.features, part.names, device, frames, placed=False)
+            scored = score_by_camera(detector, part.features, part.names, cameras, device, frames, placed=False)
             own += scored
     return [ScoreFile(own, _meta(card)) for own, (_, card) in zip(found, detectors, strict=True)]
 
@@ -110,12 +116,12 @@ def _meta(card: Mapping[str, Any]) -> dict[str, Any]:
     return {"threshold": float(card.get("threshold", 0.5)), "unscored": {}} | told
 
 
-def _known(config: ScoreConfig) -> dict[str, Timing] | None:
+def _catalogue(config: ScoreConfig) -> Catalogue | None:
     if config.catalogue == NO_CATALOGUE:
         return None
     if config.catalogue.root == NO_CATALOGUE.root and config.catalogue.annotations is None:
         raise UserError("--catalogue.root is missing: the folder that holds the videos")
-    return timings_of(open_catalogue(config.catalogue))
+    return open_catalogue(config.catalogue)
 
 
 def _lengths(given: GivenFeatures, frames: Mapping[str, int | None]) -> dict[str, int]:

@@ -91,7 +91,8 @@ _CARDS = {
         {
             "config": every(of_type(NormalConfig), record({}, {"parts": sequence(text, 1, 16)})),
             "members": whole(0, 1 << 24),
-        }
+        },
+        {"cameras": sequence(text, 0, 1 << 16)},
     ),
 }
 

@@ -67,6 +67,27 @@ def score_videos(
     return [scored[name] for name in names]
 
 
+def score_by_camera(
+    detector: SnippetDetector,
+    source: WholeVideos,
+    names: Sequence[str],
+    cameras: Mapping[str, str],
+    device: torch.device,
+    frames: Mapping[str, int | None] | None = None,
+    placed: bool = True,
+) -> list[VideoScores]:
+    """As `score_videos`, each video by what is usual of its own camera, where it is one that the detector knows."""
+    of_camera: dict[str | None, list[str]] = {}
+    for name in names:
+        camera = cameras.get(name)
+        of_camera.setdefault(camera if camera in detector.cameras else None, []).append(name)
+    scored: dict[str, VideoScores] = {}
+    for camera, own in of_camera.items():
+        found = score_videos(detector.of_camera(camera), source, own, device, frames, placed)
+        scored |= {video.name: video for video in found}
+    return [scored[name] for name in names]
+
+
 def _score_group(
     detector: SnippetDetector, source: WholeVideos, group: Sequence[str], device: torch.device
 ) -> Iterator[NDArray[np.float64]]:

@@ -31,6 +31,9 @@ class NormalConfig:
     trim: float = 0.02
     """Share of the footage that is farthest from the rest and taken out before the final fit: a few anomalies among the
     normal must not become normal."""
+    cameras: bool = True
+    """Learn what is usual of each camera, and of each place in its picture where there are cells. A camera is a group
+    of the catalogue with two videos of the footage or more; its videos are scored by its own, others as before."""
     keeps_learning: bool = False
     """On a stream: standardise by what the camera has shown of late (the last 256 snippets) instead of the footage."""
 

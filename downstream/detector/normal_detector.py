@@ -9,15 +9,18 @@ Features are whitened by the covariance of footage that is mostly normal, shrunk
     deviation  the median distance to the other snippets of its own video
     motion     how much the picture moves (`features.clip_motion`)
 
-The logarithm of each, smoothed over time, is standardised: by the footage that the detector was fitted to, or by the
-video itself ("what is unusual here?"). Their sum, less what the threshold stands for, is the log odds of the score.
+The logarithm of each, smoothed over time, is standardised: by the footage that the detector was fitted to, by a
+camera's own part of it where a video is of a camera that it knows (`of_camera`), or by the video itself ("what is
+unusual here?"). Their sum, less what the threshold stands for, is the log odds of the score.
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +38,25 @@ ROWS_AT_ONCE = 2048
 """Snippets whose distances to the coreset are in memory together."""
 
 
+class Usual(NamedTuple):
+    """What is usual somewhere: the median and the spread of the parts' logarithms, (..., E) each."""
+
+    median: Tensor
+    spread: Tensor
+
+    @staticmethod
+    def of(logs: Tensor) -> Usual:
+        """Of the logarithms of normal snippets (N, ..., E); quantiles, so that a few odd ones matter little."""
+        median = logs.median(dim=0).values
+        return Usual(median, (1.4826 * (logs - median).abs().median(dim=0).values).clamp(min=1e-3))
+
+    def drawn_to(self, wider: Usual, snippets: int, prior: float) -> Usual:
+        """What so many snippets say, drawn to what is usual in general as if that had `prior` snippets."""
+        own = snippets / (snippets + prior)
+        spread = (own * self.spread.square() + (1 - own) * wider.spread.square()).sqrt()
+        return Usual(own * self.median + (1 - own) * wider.median, spread)
+
+
 def default_parts(motion: Sequence[int]) -> tuple[Part, ...]:
     """What a detector looks at that was told nothing."""
     return ("change", "nearest", "motion") if motion else ("change", "nearest")
@@ -49,6 +71,9 @@ class NormalDetector(SnippetDetector):
     usual: Tensor
     spread: Tensor
     offset: Tensor
+    camera_usual: Tensor
+    camera_spread: Tensor
+    camera_offset: Tensor
 
     def __init__(
         self,
@@ -57,9 +82,11 @@ class NormalDetector(SnippetDetector):
         members: int = 0,
         grid: tuple[int, int] | None = None,
         motion: tuple[int, ...] = (),
+        cameras: Sequence[str] = (),
     ) -> None:
         """`members`: snippets in the coreset (0 where no part needs one). `grid`: rows and columns of cells.
-        `motion`: which of the `dim` numbers are logarithms of motion. UserError for that part of features without."""
+        `motion`: which of the `dim` numbers are logarithms of motion. UserError for that part of features without.
+        `cameras`: names of those that it knows."""
         super().__init__()
         self.parts = config.parts or default_parts(motion)
         if "motion" in self.parts and not motion:
@@ -79,6 +106,10 @@ class NormalDetector(SnippetDetector):
         self.register_buffer("usual", torch.zeros(count, dtype=torch.float64))
         self.register_buffer("spread", torch.ones(count, dtype=torch.float64))
         self.register_buffer("offset", torch.zeros((), dtype=torch.float64))
+        self.cameras: tuple[str, ...] = ()
+        if cameras:  # without, there are no such numbers: files of before stay what they are
+            table = torch.zeros(len(cameras), 1 if grid is None else grid[0] * grid[1], count, dtype=torch.float64)
+            self.set_cameras(cameras, Usual(table, table + 1), self.offset.clone())
 
     @property
     def reach(self) -> int | None:
@@ -99,6 +130,26 @@ class NormalDetector(SnippetDetector):
     def compares(self) -> bool:
         """Where scores are relative to the video, or a part is."""
         return self._is_relative or self.context_snippets > 0
+
+    def set_cameras(self, names: Sequence[str], usual: Usual, offset: Tensor) -> None:
+        """Set what is usual of each camera, (cameras, places, E); whole pictures have one place."""
+        self.cameras = tuple(names)
+        self.register_buffer("camera_usual", usual.median)
+        self.register_buffer("camera_spread", usual.spread)
+        self.register_buffer("camera_offset", offset)
+
+    def of_camera(self, name: str | None) -> NormalDetector:
+        """The same for videos of one camera; itself for None and for a camera that it does not know."""
+        if name not in self.cameras:
+            return self
+        at = self.cameras.index(name)
+        return self.with_numbers(usual=self.camera_usual[at], spread=self.camera_spread[at], offset=self.camera_offset)
+
+    def with_numbers(self, **buffers: Tensor) -> NormalDetector:
+        """The same with other numbers in place of these; the rest is shared."""
+        other = copy.copy(self)
+        other._buffers = {**self._buffers, **buffers}
+        return other
 
     @property
     def _is_relative(self) -> bool:
@@ -148,6 +199,8 @@ class NormalDetector(SnippetDetector):
         """What `log_parts` gives of whole videos (B, T, E) -> log odds (B, T): the sum of the standardised parts, over
         the root of their number, less the offset."""
         usual, spread = self.usual, self.spread
+        if usual.ndim == 2:  # of places: of every snippet the same
+            usual, spread = (each.repeat(logs.shape[1] // len(each), 1) for each in (usual, spread))
         if self._is_relative:
             own_usual, own_spread = own_statistics(logs, mask)
             usual, spread = own_usual, (OWN_SHARE * own_spread.square() + (1 - OWN_SHARE) * spread.square()).sqrt()
@@ -155,10 +208,8 @@ class NormalDetector(SnippetDetector):
 
     @torch.no_grad()
     def standardise(self, logs: Tensor) -> None:
-        """Set what is usual from the parts' logarithms (N, E) of normal snippets; quantiles, so that a few odd ones
-        matter little."""
-        self.usual.copy_(logs.median(dim=0).values)
-        self.spread.copy_(robust_spread(logs, self.usual))
+        """Set what is usual from the parts' logarithms (N, E) of normal snippets."""
+        self.usual, self.spread = Usual.of(logs)
 
 
 def nearest_distance(white: Tensor, members: Tensor) -> Tensor:
@@ -182,11 +233,6 @@ def own_statistics(logs: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     hidden = logs.masked_fill(~mask.unsqueeze(2), torch.nan)
     usual = hidden.nanmedian(dim=1, keepdim=True).values
     return usual, 1.4826 * (hidden - usual).abs().nanmedian(dim=1, keepdim=True).values
-
-
-def robust_spread(logs: Tensor, usual: Tensor) -> Tensor:
-    """(N, E), (E,) -> (E,): the scaled median deviation, which is the deviation of normally distributed numbers."""
-    return (1.4826 * (logs - usual).abs().median(dim=0).values).clamp(min=1e-3)
 
 
 def coreset(white: Tensor, count: int, generator: torch.Generator) -> Tensor:

@@ -21,6 +21,8 @@ class SnippetDetector(nn.Module, ABC):
     grid: tuple[int, int] | None
     motion: tuple[int, ...]
     """Which of the numbers are logarithms of motion (`features.clip_motion`)."""
+    cameras: tuple[str, ...] = ()
+    """Those that it knows of their own, see `of_camera`."""
     context_snippets = 0
     """Snippets of the whole video, evenly spaced, that `evidence` compares with; 0: none."""
 
@@ -55,6 +57,10 @@ class SnippetDetector(nn.Module, ABC):
     @abstractmethod
     def compose(self, evidence: Tensor, mask: Tensor) -> Tensor:
         """Evidence of whole videos (B, T, E), mask bool (B, T) -> log scores float64 (B, T)."""
+
+    def of_camera(self, name: str | None) -> SnippetDetector:
+        """The same for the videos of one camera; itself for None and for a camera that it does not know."""
+        return self
 
     def tracks(self, values: Tensor) -> Tensor:
         """(B, T, ...) as it is; of cells (B, T * cells, ...) -> (B * cells, T, ...), each cell along its own track."""

@@ -90,7 +90,7 @@ def save_detector(
 def _own_fields(detector: Detector | NormalDetector) -> dict[str, Any]:
     """What is of one kind of detector alone."""
     if isinstance(detector, NormalDetector):
-        return {"kind": LABEL_FREE, "members": len(detector.members)}
+        return {"kind": LABEL_FREE, "members": len(detector.members), "cameras": list(detector.cameras)}
     return {"kind": TRAINED, "guidance": detector.guidance, "cluster_temperature": detector.cluster_temperature}
 
 
@@ -101,7 +101,8 @@ def _of_card(card: Mapping[str, Any]) -> Detector | NormalDetector:
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in card["config"].items()
         }
-        return NormalDetector(NormalConfig(**values), card["dim"], card["members"], grid_of(card), motion)
+        cameras = card.get("cameras", ())
+        return NormalDetector(NormalConfig(**values), card["dim"], card["members"], grid_of(card), motion, cameras)
     config, guidance = DetectorConfig(**card["config"]), card["guidance"]
     return Detector(config, card["dim"], guidance, card["cluster_temperature"], grid_of(card), motion)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from downstream.detector.inference import score_videos
+from downstream.detector.inference import score_by_camera
 from downstream.detector.normal_detector import default_parts
 from downstream.detector.storage import StoredWith, save_detector
 from downstream.evaluation.choose_videos import has_ground_truth, open_listed, rehearse_evaluation
@@ -20,9 +20,10 @@ from downstream.training.feature_source import open_features, without_features
 from downstream.training.run_summary import summarise
 from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory
-from pretrain.data.catalogue import Catalogue
+from pretrain.data.catalogue import Catalogue, cameras_of
 from pretrain.data.validation_split import split_validation
 from pretrain.errors import UserError
+from pretrain.names import shown
 from pretrain.run_folder import refuse_changed_settings, refuse_run_of_another_kind
 
 
@@ -46,8 +47,16 @@ def run_fit(config: FitNormalConfig) -> int:
         f"{len(fitted_to)} videos to fit to, {len(held_out)} held out, {len(test)} to score",
         flush=True,
     )
-    detector = fit_normal(config.normal, features, names, others, device, torch.Generator().manual_seed(config.seed))
+    cameras = cameras_of([*fitted_to, *held_out])
+    generator = torch.Generator().manual_seed(config.seed)
+    detector = fit_normal(config.normal, features, names, others, device, generator, cameras)
     seed = run.seed(0)
+    if detector.cameras:
+        print(
+            f"knows {len(detector.cameras)} camera(s) of their own: {', '.join(map(shown, detector.cameras[:5]))}"
+            + (", ..." if len(detector.cameras) > 5 else ""),
+            flush=True,
+        )
     card = {"threshold": 0.5, "seed": config.seed, KEY: "none", "trained_on": sorted(names + others)}
     encoders = [StoredWith.of(part) for part in features.sets]
     save_detector(detector, seed.detector, features.specs, features.normalise, card, features.pool_cells, encoders)
@@ -59,8 +68,9 @@ def run_fit(config: FitNormalConfig) -> int:
     for part, videos in scored_parts.items():
         meta["unscored"] = missing if part == "test" else {}
         frames = {video.name: video.num_frames for video in videos}
-        scored = score_videos(
-            detector, features, [video.name for video in videos], device, frames, placed=part == "test"
+        whose = cameras_of(videos)
+        scored = score_by_camera(
+            detector, features, [video.name for video in videos], whose, device, frames, placed=part == "test"
         )
         seed.write_scores(part, scored, meta)
     if "test" in scored_parts and config.references:

@@ -18,7 +18,8 @@ class FitNormalConfig:
     """Fit a label-free detector: what is ordinary, from features of footage that is mostly normal; no label is needed.
 
     It lies in a run's folder like a trained one: detect, calibrate, package, evaluate, localise and report take it.
-    One camera's footage makes a detector for that camera; footage of many, one for all.
+    One camera's footage makes a detector for that camera; footage of many, one for all, which knows each of them apart
+    where the catalogue says which video is of which (its `group`).
 
         python scripts/fit_normal.py --features.sets features/mine --catalogue.root VIDEOS --output runs/ordinary
         python scripts/detect.py VIDEO --detector runs/ordinary

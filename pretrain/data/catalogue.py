@@ -132,6 +132,11 @@ class CatalogueConfig:
     folder, and for xd_violence only with a train_videos.txt: both learn their videos from the files alone."""
 
 
+def cameras_of(videos: Iterable[Video]) -> dict[str, str]:
+    """The `group` of each video, by its name, where it is known."""
+    return {video.name: video.group for video in videos if video.group is not None}
+
+
 def merge_spans(spans: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     """Half-open spans in any order -> the same frames as sorted, disjoint, non-touching half-open spans."""
     merged: list[tuple[int, int]] = []

@@ -22,7 +22,7 @@ from downstream.detection.live.open_outlets import open_outlets, open_pictures, 
 from downstream.detection.live.run import LiveRun, scorer_for
 from downstream.detection.live.scorer import region_for
 from downstream.detection.live.source import FrameSource
-from downstream.detection.open_model import open_model, with_zones
+from downstream.detection.open_model import open_model, with_camera, with_zones
 from downstream.detection.unfitted import UNFITTED_NOTE, or_unfitted
 from pretrain.accelerator import check_device, make_accelerator
 from pretrain.cpu import keep_freed_memory
@@ -42,7 +42,8 @@ def watch(config: DetectConfig) -> int:
     check_device(config.scoring.device)
     console = Console(config.json)
     device = make_accelerator(config.scoring.device, "fp32").device
-    model = with_zones(open_model(or_unfitted(config.detector), config.backbone, device), config.zones)
+    model = open_model(or_unfitted(config.detector), config.backbone, device)
+    model = with_camera(with_zones(model, config.zones), config.camera)
     rule, text = config.rule.applied_to(model.rule), config.inputs[0]
     stopped: list[str] = []
     ring = open_ring(config.live.pictures)

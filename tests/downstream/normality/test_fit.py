@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,21 @@ import pytest
 import torch
 
 from downstream.detector.normal_detector import NormalConfig, NormalDetector
+from downstream.detector.storage import load_detector, save_detector
 from downstream.features.feature_spec import FeatureSpec
 from downstream.features.fusion import FusedFeatures
 from downstream.features.store import FeatureWriter
-from downstream.normality.fit import ALARM_SHARE, detector_logs, evenly, fit_normal, sample_vectors
+from downstream.normality.fit import (
+    ALARM_SHARE,
+    CAMERA_PRIOR,
+    detector_logs,
+    evenly,
+    fit_normal,
+    sample_vectors,
+    without_own,
+)
 from pretrain.errors import UserError
+from tests.downstream.simulated import CELLS_SPEC
 
 CPU = torch.device("cpu")
 SPEC = FeatureSpec(encoder="simulated", weights_sha256=None, dim=4)
@@ -78,7 +89,114 @@ def test_too_little_footage_is_told(tmp_path: Path) -> None:
 
 def test_of_each_video_as_many_vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     features = footage(tmp_path, 5)
-    assert sample_vectors(features, list(features.videos)).shape == (300, 4)
+    vectors, owners = sample_vectors(features, list(features.videos))
+    assert vectors.shape == (300, 4)
+    assert owners.tolist() == [number for number in range(5) for _ in range(60)]
     monkeypatch.setattr("downstream.normality.fit.MAX_VECTORS", 50)
-    assert sample_vectors(features, list(features.videos)).shape == (50, 4)
+    vectors, owners = sample_vectors(features, list(features.videos))
+    assert (vectors.shape, owners.bincount().tolist()) == ((50, 4), [10] * 5)
     assert evenly(["a", "b", "c", "d"], 2) == ["a", "d"]
+
+
+def two_cameras(folder: Path, spec: FeatureSpec = SPEC, snippets: int = 60) -> tuple[FusedFeatures, dict[str, str]]:
+    """Six videos of a calm camera and six of a busy one, whose features vary four times as much; one of a third.
+
+    Of cells, the last place is the one that is busy.
+    """
+    rng = np.random.default_rng(1)
+    writer = FeatureWriter(folder, spec, "float32")
+    cameras = {f"v{number:02d}": ("calm", "busy")[number % 2] for number in range(12)} | {"v12": "seen once"}
+    for name, camera in cameras.items():
+        values = rng.normal(size=(snippets, spec.crops_or_cells, spec.dim))
+        values[:, -1:] *= 4 if camera == "busy" else 1
+        placed = {} if spec.grid is None else {"size": (320, 240), "seen": (0.0, 0.0, 320.0, 240.0)}
+        writer.add(name, values.astype(np.float32), frames=16 * snippets, fps=30.0, **placed)  # type: ignore[arg-type]
+    writer.finish()
+    return FusedFeatures.open([folder]), cameras
+
+
+def fitted_to_cameras(features: FusedFeatures, of: dict[str, str], **config: object) -> NormalDetector:
+    names = list(features.videos)
+    generator = torch.Generator().manual_seed(0)
+    settings = NormalConfig(parts=("change", "nearest"), **config)  # type: ignore[arg-type]
+    return fit_normal(settings, features, names[:-3], names[-3:], CPU, generator, of)
+
+
+def share_above_one_half(net: NormalDetector, features: FusedFeatures, names: list[str]) -> float:
+    logs = [detector_logs(net, features, name, CPU) for name in names]
+    odds = torch.cat([net.odds_of(own, torch.ones(own.shape[:2], dtype=torch.bool)).flatten() for own in logs])
+    return float((odds > 0).double().mean())
+
+
+def test_each_camera_has_an_ordinary_of_its_own(tmp_path: Path) -> None:
+    features, cameras = two_cameras(tmp_path / "features")
+    net = fitted_to_cameras(features, cameras)
+    assert net.cameras == ("busy", "calm")  # nobody can say of a single video what is usual beside it
+    busy, calm = ([name for name, of in cameras.items() if of == camera] for camera in net.cameras)
+    # a detector that knows no camera alarms in the busy one alone; by its own measure that is as calm as the other
+    assert share_above_one_half(net, features, busy) > 2 * ALARM_SHARE
+    assert share_above_one_half(net, features, calm) == 0
+    for camera, names in (("busy", busy), ("calm", calm)):
+        assert share_above_one_half(net.of_camera(camera), features, names) == pytest.approx(ALARM_SHARE, abs=0.012)
+    assert net.of_camera(None) is net
+    assert net.of_camera("seen once") is net
+    assert not fitted_to_cameras(features, cameras, cameras=False).cameras
+    assert not fitted_to_cameras(features, cameras, relative_to="video").cameras
+
+
+def test_little_footage_of_a_camera_says_little(tmp_path: Path) -> None:
+    features, cameras = two_cameras(tmp_path / "features", snippets=15)
+    net = fitted_to_cameras(features, cameras)
+    busy = [name for name, of in cameras.items() if of == "busy"]
+    names = list(features.videos)[:-3]
+    _, owners = sample_vectors(features, names)
+    assert len(owners) > len(net.members)  # the trimmed ones: whose members are whose is told after that
+    logs = torch.cat([detector_logs(net, features, name, CPU)[0] for name in busy])
+    own = len(logs) / (len(logs) + CAMERA_PRIOR)
+    change = 0  # the coreset plays no part in it
+    expected = own * logs[:, change].median() + (1 - own) * net.usual[change]
+    torch.testing.assert_close(net.camera_usual[0, 0, change], expected)
+
+
+def test_a_video_of_the_footage_is_compared_with_the_rest_of_it(tmp_path: Path) -> None:
+    features, cameras = two_cameras(tmp_path / "features")
+    net = fitted_to_cameras(features, cameras)
+    own = torch.zeros(len(net.members), dtype=torch.bool)
+    own[::2] = True
+    rest = without_own(net, own)
+    torch.testing.assert_close(rest.members, net.members[1::2])
+    assert len(net.members) == len(own)  # the detector itself keeps them
+    assert without_own(net, None) is net
+    assert without_own(net, torch.ones_like(own)) is net  # nothing to compare with
+    name = next(iter(cameras))
+    assert (detector_logs(rest, features, name, CPU)[..., 1] >= detector_logs(net, features, name, CPU)[..., 1]).all()
+
+
+def test_each_place_of_a_camera_has_an_ordinary_of_its_own(tmp_path: Path) -> None:
+    features, cameras = two_cameras(tmp_path / "features", spec=CELLS_SPEC)
+    net = fitted_to_cameras(features, cameras)
+    places = net.of_camera("busy").usual
+    assert places.shape == (6, 2)
+    assert (places[-1] > places[:-1].max(dim=0).values).all()
+    calm = net.of_camera("calm").usual
+    assert (places[-1] - calm[-1] > 5 * (places[:-1] - calm[:-1]).abs().max(dim=0).values).all()
+
+
+def test_cameras_lie_on_disk_with_the_detector_and_old_files_know_none(tmp_path: Path) -> None:
+    features, cameras = two_cameras(tmp_path / "features")
+    for number, net in enumerate((fitted_to_cameras(features, cameras), fitted_to_cameras(features, {}))):
+        folder = tmp_path / str(number)
+        save_detector(net, folder, features.specs, "none", {"threshold": 0.5})
+        again, card = load_detector(folder)
+        assert isinstance(again, NormalDetector)
+        assert again.cameras == net.cameras == tuple(card["cameras"])
+        name = next(iter(cameras))
+        logs = detector_logs(net, features, name, CPU)
+        mask = torch.ones(logs.shape[:2], dtype=torch.bool)
+        for camera in ("busy", "calm", None):
+            assert torch.equal(again.of_camera(camera).odds_of(logs, mask), net.of_camera(camera).odds_of(logs, mask))
+    card_file = tmp_path / "1" / "detector.json"
+    content = json.loads(card_file.read_text())
+    del content["cameras"], content["config"]["cameras"]
+    card_file.write_text(json.dumps(content))
+    assert load_detector(tmp_path / "1")[0].cameras == ()

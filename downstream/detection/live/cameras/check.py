@@ -65,7 +65,8 @@ def _checked(camera: Camera, own: CameraModel, out: Path) -> Checked:
     model, label = own.model, camera.address.label
     cells = "whole pictures" if model.grid is None else f"{model.grid[0]}x{model.grid[1]} cells"
     zones = "" if model.zones is None else f", {len(model.zones.zones)} zone(s)"
-    watched_by = f"{cells}{zones}, threshold {own.rule.threshold:.6g}"
+    known = "" if model.camera is None else ", known"
+    watched_by = f"{cells}{zones}{known}, threshold {own.rule.threshold:.6g}"
     picture, problem, drawn = "", "", None
     try:
         with connect(camera.address, camera.keys.timeout) as connection:

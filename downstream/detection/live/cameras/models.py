@@ -13,7 +13,7 @@ import torch
 from downstream.detection.live.cameras.settings import Camera
 from downstream.detection.live.scorer import region_for
 from downstream.detection.model import DetectorGroup, EncoderSource, Model
-from downstream.detection.open_model import open_model
+from downstream.detection.open_model import of_camera, open_model
 from downstream.detection.unfitted import or_unfitted
 from downstream.detector.normal_detector import NormalDetector
 from downstream.detector.snippet_detector import SnippetDetector
@@ -51,7 +51,7 @@ class Models:
         key = (or_unfitted(camera.detector), camera.backbones)
         if key not in self._opened:
             self._opened[key] = self._shared(open_model(*key, self._device))
-        model = self._opened[key]
+        model = of_camera(self._opened[key], camera.name)
         region_for(model)
         if camera.zones is not None:
             model = dataclasses.replace(model, zones=camera.zones)
