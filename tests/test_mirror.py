@@ -186,7 +186,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     },
     "tests/downstream/ablation/test_ablation.py": {
         "whole ablations": "downstream/ablation/config downstream/ablation/grid downstream/ablation/results "
-        "downstream/ablation/run downstream/ablation/tables downstream/ablation/workers",
+        "downstream/ablation/run downstream/ablation/tables downstream/ablation/train downstream/ablation/workers",
     },
     "tests/downstream/comparison/test_compare.py": {
         "whole comparisons": "downstream/comparison/config downstream/comparison/cost "

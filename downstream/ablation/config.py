@@ -23,6 +23,8 @@ SWITCHED = DEFAULT_GRID
 """Terms that are the grid's alone: off in a cell that does not name them. The others then are as configured."""
 COMBINATIONS = {"base": (), **{name: (name,) for name in (*SWITCHED, *TERM_NAMES)}, "all": SWITCHED}
 """What `terms` may name -> the terms that are on; several are joined with `+`."""
+LEAST_PARTS = 2
+"""Of a search: with one, nothing says how far a difference can be trusted."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 COMPARABLE = (
     *("frame_auc", "frame_ap", "abnormal_auc", "abnormal_ap", "per_video_auc", "video_auc"),
@@ -68,6 +70,11 @@ class AblationConfig:
     variants: tuple[str, ...] = ()
     """NAME=FLAGS: one more cell on each base, without terms, with these flags of fine-tuning on top. TERMS:NAME=FLAGS
     stands on that combination of terms instead, BASE:NAME=FLAGS (without terms) on that base alone."""
+    search: int = 0
+    """Choose among the cells before any test video is looked at: so many times, `validation_fraction` of the training
+    videos is held out by whole groups and every cell is trained on the rest. The one that tells the held-out videos
+    apart best is then trained on all training videos beside the plain base, and these two alone are scored on test
+    videos. 0: no search, all cells are."""
     workers: int | None = None
     """Runs at a time, one process each; default: one a core, or `per_gpu` a GPU."""
     per_gpu: int = 1
@@ -81,6 +88,11 @@ class AblationConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"{name} is {value}; it must be at least 1")
+        if self.search and self.search < LEAST_PARTS:
+            raise UserError(
+                f"search is {self.search}; it must be 0 (none) or at least {LEAST_PARTS}, so that there is more than "
+                "one opinion"
+            )
         if self.finetune.videos.backbone is not None:
             raise UserError(
                 "videos.backbone is set; ablations run on stored features: leave it out, and make the features with "

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from tqdm import tqdm
 
 from downstream.ablation.grid import Cell, refuse_other_settings
-from downstream.ablation.run import evaluate, none_left, prepare_cells, report, train, write_forms
+from downstream.ablation.run import evaluate, write_forms
+from downstream.ablation.train import none_left, prepare_cells, report, train
 from downstream.ablation.workers import Stopped, stopping_on_signals
 from downstream.comparison.cells import describe_first_steps, make_cells
 from downstream.comparison.config import Request

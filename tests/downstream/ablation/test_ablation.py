@@ -17,8 +17,9 @@ import pytest
 
 from downstream.ablation.config import AblationConfig, named_features, read_config, terms_of
 from downstream.ablation.grid import Failure, make_cells
-from downstream.ablation.run import ablate, prepare_cells
+from downstream.ablation.run import ablate
 from downstream.ablation.tables import escaped, math_minus
+from downstream.ablation.train import prepare_cells
 from downstream.ablation.workers import Job, environments, run_jobs
 from downstream.detector.terms import TERMS
 from downstream.training.config import FinetuneConfig
