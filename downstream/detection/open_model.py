@@ -120,13 +120,17 @@ def with_camera(model: Model, camera: str | None) -> Model:
         return model
     known = known_cameras(model)
     if camera not in known:
-        listed = f"{', '.join(map(shown, known[:SHOWN_CAMERAS]))}{', ...' if len(known) > SHOWN_CAMERAS else ''}"
-        there = f"{nearest(camera, known)}; it knows {len(known)}: {listed}" if known else "; it knows none"
+        there = f"{nearest(camera, known)}; it knows {len(known)}: {first_names(known)}" if known else "; it knows none"
         raise UserError(
             f"{model.path} does not know a camera '{shown(camera)}'{there}. scripts/fit_normal.py learns those that "
             "the catalogue names (group) and that have two videos or more. Without --camera videos of any are scored"
         )
     return of_camera(model, camera)
+
+
+def first_names(names: Sequence[str]) -> str:
+    """The first of these names, for people."""
+    return ", ".join(map(shown, names[:SHOWN_CAMERAS])) + (", ..." if len(names) > SHOWN_CAMERAS else "")
 
 
 def of_camera(model: Model, camera: str) -> Model:

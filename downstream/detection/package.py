@@ -29,6 +29,8 @@ from downstream.detection.open_model import (
     PACKAGE_FORMAT,
     ZONES_FILE,
     Trained,
+    first_names,
+    known_cameras,
     open_model,
     open_trained,
     with_zones,
@@ -192,6 +194,13 @@ def _forget_places(file: Path) -> None:
     write_json(file, content)
 
 
+def _cameras_of(model: Model) -> str:
+    known = known_cameras(model)
+    if not known:
+        return ""
+    return f"- cameras it knows of their own (`--camera NAME`), {len(known)}: {first_names(known)}\n"
+
+
 def card(title: str, trained: Sequence[Trained], model: Model) -> str:
     """For people: Markdown."""
     first = trained[0].card
@@ -211,6 +220,7 @@ def card(title: str, trained: Sequence[Trained], model: Model) -> str:
         f"- detectors: {len(trained)}"
         + (", their log odds averaged\n" if len(trained) > 1 else "\n")
         + "".join(f"- backbone: {text}\n" for text in backbones)
+        + _cameras_of(model)
         + f"- features: normalised by `{first['features']['normalise']}`\n"
         f"{_how_made(trained)}"
         f"{_zones_line(model)}"

@@ -12,6 +12,7 @@ import pytest
 import anomaly_pretext as ap
 from downstream.detection.model import Model, score_files
 from downstream.detection.open_model import known_cameras, of_camera, open_model, with_camera
+from downstream.detection.package import make_package
 from downstream.detection.score_cache import ScoreCache
 from downstream.features.config import SnippetSettings
 from downstream.features.encoders import EncoderConfig
@@ -135,6 +136,14 @@ def test_the_command_takes_a_camera_and_names_those_there_are(
     assert not (tmp_path / "none").exists()
     with pytest.raises(UserError, match="does not know a camera 'gate'; it knows none"):
         with_camera(open_model(world / "runs" / "whole"), "gate")
+
+
+def test_a_package_knows_them_too(fitted: Path, world: Path, tmp_path: Path) -> None:
+    make_package(fitted, tmp_path / "package")
+    assert "- cameras it knows of their own (`--camera NAME`), 1: gate" in (tmp_path / "package/README.md").read_text()
+    packed, model = (with_camera(open_model(path), "gate") for path in (tmp_path / "package", fitted))
+    video = world / "videos" / "v8.mp4"
+    assert np.array_equal(scored(packed, video), scored(model, video))
 
 
 def test_kept_scores_are_of_one_camera(fitted: Path, world: Path, tmp_path: Path) -> None:

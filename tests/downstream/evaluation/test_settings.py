@@ -10,11 +10,11 @@ from pretrain.errors import UserError
 
 
 def test_settings_of_events_are_those_of_the_detector_s_own_rule() -> None:
-    assert EvaluationSettings(threshold=0.9).rule() == rule_with_margin(0.9, 1.0, 0.0, 1.0)
+    assert EvaluationSettings(threshold=0.9).rule() == rule_with_margin(0.9, 2.0, 0.0, 1.0)
     own = EvaluationSettings(release=0.5, min_seconds=2, merge_seconds=3).rule()
     assert own == AlarmRule(threshold=0.5, release=0.5, min_seconds=2, merge_seconds=3)
     margins = [EvaluationSettings(threshold=0.9, release=release).margin for release in (None, 0.9, 0.5)]
-    assert margins == pytest.approx([1.0, 0.0, math.log(9)])
+    assert margins == pytest.approx([2.0, 0.0, math.log(9)])
     with pytest.raises(UserError, match=r"release is 0\.6, above threshold 0\.5"):
         EvaluationSettings(release=0.6)
 
