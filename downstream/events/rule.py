@@ -18,8 +18,8 @@ from pretrain.errors import UserError, problem_list
 
 MARGIN, MIN_SECONDS, MERGE_SECONDS = 2.0, 0.0, 1.0
 """Of the rule where there is no calibration: log odds of hysteresis, seconds that an event lasts at least, and seconds
-between events that are one [ours]. The margin was chosen on rendered videos (docs/results.md): with 1, one alarm is torn
-apart and counts as several; with 4, events swallow half of a video."""
+between events that are one [ours]. The margin was chosen on rendered videos (docs/results.md): with 1, one alarm is
+torn apart and counts as several; with 4, events swallow half of a video."""
 SLACK_SECONDS = 0.005
 """By which lengths and gaps may miss the rule's: times of frames are rounded to milliseconds in many files."""
 FALLBACK_FPS = 30.0
