@@ -8,6 +8,7 @@ from typing import Literal
 from pretrain.errors import UserError
 
 Control = Literal["none", "no_signal", "still"]
+CropAt = Literal["anywhere", "motion"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +17,12 @@ class AugmentConfig:
 
     min_crop_area: float = 0.5
     """Smallest share of the frame that a random crop keeps; 1 switches cropping off."""
+    max_crop_area: float = 1.0
+    """Largest share. Small crops of frames that were read large (`data.decode_margin`) show small things as large as
+    they are seen when features are made of larger frames."""
+    crop_at: CropAt = "anywhere"
+    """Where crops lie: anywhere; or where the clip moves, in proportion to the square of the motion inside, so that
+    small ones are seldom empty."""
     flip: bool = True
     """Mirror half of the clips left to right."""
     brightness: float = 0.2
@@ -32,6 +39,11 @@ class AugmentConfig:
     def __post_init__(self) -> None:
         if not 0 < self.min_crop_area <= 1:
             raise UserError(f"augment.min_crop_area is {self.min_crop_area}; it must lie in (0, 1]")
+        if not self.min_crop_area <= self.max_crop_area <= 1:
+            raise UserError(
+                f"augment.max_crop_area is {self.max_crop_area}; it must lie in [{self.min_crop_area}, 1], from "
+                "augment.min_crop_area on"
+            )
         for name in ("brightness", "contrast", "colour_cast", "frame_jitter", "noise"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"augment.{name} is {getattr(self, name)}; it must lie in [0, 1)")

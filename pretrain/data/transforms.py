@@ -45,7 +45,7 @@ def neutral_augmentation(num_frames: int) -> Augmentation:
 
 def draw_augmentation(config: AugmentConfig, num_frames: int, rng: np.random.Generator) -> Augmentation:
     """Draw one clip's augmentation."""
-    half = math.sqrt(rng.uniform(config.min_crop_area, 1.0))
+    half = math.sqrt(rng.uniform(config.min_crop_area, config.max_crop_area))
     stretch = math.sqrt(rng.uniform(0.85, 1 / 0.85)) if config.min_crop_area < 1 else 1.0
     half_width, half_height = min(1.0, half * stretch), min(1.0, half / stretch)
     mirror = -1.0 if config.flip and rng.integers(2) else 1.0

@@ -21,7 +21,8 @@ from pretext_tasks import ClipGeometry, PretextTasks
 from pretrain.data.frozen_maps import MapStore
 from pretrain.data.geometry import BorderCrop, covering
 from pretrain.data.motion import cached_motion_profile, draw_window_start, motion_profile
-from pretrain.data.settings import AugmentConfig, Control
+from pretrain.data.motion_crops import crop_on_motion
+from pretrain.data.settings import AugmentConfig, Control, CropAt
 from pretrain.data.transforms import Augmentation, draw_augmentation, neutral_augmentation
 from pretrain.data.video import IndexCache, VideoError, VideoInfo, read_frames
 
@@ -147,7 +148,7 @@ class Item(NamedTuple):
     """One entry a clip."""
 
 
-def read_batch(reader: WindowReader, items: Sequence[Item]) -> Batch:
+def read_batch(reader: WindowReader, items: Sequence[Item], crop_at: CropAt = "anywhere") -> Batch:
     """Decode the items' windows. A video that fails is named and its window counts as invalid, never replaced."""
     clips = reader.blank((len(items), *items[0].frames.shape))
     valid = np.ones(len(items), np.float32)
@@ -158,7 +159,13 @@ def read_batch(reader: WindowReader, items: Sequence[Item]) -> Batch:
         except VideoError as error:
             valid[index] = 0
             problems[item.source.name] = str(error)
-    fields = zip(*(zip(*item.augmentation, strict=True) for item in items), strict=True)
+    drawn = [item.augmentation for item in items]
+    if crop_at == "motion":
+        drawn = [
+            [crop_on_motion(clip, own) for clip, own in zip(window, item, strict=True)] if fine else item
+            for window, item, fine in zip(clips, drawn, valid, strict=True)
+        ]
+    fields = zip(*(zip(*item, strict=True) for item in drawn), strict=True)
     stacked = [torch.from_numpy(np.stack([np.stack(part) for part in field])) for field in fields]
     return Batch(
         torch.from_numpy(clips),
@@ -217,7 +224,8 @@ class TrainWindows(Dataset[Batch]):
         return Item(source, start, frames, labels, augmentation)
 
     def __getitem__(self, key: tuple[int, int]) -> Batch:
-        return read_batch(self.reader, [self.draw(number) for number in self.share.items(*key)])
+        items = [self.draw(number) for number in self.share.items(*key)]
+        return read_batch(self.reader, items, self.augment.crop_at)
 
     def keys(self, first_step: int, last_step: int) -> list[tuple[int, int]]:
         """Keys of the steps `[first_step, last_step)` in order."""
@@ -266,4 +274,4 @@ class ValidationWindows(Dataset[Batch]):
         return items
 
     def __getitem__(self, number: int) -> Batch:
-        return read_batch(self.reader, self.draw(number))
+        return read_batch(self.reader, self.draw(number), "anywhere" if self.augment is None else self.augment.crop_at)
