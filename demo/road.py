@@ -114,7 +114,7 @@ STEPS: list[tuple[str, list[str]]] = [
     ),
     (
         "put it all on one page",
-        ["report", str(DEMO / "cells"), "--out", str(DEMO / "report.html")],
+        ["report", str(DEMO / "detector"), "--where", str(DEMO / "cells"), "--out", str(DEMO / "report.html")],
     ),
 ]
 

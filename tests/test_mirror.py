@@ -137,7 +137,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "downstream/events/rate_bound downstream/events/calibration_file",
     },
     "tests/downstream/report/test_run_report.py": {
-        "what it stands on": "downstream/report/run_contents downstream/events/default_rule",
+        "what it stands on": "downstream/report/run_contents downstream/report/where downstream/events/default_rule",
     },
     "tests/downstream/report/test_page.py": {"the numbers in it": "downstream/report/embedding"},
     "tests/downstream/detection/test_model.py": {

@@ -15,7 +15,13 @@ def write_run_report(config: ReportConfig) -> None:
     catalogue = open_listed(run.catalogue_unless(config.catalogue))
     out = config.out or run.report
     report = report_of_run(
-        config.run, catalogue, out, changes=config.rule, fps=config.fps, thumbnails=config.thumbnails
+        config.run,
+        catalogue,
+        out,
+        changes=config.rule,
+        fps=config.fps,
+        thumbnails=config.thumbnails,
+        where=config.where,
     )
     write_report(out, report)
     print(out)

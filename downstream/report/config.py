@@ -21,10 +21,14 @@ class ReportConfig:
 
         python scripts/report.py runs/detector
         python scripts/report.py runs/detector --min-seconds 1 --merge-seconds 2
+        python scripts/report.py runs/detector --where runs/cells
     """
 
     run: tyro.conf.Positional[Path]
     """Folder of a fine-tuning run."""
+    where: Path | None = None
+    """A run on features of cells with the same test videos, whose maps say where in the picture; when, and all figures,
+    is said by RUN."""
     out: Path | None = None
     """Default: RUN/report.html."""
     catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)

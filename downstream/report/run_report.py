@@ -13,6 +13,7 @@ from downstream.events.rule import FALLBACK_FPS, AlarmRule, RuleChanges
 from downstream.report.content import Report, ReportVideo, Thumbnail, relative_link
 from downstream.report.run_contents import RunScores, read_run, run_curve, run_facts, run_levels, run_metrics, run_rule
 from downstream.report.thumbnails import peak_thumbnails
+from downstream.report.where import with_maps_of
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.heat import HeatRange, heat_range
@@ -41,12 +42,14 @@ def report_of_run(
     changes: RuleChanges | None = None,
     fps: float | None = None,
     thumbnails: int = 3,
+    where: Path | None = None,
 ) -> Report:
     """The report of the test videos of `catalogue` that the run scored; `page.write_report(out, ...)` writes it.
 
     `out`: where the page will lie, so that its links fit. `changes`: to the run's own rule for events. `fps`: of videos
     whose lists and files do not say it. `thumbnails`: of each video at most so many; videos whose files are not there
-    have none. UserError: no finished run, no test video, or scores of none of them.
+    have none. `where`: a run of cells, whose maps and films say where; what is said of when is all `run`'s. UserError:
+    no finished run, no test video, scores of none of them, or no maps.
     """
     if thumbnails < 0 or (fps is not None and not 0 < fps < 1e6):
         raise UserError(f"thumbnails is {thumbnails}, fps {fps}; thumbnails is 0 or more, fps above 0")
@@ -63,7 +66,10 @@ def report_of_run(
         names = problem_list([f"'{video.name}'" for video in videos], limit=5)
         raise UserError(f"{run} scored none of the {len(videos)} test videos of {catalogue.source}:\n{names}")
     heat = heat_range(shown, rule.threshold) if all(entry.map is not None for entry in shown) else None
-    view = ReportView(rule, heat, thumbnails, fps, out, RunFolder(run).localisation.film_of())
+    if where is not None:
+        placed, heat = with_maps_of(where, shown)
+        by_name |= placed
+    view = ReportView(rule, heat, thumbnails, fps, out, RunFolder(where or run).localisation.film_of())
     unscored = scores.file.unscored
     made = []
     for video in tqdm(videos, desc="report", unit="video", disable=None):
@@ -71,7 +77,8 @@ def report_of_run(
         made.append(report_video(video, by_name.get(video.name), problem, view))
     return Report(
         title=f"What was found in {len(shown)} test videos",
-        subtitle=f"by {run.resolve().name}, videos of {catalogue.source}{_without_scores(len(videos) - len(shown))}",
+        subtitle=f"by {run.resolve().name}{'' if where is None else f' (where: {where.resolve().name})'}, videos of "
+        f"{catalogue.source}{_without_scores(len(videos) - len(shown))}",
         levels=run_levels(run),
         rule=rule,
         videos=tuple(made),

@@ -19,7 +19,8 @@ from downstream.report.run_contents import read_run, run_curve, run_metrics, run
 from downstream.report.run_report import report_of_run
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.score_file import write_scores
-from downstream.scores.video_scores import make_scores
+from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores, make_scores
 from pretrain.data.catalogue import Catalogue, Video
 from pretrain.errors import UserError
 
@@ -65,6 +66,46 @@ def test_scores_are_the_mean_of_the_seeds_in_log_odds(run: Path) -> None:
     assert "mean of 2 detectors" in scores.note
     alone = read_run(run / "seed-1")
     assert (alone.seeds, alone.note) == (("1",), "")
+
+
+def cells_run(folder: Path, names: tuple[str, ...] = ("quiet", "street/a")) -> Path:
+    """A run of cells with snippets half as long: at each one another cell is hot."""
+    videos = []
+    for name in names:
+        maps = np.full((6, 2, 3), 0.1)
+        maps.reshape(6, 6)[np.arange(6), np.arange(6)] = 0.9
+        found = ScoreMap(maps, (320, 240), (0.0, 0.0, 320.0, 240.0))
+        videos.append(VideoScores(name, found.frame_scores(), np.arange(7) * 12, found))
+    seed = RunFolder(folder).seed(0)
+    seed.write_scores("test", videos, {"seed": 0, "unscored": {}, "threshold": 0.5})
+    save(folder / "seed-0" / "summary.json", {"validation": {"threshold": 0.5}})
+    return folder
+
+
+def test_another_run_says_where(run: Path, tmp_path: Path) -> None:
+    videos = listed(tmp_path)
+    plain = report_of_run(run, videos, tmp_path / "out.html", thumbnails=0)
+    report = report_of_run(run, videos, tmp_path / "out.html", thumbnails=0, where=cells_run(tmp_path / "cells"))
+    assert report.subtitle.startswith("by run (where: cells), videos of a list")
+    for before, after in zip(plain.videos, report.videos, strict=True):
+        if before.scores is None:
+            continue
+        assert after.scores is not None
+        assert np.array_equal(after.scores.scores, before.scores.scores)  # when is still told by the run itself
+        assert before.scores.map is None
+        assert after.scores.map is not None
+        # snippets 0-25, 25-50, 50-75 have their middles at frames 12, 37 and 62, in snippets 1, 3 and 5 of 12 frames
+        assert after.scores.map.scores.reshape(3, 6).argmax(axis=1).tolist() == [1, 3, 5]
+    assert (report.rule, report.metrics) == (plain.rule, plain.metrics)
+
+
+def test_a_run_that_cannot_say_where_is_refused(run: Path, tmp_path: Path) -> None:
+    videos = listed(tmp_path)
+    with pytest.raises(UserError, match=r"has no maps \('quiet'\): its detectors score whole pictures. Give a run on"):
+        report_of_run(run, videos, tmp_path / "out.html", thumbnails=0, where=run)
+    few = cells_run(tmp_path / "few", ("quiet",))
+    with pytest.raises(UserError, match=r"did not score 1 of the 2 videos, and cannot say where:\n.*'street/a'"):
+        report_of_run(run, videos, tmp_path / "out.html", thumbnails=0, where=few)
 
 
 def test_the_rule_is_that_of_detection(run: Path) -> None:
