@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from downstream.features.feature_spec import Grid
 from downstream.features.fusion import FusedFeatures
 from pretrain.errors import UserError
 
+T = TypeVar("T")
 MAX_VECTORS = 20_000
 """Features that the covariance and the coreset are made of: of each video as many, evenly spaced."""
 USUAL_VIDEOS = 200
@@ -68,8 +70,7 @@ def fit_normal(
     detector.standardise(torch.cat([own.flatten(0, 1) for own in logs]))
     detector.offset = offset_of([detector.odds_of(own, whole_mask(own)) for own in logs], detector.grid)
     if cameras and config.cameras and config.relative_to == "footage":
-        owned = {name: owners.to(device) == number for number, name in enumerate(names)}
-        learn_cameras(detector, features, [*names, *held_out], cameras, owned, device)
+        learn_cameras(detector, features, [*names, *held_out], cameras, owners.to(device), device)
     return detector.eval()
 
 
@@ -78,26 +79,26 @@ def learn_cameras(
     features: FusedFeatures,
     names: Sequence[str],
     cameras: Mapping[str, str],
-    owned: Mapping[str, Tensor],
+    owners: Tensor,
     device: torch.device,
 ) -> None:
     """Set what is usual of each camera with two videos or more, of each of its places; see `NormalConfig.cameras`.
 
-    A video that is in the coreset is compared with the rest of it (`owned`: which are its own): as a new video of its
-    camera would be.
+    A video that is in the coreset is compared with the rest of it, as a new video of its camera would be. `owners`, of
+    each member: the number of its video in `names`.
     """
-    of_camera: dict[str, list[str]] = {}
-    for name in names:
+    of_camera: dict[str, list[int]] = {}
+    for number, name in enumerate(names):
         if name in cameras:
-            of_camera.setdefault(cameras[name], []).append(name)
+            of_camera.setdefault(cameras[name], []).append(number)
     usual: list[Usual] = []
     logs: dict[str, list[Tensor]] = {}
     for camera, own in sorted(of_camera.items()):
         if len(own) < 2:
             continue
         logs[camera] = [
-            detector_logs(without_own(detector, owned.get(name)), features, name, device)
-            for name in evenly(own, CAMERA_VIDEOS)
+            detector_logs(without_own(detector, owners == number), features, names[number], device)
+            for number in evenly(own, CAMERA_VIDEOS)
         ]
         usual.append(usual_of_places(logs[camera], detector))
     if not usual:
@@ -108,9 +109,9 @@ def learn_cameras(
     detector.camera_offset = offset_of([its.odds_of(own, whole_mask(own)) for its, own in known], detector.grid)
 
 
-def without_own(detector: NormalDetector, own: Tensor | None) -> NormalDetector:
+def without_own(detector: NormalDetector, own: Tensor) -> NormalDetector:
     """The same without these members (bool, one each) of its coreset; itself where hardly any would be left."""
-    if own is None or not len(detector.members) or int((~own).sum()) < NEIGHBOURS:
+    if not len(detector.members) or int((~own).sum()) < NEIGHBOURS:
         return detector
     return detector.with_numbers(members=detector.members[~own])
 
@@ -170,6 +171,6 @@ def whole_mask(bags: Tensor) -> Tensor:
     return torch.ones(bags.shape[:2], dtype=torch.bool, device=bags.device)
 
 
-def evenly(names: Sequence[str], count: int) -> list[str]:
+def evenly(values: Sequence[T], count: int) -> list[T]:
     """At most so many, evenly spaced in the list."""
-    return [names[i] for i in np.unique(np.linspace(0, len(names) - 1, min(len(names), count)).astype(int))]
+    return [values[i] for i in np.unique(np.linspace(0, len(values) - 1, min(len(values), count)).astype(int))]
