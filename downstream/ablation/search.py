@@ -224,20 +224,20 @@ def measured(cell: Cell, own: Sequence[Cell], parts: Sequence[Part], seeds: Sequ
     """`own`: that cell on each part."""
     return Found(
         cell=cell,
-        held_out=np.array([held_out_auc(one, part) for one, part in zip(own, parts, strict=True)]),
+        held_out=np.array([held_out_auc(one, part, seeds) for one, part in zip(own, parts, strict=True)]),
         validation=np.array([validation_auc(one, seeds).value for one in own]),
     )
 
 
-def held_out_auc(cell: Cell, part: Part) -> float:
-    """How well all seeds as one tell the held-out videos apart; a video that has no features is left out."""
+def held_out_auc(cell: Cell, part: Part, seeds: Sequence[int]) -> float:
+    """How well these seeds as one tell the held-out videos apart; a video that has no features is left out."""
     features = open_features(cell.config.features)
     missing = without_features(features, [video.name for video in part.held_out if video.name not in features.videos])
     videos = part.held_out.without(set(missing))
     if {video.label for video in videos} != {0, 1}:
         raise UserError(f"part {part.number}: the held-out videos that have features are all of one class")
     names, cpu = [video.name for video in videos], torch.device("cpu")
-    detectors = [load_detector(seed.detector)[0] for seed in cell.run.seeds()]
+    detectors = [load_detector(cell.run.seed(seed).detector)[0] for seed in seeds]
     # frames of training videos may be unknown: a snippet is a snippet
     files = [ScoreFile(score_videos(each, features, names, cpu, placed=False), {}) for each in detectors]
     scores = np.array([video_score(video.scores) for video in ensemble(files).videos])
