@@ -10,7 +10,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 UNSAFE = (
     r"\x00-\x1f\x7f-\x9f"  # control characters: escape sequences, line breaks, tabs
@@ -37,6 +37,11 @@ def shown(text: str) -> str:
     What is unsafe stands as an escape (`\\n`, `\\x1b`, `\\u202e`; a byte that is not UTF-8 as `\\xe9`).
     """
     return text if text.isprintable() else _UNSAFE.sub(_escape, text)
+
+
+def shown_list(names: Sequence[str], most: int = 8) -> str:
+    """The first of these names, on one line; an ellipsis stands for the others."""
+    return ", ".join(map(shown, names[:most])) + (", ..." if len(names) > most else "")
 
 
 def shown_lines(text: str) -> str:

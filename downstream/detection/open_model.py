@@ -34,7 +34,7 @@ from pretrain.backbones.shipped import SHIPPED
 from pretrain.backbones.timm_frames import PREFIX
 from pretrain.errors import UserError, nearest, problem_list
 from pretrain.json_shapes import record, sequence, text, whole
-from pretrain.names import shown
+from pretrain.names import shown, shown_list
 from pretrain.path_words import what_is_at
 from pretrain.reading import own_file, refuse_link_out
 from pretrain.versioned_json import read_versioned_json
@@ -45,8 +45,6 @@ ZONES_FILE = "zones.json"
 PACKAGE_FORMAT = "anomaly-pretext/package/1"
 MOST_PARTS = 256
 """Detectors, and encoders, of one package: each takes its own memory."""
-SHOWN_CAMERAS = 8
-"""Of those that a detector knows, in a message."""
 _NUMBERS = sequence(whole(0, MOST_PARTS), 1, MOST_SETS)
 _PACKAGE = record(
     {
@@ -120,17 +118,12 @@ def with_camera(model: Model, camera: str | None) -> Model:
         return model
     known = known_cameras(model)
     if camera not in known:
-        there = f"{nearest(camera, known)}; it knows {len(known)}: {first_names(known)}" if known else "; it knows none"
+        there = f"{nearest(camera, known)}; it knows {len(known)}: {shown_list(known)}" if known else "; it knows none"
         raise UserError(
             f"{model.path} does not know a camera '{shown(camera)}'{there}. scripts/fit_normal.py learns those that "
             "the catalogue names (group) and that have two videos or more. Without --camera videos of any are scored"
         )
     return of_camera(model, camera)
-
-
-def first_names(names: Sequence[str]) -> str:
-    """The first of these names, for people."""
-    return ", ".join(map(shown, names[:SHOWN_CAMERAS])) + (", ..." if len(names) > SHOWN_CAMERAS else "")
 
 
 def of_camera(model: Model, camera: str) -> Model:

@@ -29,7 +29,6 @@ from downstream.detection.open_model import (
     PACKAGE_FORMAT,
     ZONES_FILE,
     Trained,
-    first_names,
     known_cameras,
     open_model,
     open_trained,
@@ -51,6 +50,7 @@ from pretrain.backbones.storage import copy_backbone, is_export, save_backbone
 from pretrain.errors import UserError
 from pretrain.files import copy_file, replacing, sync_folder, write_json, write_text
 from pretrain.leftovers import remove_leftovers, temporary_path
+from pretrain.names import shown_list
 from pretrain.reading import own_file
 
 CARD = "README.md"
@@ -198,7 +198,7 @@ def _cameras_of(model: Model) -> str:
     known = known_cameras(model)
     if not known:
         return ""
-    return f"- cameras it knows of their own (`--camera NAME`), {len(known)}: {first_names(known)}\n"
+    return f"- cameras it knows of their own (`--camera NAME`), {len(known)}: {shown_list(known)}\n"
 
 
 def card(title: str, trained: Sequence[Trained], model: Model) -> str:

@@ -23,7 +23,7 @@ from pretrain.cpu import keep_freed_memory
 from pretrain.data.catalogue import Catalogue, cameras_of
 from pretrain.data.validation_split import split_validation
 from pretrain.errors import UserError
-from pretrain.names import shown
+from pretrain.names import shown_list
 from pretrain.run_folder import refuse_changed_settings, refuse_run_of_another_kind
 
 
@@ -53,9 +53,7 @@ def run_fit(config: FitNormalConfig) -> int:
     seed = run.seed(0)
     if detector.cameras:
         print(
-            f"knows {len(detector.cameras)} camera(s) of their own: {', '.join(map(shown, detector.cameras[:5]))}"
-            + (", ..." if len(detector.cameras) > 5 else ""),
-            flush=True,
+            f"what is usual is known of {len(detector.cameras)} camera(s): {shown_list(detector.cameras)}", flush=True
         )
     card = {"threshold": 0.5, "seed": config.seed, KEY: "none", "trained_on": sorted(names + others)}
     encoders = [StoredWith.of(part) for part in features.sets]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from pretrain.errors import nearest
-from pretrain.names import KnownNames, file_name, json_escaped, read_back, shown, shown_lines, written
+from pretrain.names import KnownNames, file_name, json_escaped, read_back, shown, shown_lines, shown_list, written
 from tests.odd_names import NAMES, ODD_NAMES
 
 
@@ -89,3 +89,9 @@ def test_what_is_far_too_long_is_compared_with_nothing() -> None:
     begun = time.process_time()
     assert nearest("a" * 100_000, ["small3d", "r3d_18"]) == ""
     assert time.process_time() - begun < 1
+
+
+def test_of_many_names_the_first_are_shown() -> None:
+    assert shown_list(["a", "b\n"]) == "a, b\\n"
+    assert shown_list(["a", "b", "c"], most=2) == "a, b, ..."
+    assert shown_list([]) == ""

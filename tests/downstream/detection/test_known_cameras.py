@@ -27,6 +27,8 @@ from scripts import detect, score
 from tests.downstream.detection.world import LENGTHS
 
 KINDS: dict[str, dict[str, str]] = {"whole": {}, "cells": {"grid": "map"}}
+TOLERANCE = 1e-3
+"""Clips are encoded in other batches, and features are stored as float16: a last digit may round otherwise."""
 
 
 def catalogue_of(world: Path) -> CatalogueConfig:
@@ -76,12 +78,12 @@ def test_all_ways_to_a_score_agree(fitted: Path, world: Path, tmp_path: Path) ->
     kept = {video.name: video.scores for video in RunFolder(fitted).seeds()[0].read_scores("test").videos}
     plain, gate = open_model(fitted), with_camera(open_model(fitted), "gate")
     videos = {name: world / "videos" / f"{name}.mp4" for name in ("v8", "v9")}
-    np.testing.assert_allclose(scored(gate, videos["v8"]), kept["v8"], atol=1e-6)
-    np.testing.assert_allclose(scored(plain, videos["v9"]), kept["v9"], atol=1e-6)
-    assert np.abs(scored(plain, videos["v8"]) - kept["v8"]).max() > 1e-4
+    np.testing.assert_allclose(scored(gate, videos["v8"]), kept["v8"], atol=TOLERANCE)
+    np.testing.assert_allclose(scored(plain, videos["v9"]), kept["v9"], atol=TOLERANCE)
+    assert np.abs(scored(plain, videos["v8"]) - kept["v8"]).max() > 10 * TOLERANCE
     assert "by what is usual of camera 'gate'" in gate.describe()
     by_python = ap.load_detector(fitted, camera="gate").score(videos["v8"])
-    np.testing.assert_allclose(by_python.scores, kept["v8"], atol=1e-6)
+    np.testing.assert_allclose(by_python.scores, kept["v8"], atol=TOLERANCE)
     with pytest.raises(SystemExit) as left:
         score.main(
             [
@@ -102,7 +104,7 @@ def test_all_ways_to_a_score_agree(fitted: Path, world: Path, tmp_path: Path) ->
         video["name"]: video["scores"] for video in json.loads((tmp_path / "scored/scores.json").read_text())["videos"]
     }
     for name, own in kept.items():
-        np.testing.assert_allclose(again[name], own, atol=1e-6)
+        np.testing.assert_allclose(again[name], own, atol=1e-9)  # the same features, to the bit
 
 
 def test_the_command_takes_a_camera_and_names_those_there_are(
