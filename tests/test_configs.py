@@ -25,7 +25,7 @@ def test_every_shipped_configuration_parses(file: Path) -> None:
     kind = file.stem.rpartition("_")[2]
     if kind == "pretrain":
         assert isinstance(parse(PretrainConfig, [str(file)], "pretrain.py"), PretrainConfig)
-    elif kind == "ablation":
+    elif kind in ("ablation", "search"):
         assert isinstance(read_config([str(file)], "ablate.py"), AblationConfig)
     elif file.stem not in PRESETS and kind in ("features", "cells"):
         assert isinstance(parse(ExtractConfig, [str(file)], "extract_features.py"), ExtractConfig)

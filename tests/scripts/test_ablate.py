@@ -26,7 +26,9 @@ def test_the_example_configuration_is_whole() -> None:
     assert {cell.config.objective.smoothness.weight for cell in cells if cell.variant == "smooth"} == {8e-5}
 
 
-@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*_ablation.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "file", sorted([*CONFIGS.glob("*_ablation.yaml"), *CONFIGS.glob("*_search.yaml")]), ids=lambda path: path.name
+)
 def test_every_shipped_grid_has_no_wrong_flag(file: Path) -> None:
     cells, failures = make_cells(read_config([str(file)], "ablate.py"))
     assert cells
