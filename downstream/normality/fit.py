@@ -119,13 +119,11 @@ def without_own(detector: NormalDetector, own: Tensor) -> NormalDetector:
 def usual_of_places(logs: Sequence[Tensor], detector: NormalDetector) -> Usual:
     """(places, E) of one camera's videos (B, T, E): its places drawn to the camera, the camera to all footage."""
     footage = Usual(detector.usual, detector.spread)
-    if detector.grid is None:
-        own = torch.cat([each.flatten(0, 1) for each in logs])
-        whole = Usual.of(own).drawn_to(footage, len(own), CAMERA_PRIOR)
-        return Usual(whole.median.unsqueeze(0), whole.spread.unsqueeze(0))
-    places = detector.grid[0] * detector.grid[1]
-    own = torch.cat([each[0].unflatten(0, (-1, places)) for each in logs])
+    places = 1 if detector.grid is None else detector.grid[0] * detector.grid[1]
+    own = torch.cat([each.flatten(0, 1).unflatten(0, (-1, places)) for each in logs])
     camera = Usual.of(own.flatten(0, 1)).drawn_to(footage, len(own), CAMERA_PRIOR)
+    if detector.grid is None:
+        return Usual(camera.median.unsqueeze(0), camera.spread.unsqueeze(0))
     return Usual.of(own).drawn_to(camera, len(own), PLACE_PRIOR)
 
 

@@ -65,10 +65,12 @@ def report_of_run(
     if not shown:
         names = problem_list([f"'{video.name}'" for video in videos], limit=5)
         raise UserError(f"{run} scored none of the {len(videos)} test videos of {catalogue.source}:\n{names}")
-    heat = heat_range(shown, rule.threshold) if all(entry.map is not None for entry in shown) else None
+    heat: HeatRange | None = None
     if where is not None:
         placed, heat = with_maps_of(where, shown)
         by_name |= placed
+    elif all(entry.map is not None for entry in shown):
+        heat = heat_range(shown, rule.threshold)
     view = ReportView(rule, heat, thumbnails, fps, out, RunFolder(where or run).localisation.film_of())
     unscored = scores.file.unscored
     made = []

@@ -25,25 +25,14 @@ from downstream.detector.terms import TERMS
 from downstream.training.config import FinetuneConfig
 from pretrain.errors import UserError
 from pretrain.run_folder import as_json
-from tests.downstream.toy_videos import make_toy_videos
+from tests.downstream.ablation.toy_flags import toy_flags
 from tests.paths import ROOT
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """24 training and 12 test videos whose anomalies stand out in the first number; a feature set and a catalogue."""
-    folder = tmp_path_factory.mktemp("world")
-    make_toy_videos(folder)
-    return folder
 
 
 def flags(world: Path, output: Path) -> list[str]:
     return [
-        *("--output", str(output), "--device", "cpu", "--seeds", "0", "1"),
-        *("--catalogue.kind", "json", "--catalogue.annotations", str(world / "truth.json")),
-        *("--feature-sets", f"toy={world / 'toy'}", "--bases", "mil_ranking", "topk_bce", "--terms", "base", "all"),
-        *("--optim.steps", "5", "--optim.batch-size", "8", "--objective.hard-mining.warmup-steps", "2"),
-        *("--bags.segments", "4", "--evaluation.resamples", "50", "--workers", "2"),
+        *(*toy_flags(world, output), "--bases", "mil_ranking", "topk_bce", "--terms", "base", "all"),
+        *("--objective.hard-mining.warmup-steps", "2"),
     ]
 
 

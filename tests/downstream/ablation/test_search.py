@@ -15,24 +15,13 @@ from downstream.ablation.run import ablate
 from downstream.ablation.search import Found, Part, choose, difference, hold_out
 from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
 from pretrain.errors import UserError
-from tests.downstream.toy_videos import make_toy_videos
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("world")
-    make_toy_videos(folder)
-    return folder
+from tests.downstream.ablation.toy_flags import toy_flags
 
 
 def flags(world: Path, output: Path) -> list[str]:
     return [
-        *("--output", str(output), "--device", "cpu", "--seeds", "0", "1", "--search", "2"),
-        *("--catalogue.kind", "json", "--catalogue.annotations", str(world / "truth.json")),
-        *("--feature-sets", f"toy={world / 'toy'}", "--bases", "topk_bce", "--terms", "base"),
+        *(*toy_flags(world, output), "--search", "2", "--bases", "topk_bce", "--terms", "base", "--optim.lr", "0.01"),
         *("--variants", "still=--optim.lr 1e-9", "bad=--detector.width 2 --detector.temporal multi_scale"),
-        *("--optim.steps", "5", "--optim.batch-size", "8", "--optim.lr", "0.01"),
-        *("--bags.segments", "4", "--evaluation.resamples", "50", "--workers", "2"),
     ]
 
 
