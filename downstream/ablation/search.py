@@ -30,6 +30,7 @@ from downstream.detector.inference import score_videos, video_score
 from downstream.detector.storage import load_detector
 from downstream.evaluation.choose_videos import open_listed
 from downstream.evaluation.curves import roc_auc
+from downstream.features.fusion import FusedFeatures
 from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import ScoreFile
 from downstream.training.config import MAX_SEED
@@ -222,16 +223,16 @@ def cells_of(part: Part, cells: Sequence[Cell], config: AblationConfig) -> list[
 
 def measured(cell: Cell, own: Sequence[Cell], parts: Sequence[Part], seeds: Sequence[int]) -> Found:
     """`own`: that cell on each part."""
+    features = open_features(cell.config.features)
     return Found(
         cell=cell,
-        held_out=np.array([held_out_auc(one, part, seeds) for one, part in zip(own, parts, strict=True)]),
+        held_out=np.array([held_out_auc(one, part, features, seeds) for one, part in zip(own, parts, strict=True)]),
         validation=np.array([validation_auc(one, seeds).value for one in own]),
     )
 
 
-def held_out_auc(cell: Cell, part: Part, seeds: Sequence[int]) -> float:
+def held_out_auc(cell: Cell, part: Part, features: FusedFeatures, seeds: Sequence[int]) -> float:
     """How well these seeds as one tell the held-out videos apart; a video that has no features is left out."""
-    features = open_features(cell.config.features)
     missing = without_features(features, [video.name for video in part.held_out if video.name not in features.videos])
     videos = part.held_out.without(set(missing))
     if {video.label for video in videos} != {0, 1}:
