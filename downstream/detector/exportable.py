@@ -142,7 +142,7 @@ class _LabelFree(nn.Module):
             "change": lambda: _step_lengths(white),
             "nearest": lambda: self._nearest(white.double()),
             "gaussian": lambda: white.double().square().sum(dim=2).sqrt(),
-            "motion": lambda: features[..., list(self.net.motion)].double().mean(dim=2).exp(),
+            "motion": lambda: self.net.moved(features),
         }
         logs = [(self.smoothing(parts[part]()) + 1e-6).log() for part in self.net.parts]
         odds = (torch.stack(logs, dim=2) - self.net.usual) / self.net.spread

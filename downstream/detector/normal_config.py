@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from downstream.features.clip_motion import NOISE_FLOOR
 from pretrain.errors import UserError, nearest
 
 Part = Literal["change", "nearest", "gaussian", "deviation", "motion"]
@@ -24,6 +25,9 @@ class NormalConfig:
     relative_to: Literal["footage", "video"] = "footage"
     """What scores are standardised by: the footage that it is fitted to, which makes scores of several videos
     comparable; or each video itself, for cameras that no footage is known of."""
+    motion_floor: float = 1.0
+    """Grey levels that are added to how much cells, or the picture, move: 8-bit frames are rounded to whole ones, so
+    less is mostly noise, and a still wall must not count by how still it is."""
     smoothing: float = 1.0
     """A Gaussian mean over time, of so many snippets' standard deviation. 0: none."""
     coreset: int = 4096
@@ -40,6 +44,8 @@ class NormalConfig:
     def __post_init__(self) -> None:
         if self.parts is not None:
             _check_parts(self.parts)
+        if not NOISE_FLOOR <= self.motion_floor <= 255:
+            raise UserError(f"motion_floor is {self.motion_floor}; it must lie in [{NOISE_FLOOR}, 255] grey levels")
         if not 0 <= self.smoothing <= 64:
             raise UserError(f"smoothing is {self.smoothing}; it must lie in [0, 64] snippets")
         if self.coreset < NEIGHBOURS:

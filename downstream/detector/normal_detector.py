@@ -7,7 +7,7 @@ Features are whitened by the covariance of footage that is mostly normal, shrunk
     nearest    the mean distance to its 5 nearest of a coreset of the footage's snippets
     gaussian   the distance to the footage's mean (Mahalanobis)
     deviation  the median distance to the other snippets of its own video
-    motion     how much the picture moves (`features.clip_motion`)
+    motion     how much the picture moves (`features.clip_motion`), and a grey level more
 
 The logarithm of each, smoothed over time, is standardised: by the footage that the detector was fitted to, by a
 camera's own part of it where a video is of a camera that it knows (`of_camera`), or by the video itself ("what is
@@ -30,6 +30,7 @@ from downstream.detector.composition import MAX_DIRECTIONS, OWN_SHARE, step_leng
 from downstream.detector.normal_config import NEIGHBOURS, NormalConfig, Part
 from downstream.detector.snippet_detector import SnippetDetector
 from downstream.detector.temporal import Smoothing
+from downstream.features.clip_motion import NOISE_FLOOR
 from pretrain.errors import UserError
 
 CONTEXT_SNIPPETS = 256
@@ -175,9 +176,14 @@ class NormalDetector(SnippetDetector):
             "nearest": lambda: nearest_distance(white.flatten(0, 1), self.members).view(white.shape[:2]),
             "gaussian": lambda: white.double().norm(dim=2),
             "deviation": lambda: self.untracked(median_distance(self.tracks(white), self.tracks(compared)), len(white)),
-            "motion": lambda: features[..., list(self.motion)].double().mean(dim=2).exp(),
+            "motion": lambda: self.moved(features),
         }
         return torch.stack([parts[part]() for part in self.parts], dim=2)
+
+    def moved(self, features: Tensor) -> Tensor:
+        """(B, T, D) -> float64 (B, T): how much the picture moves, in grey levels above `motion_floor`."""
+        stored = features[..., list(self.motion)].double().mean(dim=2)
+        return stored.exp() + (self.config.motion_floor - NOISE_FLOOR)
 
     def log_parts(self, evidence: Tensor, mask: Tensor) -> Tensor:
         """Evidence of whole videos (B, T, E) -> the parts' logarithms, smoothed over time (B, T, E)."""

@@ -16,6 +16,7 @@ from downstream.detector.config import DetectorConfig
 from downstream.detector.model import Detector
 from downstream.detector.normal_config import NormalConfig
 from downstream.detector.normal_detector import NormalDetector
+from downstream.features.clip_motion import NOISE_FLOOR
 from downstream.features.feature_spec import FeatureSpec, Grid
 from downstream.features.fusion import FusedFeatures, motion_columns
 from downstream.features.places import Places, places_from
@@ -101,6 +102,7 @@ def _of_card(card: Mapping[str, Any]) -> Detector | NormalDetector:
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in card["config"].items()
         }
+        values.setdefault("motion_floor", NOISE_FLOOR)  # of cards of before: what features have is all there was
         cameras = card.get("cameras", ())
         return NormalDetector(NormalConfig(**values), card["dim"], card["members"], grid_of(card), motion, cameras)
     config, guidance = DetectorConfig(**card["config"]), card["guidance"]

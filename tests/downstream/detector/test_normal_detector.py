@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,6 +23,7 @@ from downstream.detector.normal_detector import (
     nearest_distance,
 )
 from downstream.detector.storage import load_detector, load_trained, save_detector
+from downstream.features.clip_motion import NOISE_FLOOR
 from downstream.features.feature_spec import FeatureSpec
 from pretrain.errors import UserError
 
@@ -136,9 +138,48 @@ def test_motion_is_a_part_by_default_where_features_say_it(grid: tuple[int, int]
         NormalDetector(NormalConfig(parts=("motion",)), DIM)
 
 
+def stored_motion(grey_levels: torch.Tensor) -> torch.Tensor:
+    """(T,) -> features (1, T, DIM) that say it."""
+    values = torch.zeros(1, len(grey_levels), DIM)
+    values[..., -1] = (grey_levels + NOISE_FLOOR).log()
+    return values
+
+
+def test_motion_below_a_grey_level_counts_little() -> None:
+    still, moving = torch.tensor([0.0, 0.2, 0.1, 0.3]), torch.tensor([10.0, 20.0, 10.0, 30.0])
+    spreads = {}
+    for floor in (NOISE_FLOOR, 1.0):
+        net = made(parts=("motion",), smoothing=0, motion_floor=floor)
+        mask = torch.ones(1, 4, dtype=torch.bool)
+        for what, levels in (("still", still), ("moving", moving)):
+            evidence = net.evidence(stored_motion(levels), mask)
+            torch.testing.assert_close(evidence[0, :, 0], levels.double() + floor, atol=1e-5, rtol=0)
+            spreads[what, floor] = float(net.log_parts(evidence, mask).std())
+    assert spreads["still", 1.0] < 0.2 * spreads["still", NOISE_FLOOR]
+    assert spreads["moving", 1.0] > 0.9 * spreads["moving", NOISE_FLOOR]
+
+
+def test_a_card_of_before_the_floor_scores_as_it_did(tmp_path: Path) -> None:
+    """Such a detector's medians are of motion as features have it."""
+    net = made(parts=("motion",), motion_floor=NOISE_FLOOR)
+    spec = FeatureSpec(encoder="e", weights_sha256=None, dim=DIM, motion=True)
+    save_detector(net, tmp_path, [spec], "none", {"threshold": 0.5})
+    card = json.loads((tmp_path / "detector.json").read_text())
+    del card["config"]["motion_floor"]
+    (tmp_path / "detector.json").write_text(json.dumps(card))
+    again, _ = load_detector(tmp_path)
+    values = numbers(5, 1, DIM)
+    np.testing.assert_array_equal(
+        compose_scores(again, block_evidence(again, values)), compose_scores(net, block_evidence(net, values))
+    )
+    assert isinstance(again, NormalDetector)
+    assert again.config.motion_floor == NOISE_FLOOR
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
+        ({"motion_floor": 0.0}, r"motion_floor is 0\.0; it must lie in \[0\.1, 255\] grey levels"),
         ({"parts": ("chnge",)}, "parts has 'chnge'; did you mean 'change'"),
         ({"parts": ("change", "change")}, "parts is change change; give one or more, each once"),
         ({"parts": ()}, "parts is empty; give one or more"),
