@@ -12,7 +12,8 @@ from benchmarks.faults_world import (
     LISTED,
 )
 from downstream.features.fusion import FusedFeatures
-from downstream.features.store import FeatureSet, FeatureWriter
+from downstream.features.set_writer import FeatureWriter
+from downstream.features.store import FeatureSet
 from downstream.features.timing import read_grid
 from downstream.training.segment_cache import SegmentCache
 from pretrain.data.catalogue import CatalogueConfig

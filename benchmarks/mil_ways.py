@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from downstream.detector.objective import DetectorTraining
 from downstream.features.feature_spec import FeatureSpec, VideoEntry
 from downstream.features.fusion import FusedFeatures
-from downstream.features.store import FORMAT, MANIFEST, FeatureWriter
+from downstream.features.set_writer import FeatureWriter
+from downstream.features.store import FORMAT, MANIFEST
 from downstream.training.bag_dataset import BagDataset
 from downstream.training.config import FinetuneConfig
 from downstream.training.feature_source import FeatureSource

@@ -119,7 +119,13 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "downstream/features/config",
     },
     "tests/downstream/features/test_encoders.py": {"one of them": "downstream/features/image_tower"},
-    "tests/downstream/features/test_store.py": {"what its manifest says": "downstream/features/feature_spec"},
+    "tests/downstream/runs/test_run_folder.py": {
+        "its parts": "downstream/runs/seed_folder downstream/runs/localisation_folder"
+    },
+    "tests/downstream/features/test_store.py": {
+        "what its manifest says": "downstream/features/feature_spec",
+        "how a set is made, a video at a time": "downstream/features/set_parts downstream/features/set_writer",
+    },
     "tests/downstream/features/test_fusion.py": {"before fusing": "downstream/features/normalising"},
     "tests/downstream/features/test_importing.py": {
         "import and export are tested as a round trip": "downstream/features/exporting downstream/features/find_files "

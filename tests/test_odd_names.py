@@ -25,7 +25,8 @@ from downstream.features.extract import FAILED_FILE, ExtractConfig, finish
 from downstream.features.feature_spec import FeatureSpec
 from downstream.features.find_files import find_files
 from downstream.features.importing import ImportOptions, import_features, plan_import
-from downstream.features.store import FeatureSet, FeatureWriter
+from downstream.features.set_writer import FeatureWriter
+from downstream.features.store import FeatureSet
 from downstream.features.timing import read_grid
 from downstream.report.content import Report, ReportVideo, relative_link
 from downstream.report.page import write_report

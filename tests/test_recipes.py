@@ -19,7 +19,7 @@ from downstream.ablation import config as ablation_config
 from downstream.evaluation.choose_videos import open_listed
 from downstream.features.feature_spec import FeatureSpec
 from downstream.features.flat_truth import read_flat_truth
-from downstream.features.store import FeatureWriter
+from downstream.features.set_writer import FeatureWriter
 from downstream.training.config import FinetuneConfig
 from pretrain.cli import parse
 from pretrain.command import main as pretrain

@@ -24,7 +24,8 @@ from downstream.evaluation.spatial_report import Boxes, evaluate, frame_scores, 
 from downstream.events.box_file import write_boxes
 from downstream.events.box_threshold import box_threshold
 from downstream.events.boxes import Tube, find_boxes, link
-from downstream.runs.run_folder import LocalisationFolder, RunFolder, scores_by_seed
+from downstream.runs.localisation_folder import LocalisationFolder
+from downstream.runs.run_folder import RunFolder, scores_by_seed
 from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import ScoreFile, unscored_in
 from downstream.scores.video_scores import VideoScores

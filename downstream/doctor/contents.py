@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from downstream.doctor.finding import Finding
-from downstream.features.store import FeatureSet, not_finite
+from downstream.features.set_parts import not_finite
+from downstream.features.store import FeatureSet
 from pretrain.data.catalogue import Video
 
 

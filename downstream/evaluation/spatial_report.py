@@ -19,7 +19,7 @@ from downstream.evaluation.spatial_evaluation import SpatialEvaluation, evaluate
 from downstream.evaluation.spatial_references import centre_cell, whole_frame
 from downstream.evaluation.tables import comparison_table, evaluation_table, markdown
 from downstream.events.boxes import ScoredBox
-from downstream.runs.run_folder import LocalisationFolder
+from downstream.runs.localisation_folder import LocalisationFolder
 from downstream.scores.score_file import ScoreFile
 from downstream.scores.video_scores import VideoScores
 from pretrain.data.catalogue import Catalogue

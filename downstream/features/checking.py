@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from downstream.features.layouts import FeatureFile, SetShape, load_values
-from downstream.features.store import not_finite
+from downstream.features.set_parts import not_finite
 from pretrain.errors import UserError
 
 

@@ -19,7 +19,8 @@ from downstream.features.config import EncoderConfig, ExtractConfig
 from downstream.features.encoders import Encoder, open_encoder
 from downstream.features.pipeline import Encoded, encode_videos, extract_video
 from downstream.features.progress import FrameProgress
-from downstream.features.store import FeatureSet, FeatureWriter
+from downstream.features.set_writer import FeatureWriter
+from downstream.features.store import FeatureSet
 from pretrain.accelerator import check_device, make_accelerator
 from pretrain.backbones.small import SMALL3D_CLIP
 from pretrain.cpu import keep_freed_memory

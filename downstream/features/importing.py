@@ -25,7 +25,8 @@ from downstream.features.layouts import (
     split_name,
     squeeze,
 )
-from downstream.features.store import FeatureSet, FeatureWriter
+from downstream.features.set_writer import FeatureWriter
+from downstream.features.store import FeatureSet
 from downstream.features.timing import Timing, timing_of
 from pretrain.errors import UserError, problem_list
 from pretrain.names import KnownNames, shown

@@ -12,7 +12,8 @@ from downstream.features.encoders import Encoder
 from downstream.features.feature_spec import VideoEntry
 from downstream.features.pipeline import Encoded
 from downstream.features.scratch import drop_pages, scratch_array
-from downstream.features.store import FeatureSet, block_rows, not_finite
+from downstream.features.set_parts import block_rows, not_finite
+from downstream.features.store import FeatureSet
 from pretrain.data.video import VideoError
 
 

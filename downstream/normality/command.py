@@ -14,7 +14,8 @@ from downstream.features.fusion import FusedFeatures
 from downstream.normality.config import FitNormalConfig
 from downstream.normality.fit import fit_normal
 from downstream.references.of_features import write_feature_references
-from downstream.runs.run_folder import Part, RunFolder
+from downstream.runs.run_folder import RunFolder
+from downstream.runs.seed_folder import Part
 from downstream.scores.supervision import KEY
 from downstream.training.feature_source import open_features, without_features
 from downstream.training.run_summary import summarise

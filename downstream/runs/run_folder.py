@@ -18,14 +18,14 @@ RUN/report.html
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from downstream.detector.storage import CARD_FILE
-from downstream.scores.map_file import read_maps, write_maps
+from downstream.runs.localisation_folder import LocalisationFolder
+from downstream.runs.seed_folder import SeedFolder, read_document
 from downstream.scores.score_file import ScoreFile, read_scores, write_scores
 from downstream.scores.supervision import Supervision, supervision_in
 from downstream.scores.video_scores import VideoScores
@@ -34,28 +34,9 @@ from pretrain.data.catalogue import Catalogue, CatalogueConfig
 from pretrain.data.validation_split import refuse_overlap_names
 from pretrain.errors import UserError, problem_list
 from pretrain.files import write_json
-from pretrain.json_shapes import Shape, anything, mapping, number, optional, record, sequence, text
 from pretrain.path_words import what_is_at
-from pretrain.run_folder import CONFIG_FILE, as_json, read_saved
+from pretrain.run_folder import CONFIG_FILE, as_json
 
-_SUMMARY = record(
-    {},
-    {
-        "validation": optional(record({}, {"video_auc": optional(number()), "threshold": optional(number())})),
-        "unscored": mapping(mapping(text)),
-    },
-)
-_CARD = record(
-    {},
-    {
-        "trained_on": sequence(text),
-        "selected_on": sequence(text),
-        "sha256": text,
-        "features": record({"specs": sequence(mapping())}),
-    },
-)
-"""What is read of a card that need not be of this version."""
-Part = Literal["validation", "test"]
 CALIBRATION_FILE = "calibration.json"
 """Beside detectors: in a run's folder, and in a package."""
 
@@ -65,141 +46,6 @@ class _Trained:
     """The part of a run's settings that other commands take over."""
 
     catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
-
-
-@dataclass(frozen=True)
-class SeedFolder:
-    """One seed's part of a run."""
-
-    path: Path
-
-    @property
-    def seed(self) -> str:
-        """Its number, as text."""
-        return self.path.name.removeprefix("seed-")
-
-    @property
-    def detector(self) -> Path:
-        """Folder of the selected detector."""
-        return self.path / "detector"
-
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of training states."""
-        return self.path / "checkpoints"
-
-    @property
-    def log(self) -> Path:
-        """JSON lines."""
-        return self.path / "log.jsonl"
-
-    @property
-    def output(self) -> Path:
-        """What a worker of an ablation printed."""
-        return self.path / "output.log"
-
-    @property
-    def is_done(self) -> bool:
-        """Whether it is trained and scored."""
-        return self._summary.exists()
-
-    @property
-    def has_detector(self) -> bool:
-        """Whether a detector was selected."""
-        return (self.detector / CARD_FILE).is_file()
-
-    @property
-    def _summary(self) -> Path:
-        return self.path / "summary.json"
-
-    @property
-    def _inputs(self) -> Path:
-        return self.path / "inputs.json"
-
-    def read_summary(self) -> dict[str, Any]:
-        """What was written when it was done; UserError where that is damaged or not there."""
-        return _read(self._summary, _SUMMARY)
-
-    def write_summary(self, summary: Mapping[str, Any]) -> None:
-        """The last thing a seed writes."""
-        write_json(self._summary, dict(summary))
-
-    def read_inputs(self) -> dict[str, Any] | None:
-        """What it is trained on, as `write_inputs` noted; None where nothing was."""
-        return _read(self._inputs, mapping(text)) if self._inputs.exists() else None
-
-    def write_inputs(self, inputs: Mapping[str, str]) -> None:
-        """Note what it is trained on."""
-        write_json(self._inputs, dict(inputs))
-
-    def read_card(self) -> dict[str, Any]:
-        """The selected detector's card as it stands; empty where there is none."""
-        file = self.detector / CARD_FILE
-        return _read(file, _CARD) if file.is_file() else {}
-
-    def has_scores(self, part: Part) -> bool:
-        """Whether videos of that part were scored."""
-        return self._scores(part).is_file()
-
-    def has_maps(self, *parts: Part) -> bool:
-        """Whether there are score maps of all these parts: the detector scores cells."""
-        return all(self._maps(part).is_file() for part in parts)
-
-    def read_scores(self, part: Part) -> ScoreFile:
-        """UserError as `scores.score_file.read_scores`."""
-        return read_scores(self._scores(part))
-
-    def read_maps(self, part: Part) -> ScoreFile:
-        """Scores with maps; UserError as `scores.map_file.read_maps`."""
-        return read_maps(self._maps(part))
-
-    def write_scores(self, part: Part, scored: Sequence[VideoScores], meta: Mapping[str, Any]) -> None:
-        """Scores, and maps where the detector scores cells."""
-        write_scores(self._scores(part), scored, meta)
-        if scored and all(video.map is not None for video in scored):
-            write_maps(self._maps(part), scored, meta)
-
-    def _scores(self, part: Part) -> Path:
-        return self.path / f"{part}_scores.json"
-
-    def _maps(self, part: Part) -> Path:
-        return self.path / f"{part}_maps.safetensors"
-
-
-@dataclass(frozen=True)
-class LocalisationFolder:
-    """Where anomalies are, as scripts/localise.py leaves it: within a run's folder, or elsewhere."""
-
-    path: Path
-
-    @property
-    def document(self) -> Path:
-        """All metrics."""
-        return self.path / "localisation.json"
-
-    @property
-    def table(self) -> Path:
-        """The main ones, as Markdown."""
-        return self.path / "table.md"
-
-    @property
-    def strips(self) -> Path:
-        """Folder of pictures."""
-        return self.path / "strips"
-
-    @property
-    def films(self) -> Path:
-        """Folder of films."""
-        return self.path / "films"
-
-    def boxes(self, detector: str) -> Path:
-        """Box file of one detector: `seed-0`, or that of all seeds together."""
-        return self.path / detector / "boxes.json"
-
-    def film_of(self) -> dict[str, Path]:
-        """Video name, with `/` as `_`, -> its film."""
-        films = sorted(self.films.glob("*.mp4"))
-        return {match[1]: film for film in films if (match := re.fullmatch(r"\d\d+-(.+)", film.stem))}
 
 
 @dataclass(frozen=True)
@@ -263,7 +109,7 @@ class RunFolder:
 
     def read_config(self) -> dict[str, Any] | None:
         """The settings, flat; None where none were saved. UserError where they are damaged."""
-        return _read(self.config_file) if self.config_file.is_file() else None
+        return read_document(self.config_file) if self.config_file.is_file() else None
 
     def write_config(self, config: Any) -> None:
         """`config`: nested dataclasses."""
@@ -393,7 +239,3 @@ def supervision_of(path: Path, files: Iterable[ScoreFile]) -> Supervision | None
 def scores_by_seed(path: Path) -> dict[str, ScoreFile]:
     """Seed -> scores of the test videos, of a run folder or of one score file. UserError where it is neither."""
     return {"0": read_scores(path)} if path.is_file() else RunFolder(path).test_scores()
-
-
-def _read(file: Path, shape: Shape = anything) -> dict[str, Any]:
-    return read_saved(file, "delete it and run the same command with --resume", shape)

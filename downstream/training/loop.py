@@ -12,7 +12,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from downstream.runs.run_folder import Part, RunFolder
+from downstream.runs.run_folder import RunFolder
+from downstream.runs.seed_folder import Part
 from downstream.scores.supervision import KEY
 from downstream.scores.video_scores import VideoScores
 from downstream.training.config import DetectorOptimConfig, FinetuneConfig

@@ -6,7 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from downstream.runs.run_folder import RunFolder, SeedFolder
+from downstream.runs.run_folder import RunFolder
+from downstream.runs.seed_folder import SeedFolder
 from downstream.training.config import FREE_TO_CHANGE, FinetuneConfig
 from downstream.training.source import TrainingSource
 from pretrain.errors import UserError, problem_list

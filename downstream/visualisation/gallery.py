@@ -12,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from downstream.events.boxes import ScoredBox
-from downstream.runs.run_folder import LocalisationFolder
+from downstream.runs.localisation_folder import LocalisationFolder
 from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.film import write_film
 from downstream.visualisation.heat import heat_range

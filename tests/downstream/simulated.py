@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from downstream.features.feature_spec import FeatureSpec
-from downstream.features.store import FeatureWriter
+from downstream.features.set_writer import FeatureWriter
 from downstream.training.segment_cache import segment_edges
 
 SPEC = FeatureSpec(encoder="simulated", weights_sha256=None, dim=8, crops=("centre", "centre_mirrored"))

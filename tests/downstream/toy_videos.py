@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from downstream.features.feature_spec import FeatureSpec
-from downstream.features.store import FeatureWriter
+from downstream.features.set_writer import FeatureWriter
 
 SNIPPETS, DIM = 8, 6
 

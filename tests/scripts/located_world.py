@@ -17,7 +17,7 @@ import pytest
 
 from downstream.detector.model import DetectorConfig
 from downstream.features.feature_spec import FeatureSpec
-from downstream.features.store import FeatureWriter
+from downstream.features.set_writer import FeatureWriter
 from downstream.scores.score_file import write_scores
 from downstream.scores.video_scores import VideoScores
 from downstream.training.bag_dataset import BagsConfig

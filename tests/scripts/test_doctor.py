@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from downstream.features.feature_spec import FeatureSpec
-from downstream.features.store import FeatureWriter
+from downstream.features.set_writer import FeatureWriter
 from scripts.doctor import main
 
 

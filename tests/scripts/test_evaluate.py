@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from downstream.analysis.evaluate_runs import method_names
-from downstream.features.store import FeatureSet, FeatureWriter
+from downstream.features.set_writer import FeatureWriter
+from downstream.features.store import FeatureSet
 from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import read_scores, write_scores
 from scripts import finetune, localise, reference_scores, report

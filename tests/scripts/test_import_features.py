@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from downstream.features.feature_spec import FeatureSpec
-from downstream.features.store import FeatureSet, FeatureWriter
+from downstream.features.set_writer import FeatureWriter
+from downstream.features.store import FeatureSet
 from scripts.import_features import main
 
 

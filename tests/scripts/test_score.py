@@ -11,7 +11,8 @@ import pytest
 
 from downstream.detection.score_command import ScoreConfig, write
 from downstream.features.feature_spec import FeatureSpec
-from downstream.features.store import FeatureSet, FeatureWriter
+from downstream.features.set_writer import FeatureWriter
+from downstream.features.store import FeatureSet
 from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import ScoreFile, read_scores
 from downstream.scores.video_scores import make_scores

@@ -17,7 +17,7 @@ from downstream.features.encoders import Encoder
 from downstream.features.encoding import encode_snippets
 from downstream.features.fusion import pooled
 from downstream.features.normalising import OF_VIDEO, normalised
-from downstream.features.store import not_finite
+from downstream.features.set_parts import not_finite
 from downstream.features.zones import PictureMask
 from pretrain.data.video import VideoError
 

@@ -16,7 +16,8 @@ from downstream.ablation.tables import as_csv, header, markdown
 from downstream.evaluation.settings import LocalisationSettings
 from downstream.evaluation.spatial_evaluation import evaluate_localisation
 from downstream.features.feature_spec import FeatureSpec
-from downstream.features.store import FeatureSet, FeatureWriter
+from downstream.features.set_writer import FeatureWriter
+from downstream.features.store import FeatureSet
 from downstream.scores.map_file import read_maps
 from pretrain.data.catalogue import Box, Catalogue, CatalogueConfig
 from pretrain.data.catalogues import open_catalogue

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from downstream.doctor.check_alignment import examine
 from downstream.doctor.finding import Finding
 from downstream.features.feature_spec import FeatureSpec
-from downstream.features.store import MANIFEST, FeatureSet, FeatureWriter
+from downstream.features.set_writer import FeatureWriter
+from downstream.features.store import MANIFEST, FeatureSet
 from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
 from pretrain.data.catalogues import open_catalogue
 from pretrain.errors import UserError

@@ -11,7 +11,7 @@ from downstream.features.feature_spec import FeatureSpec
 from downstream.features.fusion import FusedFeatures
 from downstream.features.normalising import Normalise
 from downstream.features.scratch import drop_pages
-from downstream.features.store import FeatureWriter
+from downstream.features.set_writer import FeatureWriter
 from downstream.training.segment_cache import video_means
 from tests.downstream.simulated import segment_means
 

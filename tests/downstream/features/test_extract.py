@@ -19,8 +19,9 @@ from downstream.features.encoders import Encoder, EncoderConfig, open_encoder
 from downstream.features.extract import ExtractConfig, extract, share
 from downstream.features.pipeline import encode_videos, extract_video
 from downstream.features.progress import FrameProgress
+from downstream.features.set_writer import FeatureWriter
 from downstream.features.snippets import SnippetSettings, SnippetStream, clip_offsets, snippet_clips
-from downstream.features.store import FeatureSet, FeatureWriter
+from downstream.features.store import FeatureSet
 from pretrain import stalls
 from pretrain.data.catalogue import CatalogueConfig, Video
 from pretrain.data.check import read_quarantine

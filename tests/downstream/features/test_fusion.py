@@ -11,7 +11,8 @@ import pytest
 from downstream.features.feature_spec import FeatureSpec
 from downstream.features.fusion import FusedFeatures
 from downstream.features.normalising import Normalise, normalised
-from downstream.features.store import FeatureSet, FeatureWriter
+from downstream.features.set_writer import FeatureWriter
+from downstream.features.store import FeatureSet
 from pretrain.errors import UserError
 
 ONE = FeatureSpec(encoder="a", weights_sha256=None, dim=3)

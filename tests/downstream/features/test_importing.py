@@ -16,7 +16,8 @@ from downstream.features.feature_spec import FeatureSpec
 from downstream.features.find_files import find_files
 from downstream.features.fusion import FusedFeatures
 from downstream.features.importing import ImportOptions, import_features, plan_import
-from downstream.features.store import FeatureSet, FeatureWriter
+from downstream.features.set_writer import FeatureWriter
+from downstream.features.store import FeatureSet
 from downstream.features.timing import Timing, read_grid, timing_of, timings_of
 from pretrain.data.catalogue import Catalogue, Video
 from pretrain.errors import UserError

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from downstream.features.feature_spec import FeatureSpec, VideoEntry
-from downstream.features.store import MANIFEST, FeatureSet, FeatureWriter
+from downstream.features.set_writer import FeatureWriter
+from downstream.features.store import MANIFEST, FeatureSet
 from pretrain.errors import UserError
 from tests.paths import ROOT
 
@@ -157,7 +158,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from downstream.features.feature_spec import FeatureSpec
-from downstream.features.store import FeatureWriter
+from downstream.features.set_writer import FeatureWriter
 spec = FeatureSpec(encoder="i3d", weights_sha256=None, dim=4, crops=("centre", "top_left"))
 writer = FeatureWriter(Path(sys.argv[1]), spec)
 sys.stdin.readline()
@@ -187,12 +188,13 @@ import os, shutil, signal, sys
 from pathlib import Path
 import numpy as np
 import downstream.features.store as store, pretrain.files as files
+from downstream.features import set_parts, set_writer
 from downstream.features.feature_spec import FeatureSpec
 spec = FeatureSpec(encoder="i3d", weights_sha256=None, dim=4, crops=("centre", "top_left"))
-traced = {store.__file__, files.__file__, shutil.__file__}
+traced = {store.__file__, set_parts.__file__, set_writer.__file__, files.__file__, shutil.__file__}
 work = Path(sys.argv[1])
 def make(folder):
-    writer = store.FeatureWriter(folder, spec)
+    writer = set_writer.FeatureWriter(folder, spec)
     for number in (1, 2):
         if not writer.has(f"new{number}"):
             writer.add(f"new{number}", np.full((number, 2, 4), number, np.float16))
@@ -211,7 +213,7 @@ def run(folder, last):
     make(folder)
     sys.settrace(None)
     return lines
-old = store.FeatureWriter(work / "old", spec)
+old = set_writer.FeatureWriter(work / "old", spec)
 old.add("old", np.zeros((3, 2, 4), np.float16))
 old.finish()
 def copy(name):

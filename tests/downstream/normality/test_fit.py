@@ -13,7 +13,7 @@ from downstream.detector.normal_detector import NormalConfig, NormalDetector
 from downstream.detector.storage import load_detector, save_detector
 from downstream.features.feature_spec import FeatureSpec
 from downstream.features.fusion import FusedFeatures
-from downstream.features.store import FeatureWriter
+from downstream.features.set_writer import FeatureWriter
 from downstream.normality.fit import (
     ALARM_SHARE,
     CAMERA_PRIOR,

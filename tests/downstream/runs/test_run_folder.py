@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from downstream.detector.storage import CARD_FILE
-from downstream.runs.run_folder import LocalisationFolder, RunFolder, SeedFolder, scores_by_seed
+from downstream.runs.localisation_folder import LocalisationFolder
+from downstream.runs.run_folder import RunFolder, scores_by_seed
+from downstream.runs.seed_folder import SeedFolder
 from downstream.scores.score_file import write_scores
 from downstream.scores.score_map import ScoreMap
 from downstream.scores.video_scores import VideoScores, make_scores

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from downstream.features.fusion import FusedFeatures
-from downstream.features.store import FeatureWriter
+from downstream.features.set_writer import FeatureWriter
 from downstream.training.bag_dataset import BagDataset, BagsConfig
 from downstream.training.segment_cache import segment_edges
 from pretrain.errors import UserError

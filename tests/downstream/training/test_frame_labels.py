@@ -11,7 +11,7 @@ import torch
 
 from downstream.features.feature_spec import VideoEntry
 from downstream.features.fusion import FusedFeatures
-from downstream.features.store import FeatureWriter
+from downstream.features.set_writer import FeatureWriter
 from downstream.training.bag_dataset import BagDataset, BagsConfig
 from downstream.training.frame_labels import check_frame_labels, describe_frame_labels, frame_counts
 from downstream.training.segment_cache import segment_edges
