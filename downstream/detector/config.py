@@ -65,8 +65,9 @@ class DetectorConfig:
     composition: Literal["which_when", "none"] = "which_when"
     """How a score is made when videos are scored. which_when: of what speaks for the video, as far as held-out videos
     say that this can be relied on, of the snippet's own log odds, and of how much the features change around it,
-    compared with the rest of the video. none: the snippet's own log odds alone. Cells, and detectors trained straight
-    from videos, have their own alone: nothing else was measured there."""
+    compared with the rest of the video; of a cell: of its own log odds, and of how unusual its change and motion are.
+    none: the snippet's own log odds alone. Detectors trained straight from videos have their own alone: nothing else
+    was measured there."""
     standardise: Literal["dimension", "global", "none"] = "dimension"
     """Shift and scale features by statistics of the training bags, which travel with the detector. All but `none` take
     each number's mean away; `dimension` divides each by its own deviation, `global` all by one: better for features

@@ -52,8 +52,9 @@ class _Trained(nn.Module):
         super().__init__()
         self.net = copy.deepcopy(detector).eval()
         self.smoothing = _ShiftedMean(detector.smoothing)
-        composed = detector.composition is not None and detector.composition.is_fitted
-        self.composition = _Composition(detector.composition) if composed and detector.composition else None
+        self.composition = None
+        if isinstance(detector.composition, Composition) and detector.composition.is_fitted:
+            self.composition = _Composition(detector.composition)
         self.guidance: Guidance = detector.guidance or "none"
         self.branch = None if detector.branch is None else _Branch(detector.branch)
         # what is computed here is not computed there

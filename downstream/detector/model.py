@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from downstream.detector.cell_composition import CellComposition
 from downstream.detector.composition import Composition, log_odds
 from downstream.detector.config import ATTENTION, EMBEDS, DetectorConfig, check_width
 from downstream.detector.cross_batch_clustering import ClusterBranch, guide
@@ -114,8 +115,13 @@ class Detector(SnippetDetector):
         seen = self.width if self.memories is None else 2 * self.width
         self.head = scoring_head(config.head, seen, config.hidden, config.dropout)
         self.smoothing = Smoothing(config.score_smoothing)
-        self.composition = Composition(dim, motion) if config.composition == "which_when" and grid is None else None
+        self.composition = self._composition() if config.composition == "which_when" else None
         self.branch = None if guidance is None else ClusterBranch(self.width, temperature=cluster_temperature)
+
+    def _composition(self) -> Composition | CellComposition:
+        if self.grid is None:
+            return Composition(self.dim, self.motion)
+        return CellComposition(self.dim, self.grid, self.motion, self.config.score_smoothing)
 
     @property
     def reach(self) -> int | None:
@@ -125,8 +131,9 @@ class Detector(SnippetDetector):
 
     @property
     def score_reach(self) -> int | None:
-        """That of the smoothing; a composed score depends on the whole video."""
-        return self.smoothing.reach if self.composition is None or not self.composition.is_fitted else None
+        """That of the smoothing; a composed score of a whole picture depends on the whole video."""
+        is_of_video = isinstance(self.composition, Composition) and self.composition.is_fitted
+        return None if is_of_video else self.smoothing.reach
 
     @property
     def score_lookahead(self) -> int:
@@ -223,6 +230,7 @@ class Detector(SnippetDetector):
             scale = 1 / deviation.clamp(min=1e-3 * float(whole))
         if self.composition is not None:
             self.composition.whiten(covariance)
+        if isinstance(self.composition, Composition):
             # motion has its own part in the score; as an input of the network as well it found less
             scale[list(self.motion)] = 0
         self.input_scale.copy_(scale)

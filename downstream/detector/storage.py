@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -95,8 +95,8 @@ def _own_fields(detector: Detector | NormalDetector) -> dict[str, Any]:
     return {"kind": TRAINED, "guidance": detector.guidance, "cluster_temperature": detector.cluster_temperature}
 
 
-def _of_card(card: Mapping[str, Any]) -> Detector | NormalDetector:
-    """A detector of the shape that a card tells."""
+def _of_card(card: Mapping[str, Any], weights: Collection[str]) -> Detector | NormalDetector:
+    """A detector of the shape that a card tells; `weights`: names of those in its file."""
     motion = motion_columns(specs_of(card))
     if card["kind"] == LABEL_FREE:
         values: dict[str, Any] = {
@@ -106,6 +106,8 @@ def _of_card(card: Mapping[str, Any]) -> Detector | NormalDetector:
         cameras = card.get("cameras", ())
         return NormalDetector(NormalConfig(**values), card["dim"], card["members"], grid_of(card), motion, cameras)
     config, guidance = DetectorConfig(**card["config"]), card["guidance"]
+    if grid_of(card) is not None and "composition.values" not in weights:  # of before cells were composed
+        config = dataclasses.replace(config, composition="none")
     return Detector(config, card["dim"], guidance, card["cluster_temperature"], grid_of(card), motion)
 
 
@@ -125,8 +127,8 @@ def load_detector(folder: Path) -> tuple[Detector | NormalDetector, dict[str, An
                 f"{file} is not the file its card describes: damaged, or replaced by another; copy both again"
             )
         _refuse_other_sizes(card, file)
-        detector = _of_card(card)
         weights, _ = read_safetensors(file)
+        detector = _of_card(card, weights)
         refuse_not_finite(weights, str(file))
         detector.load_state_dict(weights)
     except (OSError, RuntimeError, KeyError, TypeError) as error:
@@ -138,7 +140,7 @@ def _refuse_other_sizes(card: Mapping[str, Any], file: Path) -> None:
     """UserError where the card asks for a network of other sizes than the weights have, before it takes memory."""
     stored = stored_shapes(file, "weights")
     with torch.device("meta"):
-        wanted = {key: tuple(value.shape) for key, value in _of_card(card).state_dict().items()}
+        wanted = {key: tuple(value.shape) for key, value in _of_card(card, stored).state_dict().items()}
     wrong = sorted(key for key in stored.keys() | wanted.keys() if stored.get(key) != wanted.get(key))
     if wrong:
         key = wrong[0]

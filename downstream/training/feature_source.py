@@ -13,7 +13,7 @@ from torch import nn
 
 from downstream.detector.config import DetectorConfig
 from downstream.detector.frame_bce import frame_bce
-from downstream.detector.inference import score_videos, video_evidence
+from downstream.detector.inference import as_bags, score_videos, video_evidence
 from downstream.detector.loss_config import ObjectiveConfig
 from downstream.detector.model import Detector, check_detector
 from downstream.detector.objective import DetectorTraining, build_detector, check_objective
@@ -186,7 +186,8 @@ class FeatureTraining:
         device = self._accelerator.device
         detector = load_trained(folder)[0].to(device)
         evidence = [
-            video_evidence(detector, self._features, video.name, device).transpose(0, 1).to(device) for video in videos
+            as_bags(detector, video_evidence(detector, self._features, video.name, device).to(device))
+            for video in videos
         ]
         detector.fit_composition(evidence, [int(video.label or 0) for video in videos])
         self._save(detector, folder, details(self._score(detector, videos)))

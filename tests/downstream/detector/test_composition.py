@@ -183,10 +183,6 @@ def test_log_odds_of_sure_scores_stay_finite() -> None:
     assert torch.isfinite(log_odds(torch.zeros(1).double())).all()
 
 
-def test_cells_have_their_own_log_odds_alone() -> None:
-    assert Detector(DetectorConfig(), DIM, grid=(2, 3)).composition is None
-
-
 def test_the_network_does_not_see_motion_but_the_score_does() -> None:
     net = composed_detector()
     features, mask = numbers(1, 40, DIM, seed=4), torch.ones(1, 40, dtype=torch.bool)
