@@ -38,7 +38,7 @@ def test_every_shipped_grid_has_no_wrong_flag(file: Path) -> None:
 def test_the_grid_of_the_demo_stands_on_the_demos_own_detector_of_cells() -> None:
     cells, _ = make_cells(read_config([str(CONFIGS / "demo_cells_ablation.yaml")], "ablate.py"))
     rows = [(cell.base, cell.method) for cell in cells]
-    names = ("base", "k1", "margin05", "smooth", "spatial_smooth", "entropy")
+    names = ("base", "own_scores", "k1", "margin05", "smooth", "spatial_smooth", "entropy")
     assert rows == [*(("mil_ranking", name) for name in names), ("topk_bce", "base")]
     demo = as_json(parse(FinetuneConfig, [str(CONFIGS / "demo_cells_detector.yaml")], "finetune.py"))
     ours = as_json(cells[0].config)
