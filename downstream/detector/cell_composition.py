@@ -5,13 +5,14 @@ a cell changes and moves says where something happens and not what it is worth. 
 two parts of one unit each, both standardised over the cells of held-out videos [ours]:
 
     (own - m) / s       the cell's own log odds, smoothed
-  + (odd - m') / s'     those of a label-free detector (`normal_detector`: change, and motion where features say it)
+  + (odd - m') / s'     how unusual its change is, and its motion where features say it (as in `normal_detector`)
 
 Unlike those of whole pictures (`composition`) they hang on no other snippet than the smoothing reaches.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -23,6 +24,11 @@ from downstream.features.feature_spec import Grid
 
 MAX_CELLS = 1 << 16
 """Of each held-out video, evenly spaced, that the parts are standardised by."""
+STILL = 3.0
+"""Deviations below what is usual, at most: a cell that is stiller than others is not endlessly more normal."""
+NOTHING = math.log(2e-6)
+"""Logarithms below it are of no change at all: a snippet without a neighbour, or a cell where nothing is ever shown. It
+says nothing, for or against."""
 
 
 class CellComposition(nn.Module):
@@ -62,24 +68,31 @@ class CellComposition(nn.Module):
     def forward(self, own: Tensor, logs: Tensor, mask: Tensor) -> Tensor:
         """Smoothed log odds (B, T * cells), what `smoothed` gives, mask -> composed log odds (B, T * cells)."""
         _, own_mean, own_scale, odd_mean, odd_scale = self.values
-        odd = self.ordinary.odds_of(logs, mask)
-        return (own - own_mean) / own_scale + (odd - odd_mean) / odd_scale
+        return (own - own_mean) / own_scale + (self._odd(logs) - odd_mean) / odd_scale
+
+    def _odd(self, logs: Tensor) -> Tensor:
+        """(..., K) -> (...): the sum of the standardised parts, over the root of their number."""
+        apart = ((logs - self.ordinary.usual) / self.ordinary.spread).clamp(min=-STILL)
+        return apart.masked_fill(logs < NOTHING, 0).sum(dim=-1) / math.sqrt(logs.shape[-1])
 
     @torch.no_grad()
     def fit(self, videos: Sequence[tuple[Tensor, Tensor]], labels: Sequence[int]) -> None:
         """Fit to held-out videos: smoothed log odds (1, T * cells) and what `smoothed` gives of each. Labels say
         nothing of cells: what is usual are medians, which the few that are abnormal hardly move."""
-        own = torch.cat([_sampled(own) for own, _ in videos])
-        logs = torch.cat([_sampled(logs) for _, logs in videos])
-        self.ordinary.standardise(logs)
-        odd = self.ordinary.odds_of(logs.unsqueeze(0), torch.ones_like(own, dtype=torch.bool).unsqueeze(0))
+        own = torch.cat([self._sampled(own) for own, _ in videos])
+        logs = torch.cat([self._sampled(logs) for _, logs in videos])
+        said = logs[(logs > NOTHING).all(dim=1)]
+        if len(said):
+            self.ordinary.standardise(said)
+        odd = self._odd(logs)
         numbers = [1.0, float(own.mean()), _deviation(own), float(odd.mean()), _deviation(odd)]
         self.values.copy_(torch.tensor(numbers, dtype=torch.float64))
 
-
-def _sampled(values: Tensor) -> Tensor:
-    """(1, N, ...) -> (at most MAX_CELLS, ...)."""
-    return values[0, :: -(-values.shape[1] // MAX_CELLS)]
+    def _sampled(self, values: Tensor) -> Tensor:
+        """(1, T * cells, ...) -> at most about MAX_CELLS of them: all cells of snippets that are evenly spaced."""
+        assert self.ordinary.grid is not None
+        cells = self.ordinary.grid[0] * self.ordinary.grid[1]
+        return values[0].unflatten(0, (-1, cells))[:: -(-values.shape[1] // MAX_CELLS)].flatten(0, 1)
 
 
 def _deviation(values: Tensor) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ class BagDataset:
         for row, name in enumerate(self.names):
             mine, my_squares, count = np.zeros(dim), np.zeros(dim), 0
             products_of = np.zeros((dim, dim))
-            apart, seen, used = self._vectors(row, name) // COVARIANCE_ROWS + 1, 0, 0
+            apart, seen, used = self._apart(row, name), 0, 0
             for block in self._snippets(row, name):
                 flat = block.reshape(-1, dim).astype(np.float64)
                 mine, my_squares, count = mine + flat.sum(axis=0), my_squares + (flat**2).sum(axis=0), count + len(flat)
@@ -92,10 +93,15 @@ class BagDataset:
             yield self.cache.array[row, :, : self.cache.lengths[row]]
             drop_pages(self.cache.array)
 
-    def _vectors(self, row: int, name: str) -> int:
-        """How many feature vectors `_snippets` gives."""
-        snippets = self.source.videos[name].snippets if self.cache is None else int(self.cache.lengths[row])
-        return snippets * self.source.crops_or_cells
+    def _apart(self, row: int, name: str) -> int:
+        """Every how many of the vectors that `_snippets` gives the covariance is made of."""
+        places = self.source.crops_or_cells
+        if self.cache is not None:  # one place after the other: all take part
+            return int(self.cache.lengths[row]) * places // COVARIANCE_ROWS + 1
+        apart = self.source.videos[name].snippets * places // COVARIANCE_ROWS + 1
+        while math.gcd(apart, places) > 1:  # else it would meet the same places again and again
+            apart += 1
+        return apart
 
     def draw(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Video numbers and crops (bags,) of a step; of cells, which are one crop, always the first."""

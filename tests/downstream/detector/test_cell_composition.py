@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from downstream.detector.cell_composition import MAX_CELLS, CellComposition
+from downstream.detector.cell_composition import MAX_CELLS, STILL, CellComposition
 from downstream.detector.inference import as_bags, block_evidence, compose_scores
 from downstream.detector.model import Detector, DetectorConfig, FeatureStatistics
 from downstream.detector.storage import load_trained, save_detector
@@ -60,8 +60,8 @@ def test_a_score_is_the_sum_of_both_standardised_parts(motion: tuple[int, ...]) 
     parts = [(before + after) / np.array([1, *[2] * 18, 1])[:, None]]
     parts += [np.exp(values[..., -1].double().numpy()) + 1 - NOISE_FLOOR] if motion else []
     usual, spread = (each.numpy() for each in (net.composition.ordinary.usual, net.composition.ordinary.spread))
-    odd = sum((np.log(smoothed(part) + 1e-6) - usual[n]) / spread[n] for n, part in enumerate(parts))
-    odd = odd / np.sqrt(len(parts))
+    apart = [(np.log(smoothed(part) + 1e-6) - usual[n]) / spread[n] for n, part in enumerate(parts)]
+    odd = sum(np.maximum(part, -STILL) for part in apart) / np.sqrt(len(parts))
     _, own_mean, own_scale, odd_mean, odd_scale = net.composition.values.tolist()
     expected = (own - own_mean) / own_scale + (odd - odd_mean) / odd_scale
     scores = compose_scores(net, evidence)
@@ -76,10 +76,10 @@ def test_both_parts_have_mean_0_and_deviation_1_over_the_cells_it_was_fitted_to(
     logs = numbers(1, 60 * CELLS, 2, seed=2).double() + 4
     composition.fit([(own, logs)], [0])
     mask = torch.ones_like(own, dtype=torch.bool)
-    odd = composition.ordinary.odds_of(logs, mask)
-    _, own_mean, own_scale, odd_mean, odd_scale = composition.values.tolist()
-    for part, mean, scale in ((own, own_mean, own_scale), (odd, odd_mean, odd_scale)):
-        standard = (part - mean) / scale
+    found = composition(own, logs, mask)
+    _, own_mean, own_scale, *_ = composition.values.tolist()
+    of_own = (own - own_mean) / own_scale
+    for standard in (of_own, found - of_own):
         assert abs(float(standard.mean())) < 1e-9
         assert abs(float(standard.std(correction=0)) - 1) < 1e-9
 
@@ -157,8 +157,55 @@ def test_saved_and_loaded_and_a_detector_of_before_scores_as_it_did(tmp_path: Pa
     )
 
 
-def test_long_videos_are_sampled_evenly() -> None:
+def test_of_long_videos_all_cells_are_sampled() -> None:
+    snippets = 2 * MAX_CELLS // CELLS + 1000
     composition = CellComposition(DIM, GRID)
-    own = torch.arange(3 * MAX_CELLS).double().unsqueeze(0)
-    composition.fit([(own, torch.zeros(1, 3 * MAX_CELLS, 1).double())], [0])
-    assert float(composition.values[1]) == pytest.approx(1.5 * MAX_CELLS, rel=1e-4)
+    own = torch.arange(CELLS).double().repeat(snippets).unsqueeze(0)
+    composition.fit([(own, torch.zeros(1, snippets * CELLS, 1).double())], [0])
+    assert float(composition.values[1]) == pytest.approx(np.mean(range(CELLS)))
+    assert float(composition.values[2]) == pytest.approx(np.std(range(CELLS)))
+
+
+def test_a_snippet_without_a_neighbour_is_scored_by_what_is_known_of_it() -> None:
+    """Change says nothing of a video of one snippet, or of the first that a stream sends."""
+    net = composed()
+    for seed in range(4):
+        values = numbers(1, CELLS, DIM, seed=seed)
+        evidence = block_evidence(net, values)
+        scores = compose_scores(net, evidence)
+        composition = net.composition
+        assert isinstance(composition, CellComposition)
+        logs = composition.smoothed(evidence.flatten(0, 1).unsqueeze(0)[..., 1:], torch.ones(1, CELLS).bool())
+        usual, spread = composition.ordinary.usual, composition.ordinary.spread
+        odd = ((logs[0, :, 1] - usual[1]) / spread[1]).clamp(min=-STILL) / np.sqrt(2)
+        _, own_mean, own_scale, odd_mean, odd_scale = composition.values.tolist()
+        expected = (evidence[0, :, 0] - own_mean) / own_scale + (odd - odd_mean) / odd_scale
+        np.testing.assert_allclose(scores[0], torch.sigmoid(expected), atol=1e-9)
+
+
+@pytest.mark.parametrize("still", ["a frozen video", "a cell where nothing is shown", "a video of one snippet"])
+def test_what_stands_still_among_held_out_videos_does_not_drown_the_rest(still: str) -> None:
+    def fitted(with_still: bool) -> list[float]:
+        net = composed()
+        videos = [numbers(30, CELLS, DIM, seed=n) for n in range(6)]
+        if with_still and still == "a frozen video":
+            videos[0] = videos[0][:1].expand(30, -1, -1)
+        elif with_still and still == "a video of one snippet":
+            videos[0] = videos[0][:1]
+        elif with_still:
+            videos = [torch.cat([video[:, :-1], torch.zeros(30, 1, DIM)], dim=1) for video in videos]
+        net.fit_composition([as_bags(net, block_evidence(net, video)) for video in videos], [0, 1] * 3)
+        assert net.composition is not None
+        return [float(value) for value in net.composition.values]
+
+    plain, found = fitted(False), fitted(True)
+    assert abs(found[3] - plain[3]) < 0.5
+    assert 0.6 < found[4] / plain[4] < 1.5
+
+
+def test_nothing_but_frozen_videos_leave_the_own_scores() -> None:
+    net = composed()
+    videos = [numbers(1, CELLS, DIM, seed=n).expand(9, -1, -1) for n in range(3)]
+    net.fit_composition([as_bags(net, block_evidence(net, video)) for video in videos], [0, 1, 0])
+    scores = compose_scores(net, block_evidence(net, numbers(9, CELLS, DIM, seed=8)))
+    assert np.isfinite(scores).all()

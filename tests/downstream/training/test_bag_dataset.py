@@ -144,6 +144,13 @@ def test_statistics_of_cells_are_over_all_places_and_count_each_video_alike(numb
     assert deviation[2:].tolist() == pytest.approx([0.5, (2 / 3) ** 0.5], abs=1e-3)
 
 
+@pytest.mark.parametrize("sampling", ["mean", "sample"])
+def test_the_covariance_is_of_all_cells(numbered: Path, tmp_path: Path, sampling: str) -> None:
+    """Every third vector of 2x3 cells, of a video of 30 snippets, would be of two cells alone."""
+    _, _, covariance = bags(numbered, tmp_path, batch_size=4, sampling=sampling, segments=32).statistics()
+    assert covariance[2:, 2:].flatten().tolist() == pytest.approx([0.25, 0, 0, 2 / 3], abs=0.02)
+
+
 def test_features_that_are_no_numbers_are_named(tmp_path: Path) -> None:
     folder = make_features(tmp_path / "set")
     (array,) = (folder / "features").glob("*.npy")
