@@ -26,9 +26,6 @@ MAX_CELLS = 1 << 16
 """Of each held-out video, evenly spaced, that the parts are standardised by."""
 STILL = 3.0
 """Deviations below what is usual, at most: a cell that is stiller than others is not endlessly more normal."""
-NOTHING = math.log(2e-6)
-"""Logarithms below it are of no change at all: a snippet without a neighbour, or a cell where nothing is ever shown. It
-says nothing, for or against."""
 
 
 class CellComposition(nn.Module):
@@ -68,12 +65,11 @@ class CellComposition(nn.Module):
     def forward(self, own: Tensor, logs: Tensor, mask: Tensor) -> Tensor:
         """Smoothed log odds (B, T * cells), what `smoothed` gives, mask -> composed log odds (B, T * cells)."""
         _, own_mean, own_scale, odd_mean, odd_scale = self.values
-        return (own - own_mean) / own_scale + (self._odd(logs) - odd_mean) / odd_scale
+        return (own - own_mean) / own_scale + (self._odd(logs, mask) - odd_mean) / odd_scale
 
-    def _odd(self, logs: Tensor) -> Tensor:
-        """(..., K) -> (...): the sum of the standardised parts, over the root of their number."""
-        apart = ((logs - self.ordinary.usual) / self.ordinary.spread).clamp(min=-STILL)
-        return apart.masked_fill(logs < NOTHING, 0).sum(dim=-1) / math.sqrt(logs.shape[-1])
+    def _odd(self, logs: Tensor, mask: Tensor) -> Tensor:
+        """(B, T * cells, K) -> (B, T * cells): the sum of the standardised parts, over the root of their number."""
+        return self.ordinary.apart(logs, mask).clamp(min=-STILL).sum(dim=2) / math.sqrt(logs.shape[2])
 
     @torch.no_grad()
     def fit(self, videos: Sequence[tuple[Tensor, Tensor]], labels: Sequence[int]) -> None:
@@ -81,10 +77,8 @@ class CellComposition(nn.Module):
         nothing of cells: what is usual are medians, which the few that are abnormal hardly move."""
         own = torch.cat([self._sampled(own) for own, _ in videos])
         logs = torch.cat([self._sampled(logs) for _, logs in videos])
-        said = logs[(logs > NOTHING).all(dim=1)]
-        if len(said):
-            self.ordinary.standardise(said)
-        odd = self._odd(logs)
+        self.ordinary.standardise(logs)
+        odd = self._odd(logs.unsqueeze(0), torch.ones_like(own, dtype=torch.bool).unsqueeze(0))
         numbers = [1.0, float(own.mean()), _deviation(own), float(odd.mean()), _deviation(odd)]
         self.values.copy_(torch.tensor(numbers, dtype=torch.float64))
 

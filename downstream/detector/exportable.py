@@ -19,7 +19,7 @@ from downstream.detector.composition import MOTION_SHARE, OWN_SHARE, Composition
 from downstream.detector.cross_batch_clustering import ClusterBranch, Guidance, squared_distances
 from downstream.detector.global_local import GlobalLocal, GlobalLocalLayer
 from downstream.detector.model import Detector
-from downstream.detector.normal_detector import NEIGHBOURS, NormalDetector
+from downstream.detector.normal_detector import NEIGHBOURS, NOTHING, NormalDetector
 from downstream.detector.snippet_detector import SnippetDetector
 from downstream.detector.temporal import Smoothing
 from pretrain.errors import UserError
@@ -146,7 +146,8 @@ class _LabelFree(nn.Module):
             "motion": lambda: self.net.moved(features),
         }
         logs = [(self.smoothing(parts[part]()) + 1e-6).log() for part in self.net.parts]
-        odds = (torch.stack(logs, dim=2) - self.net.usual) / self.net.spread
+        stacked = torch.stack(logs, dim=2)
+        odds = torch.where(stacked < NOTHING, 0.0, (stacked - self.net.usual) / self.net.spread)
         return odds.sum(dim=2) / math.sqrt(len(logs)) - self.net.offset
 
     def _nearest(self, white: Tensor) -> Tensor:

@@ -37,6 +37,9 @@ CONTEXT_SNIPPETS = 256
 """Of a video, that `deviation` compares with: as many as a stream remembers."""
 ROWS_AT_ONCE = 2048
 """Snippets whose distances to the coreset are in memory together."""
+NOTHING = math.log(2e-6)
+"""Logarithms below it are of no distance at all: the change of a snippet without a neighbour, or of a cell where
+nothing is ever shown. It says nothing, for or against, nor of what is usual."""
 
 
 class Usual(NamedTuple):
@@ -47,15 +50,21 @@ class Usual(NamedTuple):
 
     @staticmethod
     def of(logs: Tensor) -> Usual:
-        """Of the logarithms of normal snippets (N, ..., E); quantiles, so that a few odd ones matter little."""
-        median = logs.median(dim=0).values
-        return Usual(median, (1.4826 * (logs - median).abs().median(dim=0).values).clamp(min=1e-3))
+        """Of the logarithms of normal snippets (N, ..., E); quantiles, so that a few odd ones matter little. NaN where
+        all of them say nothing."""
+        said = logs.masked_fill(logs < NOTHING, torch.nan)
+        median = said.nanmedian(dim=0).values
+        return Usual(median, (1.4826 * (said - median).abs().nanmedian(dim=0).values).clamp(min=1e-3))
+
+    def or_else(self, other: Usual) -> Usual:
+        """What the other says where this one says nothing."""
+        return Usual(*(torch.where(self.median.isnan(), b, a) for a, b in zip(self, other, strict=True)))
 
     def drawn_to(self, wider: Usual, snippets: int, prior: float) -> Usual:
         """What so many snippets say, drawn to what is usual in general as if that had `prior` snippets."""
         own = snippets / (snippets + prior)
         spread = (own * self.spread.square() + (1 - own) * wider.spread.square()).sqrt()
-        return Usual(own * self.median + (1 - own) * wider.median, spread)
+        return Usual(own * self.median + (1 - own) * wider.median, spread).or_else(wider)
 
 
 def default_parts(motion: Sequence[int]) -> tuple[Part, ...]:
@@ -204,18 +213,23 @@ class NormalDetector(SnippetDetector):
     def odds_of(self, logs: Tensor, mask: Tensor) -> Tensor:
         """What `log_parts` gives of whole videos (B, T, E) -> log odds (B, T): the sum of the standardised parts, over
         the root of their number, less the offset."""
+        return self.apart(logs, mask).sum(dim=2) / math.sqrt(logs.shape[2]) - self.offset
+
+    def apart(self, logs: Tensor, mask: Tensor) -> Tensor:
+        """What `log_parts` gives of whole videos (B, T, E) -> each part less what is usual, in spreads (B, T, E)."""
         usual, spread = self.usual, self.spread
         if usual.ndim == 2:  # of places: of every snippet the same
             usual, spread = (each.repeat(logs.shape[1] // len(each), 1) for each in (usual, spread))
         if self._is_relative:
             own_usual, own_spread = own_statistics(logs, mask)
             usual, spread = own_usual, (OWN_SHARE * own_spread.square() + (1 - OWN_SHARE) * spread.square()).sqrt()
-        return ((logs - usual) / spread).sum(dim=2) / math.sqrt(logs.shape[2]) - self.offset
+        return ((logs - usual) / spread).masked_fill(logs < NOTHING, 0)
 
     @torch.no_grad()
     def standardise(self, logs: Tensor) -> None:
         """Set what is usual from the parts' logarithms (N, E) of normal snippets."""
-        self.usual, self.spread = Usual.of(logs)
+        nobody = torch.zeros_like(logs[0])
+        self.usual, self.spread = Usual.of(logs).or_else(Usual(nobody, nobody + 1))
 
 
 def nearest_distance(white: Tensor, members: Tensor) -> Tensor:
@@ -236,9 +250,10 @@ def median_distance(white: Tensor, context: Tensor) -> Tensor:
 
 def own_statistics(logs: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """(B, T, E) -> what is usual in each bag (B, 1, E), and its spread: median and scaled median deviation."""
-    hidden = logs.masked_fill(~mask.unsqueeze(2), torch.nan)
+    hidden = logs.masked_fill(~mask.unsqueeze(2) | (logs < NOTHING), torch.nan)
     usual = hidden.nanmedian(dim=1, keepdim=True).values
-    return usual, 1.4826 * (hidden - usual).abs().nanmedian(dim=1, keepdim=True).values
+    spread = 1.4826 * (hidden - usual).abs().nanmedian(dim=1, keepdim=True).values
+    return usual.nan_to_num(0.0), spread.nan_to_num(0.0)
 
 
 def coreset(white: Tensor, count: int, generator: torch.Generator) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,6 +19,7 @@ from downstream.detector.normal_detector import (
     NormalConfig,
     NormalDetector,
     Part,
+    Usual,
     coreset,
     median_distance,
     nearest_distance,
@@ -157,6 +159,41 @@ def test_motion_below_a_grey_level_counts_little() -> None:
             spreads[what, floor] = float(net.log_parts(evidence, mask).std())
     assert spreads["still", 1.0] < 0.2 * spreads["still", NOISE_FLOOR]
     assert spreads["moving", 1.0] > 0.9 * spreads["moving", NOISE_FLOOR]
+
+
+@pytest.mark.parametrize("relative_to", ["footage", "video"])
+def test_the_change_of_a_snippet_without_a_neighbour_says_nothing(relative_to: str) -> None:
+    both = made(parts=("change", "gaussian"), relative_to=relative_to)
+    gaussian = made(parts=("gaussian",), relative_to=relative_to)
+    values = numbers(1, 1, DIM, seed=5)
+    odds = [
+        float(net.log_odds(block_evidence(net, values).transpose(0, 1), torch.ones(1, 1).bool()))
+        for net in (both, gaussian)
+    ]
+    assert odds[0] == pytest.approx(odds[1] / math.sqrt(2), abs=1e-9)
+
+
+def test_what_never_changes_is_no_part_of_what_is_usual() -> None:
+    """A frozen camera among the footage, or black bars, would make the least noise of others an alarm."""
+    logs = numbers(300, 2, seed=3).double()
+    with_frozen = torch.cat([logs, torch.full((900, 2), 1e-6).double().log()])
+    torch.testing.assert_close(Usual.of(with_frozen), Usual.of(logs))
+    bars = torch.stack([logs, torch.full((300, 2), 1e-6).double().log()], dim=1)  # (N, places, E)
+    wider = Usual(torch.full((2,), 0.5).double(), torch.full((2,), 2.0).double())
+    drawn = Usual.of(bars).drawn_to(wider, 10_000, 1000)
+    torch.testing.assert_close(drawn.median[1], wider.median)
+    torch.testing.assert_close(drawn.spread[1], wider.spread)
+    assert torch.isfinite(drawn.median).all()
+    net = made()
+    net.standardise(torch.full((9, len(PARTS)), 1e-6).double().log())
+    assert torch.isfinite(net.usual).all()
+    assert (net.spread > 0).all()
+
+
+def test_a_frozen_video_has_finite_scores_relative_to_itself() -> None:
+    net = made(parts=("change", "deviation"), relative_to="video")
+    scores = compose_scores(net, block_evidence(net, numbers(1, 1, DIM).expand(12, -1, -1)))
+    np.testing.assert_allclose(scores, 0.5)
 
 
 def test_a_card_of_before_the_floor_scores_as_it_did(tmp_path: Path) -> None:
