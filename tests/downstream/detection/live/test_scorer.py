@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from downstream.detection.live.frame_queue import Frame, Opened
 from downstream.detection.live.scorer import LiveScore, LiveScorer, region_for
 from downstream.detection.live.settings import SourceSettings
 from downstream.detection.live.source import FrameSource
 from downstream.detection.model import EncoderSource, Model, score_files
+from downstream.detector.cell_composition import CellComposition
+from downstream.detector.inference import as_bags, block_evidence
+from downstream.detector.model import Detector
 from downstream.features.encoders import Encoder
 from downstream.features.snippets import SnippetSettings
 from pretrain.data.video import VideoError, VideoInfo
@@ -84,6 +88,33 @@ def test_five_crops_and_two_seeds(encoder: Encoder, videos: dict[int, Path]) -> 
 def test_cells(cells: Encoder, videos: dict[int, Path], pool: Any) -> None:
     group = small_group(cells, pool_cells=pool, seeds=(0, 1), temporal="multi_scale")
     assert_as_offline(small_model(group), videos[150])
+
+
+@pytest.fixture
+def composed(cells: Encoder) -> Model:
+    """Detectors of cells whose scores are composed of their own and of how a cell changes."""
+    group = small_group(cells, temporal="multi_scale", score_smoothing=1.0, composition="which_when")
+    (detector,) = group.detectors
+    assert isinstance(detector, Detector)
+    assert isinstance(detector.composition, CellComposition)
+    assert cells.grid is not None
+    detector.composition.whiten(torch.eye(detector.dim).double())
+    footage = torch.randn(20, cells.grid[0] * cells.grid[1], detector.dim, generator=torch.Generator().manual_seed(0))
+    detector.fit_composition([as_bags(detector, block_evidence(detector, 0.1 * footage))], [0])
+    return small_model(group)
+
+
+@pytest.mark.parametrize("frames", [10, 150])
+def test_composed_cells(composed: Model, videos: dict[int, Path], frames: int) -> None:
+    assert_as_offline(composed, videos[frames])
+
+
+def test_without_lookahead_the_first_snippet_of_composed_cells_is_scored_by_what_is_known(
+    composed: Model, videos: dict[int, Path]
+) -> None:
+    """It has no neighbour yet: no change at all is no sign of calm."""
+    scores = [score.score for score in played(composed, videos[150], lookahead=0)]
+    assert scores[0] > 1e-3 * max(scores)
 
 
 def test_fused_sets_and_several_members(encoder: Encoder, cells: Encoder, videos: dict[int, Path]) -> None:
