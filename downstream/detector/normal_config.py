@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from downstream.features.clip_motion import NOISE_FLOOR
+from downstream.features.feature_spec import NOISE_FLOOR
 from pretrain.errors import UserError, nearest
 
 Part = Literal["change", "nearest", "gaussian", "deviation", "motion"]

@@ -30,7 +30,7 @@ from downstream.detector.composition import MAX_DIRECTIONS, OWN_SHARE, step_leng
 from downstream.detector.normal_config import NEIGHBOURS, NormalConfig, Part
 from downstream.detector.snippet_detector import SnippetDetector
 from downstream.detector.temporal import Smoothing
-from downstream.features.clip_motion import NOISE_FLOOR
+from downstream.features.feature_spec import NOISE_FLOOR
 from pretrain.errors import UserError
 
 CONTEXT_SNIPPETS = 256

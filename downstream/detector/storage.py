@@ -16,8 +16,7 @@ from downstream.detector.config import DetectorConfig
 from downstream.detector.model import Detector
 from downstream.detector.normal_config import NormalConfig
 from downstream.detector.normal_detector import NormalDetector
-from downstream.features.clip_motion import NOISE_FLOOR
-from downstream.features.feature_spec import FeatureSpec, Grid
+from downstream.features.feature_spec import NOISE_FLOOR, FeatureSpec, Grid
 from downstream.features.fusion import FusedFeatures, motion_columns
 from downstream.features.places import Places, places_from
 from downstream.features.store import FeatureSet

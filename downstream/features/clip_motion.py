@@ -6,11 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from downstream.features.feature_spec import Grid
+from downstream.features.feature_spec import NOISE_FLOOR, Grid
 from downstream.features.map_reach import WHOLE, Reach
-
-NOISE_FLOOR = 0.1
-"""Grey levels that are added before the logarithm: what is still is not endlessly stiller than what is almost."""
 
 
 def log_motion(clips: Tensor, grid: Grid | None = None, reach: Reach = WHOLE) -> Tensor:

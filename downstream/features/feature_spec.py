@@ -27,6 +27,9 @@ OUTPUT_WORDS: dict[Output, str] = {
 """What of a network is pooled."""
 WHERE_FROM = ("crops", "crop_margin", "tail")
 """Fields that say which parts of frame and video the vectors are of, not how a vector is made."""
+NOISE_FLOOR = 0.1
+"""Grey levels that are added to motion (`clip_motion`) before its logarithm: what is still is not endlessly stiller
+than what is almost."""
 OF_SOME: dict[str, Any] = {"grid": None, "stage": None, "stages": (), "motion": False}
 """Fields that only some sets have, cells or motion, and what they are in the others, whose manifests leave them out."""
 

@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from downstream.features.clip_motion import NOISE_FLOOR
 from downstream.features.crops import Region, crop_boxes
+from downstream.features.feature_spec import NOISE_FLOOR
 from pretrain.data.video import VideoError, VideoInfo
 
 Floats = NDArray[np.float64]

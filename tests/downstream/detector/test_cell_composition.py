@@ -15,8 +15,7 @@ from downstream.detector.cell_composition import MAX_CELLS, STILL, CellCompositi
 from downstream.detector.inference import as_bags, block_evidence, compose_scores
 from downstream.detector.model import Detector, DetectorConfig, FeatureStatistics
 from downstream.detector.storage import load_trained, save_detector
-from downstream.features.clip_motion import NOISE_FLOOR
-from downstream.features.feature_spec import FeatureSpec
+from downstream.features.feature_spec import NOISE_FLOOR, FeatureSpec
 
 DIM, GRID, CELLS = 5, (2, 3), 6
 MOTION = (DIM - 1,)

@@ -25,8 +25,7 @@ from downstream.detector.normal_detector import (
     nearest_distance,
 )
 from downstream.detector.storage import load_detector, load_trained, save_detector
-from downstream.features.clip_motion import NOISE_FLOOR
-from downstream.features.feature_spec import FeatureSpec
+from downstream.features.feature_spec import NOISE_FLOOR, FeatureSpec
 from pretrain.errors import UserError
 
 DIM = 6

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from downstream.features.clip_motion import NOISE_FLOOR, log_motion
+from downstream.features.clip_motion import log_motion
 from downstream.features.encoders import EncoderConfig, open_encoder
+from downstream.features.feature_spec import NOISE_FLOOR
 from downstream.features.normalising import Normalise, normalised
 
 
