@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from downstream.detector.composition import deviation
 from downstream.detector.normal_config import NormalConfig
 from downstream.detector.normal_detector import NormalDetector
 from downstream.features.feature_spec import Grid
@@ -79,7 +80,7 @@ class CellComposition(nn.Module):
         logs = torch.cat([self._sampled(logs) for _, logs in videos])
         self.ordinary.standardise(logs)
         odd = self._odd(logs.unsqueeze(0), torch.ones_like(own, dtype=torch.bool).unsqueeze(0))
-        numbers = [1.0, float(own.mean()), _deviation(own), float(odd.mean()), _deviation(odd)]
+        numbers = [1.0, float(own.mean()), deviation(own), float(odd.mean()), deviation(odd)]
         self.values.copy_(torch.tensor(numbers, dtype=torch.float64))
 
     def _sampled(self, values: Tensor) -> Tensor:
@@ -87,7 +88,3 @@ class CellComposition(nn.Module):
         assert self.ordinary.grid is not None
         cells = self.ordinary.grid[0] * self.ordinary.grid[1]
         return values[0].unflatten(0, (-1, cells))[:: -(-values.shape[1] // MAX_CELLS)].flatten(0, 1)
-
-
-def _deviation(values: Tensor) -> float:
-    return max(float(values.std(correction=0)), 1e-6)

@@ -110,8 +110,8 @@ class Composition(nn.Module):
             _spread([(when[..., part], mask) for (_, when), mask in zip(videos, masks, strict=True)])
             for part in range(videos[0][1].shape[2])
         ]
-        numbers = [1.0, video_weight(tops.tolist(), labels), float(tops.mean()), _deviation(tops)]
-        numbers += [float(own.mean()), _deviation(own), spreads[0]]
+        numbers = [1.0, video_weight(tops.tolist(), labels), float(tops.mean()), deviation(tops)]
+        numbers += [float(own.mean()), deviation(own), spreads[0]]
         self.values.copy_(torch.tensor(numbers, dtype=torch.float64))
         if self.motion:
             self.motion_spread.fill_(spreads[1])
@@ -193,5 +193,6 @@ def _centred(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return centred, centred.square().sum(dim=1) / count.squeeze(1)
 
 
-def _deviation(values: Tensor) -> float:
+def deviation(values: Tensor) -> float:
+    """What values are divided by to have the deviation 1; never 0."""
     return max(float(values.std(correction=0)), 1e-6)

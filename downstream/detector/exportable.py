@@ -19,7 +19,7 @@ from downstream.detector.composition import MOTION_SHARE, OWN_SHARE, Composition
 from downstream.detector.cross_batch_clustering import ClusterBranch, Guidance, squared_distances
 from downstream.detector.global_local import GlobalLocal, GlobalLocalLayer
 from downstream.detector.model import Detector
-from downstream.detector.normal_detector import NEIGHBOURS, NOTHING, NormalDetector
+from downstream.detector.normal_detector import NEIGHBOURS, NormalDetector
 from downstream.detector.snippet_detector import SnippetDetector
 from downstream.detector.temporal import Smoothing
 from pretrain.errors import UserError
@@ -146,9 +146,7 @@ class _LabelFree(nn.Module):
             "motion": lambda: self.net.moved(features),
         }
         logs = [(self.smoothing(parts[part]()) + 1e-6).log() for part in self.net.parts]
-        stacked = torch.stack(logs, dim=2)
-        odds = torch.where(stacked < NOTHING, 0.0, (stacked - self.net.usual) / self.net.spread)
-        return odds.sum(dim=2) / math.sqrt(len(logs)) - self.net.offset
+        return self.net.odds_of(torch.stack(logs, dim=2), torch.ones_like(features[..., 0], dtype=torch.bool))
 
     def _nearest(self, white: Tensor) -> Tensor:
         """As `nearest_distance`; squares in double precision, so that their differences keep their digits."""
