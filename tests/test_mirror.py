@@ -216,14 +216,16 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     },
     "tests/benchmarks/test_cameras.py": {"what it watches": "benchmarks/camera_server"},
     "tests/benchmarks/test_faults.py": {
-        "its parts": "benchmarks/faults_children benchmarks/faults_compare benchmarks/faults_damage_arrays "
-        "benchmarks/faults_damage_containers benchmarks/faults_damage_json benchmarks/faults_damage_text "
-        "benchmarks/faults_folders benchmarks/faults_kills "
-        "benchmarks/faults_mutations benchmarks/faults_mutators benchmarks/faults_odd benchmarks/faults_reader "
-        "benchmarks/faults_config benchmarks/faults_readers benchmarks/faults_rounds benchmarks/faults_world",
+        "its parts": "benchmarks/faults_config benchmarks/faults_odd benchmarks/faults_reader "
+        "benchmarks/faults_readers benchmarks/faults_rounds benchmarks/faults_world",
         "what is read": "benchmarks/faults_read_features benchmarks/faults_read_lists benchmarks/faults_read_models "
         "benchmarks/faults_read_cameras benchmarks/faults_read_encoders benchmarks/faults_read_foreign "
         "benchmarks/faults_read_runs benchmarks/faults_read_videos",
+    },
+    "tests/benchmarks/test_faults_compare.py": {"what is put back": "benchmarks/faults_folders"},
+    "tests/benchmarks/test_faults_mutators.py": {
+        "ways of damage": "benchmarks/faults_damage_arrays benchmarks/faults_damage_containers "
+        "benchmarks/faults_damage_json benchmarks/faults_damage_text",
     },
     "tests/benchmarks/test_input_pipeline.py": {
         "its parts": "benchmarks/footage benchmarks/input_ways benchmarks/input_memory",
