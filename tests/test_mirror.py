@@ -237,8 +237,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "its arms and intervals, its probe": "benchmarks/network_comparison benchmarks/linear_probe",
     },
     "tests/benchmarks/test_real_cctv.py": {
-        "its parts": "benchmarks/real_cctv_runs benchmarks/real_cctv_scores benchmarks/real_cctv_sets "
-        "benchmarks/real_cctv_tables benchmarks/source_intervals",
+        "its parts": "benchmarks/real_cctv_runs benchmarks/real_cctv_sets benchmarks/real_cctv_tables",
     },
 }
 """Test file -> why, and which modules are tested there."""

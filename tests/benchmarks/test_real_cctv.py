@@ -1,4 +1,4 @@
-"""Folds, scores, intervals and tables without data; the whole benchmark on toy videos laid out as the real ones are."""
+"""Folds and tables without data; the whole benchmark on toy videos laid out as the real ones are."""
 
 from __future__ import annotations
 
@@ -14,14 +14,11 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
-from benchmarks import real_cctv_scores as scoring
 from benchmarks.real_cctv import PRETRAINING, RealCctvConfig, main, stacked
 from benchmarks.real_cctv_runs import Arm, ImageNetwork, Workshop
-from benchmarks.real_cctv_sets import RealTest, folds, footage, open_tests, write_fold, write_unlabelled
+from benchmarks.real_cctv_sets import folds, footage, open_tests, write_fold, write_unlabelled
 from benchmarks.real_cctv_tables import result, tables
-from benchmarks.source_intervals import Figure, figures, source_weights
-from downstream.evaluation.ground_truth import LabelledVideo
-from pretrain.data.catalogue import Catalogue, CatalogueConfig, Video
+from pretrain.data.catalogue import CatalogueConfig, Video
 from pretrain.data.catalogues import open_catalogue
 from pretrain.errors import UserError
 from tests.paths import REAL
@@ -66,115 +63,6 @@ def test_frames_of_another_size_are_features_of_their_own(tmp_path: Path) -> Non
     image = replace(arm, image=ImageNetwork(name="timm/test_vit", weights=None, height=96, width=144))
     assert larger.encoder(image, 0, "fights").height is None  # an image network has a size of its own
     assert larger._sized("features", image) == "features"
-
-
-def test_draws_take_whole_sources() -> None:
-    groups = ["b", "a", "b", "c", "b"]
-    weights = source_weights(groups, 200, np.random.default_rng(0))
-    assert (weights[0] == 1).all()
-    assert (weights[:, [0, 0]] == weights[:, [2, 4]]).all()
-    assert (weights[:, [0, 1, 3]].sum(axis=1) == 3).all(), "as many sources as there are"
-    assert len(np.unique(weights[1:, 1])) > 2
-
-
-def labelled(name: str, scores: list[float], positive: list[int]) -> LabelledVideo:
-    edges = np.arange(len(scores) + 1, dtype=np.int64)
-    counts = np.array(positive, np.int64)
-    return LabelledVideo(name, int(counts.any()), None, None, np.array(scores), edges, counts, 1 - counts, ())
-
-
-def test_an_interval_over_sources_is_wider_than_one_over_their_videos() -> None:
-    rng = np.random.default_rng(1)
-    videos, sources = [], []
-    for source in range(8):
-        scores = rng.normal(size=6)
-        scores[3:] += 1.0
-        for copy in range(5):  # videos of one source say the same five times
-            videos.append(labelled(f"{source}-{copy}", scores.tolist(), [0, 0, 0, 1, 1, 1]))
-            sources.append(str(source))
-    widths = []
-    for groups in (sources, [video.name for video in videos]):
-        values = figures([videos], source_weights(groups, 500, np.random.default_rng(0)))
-        low, high = Figure(values["per_video_auc"][None]).interval()
-        assert low <= values["per_video_auc"][0] <= high
-        widths.append(high - low)
-    assert widths[0] > 1.8 * widths[1]
-
-
-def test_detectors_of_a_network_are_averaged_before_networks_are_compared() -> None:
-    right, wrong = (labelled("v", scores, [0, 1]) for scores in ([0.0, 1.0], [1.0, 0.0]))
-    values = figures([[right], [right], [right], [wrong]], np.ones((1, 1)))
-    assert values["frame_auc"].tolist() == [0.75]
-
-
-def test_differences_are_paired_over_draws_and_networks() -> None:
-    draws = np.random.default_rng(0).uniform(0.4, 0.6, (3, 101))
-    first, second = Figure(draws), Figure(draws + np.array([[0.1], [0.2], [0.3]]))
-    less = second.less(first)
-    assert less.interval() == pytest.approx((0.2, 0.2))
-    assert less.as_json()["half_width_over_networks"] == pytest.approx(4.303 * 0.1 / np.sqrt(3))
-    against_one = second.less(Figure(draws[:1]))
-    assert against_one.table.shape == (3, 101)
-
-
-def test_whitened_features_have_unit_variance_and_a_constant_number_does_no_harm() -> None:
-    rng = np.random.default_rng(0)
-    features = rng.normal(size=(4000, 3)) @ np.diag([5.0, 0.1, 0.0]) + [7, 0, 1]
-    whitened = scoring.Whitening([features[:1000], features[1000:]])(features)
-    assert np.sort(whitened.std(axis=0)) == pytest.approx([0, 1, 1], abs=0.02)
-    assert whitened.mean(axis=0) == pytest.approx(np.zeros(3), abs=1e-9)
-
-
-def test_change_is_the_mean_of_both_neighbours() -> None:
-    assert scoring.change(np.array([[0.0], [3.0], [4.0]])).tolist() == [3.0, 2.0, 1.0]
-    assert scoring.change(np.array([[5.0]])).tolist() == [0.0]
-
-
-def test_smoothing_keeps_a_constant_and_spreads_a_peak() -> None:
-    assert scoring.smoothed(np.full(5, 2.0)) == pytest.approx(np.full(5, 2.0))
-    peak = scoring.smoothed(np.array([0.0, 0.0, 1.0, 0.0, 0.0]))
-    assert peak[2] > peak[1] > peak[0] > 0
-    assert peak[1] == pytest.approx(peak[3])
-
-
-def test_distance_to_normal_is_that_of_the_nearest_five() -> None:
-    normal = np.arange(10.0)[:, None]
-    assert scoring.nearest_distance(np.array([[-1.0]]), normal) == pytest.approx([3.0])
-
-
-def test_a_fold_is_whitened_by_the_others_alone() -> None:
-    rng = np.random.default_rng(0)
-    videos = Catalogue([Video(name=str(n), path="x", split="test", group=str(n % 3)) for n in range(9)], "test")
-    features = {video.name: rng.normal(size=(12, 2)) for video in videos}
-    parts = [{"0"}, {"1"}, {"2"}]
-    before = scoring.left_out_change_scores(features, videos, parts)
-    changed = features | {"3": 50 * features["3"]}  # of group 0
-    after = scoring.left_out_change_scores(changed, videos, parts)
-    assert set(before) == {video.name for video in videos}
-    assert (before["0"] == after["0"]).all()
-    assert not np.allclose(before["1"], after["1"])
-
-
-def test_motion_energy_and_its_acceleration() -> None:
-    videos = [Video(name="v", path="x")]
-    energy, acceleration = scoring.motion_scores({"v": np.array([1.0, 1, 1, 1, 5, 1, 5, 1, 9])}, videos, 4)
-    assert len(energy["v"]) == 2, "frames past the last whole snippet have none"
-    assert energy["v"][1] > energy["v"][0]
-    assert acceleration["v"][1] > acceleration["v"][0] > 0, "smoothed"
-
-
-def test_motion_of_a_video(tmp_path: Path) -> None:
-    motion = scoring.motion_of(str(encode_video(tmp_path / "v.mp4", 0, num_frames=12)))
-    assert motion.shape == (12,)
-    assert motion[0] == motion[1] > 0
-
-
-def test_whole_clips_have_one_score() -> None:
-    videos = Catalogue([Video(name=str(n), path="x", label=n, split="test", group="g") for n in (0, 1)], "clips")
-    test = RealTest(name="clips", title="clips", videos=videos, groups="camera", whole_clips=True)
-    normal, abnormal = scoring.labelled(test, {"0": np.array([1.0, 2.0]), "1": np.array([0.0, 9.0])})
-    assert (normal.scores.tolist(), normal.positive.tolist(), normal.negative.tolist()) == ([1.5], [0], [1])
-    assert (abnormal.scores.tolist(), abnormal.positive.tolist()) == ([4.5], [1])
 
 
 def test_tables_set_every_row_beside_random_weights_and_motion() -> None:
