@@ -34,6 +34,8 @@ class CellComposition(nn.Module):
 
     values: Tensor
 
+    needs_whole_video = False
+    hides_motion = False
     NAMES = ("fitted", "own_mean", "own_scale", "odd_mean", "odd_scale")
     """What `values` are."""
 

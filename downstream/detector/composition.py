@@ -49,6 +49,11 @@ class Composition(nn.Module):
     values: Tensor
     motion_spread: Tensor
 
+    needs_whole_video = True
+    """Once fitted: a snippet's score hangs on the rest of its video."""
+    hides_motion = True
+    """The network does not see motion: it has its own part in the score, and as an input as well it found less."""
+
     NAMES = ("fitted", "video_weight", "video_mean", "video_scale", "own_mean", "own_scale", "change_spread")
     """What `values` are."""
 

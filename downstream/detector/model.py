@@ -132,7 +132,8 @@ class Detector(SnippetDetector):
     @property
     def score_reach(self) -> int | None:
         """That of the smoothing; a composed score of a whole picture depends on the whole video."""
-        is_of_video = isinstance(self.composition, Composition) and self.composition.is_fitted
+        composition = self.composition
+        is_of_video = composition is not None and composition.is_fitted and composition.needs_whole_video
         return None if is_of_video else self.smoothing.reach
 
     @property
@@ -230,7 +231,6 @@ class Detector(SnippetDetector):
             scale = 1 / deviation.clamp(min=1e-3 * float(whole))
         if self.composition is not None:
             self.composition.whiten(covariance)
-        if isinstance(self.composition, Composition):
-            # motion has its own part in the score; as an input of the network as well it found less
-            scale[list(self.motion)] = 0
+            if self.composition.hides_motion:
+                scale[list(self.motion)] = 0
         self.input_scale.copy_(scale)
