@@ -51,6 +51,11 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(f".{path.stem}.{os.getpid()}-{machine()}.tmp{path.suffix}")
 
 
+def is_temporary(path: Path) -> bool:
+    """Whether the name is one that `temporary_path` gives."""
+    return _NAME.fullmatch(path.name) is not None
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files and folders in `folder` whose process is dead; those of living ones stay."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:

@@ -146,9 +146,12 @@ def scores_of(seeds: Mapping[str, ScoreFile]) -> dict[str, list[VideoScores]]:
 
 def method_names(inputs: Sequence[Path]) -> list[str]:
     """The last part of each path that tells it from the others."""
-    paths = [path.resolve().with_suffix("") if path.is_file() else path.resolve() for path in inputs]
-    if len(set(paths)) < len(paths):
+    whole = [path.resolve() for path in inputs]
+    if len(set(whole)) < len(whole):
         raise UserError(f"one input stands twice: {', '.join(map(str, inputs))}; a method is given once")
+    paths = [path.with_suffix("") if path.is_file() else path for path in whole]
+    if len(set(paths)) < len(paths):  # alike but for their endings
+        paths = whole
     for depth in range(1, max(len(path.parts) for path in paths) + 1):
         names = ["/".join(path.parts[-depth:]) for path in paths]
         if len(set(names)) == len(names):
@@ -162,5 +165,11 @@ def output_folder(config: EvaluateConfig) -> Path:
 
 
 def default_folder(inputs: Sequence[Path]) -> Path:
-    """Inside a single run, beside a score file or the first of several inputs."""
-    return RunFolder(inputs[0] if len(inputs) == 1 and inputs[0].is_dir() else inputs[0].parent).evaluation
+    """Inside a single run, beside a score file or the first of several inputs.
+
+    UserError: that folder is another run's own.
+    """
+    folder = RunFolder(inputs[0] if len(inputs) == 1 and inputs[0].is_dir() else inputs[0].parent)
+    if len(inputs) > 1 and folder.config_file.exists():
+        raise UserError(f"{folder.evaluation} is the evaluation of the run {folder.path} itself; say where with --out")
+    return folder.evaluation

@@ -28,6 +28,7 @@ from downstream.runs.localisation_folder import LocalisationFolder
 from downstream.runs.run_folder import RunFolder, scores_by_seed
 from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import ScoreFile, unscored_in
+from downstream.scores.supervision import supervision_in
 from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.gallery import draw
 from pretrain.data.catalogue import Catalogue
@@ -51,12 +52,12 @@ def localise(config: LocaliseConfig) -> None:
     run = RunFolder(config.run)
     trained_with = run.catalogue()
     files = run.score_maps()
+    labels = known_labels(open_listed(trained_with), next(iter(files.values()))[0])
     if config.ensemble:
         validation, test = (ensemble(list(part)) for part in zip(*files.values(), strict=True))
         files = {"ensemble": (validation, test)}
     whole = {} if config.whole_frame is None else scores_by_seed(config.whole_frame)
     videos, left_out = chosen_videos(config, [test for _, test in files.values()], list(whole.values()))
-    labels = {video.name: video.label for video in open_listed(trained_with)}
     found = {
         seed: find(validation.videos, test.videos, labels, videos, config) for seed, (validation, test) in files.items()
     }
@@ -81,6 +82,13 @@ def localise(config: LocaliseConfig) -> None:
     drawn = [entry for entry in first.videos if not config.abnormal_only or videos.by_name(entry.name).label == 1]
     draw(drawn, first.boxes, first.threshold, videos, out, strips=config.strips, films=config.films)
     print(f"written to {out.path} in {clock(time.monotonic() - began)}")
+
+
+def known_labels(catalogue: Catalogue, validation: ScoreFile) -> dict[str, int]:
+    """Of each video; one without a label counts as normal where the detector took it for that: in label-free runs."""
+    unlabelled = 0 if supervision_in(validation.meta) == "none" else None
+    found = {video.name: unlabelled if video.label is None else video.label for video in catalogue}
+    return {name: label for name, label in found.items() if label is not None}
 
 
 def output_folder(config: LocaliseConfig) -> LocalisationFolder:
@@ -134,13 +142,12 @@ def chosen_videos(
 def find(
     validation: Sequence[VideoScores],
     test: Sequence[VideoScores],
-    labels: Mapping[str, int | None],
+    labels: Mapping[str, int],
     videos: Catalogue,
     config: LocaliseConfig,
 ) -> FoundBoxes:
     """The threshold from validation videos alone, and the boxes of the videos to be looked at."""
-    known = {name: label for name, label in labels.items() if label is not None}
-    threshold = box_threshold(validation, known, config.alarm_share)
+    threshold = box_threshold(validation, labels, config.alarm_share)
     names = {video.name for video in videos}
     chosen = [entry for entry in test if entry.name in names]
     boxes = {entry.name: find_boxes(entry.map, threshold) for entry in chosen if entry.map is not None}

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from downstream.detector.composition import MOTION_SHARE, OWN_SHARE, Composition
 from downstream.detector.cross_batch_clustering import ClusterBranch, Guidance, squared_distances
 from downstream.detector.global_local import GlobalLocal, GlobalLocalLayer
+from downstream.detector.heads import HeadOutput
 from downstream.detector.model import Detector
 from downstream.detector.normal_detector import NEIGHBOURS, NormalDetector
 from downstream.detector.snippet_detector import SnippetDetector
@@ -65,14 +66,15 @@ class _Trained(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(crops, T, D) -> (crops, T)."""
-        logits: list[Tensor] = []
+        logits: list[Tensor | HeadOutput] = []
         # the head's own numbers: of their sigmoid's logarithm nothing would be left where the detector is sure
         handle = self.net.head.register_forward_hook(lambda _head, _given, found: logits.append(found))
         try:
             inside = self.net.per_snippet(features, torch.ones_like(features[..., 0], dtype=torch.bool)).features
         finally:
             handle.remove()
-        own = logits[-1].squeeze(2).double()
+        said = logits[-1]
+        own = (said.log_odds if isinstance(said, HeadOutput) else said.squeeze(2)).double()
         if self.branch is not None and self.guidance != "none":
             own = _guided(own, self.branch(inside), self.guidance)
         own = self.smoothing(own)

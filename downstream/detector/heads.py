@@ -59,6 +59,8 @@ class BatchNormHead(nn.Module):
         self.layers = nn.ModuleList([nn.Linear(width, widths[0]), nn.Linear(widths[0], widths[1])])
         self.first_norm, self.second_norm = (MaskedBatchNorm(own) for own in widths)
         self.score = nn.Linear(widths[1], 1)
+        self.amends = True
+        """Whether scores of videos are the classifier's times the distances; a teacher's are what students learn."""
 
     @property
     def norms(self) -> tuple[MaskedBatchNorm, MaskedBatchNorm]:
@@ -72,7 +74,7 @@ class BatchNormHead(nn.Module):
             before.append(layer(inside).to(torch.promote_types(features.dtype, torch.float32)))
             inside = F.relu(norm(before[-1], mask)).to(features.dtype)
         odds = self.score(inside).squeeze(2)
-        if not self.training:
+        if self.amends and not self.training:
             far = torch.stack(self.distances(torch.cat(before, dim=2))).sum(dim=0)
             odds = F.logsigmoid(odds) + far.clamp(min=1e-12).log()
         return HeadOutput(odds, torch.cat(before, dim=2))

@@ -12,6 +12,7 @@ from downstream.detector.bags import Bags, LossParts
 from downstream.detector.config import DetectorConfig
 from downstream.detector.dual_memory import MEMORIES
 from downstream.detector.gather import gather_bags
+from downstream.detector.heads import BatchNormHead
 from downstream.detector.loss_config import ObjectiveConfig
 from downstream.detector.model import Detector
 from downstream.detector.terms import BASES, TERMS, terms_on
@@ -86,6 +87,8 @@ class DetectorTraining(nn.Module):
             )
             self.teacher.load_state_dict(detector.state_dict())
             self.teacher.requires_grad_(False)
+            if isinstance(self.teacher.head, BatchNormHead):
+                self.teacher.head.amends = False
 
     def forward(
         self,

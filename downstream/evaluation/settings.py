@@ -51,7 +51,7 @@ class EvaluationSettings(BootstrapSettings):
     threshold: float = 0.5
     """A frame is called anomalous, and an event begins, at a score of at least this."""
     release: float | None = None
-    """An event goes on while scores are at least this. Default: 1 below the threshold in log odds, as in detection."""
+    """An event goes on while scores are at least this. Default: 2 below the threshold in log odds, as in detection."""
     min_seconds: float = MIN_SECONDS
     """Shorter events are none."""
     merge_seconds: float = MERGE_SECONDS

@@ -55,9 +55,9 @@ class AlarmRule:
 
     @property
     def margin(self) -> float:
-        """How far `release` lies below `threshold` in log odds; 0 where those are not defined."""
+        """How far `release` lies below `threshold` in log odds; the usual `MARGIN` where those are not defined."""
         if not (self.release > 0 and self.threshold < 1):
-            return 0.0
+            return MARGIN
         return math.log(self.threshold / (1 - self.threshold)) - math.log(self.release / (1 - self.release))
 
     def moved_to(self, threshold: float) -> AlarmRule:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downstream.features.layouts import split_name
+from downstream.features.set_parts import not_finite
 from downstream.features.store import FeatureSet
 from pretrain.errors import UserError, nearest, problem_list
 from pretrain.files import replacing, write_text
@@ -56,6 +57,7 @@ def export_features(
     order = list(features.videos) if names is None else list(names)
     _refuse(features, layout, order)
     _refuse_other_files(features, layout, order, len(chosen), out)
+    _refuse_infinite(features, order, dtype)
     listed = []
     for name in progress(order):
         values = features.read(name)[:, chosen].astype(dtype or features.read(name).dtype)
@@ -80,6 +82,16 @@ def _crops_to_write(features: FeatureSet, layout: str, crop: str | None) -> list
     if layout in ONE_CROP and len(crops) > 1:
         raise UserError(f"{layout} holds one crop, the set has {len(crops)}: choose with --crop ({', '.join(crops)})")
     return list(range(len(crops)))
+
+
+def _refuse_infinite(features: FeatureSet, order: Sequence[str], dtype: str | None) -> None:
+    """UserError where a smaller type would make infinities of large numbers."""
+    if dtype is None or np.finfo(dtype).max >= np.finfo(features.dtype).max:
+        return
+    for name in order:
+        with np.errstate(over="ignore"):
+            if wrong := not_finite(name, features.read(name).astype(dtype)):
+                raise UserError(f"too large for {dtype} (beyond 65504): {wrong}; leave --dtype out")
 
 
 def _refuse(features: FeatureSet, layout: str, order: Sequence[str]) -> None:

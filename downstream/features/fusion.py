@@ -6,10 +6,11 @@ normalised first, and on what grid they meet, is [ours].
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from downstream.features.store import FeatureSet
 from pretrain.errors import UserError, problem_list
 from pretrain.names import KnownNames
 
+T = TypeVar("T")
 MAX_LENGTH_DIFFERENCE = 1
 KEPT_BYTES = 128 << 20
 """Of means of videos, for normalising."""
@@ -60,7 +62,12 @@ class FusedFeatures:
         self._kept: dict[tuple[str, str], Statistics] = {}
         _refuse_mismatch(self.sets)
         self.videos: dict[str, VideoEntry] = {
-            name: replace(video, snippets=min(part.videos[name].snippets for part in sets))
+            name: replace(
+                video,
+                snippets=min(part.videos[name].snippets for part in sets),
+                frames=_first_known(part.videos[name].frames for part in sets),
+                fps=_first_known(part.videos[name].fps for part in sets),
+            )
             for name, video in self._placed().videos.items()
         }
 
@@ -213,3 +220,8 @@ def _grid_problems(name: str, mine: VideoEntry, theirs: VideoEntry) -> list[str]
     if None not in (mine.frames, theirs.frames) and mine.frames != theirs.frames:
         return [f"'{name}': {mine.frames} frames against {theirs.frames}"]
     return []
+
+
+def _first_known(values: Iterable[T | None]) -> T | None:
+    """What the first set says that says anything."""
+    return next((value for value in values if value is not None), None)

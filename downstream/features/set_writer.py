@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import shutil
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,14 @@ from downstream.features.store import DTYPES, FORMAT, MANIFEST, FeatureSet, read
 from pretrain.errors import UserError, nearest, problem_list
 from pretrain.files import replacing, reserve, write_json
 from pretrain.json_shapes import one_of, record
-from pretrain.leftovers import temporary_path
+from pretrain.leftovers import is_temporary, temporary_path
 from pretrain.names import written
 from pretrain.versioned_json import read_json
 
 logger = logging.getLogger(__name__)
+SPEC_FILE = "spec.json"
+OWN_ARRAY = re.compile(r"features-[0-9a-f]{16}\.npy")
+"""Names that arrays of sets have; a user's files may begin alike."""
 
 
 def _begun(value: Any) -> None:
@@ -54,8 +57,9 @@ class FeatureWriter:
         self._parts = folder / "parts"
         self._before = FeatureSet.open(folder) if (folder / MANIFEST).exists() else None
         self._refuse_other_spec()
+        self._refuse_other_parts()
         self._parts.mkdir(parents=True, exist_ok=True)
-        write_json(self._parts / "spec.json", spec.as_json() | {"dtype": dtype})
+        write_json(self._parts / SPEC_FILE, spec.as_json() | {"dtype": dtype})
 
     def has(self, name: str) -> bool:
         """Whether that video is done: a part of its own, or in the finished set."""
@@ -114,7 +118,7 @@ class FeatureWriter:
         order = [name for name in names if name in parts or name in before] if names is not None else []
         order = list(dict.fromkeys([*order, *before, *sorted(parts)]))
         if not parts and order == list(before):
-            shutil.rmtree(self._parts)
+            self._remove_parts()
             if self._before is None:
                 raise UserError(f"no video has features, {self.folder} stays empty; see the messages above")
             return self._before
@@ -131,10 +135,29 @@ class FeatureWriter:
         }
         write_json(self.folder / MANIFEST, manifest)
         for old in self.folder.glob("features-*.npy"):
-            if old != array:
+            if old != array and OWN_ARRAY.fullmatch(old.name):
                 old.unlink()
-        shutil.rmtree(self._parts)
+        self._remove_parts()
         return FeatureSet.open(self.folder)
+
+    def _remove_parts(self) -> None:
+        """The folder of parts, but for what others put there; last of all what says that it is one."""
+        for path in self._parts.iterdir():
+            if path.suffix == ".safetensors" or is_temporary(path):
+                path.unlink()
+        (self._parts / SPEC_FILE).unlink()
+        with suppress(OSError):  # there is something of others
+            self._parts.rmdir()
+
+    def _refuse_other_parts(self) -> None:
+        """UserError where a folder of that name is not a feature set's."""
+        if not (self._parts / SPEC_FILE).exists() and self._parts.exists():
+            others = [path for path in self._parts.iterdir() if not is_temporary(path)]
+            if others:
+                raise UserError(
+                    f"{self._parts} holds '{others[0].name}' and is no folder of a feature set that was begun: choose "
+                    "another folder for the features"
+                )
 
     def _join(self, order: Sequence[str], parts: Mapping[str, Part]) -> tuple[Path, str, list[VideoEntry]]:
         """All videos' numbers in one array, named by its hash: its path, the hash, where videos lie in it."""
@@ -201,11 +224,15 @@ class FeatureWriter:
         return self._before.videos[name].snippets
 
     def _refuse_other_spec(self) -> None:
-        file = self._parts / "spec.json"
+        file = self._parts / SPEC_FILE
         if self._before is not None:
             differences = self._before.spec.differences(self.spec)
-            if read_manifest(self.folder)["dtype"] != self.dtype:
-                differences.append(f"dtype: {read_manifest(self.folder)['dtype']!r}, {self.dtype!r}")
+            there = read_manifest(self.folder)
+            if there["dtype"] != self.dtype:
+                differences.append(f"dtype: {there['dtype']!r}, {self.dtype!r}")
+            was, now = ((made or {}).get("precision") for made in (there.get("made_with"), self.made_with))
+            if was and now and was != now:
+                differences.append(f"precision: {was!r}, {now!r}")
         elif file.exists() and any(self._parts.glob("*.safetensors")):  # begun, with something in it
             values = read_json(file, "what was begun", "delete the folder", _begun)
             dtype = values.pop("dtype")

@@ -58,8 +58,8 @@ def run_fit(config: FitNormalConfig) -> int:
         )
     card = {"threshold": 0.5, "seed": config.seed, KEY: "none", "trained_on": sorted(names + others)}
     encoders = [StoredWith.of(part) for part in features.sets]
-    save_detector(detector, seed.detector, features.specs, features.normalise, card, features.pool_cells, encoders)
     run.write_config(config)
+    save_detector(detector, seed.detector, features.specs, features.normalise, card, features.pool_cells, encoders)
     scored_parts: dict[Part, Catalogue] = {"validation": held_out}
     if config.score_test and len(test):
         scored_parts["test"] = test
@@ -87,7 +87,7 @@ FREE_TO_CHANGE = {"output", "resume", "device", "plots", "references"}
 def is_done(config: FitNormalConfig, run: RunFolder) -> bool:
     """Whether the run is there and may stay. UserError: it was not to be resumed, is of another command or settings."""
     refuse_run_of_another_kind(config, config.output)
-    if not config.resume and (run.config_file.exists() or run.seeds()):
+    if not config.resume and run.is_summarised:
         raise UserError(f"{config.output} holds a run already: choose another --output, --resume, or delete it")
     saved = run.read_config()
     if saved is not None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from downstream.detector.inference import as_bags, video_evidence
@@ -19,6 +21,10 @@ from pretrain.errors import UserError
 T = TypeVar("T")
 MAX_VECTORS = 20_000
 """Features that the covariance and the coreset are made of: of each video as many, evenly spaced."""
+HALVINGS = 60
+"""More than double precision tells apart."""
+GOLDEN = (5**0.5 - 1) / 2
+"""Its multiples, less whole numbers, lie evenly in 0 to 1 however many there are."""
 USUAL_VIDEOS = 200
 """Held-out videos, evenly spaced in the list, that say what is usual."""
 ALARM_SHARE = 0.01
@@ -121,28 +127,46 @@ def usual_of_places(logs: Sequence[Tensor], detector: NormalDetector) -> Usual:
     footage = Usual(detector.usual, detector.spread)
     places = 1 if detector.grid is None else detector.grid[0] * detector.grid[1]
     own = torch.cat([each.flatten(0, 1).unflatten(0, (-1, places)) for each in logs])
-    camera = Usual.of(own.flatten(0, 1)).drawn_to(footage, len(own), CAMERA_PRIOR)
+    snippets = sum(each.shape[1] for each in logs) // places  # crops of one snippet are no further snippets
+    camera = Usual.of(own.flatten(0, 1)).drawn_to(footage, snippets, CAMERA_PRIOR)
     if detector.grid is None:
         return Usual(camera.median.unsqueeze(0), camera.spread.unsqueeze(0))
-    return Usual.of(own).drawn_to(camera, len(own), PLACE_PRIOR)
+    return Usual.of(own).drawn_to(camera, snippets, PLACE_PRIOR)
 
 
 def sample_vectors(features: FusedFeatures, names: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """float32 (N, D), N at most MAX_VECTORS: of each video as many, evenly spaced over its snippets and places.
+    """float32 (N, D), N at most MAX_VECTORS: of each video as many (of more videos than that, of some of them).
 
     Beside it int64 (N,): each one's video, by its number in `names`.
     """
     each = max(1, MAX_VECTORS // len(names))
-    chosen = []
-    for name in names:
-        snippets = features.videos[name].snippets
-        rows = np.unique(np.linspace(0, snippets - 1, min(snippets, each)).astype(np.int64))
-        flat = torch.from_numpy(np.array(features.read(name, rows))).flatten(0, 1)
-        if not bool(torch.isfinite(flat).all()):
+    chosen, owners = [], []
+    for number in evenly(range(len(names)), MAX_VECTORS):
+        name, places = names[number], features.crops_or_cells
+        instances = spread_out(features.videos[name].snippets, places, each, number)
+        rows, row = np.unique(instances // places, return_inverse=True)
+        vectors = torch.from_numpy(np.array(features.read(name, rows)))[row, instances % places]
+        if not bool(torch.isfinite(vectors).all()):
             raise UserError(f"'{name}': features that are not finite numbers; scripts/doctor.py says where")
-        chosen.append(flat[torch.linspace(0, len(flat) - 1, min(len(flat), each)).long()])
-    counts = torch.tensor([len(own) for own in chosen])
-    return torch.cat(chosen), torch.arange(len(chosen)).repeat_interleave(counts)
+        chosen.append(vectors)
+        owners += [number] * len(vectors)
+    return torch.cat(chosen), torch.tensor(owners)
+
+
+def spread_out(snippets: int, places: int, count: int, number: int) -> NDArray[np.int64]:
+    """Ascending int64: at most `count` of the instances of one video (snippets by crops or cells, places first).
+
+    Evenly spaced, by a stride that has no factor in common with the places: else a few of them would stand for all.
+    They begin elsewhere in each video `number`, so that no place goes with the beginning of videos or their end.
+    """
+    instances = snippets * places
+    if instances <= count:
+        return np.arange(instances, dtype=np.int64)
+    stride = instances // count
+    while math.gcd(stride, places) > 1:
+        stride -= 1
+    first = int(instances * (number * GOLDEN % 1))
+    return np.sort((first + stride * np.arange(count, dtype=np.int64)) % instances)
 
 
 def whiten(detector: NormalDetector, vectors: Tensor) -> None:
@@ -160,8 +184,18 @@ def detector_logs(detector: NormalDetector, features: FusedFeatures, name: str, 
 def offset_of(odds: Sequence[Tensor], grid: Grid | None) -> Tensor:
     """What a share of `ALARM_SHARE` of these normal videos' snippets (of cells, their highest) is above: of log odds
     (B, T) of each video."""
-    highest = [each.mean(dim=0) if grid is None else each[0].view(-1, grid[0] * grid[1]).amax(dim=1) for each in odds]
+    highest = [even_odds(each) if grid is None else each[0].view(-1, grid[0] * grid[1]).amax(dim=1) for each in odds]
     return torch.cat(highest).quantile(1 - ALARM_SHARE)
+
+
+def even_odds(odds: Tensor) -> Tensor:
+    """Log odds (crops, T) -> (T,): taken from all crops, it makes their mean score one half, as scores are averaged."""
+    low, high = odds.amin(dim=0), odds.amax(dim=0)
+    for _ in range(HALVINGS if len(odds) > 1 else 0):
+        middle = (low + high) / 2
+        above = (odds - middle).sigmoid().mean(dim=0) > 0.5
+        low, high = torch.where(above, middle, low), torch.where(above, high, middle)
+    return high
 
 
 def whole_mask(bags: Tensor) -> Tensor:

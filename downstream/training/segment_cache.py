@@ -103,10 +103,10 @@ def _write(
         header = {"descr": np.dtype(np.float16).str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(target, header)
         for name, length in zip(names, lengths, strict=True):
-            # float16 ends at 65504: larger values of odd features are cut there
-            means = np.clip(video_means(source, name, segments), -65504, 65504)
+            means = video_means(source, name, segments)
             if not np.isfinite(means).all():
                 bad.append(name)
+            means = np.clip(means, -65504, 65504)  # float16 ends there: larger values of odd features are cut
             row = np.zeros(shape[1:], np.float16)
             row[:, :length] = means.transpose(1, 0, 2)
             target.write(row.data)

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from downstream.analysis.evaluate_runs import method_names
+from downstream.analysis.evaluate_runs import default_folder, method_names
 from downstream.features.set_writer import FeatureWriter
 from downstream.features.store import FeatureSet
 from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import read_scores, write_scores
+from pretrain.errors import UserError
 from scripts import finetune, localise, reference_scores, report
 from scripts.evaluate import main
 from tests.downstream.evaluation.reference import random_test_set
@@ -140,6 +141,18 @@ def test_a_run_that_was_trained_on_what_is_to_be_scored_is_refused(
 
 def test_names_tell_methods_apart(tmp_path: Path) -> None:
     assert method_names([tmp_path / "x" / "run", tmp_path / "y" / "run"]) == ["x/run", "y/run"]
+    (tmp_path / "run").mkdir()
+    files = [tmp_path / "run", tmp_path / "run.csv", tmp_path / "run.json"]
+    for file in files[1:]:
+        file.touch()
+    assert method_names(files) == ["run", "run.csv", "run.json"]
+
+
+def test_seeds_of_a_run_do_not_take_the_place_of_its_evaluation(world: Path) -> None:
+    (world / "all" / "config.json").write_text("{}")
+    with pytest.raises(UserError, match=r"evaluation is the evaluation of the run .* itself; say where with --out"):
+        default_folder([world / "all" / "seed-0", world / "all" / "seed-1"])
+    assert default_folder([world / "all" / "seed-0" / "test_scores.json"]) == world / "all" / "seed-0" / "evaluation"
 
 
 @pytest.mark.skipif(not UCF.is_dir(), reason="real data (../shared/real) is not here")

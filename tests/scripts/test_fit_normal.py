@@ -9,7 +9,7 @@ import pytest
 
 from downstream.report.run_contents import run_rule
 from downstream.runs.run_folder import RunFolder
-from scripts import evaluate, report
+from scripts import evaluate, localise, report
 from scripts.fit_normal import main
 from tests.downstream.simulated import CELLS_SPEC, make_features
 
@@ -75,6 +75,34 @@ def test_cells_say_where(tmp_path: Path) -> None:
     seed = RunFolder(tmp_path / "run").seeds()[0]
     assert seed.has_maps("validation", "test")
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["test"]["metrics"]["frame_auc"]["value"] > 0.9
+
+
+def test_boxes_of_footage_without_any_label(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_features(tmp_path / "cells", spec=CELLS_SPEC)
+    truth = folder / "annotations" / "ground_truth.json"
+    content = json.loads(truth.read_text())
+    for entry in content["videos"].values():
+        if entry["split"] == "train":
+            del entry["label"]
+    truth.write_text(json.dumps(content))
+    assert run(*flags(folder, tmp_path / "run"), "--normal.parts", "gaussian") == 0
+    with pytest.raises(SystemExit) as left:
+        localise.main([str(tmp_path / "run"), "--strips", "0", "--films", "0"])
+    assert not left.value.code, capsys.readouterr().err
+    assert "thresholds: at most 5 % of the frames of normal validation videos" in capsys.readouterr().out
+
+
+def test_a_run_that_broke_off_is_made_by_the_same_command(
+    simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("downstream.normality.command.summarise", full)
+        assert run(*flags(simulated, tmp_path / "run")) == 2
+    assert "free some space and run the same command again" in capsys.readouterr().err
+    assert run(*flags(simulated, tmp_path / "run")) == 0
 
 
 def test_one_video_of_footage_is_too_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

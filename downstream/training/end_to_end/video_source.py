@@ -95,10 +95,10 @@ class VideoSource:
 
 def refuse_features(config: FeaturesConfig) -> None:
     """UserError where stored features are asked for, too."""
-    if config.sets or config.normalise != "none" or config.pool_cells:
+    if config.sets or config.normalise != "none" or config.pool_cells or config.allow_missing:
         raise UserError(
-            "videos.backbone and features (sets, normalise, pool_cells) are both set; a detector learns from videos or "
-            "from features: leave one of the two out"
+            "videos.backbone and features (sets, normalise, pool_cells, allow_missing) are both set; a detector learns "
+            "from videos or from features: leave one of the two out"
         )
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from downstream.detector.exportable import exportable
+from downstream.detector.heads import BatchNormHead
 from downstream.detector.inference import score_block
 from downstream.detector.model import Detector, DetectorConfig, FeatureStatistics
 from downstream.detector.normal_detector import NormalConfig, NormalDetector
@@ -30,7 +31,8 @@ def trained(guidance: Any = None, sure: float = 30.0, **config: Any) -> Detector
     rows = videos(4, 50).flatten(0, 1)
     detector.standardise(FeatureStatistics(rows.mean(0), rows.std(0), torch.cov(rows.T)))
     with torch.no_grad():
-        detector.head[-1].weight.mul_(sure)
+        last = detector.head.score if isinstance(detector.head, BatchNormHead) else detector.head[-1]
+        last.weight.mul_(sure)
     if detector.branch is not None:
         detector.branch.store(torch.randn(2, 128), torch.tensor([True, True]))
     mask = torch.ones(1, 50, dtype=torch.bool)
@@ -58,6 +60,7 @@ CASES = {
     "ur_dmu": lambda: trained(temporal="global_local", memories=8),
     "product": lambda: trained(guidance="product"),
     "mean": lambda: trained(guidance="mean", composition="none"),
+    "batch_norm": lambda: trained(head="batch_norm"),
     "label_free": label_free,
 }
 

@@ -85,3 +85,15 @@ def test_all_terms_on_cells_add_up_and_every_weight_learns() -> None:
     for key, parameter in training.detector.named_parameters():
         assert parameter.grad is not None, key
         assert parameter.grad.any(), key
+
+
+def test_the_teacher_of_a_batch_norm_head_says_what_students_learn() -> None:
+    config = ObjectiveConfig(hard_mining=HardMiningConfig(weight=0.5))
+    detector = build_detector(DetectorConfig(width=32, head="batch_norm", hidden=8, dropout=0), config, 6)
+    teacher = DetectorTraining(detector, config).teacher
+    assert teacher is not None
+    features = torch.randn(2, 9, 6, generator=torch.Generator().manual_seed(0))
+    own, amended = (net.eval().per_snippet(features).scores for net in (teacher, detector))
+    assert not torch.allclose(own, amended, atol=1e-3), "scores of videos are times the distances"
+    detector.head.amends = False
+    torch.testing.assert_close(own, detector.per_snippet(features).scores)

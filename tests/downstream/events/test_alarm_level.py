@@ -136,3 +136,8 @@ def test_a_level_comes_back_from_json() -> None:
         values = level.as_json()
         assert values["words"] == level.words
         assert AlarmLevel.from_json(values) == level
+
+
+def test_below_a_threshold_that_log_odds_do_not_reach_is_no_alarm() -> None:
+    scale = LevelScale(ordinary=0.1, alarm=1 - 1e-10, relative_to="normal footage")
+    assert scale.level(1 - 1e-9).value < 5 <= scale.level(1 - 1e-10).value

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
-from downstream.events.rule import AlarmRule, RuleChanges, rule_with_margin
+from downstream.events.rule import MARGIN, AlarmRule, RuleChanges, release_below, rule_with_margin
 from pretrain.errors import UserError
 
 
@@ -39,3 +41,8 @@ def test_changes_move_the_release_with_the_threshold_and_keep_the_rest() -> None
 def test_no_score_reaches_what_lies_outside_0_to_1(name: str, value: float) -> None:
     with pytest.raises(UserError, match=f"^{name} is {value}; scores of detectors lie in 0 to 1"):
         RuleChanges(**{name: value})
+
+
+def test_a_rule_at_1_has_the_usual_hysteresis_elsewhere() -> None:
+    at_one = rule_with_margin(math.nextafter(1, 2), 2.0, 0, 1)
+    assert RuleChanges(threshold=0.9).applied_to(at_one).release == release_below(0.9, MARGIN)

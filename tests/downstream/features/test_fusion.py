@@ -174,3 +174,14 @@ def test_cells_that_do_not_pool_evenly_are_refused(tmp_path: Path, wanted: tuple
         FusedFeatures([cells], "none", wanted)
     with pytest.raises(UserError, match="no feature set has cells: extract one with --grid map"):
         FusedFeatures([make(tmp_path / "whole", ONE, {"x": 5})], "none", wanted)
+
+
+def test_what_one_set_knows_of_a_video_is_known(tmp_path: Path) -> None:
+    spec, sets = replace(ONE, snippet_frames=None), []
+    for name, frames in (("unknown", None), ("known", 1000)):
+        writer = FeatureWriter(tmp_path / name, replace(spec, encoder=name), "float32")
+        writer.add("v", np.ones((32, 1, spec.dim)), frames=frames, fps=None if frames is None else 25.0)
+        sets.append(writer.finish())
+    for order in (sets, sets[::-1]):
+        entry = FusedFeatures(order).videos["v"]
+        assert (entry.frames, entry.fps) == (1000, 25.0)

@@ -344,3 +344,13 @@ def test_real_features_with_their_own_grid(tmp_path: Path) -> None:
         edges = done.videos[name].edges()
         assert edges is not None
         assert abs(int(edges[-1]) - video["num_frames"]) <= video["frames_per_segment"]
+
+
+def test_an_export_that_a_type_cannot_hold_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    writer = FeatureWriter(tmp_path / "set", FeatureSpec(encoder="e", weights_sha256=None, dim=3), "float32")
+    writer.add("v", np.array([[[1, 1e5, 1]]], np.float32))
+    features = writer.finish()
+    with pytest.raises(UserError, match=r"too large for float16 \(beyond 65504\): 'v': 1 of 1 snippets"):
+        export_features(features, "snippets_dim", tmp_path / "out", dtype="float16")
+    assert not (tmp_path / "out").exists()
+    export_features(features, "snippets_dim", tmp_path / "out", dtype="float32")

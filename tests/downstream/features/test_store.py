@@ -319,3 +319,27 @@ def test_cells_in_an_array_of_crops_are_named(tmp_path: Path) -> None:
     np.save(array, np.zeros((3, 5, 4), np.float16))
     with pytest.raises(UserError, match="promises 3 snippets x 6 cells x 4: the two are not of one set; make it again"):
         FeatureSet.open(tmp_path)
+
+
+def test_files_of_others_in_the_folder_stay(tmp_path: Path) -> None:
+    theirs = [tmp_path / "features-clip0.npy", tmp_path / "parts" / "notes.txt"]
+    write(tmp_path, {"a": 2})
+    writer = FeatureWriter(tmp_path, SPEC)
+    for path in theirs:
+        path.write_text("mine")
+    writer.add("b", values(1))
+    assert list(writer.finish().videos) == ["a", "b"]
+    assert [path.read_text() for path in theirs] == ["mine", "mine"]
+    assert sorted(path.name for path in (tmp_path / "parts").iterdir()) == ["notes.txt"]
+    with pytest.raises(UserError, match=r"parts holds 'notes.txt' and is no folder of a feature set that was begun"):
+        FeatureWriter(tmp_path, SPEC)
+
+
+def test_a_set_goes_on_with_the_precision_that_it_was_made_with(tmp_path: Path) -> None:
+    writer = FeatureWriter(tmp_path, SPEC, made_with={"precision": "fp32"})
+    writer.add("a", values(0))
+    writer.finish()
+    with pytest.raises(UserError, match=r"precision: 'fp32', 'bf16'"):
+        FeatureWriter(tmp_path, SPEC, made_with={"precision": "bf16"})
+    for made_with in (None, {"precision": "fp32"}):
+        assert FeatureWriter(tmp_path, SPEC, made_with=made_with).has("a")

@@ -17,10 +17,15 @@ from downstream.features.set_writer import FeatureWriter
 from downstream.normality.fit import (
     ALARM_SHARE,
     CAMERA_PRIOR,
+    MAX_VECTORS,
     detector_logs,
+    even_odds,
     evenly,
     fit_normal,
+    offset_of,
     sample_vectors,
+    spread_out,
+    usual_of_places,
     without_own,
 )
 from pretrain.errors import UserError
@@ -96,6 +101,46 @@ def test_of_each_video_as_many_vectors(tmp_path: Path, monkeypatch: pytest.Monke
     vectors, owners = sample_vectors(features, list(features.videos))
     assert (vectors.shape, owners.bincount().tolist()) == ((50, 4), [10] * 5)
     assert evenly(["a", "b", "c", "d"], 2) == ["a", "d"]
+
+
+@pytest.mark.parametrize(
+    ("videos", "snippets", "places"), [(800, 25, 216), (1600, 12, 49), (400, 30, 216), (90, 7, 10)]
+)
+def test_every_place_and_every_time_of_videos_is_sampled(videos: int, snippets: int, places: int) -> None:
+    each = MAX_VECTORS // videos
+    of_place, of_time = np.zeros(places, int), np.zeros(snippets, int)
+    for number in range(videos):
+        chosen = spread_out(snippets, places, each, number)
+        assert len(np.unique(chosen)) == len(chosen) == min(each, snippets * places)
+        assert 0 <= chosen.min() <= chosen.max() < snippets * places
+        of_place += np.bincount(chosen % places, minlength=places)
+        of_time += np.bincount(chosen // places, minlength=snippets)
+    for counts in (of_place, of_time):
+        assert counts.min() > 0.7 * counts.mean()
+        assert counts.max() < 1.4 * counts.mean()
+
+
+def test_of_more_videos_than_vectors_some_are_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    features = footage(tmp_path, 5)
+    monkeypatch.setattr("downstream.normality.fit.MAX_VECTORS", 3)
+    vectors, owners = sample_vectors(features, list(features.videos))
+    assert (len(vectors), owners.tolist()) == (3, [0, 2, 4])
+
+
+def test_the_threshold_is_of_scores_that_are_averaged_over_crops() -> None:
+    odds = 3 * torch.randn(10, 4000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    offset = offset_of([odds[:, :1500], odds[:, 1500:]], None)
+    scores = (odds - offset).sigmoid().mean(dim=0)
+    assert float((scores > 0.5).double().mean()) == pytest.approx(ALARM_SHARE, abs=1e-9)
+    assert torch.equal(even_odds(odds[:1]), odds[0])
+
+
+def test_crops_of_a_snippet_are_no_further_snippets(tmp_path: Path) -> None:
+    features, cameras = two_cameras(tmp_path / "features", snippets=15)
+    net = fitted_to_cameras(features, cameras)
+    logs = [detector_logs(net, features, name, CPU) for name in list(features.videos)[:4]]
+    once, often = usual_of_places(logs, net), usual_of_places([own.repeat(10, 1, 1) for own in logs], net)
+    torch.testing.assert_close(often.median, once.median)
 
 
 def two_cameras(folder: Path, spec: FeatureSpec = SPEC, snippets: int = 60) -> tuple[FusedFeatures, dict[str, str]]:

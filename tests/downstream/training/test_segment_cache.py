@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from downstream.features.fusion import FusedFeatures
 from downstream.training.segment_cache import SegmentCache, segment_edges
-from tests.downstream.simulated import segment_means
+from pretrain.errors import UserError
+from tests.downstream.simulated import make_features, segment_means
 from tests.downstream.training.simulated_bags import bags
 
 CELLS_GRID = (2, 3)
@@ -61,3 +62,16 @@ def test_a_damaged_cache_is_made_anew_and_said(
         assert np.array_equal(SegmentCache.build(source, ["v001", "v000"], 4, tmp_path).array, right)
         assert f"the cache of segments {file} is made anew: " in caplog.text
         assert file.read_bytes() == whole
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_features_that_are_not_finite_are_named(tmp_path: Path, wrong: float) -> None:
+    folder = make_features(tmp_path / "world", train=4, test=2)
+    (file,) = (folder / "features").glob("features-*.npy")
+    array = np.load(file, mmap_mode="r+", allow_pickle=False)
+    array[0] = wrong
+    array.flush()
+    source = FusedFeatures.open([folder / "features"])
+    name = next(iter(source.videos))
+    with pytest.raises(UserError, match=rf"1 training video.* no finite numbers:\n  - {name}"):
+        SegmentCache.build(source, list(source.videos), 4, tmp_path)
