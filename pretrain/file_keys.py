@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pretrain.errors import UserError, nearest, problem_list
-from pretrain.flags import flag_names
+from pretrain.flags import flag_types, parts_of
 from pretrain.names import shown
 from pretrain.renamed import refuse_renamed
 from pretrain.yaml_file import find_config, key_lines
@@ -32,11 +32,12 @@ MOST_SHOWN = 3
 
 def check_keys(values: Mapping[str, Any], config: type[Any], prog: str, file: Path | None = None) -> None:
     """UserError for keys that `config` does not have, nor had under that name. `file`: where they stand, if in one."""
-    known = flag_names(config)
-    given = list(_dotted(values))
+    types = flag_types(config)
+    known, given = list(types), dict(_dotted(values))
     refuse_renamed([f"--{key}" for key in given], config)
     unknown = [key for key in given if key not in known and _of_switch(key) not in known]
     if not unknown:
+        _refuse_other_kinds(given, types, prog, file)
         return
     lines = {} if file is None else {_flag(key): line for key, line in key_lines(find_config(file)).items()}
     if file is not None and (other := _command_of(unknown, known)) is not None:
@@ -53,17 +54,34 @@ def check_keys(values: Mapping[str, Any], config: type[Any], prog: str, file: Pa
 
 def command_of(values: Mapping[str, Any]) -> str | None:
     """The command whose configuration these keys and values are, as far as their keys tell."""
-    return _command_of(list(_dotted(values)), ())
+    return _command_of([key for key, _ in _dotted(values)], ())
 
 
-def _dotted(values: Mapping[Any, Any], prefix: str = "") -> Iterator[str]:
-    """Keys of nested values as flags, without the dashes before them."""
+def _refuse_other_kinds(given: Mapping[str, Any], types: Mapping[str, Any], prog: str, file: Path | None) -> None:
+    """UserError for a list, or a yes or no, where one value is wanted: as flags they would be another thing."""
+    problems = {}
+    for key, value in given.items():
+        kinds = parts_of(types[key]) if key in types else {bool}
+        if isinstance(value, (list, tuple)) and not kinds & {tuple, list, Sequence, Any}:
+            problems[key] = f"{_key(key)} is {list(value)}; it takes one value"
+        elif isinstance(value, bool) and not kinds & {bool, Any}:
+            said = "yes (or true, on)" if value else "no (or false, off)"
+            problems[key] = f"{_key(key)} is {said}, and it is no switch; a word that is meant stands in quotes"
+    if problems:
+        lines = {} if file is None else {_flag(key): line for key, line in key_lines(find_config(file)).items()}
+        told = [(f"line {lines[key]}: " if key in lines else "") + text for key, text in problems.items()]
+        whose = prog if file is None else f"{file}, {prog}"
+        raise UserError(f"{whose}: {len(told)} value(s) of another kind:\n{problem_list(told)}")
+
+
+def _dotted(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Keys of nested values as flags, without the dashes before them, and their values."""
     for key, value in values.items():
         name = f"{prefix}{_flag(key)}"
         if isinstance(value, Mapping):
             yield from _dotted(value, f"{name}.")
         else:
-            yield name
+            yield name, value
 
 
 def _flag(key: Any) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 
@@ -13,7 +15,7 @@ from pretrain.cli import parse
 from pretrain.config import PretrainConfig
 from pretrain.errors import UserError
 from pretrain.file_keys import KEYS_OF, check_keys
-from pretrain.flags import flag_names
+from pretrain.flags import flag_names, parts_of
 from tests.paths import ROOT
 from tests.test_flags import commands, configuration
 
@@ -76,3 +78,23 @@ def test_every_key_that_tells_a_command_is_a_flag_of_it() -> None:
         flags = flag_names(configuration(modules[Path(command).stem]))
         for key in keys:
             assert key in flags or (key.endswith(".") and any(flag.startswith(key) for flag in flags)), (command, key)
+
+
+def test_values_of_another_kind_are_told_with_their_key_and_line(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("optim:\n  steps: [1, 2]\n  lr: yes\nresume: yes\n")
+    assert problem(file).splitlines() == [
+        f"{file}, pretrain.py: 2 value(s) of another kind:",
+        "  - line 2: optim.steps is [1, 2]; it takes one value",
+        "  - line 3: optim.lr is yes (or true, on), and it is no switch; a word that is meant stands in quotes",
+    ]
+    file.write_text("features:\n  normalise: off\n")
+    assert "line 2: features.normalise is no (or false, off), and it is no switch" in problem(
+        file, FinetuneConfig, "scripts/finetune.py"
+    )
+
+
+@pytest.mark.parametrize("hint", [tuple[int, ...] | None, list[str], Sequence[Path] | None])
+def test_what_a_type_is_made_of(hint: Any) -> None:
+    assert parts_of(hint) & {tuple, list, Sequence}
+    assert not parts_of(Literal["a", "b"] | None) & {tuple, list, Sequence, bool}
