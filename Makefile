@@ -21,7 +21,7 @@ lint: .venv/installed-dev
 
 # the documentation as a site, site/index.html
 docs: .venv/installed-docs
-	NO_MKDOCS_2_WARNING=1 "$(BIN)/mkdocs" build --quiet
+	NO_MKDOCS_2_WARNING=1 "$(BIN)/mkdocs" build --strict
 
 # compiled where a module is first used: half a minute less than compiling all of torch
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile --editable

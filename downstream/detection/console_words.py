@@ -23,7 +23,7 @@ def describe_rule(rule: AlarmRule, model: Model) -> str:
     """The rule and where it comes from; what alarm levels mean."""
     origin = model.rule_from if rule == model.rule else "given"
     if model.path == UNFITTED_FOLDER and rule == model.rule and model.levels is None:
-        origin = "a default; set threshold to change it"
+        origin = "a default; --threshold sets another"
     parts = [f"a score of at least {rule.threshold:.6g}", f"down to {rule.release:.6g}"]
     parts += [f"at least {rule.min_seconds:g} s long"] * bool(rule.min_seconds)
     parts += [f"{rule.merge_seconds:g} s apart at least"] * bool(rule.merge_seconds)

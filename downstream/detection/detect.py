@@ -21,6 +21,7 @@ from downstream.detection.console_words import (
     describe_totals,
     table,
 )
+from downstream.detection.inputs import FILMS
 from downstream.detection.model import Model
 from downstream.detection.open_model import open_model, with_camera, with_zones
 from downstream.detection.output_files import write_output_files
@@ -45,14 +46,14 @@ from pretrain.guards import alone_in
 from pretrain.names import file_name, shown
 from pretrain.tracking import clock
 
-FILMS, REPORT = "films", "report.html"
+REPORT = "report.html"
 
 
 def detect(config: DetectConfig) -> int:
     """Score files and folders; returns the exit status."""
     keep_freed_memory()
     check_device(config.scoring.device)
-    inputs = videos_of(config.inputs)
+    inputs = videos_of(config.inputs, config.out)
     accelerator = make_accelerator(config.scoring.device, "fp32")
     model = open_model(or_unfitted(config.detector), config.backbone, accelerator.device)
     model = with_camera(with_zones(model, config.zones), config.camera)

@@ -15,6 +15,9 @@ from pretrain.data.remote import is_remote
 from pretrain.data.remote.address import base_name
 from pretrain.errors import UserError, problem_list
 
+FILMS = "films"
+"""Of a folder of results, where its own videos lie."""
+
 
 def is_stream(text: str) -> bool:
     """Whether it is a URL, or a device such as /dev/video0. An address of a store of files (s3://...) is none."""
@@ -26,10 +29,11 @@ def is_stream(text: str) -> bool:
         return False
 
 
-def find_videos(inputs: Sequence[str]) -> list[tuple[str, str]]:
+def find_videos(inputs: Sequence[str], out: Path | None = None) -> list[tuple[str, str]]:
     """`(name, path)` of every video: of a file its own name, of a folder's the way from there, less the suffix.
 
-    A file or folder may lie in a store, or in a tar file.
+    A file or folder may lie in a store, or in a tar file. `out`: a folder of results, whose films are no inputs where
+    it lies in one that is.
 
     Names are unique: where two would be one, both keep their suffix, or the whole path. UserError: nothing there, a
     folder without videos, a stream beside other inputs.
@@ -47,7 +51,7 @@ def find_videos(inputs: Sequence[str]) -> list[tuple[str, str]]:
         if not os.path.isdir(text):
             by_place[os.path.realpath(text)] = (os.path.basename(text), text)
             continue
-        paths = list(walk_videos(Path(text)))
+        paths = [path for path in walk_videos(Path(text)) if not _is_result(path, text, out)]
         if not paths:
             raise no_videos(Path(text))
         is_frames = paths == [str(Path(text))]  # the walk leaves `./` and a last `/` out
@@ -55,6 +59,16 @@ def find_videos(inputs: Sequence[str]) -> list[tuple[str, str]]:
         for path in paths:
             by_place[os.path.realpath(path)] = (os.path.relpath(path, root), path)
     return _unique(list(by_place.values()))
+
+
+def _is_result(path: str, folder: str, out: Path | None) -> bool:
+    """Whether a video that was found in `folder` is of an earlier call, which wrote to `out`."""
+    if out is None:
+        return False
+    given, results = Path(os.path.realpath(folder)), Path(os.path.realpath(out))
+    if given == results:
+        results /= FILMS
+    return results != given and results not in given.parents and results in Path(os.path.realpath(path)).parents
 
 
 def _elsewhere(text: str) -> list[tuple[str, str]]:

@@ -21,9 +21,9 @@ from pretrain.data.catalogue import Video
 from pretrain.errors import UserError, problem_list
 
 
-def videos_of(inputs: Sequence[str]) -> list[Video]:
-    """Every video that was given, or lies in a folder that was; UserError as `find_videos`."""
-    return [Video(name, path, split="test") for name, path in find_videos(inputs)]
+def videos_of(inputs: Sequence[str], out: Path | None = None) -> list[Video]:
+    """Every video that was given, or lies in a folder that was; `out` and UserError as in `find_videos`."""
+    return [Video(name, path, split="test") for name, path in find_videos(inputs, out)]
 
 
 def score_all(

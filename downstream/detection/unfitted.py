@@ -10,7 +10,8 @@ UNFITTED_NOTE = (
     "A first look, since no --detector was given: it marks what is unlike the rest of the same video. Whether that is\n"
     "abnormal it cannot know, and a video in which nothing happens has its most unusual moment too (real fights it\n"
     "places worse than plain motion does). Better: fit what is ordinary to your own footage, without labels\n"
-    "(scripts/fit_normal.py), or learn from one label a video (scripts/finetune.py); docs/detection.md"
+    "(scripts/fit_normal.py), or learn from one label a video (scripts/finetune.py), and calibrate either\n"
+    "(scripts/calibrate.py); docs/detection.md"
 )
 
 

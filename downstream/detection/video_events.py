@@ -131,6 +131,6 @@ def find_video_events(
         clock=clock,
         events=events,
         boxes=tuple(boxes),
-        levels=scale_of(levels, scores.scores),
+        levels=scale_of(levels, scores.scores, rule.release),
         zones=zones,
     )

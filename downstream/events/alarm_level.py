@@ -159,9 +159,13 @@ def calibrated_scale(calibration: Calibration | None) -> LevelScale | None:
     )
 
 
-def own_scale(scores: NDArray[np.float64]) -> LevelScale:
-    """A video's scale from its own scores (S,), S at least 1: around their median in log odds."""
-    held = np.clip(scores.astype(np.float64), EDGE, 1 - EDGE)
+def own_scale(scores: NDArray[np.float64], release: float = math.inf) -> LevelScale:
+    """A video's scale from its own scores (S,), S at least 1: around their median in log odds.
+
+    Scores that keep an event going, at or over `release`, do not say what is ordinary, unless there are no others.
+    """
+    ordinary = scores[scores < release] if (scores < release).any() else scores
+    held = np.clip(ordinary.astype(np.float64), EDGE, 1 - EDGE)
     odds = np.log(held) - np.log1p(-held)
     middle = float(np.median(odds))
     return scale_around(middle, float(np.median(np.abs(odds - middle))), "this video")
@@ -173,17 +177,17 @@ def scale_around(middle: float, deviation: float, relative_to: RelativeTo) -> Le
     return LevelScale(ordinary=_score_of(middle), alarm=_score_of(alarm), relative_to=relative_to)
 
 
-def scale_of(calibrated: LevelScale | None, scores: NDArray[np.float64]) -> LevelScale:
+def scale_of(calibrated: LevelScale | None, scores: NDArray[np.float64], release: float = math.inf) -> LevelScale:
     """The calibration's scale where there is one, else the video's own."""
-    return own_scale(scores) if calibrated is None else calibrated
+    return own_scale(scores, release) if calibrated is None else calibrated
 
 
 def describe_scale(calibrated: LevelScale | None) -> str:
     """What levels mean here, in a line."""
     if calibrated is None:
         return (
-            "alarm levels: not calibrated, so relative to each video's own scores: 0 is its middle, 5 far above it; "
-            "scripts/calibrate.py makes them mean something"
+            "alarm levels: not calibrated, so relative to each video's own scores outside events: 0 is their middle, 5 "
+            "far above it; scripts/calibrate.py makes them mean something"
         )
     return "alarm levels: 0 is ordinary in your normal footage, 5 the calibrated threshold, 10 twice as far above"
 

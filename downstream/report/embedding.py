@@ -39,7 +39,10 @@ def page_data(report: Report) -> dict[str, Any]:
         "rule": report.rule.as_json(),
         "axis": axis,
         "levels": levels_data(report.levels) if is_odds else None,
-        "videos": [video_entry(video, is_odds and report.levels is None) for video in report.videos],
+        "videos": [
+            video_entry(video, report.rule.release if is_odds and report.levels is None else None)
+            for video in report.videos
+        ],
     }
 
 
@@ -71,10 +74,10 @@ def score_axis(scores: Sequence[NDArray[np.float64]], rule: AlarmRule) -> dict[s
     return {"kind": "odds", "low": min(low, middle - 1.0), "high": max(high, middle + 0.5) + 0.25}
 
 
-def video_entry(video: ReportVideo, own_levels: bool = False) -> dict[str, Any]:
+def video_entry(video: ReportVideo, release: float | None = None) -> dict[str, Any]:
     """One video: names and pictures' captions as they are, scores as base64 of little-endian float64.
 
-    `own_levels`: with the log odds of level 0 on its own scale, and how many it is to level 5.
+    `release`: with the log odds of level 0 on its own scale (`own_scale`), and how many it is to level 5.
     """
     entry: dict[str, Any] = {
         "name": video.name,
@@ -94,7 +97,7 @@ def video_entry(video: ReportVideo, own_levels: bool = False) -> dict[str, Any]:
         entry["plays"] = True
     if video.scores is None:
         return entry
-    own = own_scale(video.scores.scores) if own_levels else None
+    own = None if release is None else own_scale(video.scores.scores, release)
     level = {} if own is None else {"level": [round(own.low, 6), round(own.rise, 6)]}
     return entry | level | _scores_entry(video.scores) | _times_entry(video)
 

@@ -155,7 +155,7 @@ def test_a_calibration_of_another_detector_is_refused_and_its_own_gives_rule_and
     assert by.endswith("(calibrated for this camera: 2 event(s) in 4 hours of normal footage)")
     assert [line for line in said if "alarm levels" in line] == [
         "door: alarm levels: 0 is ordinary in your normal footage, 5 the calibrated threshold, 10 twice as far above",
-        "yard: alarm levels: not calibrated, so relative to each video's own scores: 0 is its middle, 5 far above it; "
-        "scripts/calibrate.py makes them mean something",
+        "yard: alarm levels: not calibrated, so relative to each video's own scores outside events: 0 is their middle, "
+        "5 far above it; scripts/calibrate.py makes them mean something",
     ]
     assert not [line for line in said if "--" in line], "settings of a file of cameras are no flags"

@@ -82,7 +82,7 @@ class LiveRun:
         self.pictures, self.ordinary = pictures, ordinary
         self.state = LiveState(source, output.name, opened.info.fps, scorer.model.snippet_frames)
         self.alarms = Alarms(rule, self.state.clock)
-        self.levels = StreamLevels(scorer.model.levels)
+        self.levels = StreamLevels(scorer.model.levels, rule.release)
         scorer.look(opened.info)
         self._size = opened.info.width, opened.info.height
         # on a terminal it is written in place, so that it may come more often

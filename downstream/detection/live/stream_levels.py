@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,13 +19,16 @@ _PLACES = np.arange(-_END * _STEPS, _END * _STEPS + 1) / _STEPS
 class StreamLevels:
     """Takes scores in order; says the level of any."""
 
-    def __init__(self, calibrated: LevelScale | None) -> None:
-        self.calibrated = calibrated
+    def __init__(self, calibrated: LevelScale | None, release: float = math.inf) -> None:
+        """`release`: scores from there on keep events going; after the first they do not say what is ordinary."""
+        self.calibrated, self.release = calibrated, release
         self._counts = np.zeros(len(_PLACES))
         self._total = 0
 
     def add(self, score: float) -> None:
         """The next score became known."""
+        if score >= self.release and self._total:
+            return
         self._counts[round((log_odds(score) + _END) * _STEPS)] += 1
         self._total += 1
         if self._total >= 2 * REMEMBERED:

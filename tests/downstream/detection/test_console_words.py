@@ -19,9 +19,9 @@ from tests.downstream.detection.made import detection
 def test_the_table_has_the_highest_first_and_where_their_highest_event_is() -> None:
     videos = [detection("low", [0.1], 16), detection("street", [0.1, *[0.6] * 30, 0.1, 0.7], 33 * 16)]
     assert table(videos).splitlines() == [
-        "video   length   alarm level           score  events  the highest event",
-        "street  0:00:21  2 of 10, unusual       0.70       2  0:00:20 to 0:00:21",
-        "low     0:00:01  0 of 10, ordinary      0.10       0  none; highest at 0:00:00",
+        "video   length   alarm level                score  events  the highest event",
+        "street  0:00:21  10 of 10, very unusual      0.70       2  0:00:20 to 0:00:21",
+        "low     0:00:01  0 of 10, ordinary           0.10       0  none; highest at 0:00:00",
     ]
     late = table([detection("late", [0.1, 0.2, 0.45, 0.1], 64)]).splitlines()[1]
     assert late == "late  0:00:03  4 of 10, unusual      0.45       0  none; highest at 0:00:01"

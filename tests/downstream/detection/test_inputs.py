@@ -38,6 +38,18 @@ def test_a_file_has_its_own_name_and_videos_of_a_folder_the_way_to_them(tmp_path
     assert names(tmp_path / "days", tmp_path / "street.mp4")[-1] == "street"
 
 
+def test_films_of_an_earlier_call_are_no_inputs(tmp_path: Path) -> None:
+    days = touch(tmp_path / "days", "a.mp4", "films/b.mp4", "found/films/01-a.mp4")
+
+    def found(given: Path, out: Path) -> list[str]:
+        return [name for name, _ in find_videos([str(given)], out)]
+
+    assert found(days, days / "found") == ["a", "films/b"]
+    assert found(days, days) == ["a", "found/films/01-a"]
+    assert found(days / "found" / "films", days / "found") == ["01-a"], "asked for by name"
+    assert found(days, tmp_path / "elsewhere") == ["a", "films/b", "found/films/01-a"]
+
+
 @pytest.mark.parametrize("way", ["{}", "{}/", "./{}", "."])
 def test_a_folder_of_frames_has_the_folders_name_however_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str

@@ -141,3 +141,10 @@ def test_a_level_comes_back_from_json() -> None:
 def test_below_a_threshold_that_log_odds_do_not_reach_is_no_alarm() -> None:
     scale = LevelScale(ordinary=0.1, alarm=1 - 1e-10, relative_to="normal footage")
     assert scale.level(1 - 1e-9).value < 5 <= scale.level(1 - 1e-10).value
+
+
+def test_what_keeps_an_event_going_does_not_say_what_is_ordinary() -> None:
+    scores = np.array([0.1, 0.12, 0.09, 0.11, *[0.95] * 8])
+    assert own_scale(scores).level(0.95).value == 0
+    assert own_scale(scores, 0.5).level(0.95).words == "very unusual for this video, level 10 of 10"
+    assert own_scale(scores, 0.05) == own_scale(scores), "nothing else is there"

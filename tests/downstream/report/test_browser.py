@@ -140,10 +140,10 @@ def test_tab_reaches_the_skip_link_slider_list_and_tables(page: Page, tmp_path: 
     page.press("Enter")
     page.wait_for("!!document.querySelector('.video table')")
     cells = page.run("[...document.querySelectorAll('.video table tbody td')].map(td => td.textContent)")
-    assert cells == ["0:00:01.0", "0:00:03.0", "0:00:01.5", "1, ordinary", "0.900", "no: false alarm"]
+    assert cells == ["0:00:01.0", "0:00:03.0", "0:00:01.5", "10, very unusual", "0.900", "no: false alarm"]
     assert page.run("document.querySelector('.video table a').getAttribute('href')") == "films/a%20b.mp4#t=1.0"
     assert page.run("document.querySelector('.plot svg').getAttribute('aria-label')") == (
-        "Scores of a over 0:00:04.0, highest level 1 of 10 for this video, ordinary. Events: 0:00:01.0 to 0:00:03.0."
+        "Scores of a over 0:00:04.0, highest level 10 of 10 for this video, very unusual. Events: 0:00:01.0 to 0:00:03.0."
     )
 
 
@@ -162,7 +162,7 @@ def test_a_click_on_the_timeline_marks_the_moment_and_plays_the_video_there(page
     )
     assert float(page.run("document.querySelector('.mark').style.left")[:-1]) == pytest.approx(37.5, abs=0.1)
     words = page.run("document.querySelector('.of-mark').textContent")
-    assert words == "0:00:01.5  level 1 of 10 for this video, ordinary  (score 0.900)"
+    assert words == "0:00:01.5  level 10 of 10 for this video, very unusual  (score 0.900)"
     page.wait_for("!document.querySelector('video') || document.querySelector('video').readyState > 0")
     shown = "(document.querySelector('video') || {}).currentTime"
     if page.run("!!document.querySelector('video')"):  # else this browser knows no H.264, which the next test shows
@@ -194,7 +194,7 @@ def test_levels_are_those_of_the_detection(page: Page, tmp_path: Path) -> None:
         opened(page, tmp_path, report(*videos, rule=AlarmRule(threshold=0.97, release=0.9), levels=levels))
         for one in videos:
             assert one.scores is not None
-            own = scale_of(levels, one.scores.scores)
+            own = scale_of(levels, one.scores.scores, 0.9)
             for score in one.scores.scores[:5].tolist():
                 place, wanted = f"'{one.name}', {score!r}", own.level(score)
                 said = page.run(f"report.level({place})")

@@ -33,3 +33,13 @@ def test_a_calibration_is_taken_where_there_is_one() -> None:
     stream = StreamLevels(scale)
     stream.add(0.95)
     assert stream.level(0.95) == scale.level(0.95)
+
+
+def test_an_event_does_not_become_ordinary_by_lasting() -> None:
+    stream = StreamLevels(None, release=0.5)
+    for score in [0.1] * 20 + [0.97] * 200:
+        stream.add(score)
+    assert stream.level(0.97).value == 10
+    stream = StreamLevels(None, release=0.5)
+    stream.add(0.97)
+    assert stream.level(0.97).value == 0, "there is nothing else yet"

@@ -31,7 +31,7 @@ def test_the_document_says_whose_rule_it_is_and_what_failed() -> None:
     (event,) = video["events"]
     assert event == {"number": 1, "start_frame": 16, "end_frame": 32, "start_seconds": 0.64, "end_seconds": 1.28,
                      "peak_seconds": 0.96, "peak_score": 0.7, "level": video["highest_level"]}  # fmt: skip
-    assert event["level"]["words"] == "ordinary for this video, level 1 of 10"
+    assert event["level"]["words"] == "very unusual for this video, level 10 of 10"
     assert (event["level"]["relative_to"], event["level"]["once_in_hours"]) == ("this video", None)
 
 
