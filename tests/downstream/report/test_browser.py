@@ -143,7 +143,8 @@ def test_tab_reaches_the_skip_link_slider_list_and_tables(page: Page, tmp_path: 
     assert cells == ["0:00:01.0", "0:00:03.0", "0:00:01.5", "10, very unusual", "0.900", "no: false alarm"]
     assert page.run("document.querySelector('.video table a').getAttribute('href')") == "films/a%20b.mp4#t=1.0"
     assert page.run("document.querySelector('.plot svg').getAttribute('aria-label')") == (
-        "Scores of a over 0:00:04.0, highest level 10 of 10 for this video, very unusual. Events: 0:00:01.0 to 0:00:03.0."
+        "Scores of a over 0:00:04.0, highest level 10 of 10 for this video, very unusual. "
+        "Events: 0:00:01.0 to 0:00:03.0."
     )
 
 
