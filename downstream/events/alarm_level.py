@@ -107,7 +107,7 @@ class LevelScale:
         """Of one score."""
         place = AT_THRESHOLD * (log_odds(score) - self.low) / self.rise
         value = int(min(max(math.floor(place + 1e-9), 0), HIGHEST))
-        if score < self.alarm:  # both may lie beyond what log odds are taken of
+        if score < self.threshold < math.inf:  # both may lie beyond what log odds are taken of
             value = min(value, AT_THRESHOLD - 1)
         often, is_at_least = self._how_often(score)
         return AlarmLevel(

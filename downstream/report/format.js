@@ -15,8 +15,9 @@ function levelOf(video, score) {
   if (!scale) return null;
   const held = Math.min(Math.max(score, 5e-9), 1 - 5e-9);
   const place = (5 * (Math.log(held) - Math.log1p(-held) - scale.low)) / scale.rise;
-  const value = Math.min(Math.max(Math.floor(place + 1e-5), 0), 10);
   const known = Boolean(data.levels);
+  const below = known && data.levels.threshold !== null && score < data.levels.threshold;
+  const value = Math.min(Math.max(Math.floor(place + 1e-5), 0), below ? 4 : 10);
   const word = value >= 5 ? (known ? "alarm" : "very unusual") : value >= 4 && known ? "very unusual" : value >= 2 ? "unusual" : "ordinary";
   return { value, word };
 }

@@ -139,8 +139,9 @@ def test_a_level_comes_back_from_json() -> None:
 
 
 def test_below_a_threshold_that_log_odds_do_not_reach_is_no_alarm() -> None:
-    scale = LevelScale(ordinary=0.1, alarm=1 - 1e-10, relative_to="normal footage")
-    assert scale.level(1 - 1e-9).value < 5 <= scale.level(1 - 1e-10).value
+    high = 1 - 1e-10
+    scale = LevelScale(ordinary=0.1, alarm=high, threshold=high, relative_to="normal footage")
+    assert scale.level(1 - 1e-9).value < 5 <= scale.level(high).value
 
 
 def test_what_keeps_an_event_going_does_not_say_what_is_ordinary() -> None:
