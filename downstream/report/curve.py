@@ -25,7 +25,8 @@ def curve_section(curve: OperatingCurve | None) -> str:
     )
     counted = (
         "An anomaly is found if an event touches it; an event that touches none is a false alarm; hours are those of "
-        "all videos, anomalies included. A rate of less than one in all hours means none at all. Shaded: the interval."
+        "all videos, anomalies included. A rate of less than one in all hours means none at all. Shaded: the interval. "
+        "The threshold is that of the evaluation, which need not be the one that this page marks events by."
         f"{means}"
     )
     return (
