@@ -28,7 +28,7 @@ class CalibrateConfig:
     inputs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="INPUT ...")]
     """Video files, folders, or a folder of frames in which nothing abnormal happens."""
     detector: Path
-    """A run of scripts/finetune.py (all its seeds together) or scripts/fit_normal.py, one seed's folder, or a package."""
+    """A run of scripts/finetune.py (all seeds together) or scripts/fit_normal.py, one seed's folder, or a package."""
     per_hour: float
     """False alarms that are wanted at most, an hour."""
     backbone: tuple[Path, ...] = ()
