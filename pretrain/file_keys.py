@@ -39,7 +39,7 @@ def check_keys(values: Mapping[str, Any], config: type[Any], prog: str, file: Pa
     if not unknown:
         _refuse_other_kinds(given, types, prog, file)
         return
-    lines = {} if file is None else {_flag(key): line for key, line in key_lines(find_config(file)).items()}
+    lines = _lines_in(file)
     if file is not None and (other := _command_of(unknown, known)) is not None:
         raise UserError(_of_another(file, unknown, lines, other, prog))
     where = [] if file is None else [str(file)]
@@ -47,7 +47,7 @@ def check_keys(values: Mapping[str, Any], config: type[Any], prog: str, file: Pa
         where += [f"line {lines[key]}" for key in unknown if key in lines]
         place = f"{', '.join(where)}: " if where else ""
         raise UserError(f"{place}{prog} has no setting {_problem(unknown[0], known)}")
-    problems = [(f"line {lines[key]}: " if key in lines else "") + _problem(key, known) for key in unknown]
+    problems = _at_lines({key: _problem(key, known) for key in unknown}, lines)
     whose = "there are" if file is None else f"{file} has"
     raise UserError(f"{whose} {len(unknown)} settings that {prog} does not have:\n{problem_list(problems)}")
 
@@ -68,8 +68,7 @@ def _refuse_other_kinds(given: Mapping[str, Any], types: Mapping[str, Any], prog
             said = "yes (or true, on)" if value else "no (or false, off)"
             problems[key] = f"{_key(key)} is {said}, and it is no switch; a word that is meant stands in quotes"
     if problems:
-        lines = {} if file is None else {_flag(key): line for key, line in key_lines(find_config(file)).items()}
-        told = [(f"line {lines[key]}: " if key in lines else "") + text for key, text in problems.items()]
+        told = _at_lines(problems, _lines_in(file))
         whose = prog if file is None else f"{file}, {prog}"
         raise UserError(f"{whose}: {len(told)} value(s) of another kind:\n{problem_list(told)}")
 
@@ -82,6 +81,16 @@ def _dotted(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield from _dotted(value, f"{name}.")
         else:
             yield name, value
+
+
+def _lines_in(file: Path | None) -> dict[str, int]:
+    """Flag -> the line of its key."""
+    return {} if file is None else {_flag(key): line for key, line in key_lines(find_config(file)).items()}
+
+
+def _at_lines(problems: Mapping[str, str], lines: Mapping[str, int]) -> list[str]:
+    """What is to be said of each key, after its line where that is known."""
+    return [(f"line {lines[key]}: " if key in lines else "") + text for key, text in problems.items()]
 
 
 def _flag(key: Any) -> str:

@@ -330,6 +330,17 @@ def test_a_disk_that_is_full_leaves_no_half_file(
     assert len(message.splitlines()) == 1
 
 
+def test_called_again_it_takes_no_film_of_its_own_for_an_input(tmp_path: Path, flags: list[str], video: Path) -> None:
+    recordings = tmp_path / "recordings"
+    recordings.mkdir()
+    shutil.copy(video, recordings)
+    out = recordings / "found"
+    for _ in range(2):
+        assert call(recordings, *flags, "--threshold", EVENT, "--films", "1", "--out", out) == 0
+        assert names(out) == ["v9"]
+        assert [film.name for film in (out / "films").iterdir()] == ["01-v9.mp4"]
+
+
 def test_a_film_that_finds_no_room_leaves_the_rest(
     tmp_path: Path, flags: list[str], video: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

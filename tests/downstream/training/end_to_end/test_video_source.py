@@ -358,6 +358,7 @@ def test_frozen_stages_keep_their_statistics(config: FinetuneConfig, monkeypatch
         (lambda c: changed(c, unfreeze=9), r"videos\.unfreeze is 9; small3d has 4 stages"),
         (lambda c: changed(c, snippets=0), r"videos\.snippets is 0; it must be at least 1"),
         (lambda c: dataclasses.replace(c, features=FeaturesConfig(normalise="l2")), r"leave one of the two out"),
+        (lambda c: dataclasses.replace(c, features=FeaturesConfig(allow_missing=True)), r"leave one of the two out"),
     ],
 )
 def test_mistakes_are_told_before_anything_runs(
