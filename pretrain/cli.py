@@ -17,7 +17,7 @@ from pretrain.elastic import tell_agent
 from pretrain.errors import OwnError, UserError
 from pretrain.file_keys import check_keys
 from pretrain.folder_lock import only_writer_in
-from pretrain.interrupts import end_within, heeding_signals
+from pretrain.interrupts import end_within, heeding_signals, leave_at_once
 from pretrain.launch import silence_launcher, start_cpu_processes, started_by_us
 from pretrain.parent import end_with_launcher
 from pretrain.plain_output import plain_output, untouched_output
@@ -137,7 +137,18 @@ def run_command(command: Callable[[], int | None]) -> NoReturn:
         status = _status_of(command)
     if status not in (0, 1):
         silence_launcher()
+    if status and _is_connected():
+        # the interpreter's own end would find threads of a connection that nobody closed, and abort (SIGABRT), which
+        # hides why this process ends
+        sys.stdout.flush()
+        leave_at_once(status, "")
     sys.exit(status)
+
+
+def _is_connected() -> bool:
+    """Whether this process is connected to others of its run; PyTorch is not imported for it."""
+    distributed = sys.modules.get("torch.distributed")
+    return distributed is not None and distributed.is_available() and distributed.is_initialized()
 
 
 def _status_of(command: Callable[[], int | None]) -> int:
@@ -193,7 +204,10 @@ def _say(text: str, *, aloud: bool = True, to_agent: bool = True) -> None:
 def _program_error(error: Exception) -> int:
     """An error of the program keeps its traceback, but for addresses; the exit status."""
     _say("".join(traceback.format_exception(error)).rstrip(), aloud=False)
-    if not GIVEN:
+    if GIVEN:
+        print_redacted(error)
+    elif _is_connected():
+        sys.excepthook(type(error), error, error.__traceback__)  # torch's, which names the rank
+    else:
         raise error
-    print_redacted(error)
     return 1

@@ -79,7 +79,11 @@ class _Watched(Iterator[Batch], Generic[Batch]):
 
     def _tell_of_the_dead(self, error: Exception) -> NoReturn:
         """OwnError where a reading process died, else the error itself."""
-        wait([child.sentinel for child in self._readers], 1.0)  # a connection breaks just before its process is gone
+        broken = isinstance(error, (ConnectionError, EOFError))  # its other end is going, however long that takes
+        dying = wait([child.sentinel for child in self._readers], 10.0 if broken else 1.0)
+        for child in self._readers:
+            if child.sentinel in dying:
+                child.join()  # its files are closed before it can be waited for: without this it has no exit code yet
         statuses = [child.exitcode for child in self._readers if child.exitcode]
         if not statuses:
             raise error

@@ -33,7 +33,7 @@ def test_a_program_ends_though_its_reading_processes_were_never_told_to() -> Non
 
 
 FAILING = """
-import os, signal, sys, time
+import os, signal, sys, threading, time
 import torch
 from torch.utils.data import Dataset
 from pretrain.cli import run_command
@@ -46,9 +46,26 @@ class Unsendable:
     def __reduce__(self):
         raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1_2>: No space left on device (28)")
 
+def reset():
+    time.sleep(0.4)
+    raise ConnectionResetError(104, "Connection reset by peer")
+
+class Reset:
+    def __reduce__(self):
+        return reset, ()
+
+def die_slowly():  # as a process that the system takes down: its files are closed well before it can be waited for
+    time.sleep(0.2)
+    os.closerange(0, 256)
+    time.sleep(0.8)
+    os._exit(loading.FULL_SHARED_MEMORY)
+
 class Videos(Dataset):
     def __getitem__(self, key):
         if key == 3:
+            if sys.argv[1] == "dying":
+                threading.Thread(target=die_slowly).start()
+                return Reset()
             if sys.argv[1] == "stop":
                 os.kill(os.getpid(), signal.SIGSTOP)
             if sys.argv[1] == "hang":
@@ -76,6 +93,7 @@ run_command(read)
         ("SIGSEGV", "a reading process crashed (SIGSEGV), perhaps in the decoder: find the video with"),
         ("SIGBUS", "shared memory (/dev/shm) is full; make it larger (docker run --shm-size 8g)"),
         ("full", "shared memory (/dev/shm) is full; make it larger (docker run --shm-size 8g)"),
+        ("dying", "shared memory (/dev/shm) is full; make it larger (docker run --shm-size 8g)"),
         ("stop", "no batch for 0 s, and nothing was done meanwhile: the disk or network"),
         ("hang", "no batch for 0 s, and nothing was done meanwhile: the disk or network"),
     ],
