@@ -20,7 +20,7 @@ from downstream.evaluation.choose_videos import open_listed
 from downstream.events.boxes import find_boxes
 from downstream.events.finder import DetectedEvent, find_events
 from downstream.events.rule import AlarmRule
-from downstream.report.run_contents import read_run, run_rule
+from downstream.report.run_contents import read_run, run_levels, run_rule
 from downstream.runs.run_folder import RunFolder
 from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.heat import heat_range
@@ -113,7 +113,9 @@ def write_picture(demo: Path, target: Path) -> str:
     title = f"{video.name} ({video.class_name})"
     with tempfile.TemporaryDirectory() as folder:
         strip = Path(folder) / "strip.png"
-        write_strip(strip, video.path, scores, boxes, video.boxes, title, rule.threshold, spans=video.spans, heat=heat)
+        levels = run_levels(demo / "cells")
+        drawn = (video.path, scores, boxes, video.boxes)
+        write_strip(strip, *drawn, title, rule.threshold, spans=video.spans, heat=heat, levels=levels)
         picture = Image.open(strip).convert("RGB")
     with replacing(target) as temporary:
         picture.save(temporary, "JPEG", quality=QUALITY, optimize=True)

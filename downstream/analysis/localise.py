@@ -24,6 +24,7 @@ from downstream.evaluation.spatial_report import Boxes, evaluate, frame_scores, 
 from downstream.events.box_file import write_boxes
 from downstream.events.box_threshold import box_threshold
 from downstream.events.boxes import Tube, find_boxes, link
+from downstream.report.run_contents import run_levels
 from downstream.runs.localisation_folder import LocalisationFolder
 from downstream.runs.run_folder import RunFolder, scores_by_seed
 from downstream.scores.ensemble import ensemble
@@ -56,6 +57,8 @@ def localise(config: LocaliseConfig) -> None:
     if config.ensemble:
         validation, test = (ensemble(list(part)) for part in zip(*files.values(), strict=True))
         files = {"ensemble": (validation, test)}
+    # a calibration is of all detectors together: it says nothing of the scores of one among several
+    levels = run_levels(config.run) if config.ensemble or len(files) == 1 else None
     whole = {} if config.whole_frame is None else scores_by_seed(config.whole_frame)
     videos, left_out = chosen_videos(config, [test for _, test in files.values()], list(whole.values()))
     found = {
@@ -80,7 +83,12 @@ def localise(config: LocaliseConfig) -> None:
         print(f"{videos.source} holds no boxes: what was found is written, not evaluated\n")
     first = next(iter(found.values()))
     drawn = [entry for entry in first.videos if not config.abnormal_only or videos.by_name(entry.name).label == 1]
-    draw(drawn, first.boxes, first.threshold, videos, out, strips=config.strips, films=config.films)
+    draw(
+        *(drawn, first.boxes, first.threshold, videos, out),
+        strips=config.strips,
+        films=config.films,
+        levels=levels,
+    )
     print(f"written to {out.path} in {clock(time.monotonic() - began)}")
 
 

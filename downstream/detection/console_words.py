@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import ROUND_DOWN, Context
 
 from downstream.detection.model import Model, ScoredFile
 from downstream.detection.records import FailedVideo
@@ -84,6 +85,20 @@ def describe_speed(scored: Sequence[ScoredFile], seconds: float) -> str:
     now = [(video.info, video.clock) for video in scored if video.info and video.clock and not video.from_cache]
     length = sum(clock.seen(0, info.num_frames) for info, clock in now)
     return f", scored at {length / max(seconds, 1e-9):.1f} times real time" if now else ""
+
+
+def describe_nothing(videos: Sequence[VideoDetection], threshold: float) -> str:
+    """What to do where there is no event at all; nothing where there is one."""
+    if any(video.events for video in videos):
+        return ""
+    highest = max(videos, key=lambda video: video.highest_score)
+    if highest.highest_score >= threshold:
+        return ""  # it was left out for its length: the rule, which was printed, says so
+    reached = float(Context(prec=3, rounding=ROUND_DOWN).create_decimal(repr(highest.highest_score)))
+    return (
+        f"no score reaches {threshold:.6g}; the highest is {shown(highest.name)}'s at "
+        f"{clock(highest.clock.begin(highest.highest_frame))}: --threshold {reached:g} marks it"
+    )
 
 
 def describe_totals(videos: Sequence[VideoDetection], took: str) -> str:

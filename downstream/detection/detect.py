@@ -14,6 +14,7 @@ from tqdm import tqdm
 from downstream.detection.config import DetectConfig
 from downstream.detection.console_words import (
     describe_failed,
+    describe_nothing,
     describe_rule,
     describe_short,
     describe_sizes,
@@ -92,6 +93,7 @@ def detect_into(
         parts = [table(videos), describe_short(videos, model.snippet_frames)]
         parts += [describe_sizes(videos), describe_failed(failed)]
         parts.append(describe_totals(videos, f"{clock(time.monotonic() - began)}{speed}"))
+        parts.append(describe_nothing(videos, rule.threshold))
         drawn = [ZONES_PICTURE] * (config.out / ZONES_PICTURE).exists()
         parts.append(describe_written(config, [*files, *drawn, *[f"{FILMS}/"] * bool(films)]))
         say(config, accelerator, "\n".join(filter(None, parts)))

@@ -7,6 +7,7 @@ Each is shown when the video shows it, not at a mean rate: so sound stays with i
 from __future__ import annotations
 
 import errno
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -68,7 +69,7 @@ def write_film(
     twice. `boxes`: those found in each snippet. `truth`: annotated boxes, any frames. `threshold`: a line in the bar.
     `events` (found) and `spans` (annotated; where empty the frames that have boxes): half-open spans of frames. `heat`:
     by default this video's `heat_range`; without a score map there is none. `style`: how heat is drawn. `levels`: what
-    scores mean to people, by default relative to this video. Atomic.
+    scores mean to people, by default relative to this video's own below the threshold. Atomic.
 
     Returns a line about sound that is missing from the film though the video has some, else nothing. VideoError where
     the video cannot be read; UserError where what is to be drawn is not this video's, without libx264, and where the
@@ -85,16 +86,18 @@ def write_film(
         heat = None
     elif heat is None:
         heat = heat_range([scores], float(scores.scores.max()) if threshold is None else threshold)
+    scale = scale_of(levels, scores.scores, math.inf if threshold is None else threshold)
     is_double = style == "beside" and heat is not None
     width, height = film_size(info, max_height, 2 if is_double else 1)
     given = {"found": any(boxes), "annotated": truth or spans, "event": events}
     bar = ScoreBar(
         width, scores, times, threshold=threshold, spans=merge_spans(spans or frames_of(truth)),
         events=merge_spans(events), heat=heat, kinds=[kind for kind, some in given.items() if some],
-        style=style, levels=scale_of(levels, scores.scores),
+        style=style, levels=scale,
     )  # fmt: skip
-    label = level_label(scale_of(levels, scores.scores))
-    drawn = _drawn(video_path, info, scores, boxes, truth, heat, events, (width, height), cache, style, label)
+    drawn = _drawn(
+        video_path, info, scores, boxes, truth, heat, events, (width, height), cache, style, level_label(scale)
+    )
     with _Film.open(target, (width, height + BAR_HEIGHT), info, times, sound) as film:
         for number, picture in drawn:
             page = Image.new("RGB", (width, height + BAR_HEIGHT))

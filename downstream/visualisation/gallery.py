@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from downstream.events.alarm_level import LevelScale
 from downstream.events.boxes import ScoredBox
 from downstream.runs.localisation_folder import LocalisationFolder
 from downstream.scores.video_scores import VideoScores
@@ -34,11 +35,12 @@ def draw(
     *,
     strips: int,
     films: int,
+    levels: LevelScale | None = None,
 ) -> None:
     """Draw so many strips and films; those of an earlier call are removed. Video files that are not there are named.
 
-    `boxes`: of each video, those of each snippet. UserError, after all others are drawn, for videos that are there and
-    cannot be drawn.
+    `boxes`: of each video, those of each snippet. `levels`: what scores mean to people, by a calibration; None:
+    relative to each video. UserError, after all others are drawn, for videos that are there and cannot be drawn.
     """
     for folder, suffix, count in ((out.strips, "png", strips), (out.films, "mp4", films)):
         for old in folder.glob(f"[0-9][0-9]*-*.{suffix}") if count else ():
@@ -56,10 +58,10 @@ def draw(
         try:
             if number < strips:
                 target = out.strips / f"{name}.png"
-                write_strip(target, *drawn, _title(video), threshold, spans=video.spans, heat=heat)
+                write_strip(target, *drawn, _title(video), threshold, spans=video.spans, heat=heat, levels=levels)
             if number < films:
                 film = out.films / f"{name}.mp4"
-                if note := write_film(film, *drawn, threshold, spans=video.spans, heat=heat):
+                if note := write_film(film, *drawn, threshold, spans=video.spans, heat=heat, levels=levels):
                     tqdm.write(shown(note), file=sys.stderr)
         except UserError as error:
             problems.append(str(error))

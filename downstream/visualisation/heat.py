@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from downstream.scores.video_scores import VideoScores
-from downstream.visualisation.score_axis import log_odds
+from downstream.visualisation.score_axis import axis_odds
 from pretrain.errors import UserError
 
 Bytes = NDArray[np.uint8]
@@ -69,8 +69,8 @@ def to_heat(scores: NDArray[np.float32], low: float, high: float) -> NDArray[np.
     held = np.clip(scores.astype(np.float64), low, high)
     if low >= 0 and high <= 1:
         is_hot = (scores.astype(np.float64) >= high).astype(np.float32)
-        low, high = (float(log_odds(np.float64(end))) for end in (low, high))
-        held = np.clip(log_odds(held), low, high)
+        low, high = (float(axis_odds(np.float64(end))) for end in (low, high))
+        held = np.clip(axis_odds(held), low, high)
         if high <= low:  # both nearer to 0 or 1 than is told apart
             return is_hot
     return ((held - low) / (high - low)).astype(np.float32)
@@ -136,7 +136,7 @@ def contour_scores(heat: HeatRange) -> list[tuple[float, str]]:
         return []
     if low < 0 or high > 1:
         return [(low + level * (high - low), colour) for level, colour in zip(CONTOURS, CONTOUR_COLOURS, strict=True)]
-    ends = [float(log_odds(np.float64(end))) for end in (low, high)]
+    ends = [float(axis_odds(np.float64(end))) for end in (low, high)]
     places = [ends[0] + level * (ends[1] - ends[0]) for level in CONTOURS]
     return [(1 / (1 + float(np.exp(-place))), colour) for place, colour in zip(places, CONTOUR_COLOURS, strict=True)]
 

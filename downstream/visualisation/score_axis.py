@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from downstream.scores.log_odds import log_odds
+
 Floats = NDArray[np.float64]
 
 NEAREST = 5e-8
@@ -33,7 +35,7 @@ class ScoreAxis:
     def place(self, scores: ArrayLike) -> Floats:
         """Places of any number of scores, held within the axis."""
         values = np.asarray(scores, np.float64)
-        return np.clip(log_odds(values) if self.is_log_odds else values, self.low, self.high)
+        return np.clip(axis_odds(values) if self.is_log_odds else values, self.low, self.high)
 
     def share(self, scores: ArrayLike) -> Floats:
         """The same as shares of the axis: 0 is its lower end, 1 its upper one."""
@@ -59,7 +61,7 @@ def score_axis(scores: ArrayLike, threshold: float | None) -> ScoreAxis:
         marks = np.append(values, [0.0] if threshold is None else [0.0, threshold])
         return ScoreAxis(float(marks.min()), float(marks.max()), is_log_odds=False)
     marks = values if threshold is None else np.append(values, threshold)
-    inside = log_odds(marks[(marks > NEAREST) & (marks < 1 - NEAREST)])
+    inside = axis_odds(marks[(marks > NEAREST) & (marks < 1 - NEAREST)])
     low, high = (float(inside.min()), float(inside.max())) if len(inside) else (0.0, 0.0)
     low -= BEYOND * bool((marks <= NEAREST).any())
     high += BEYOND * bool((marks >= 1 - NEAREST).any())
@@ -74,13 +76,12 @@ def plain_score(score: float) -> str:
     return f"{score:.{digits}f}"
 
 
-def log_odds(scores: Floats) -> Floats:
-    """log(p / (1 - p)) of scores in [0, 1], held a little off both ends."""
-    held = np.clip(scores, NEAREST / 10, 1 - NEAREST / 10)
-    return np.log(held) - np.log1p(-held)
+def axis_odds(scores: Floats) -> Floats:
+    """Places on an axis of log odds of scores in [0, 1], those at both ends a little inside."""
+    return log_odds(scores, NEAREST / 10)
 
 
 def _rung(step: int) -> tuple[float, str]:
     """Ticks of log odds: 0.5 is step 0, 0.9 step 1, 0.99 step 2, 0.1 step -1."""
     score = 0.5 if step == 0 else 10.0**step if step < 0 else 1 - 10.0**-step
-    return float(log_odds(np.array(score))), f"{score:.{max(1, abs(step))}f}"
+    return float(axis_odds(np.array(score))), f"{score:.{max(1, abs(step))}f}"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from downstream.events.alarm_level import LevelScale, scale_of
+from downstream.events.alarm_level import LevelScale
 from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.heat import HeatRange, heat_scale
 from downstream.visualisation.pictures import DARK, FOUND, draw_bracket, draw_contour_key, draw_legend, font, snippet_of
@@ -33,7 +33,7 @@ class ScoreBar:
 
     `spans` (annotated) and `events` (found) are half-open spans of frames, `times` the seconds of all frames, `kinds`
     what the legend names. `threshold` None: no line. `heat` None: no scale of heat. `levels`: what scores mean to
-    people; None: relative to this video.
+    people.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class ScoreBar:
         heat: HeatRange | None = None,
         kinds: Sequence[str] = (),
         style: str = "contours",
-        levels: LevelScale | None = None,
+        levels: LevelScale,
     ) -> None:
         self._width, self._scores, self._times = width, scores, times
-        self._levels = scale_of(levels, scores.scores)
+        self._levels = levels
         self._ground = Image.new("RGB", (width, BAR_HEIGHT), DARK)
         draw = ImageDraw.Draw(self._ground)
         axis = score_axis(scores.scores, threshold)

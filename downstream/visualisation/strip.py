@@ -81,9 +81,9 @@ def write_strip(
     With heat the frames stand there twice: above with its contours and the boxes, below as they are.
 
     `boxes`: those found in each snippet. `truth`: annotated boxes, any frames; `spans`: annotated half-open spans of
-    frames, where empty the frames that have boxes. `levels`: what scores mean to people; None: relative to this video.
-    `heat`: by default this video's `heat_range`. VideoError where the
-    video cannot be read; UserError where scores or boxes are not this video's, or `columns` is not 1 to 12.
+    frames, where empty the frames that have boxes. `heat`: by default this video's `heat_range`. `levels`: what scores
+    mean to people; None: relative to this video's own below the threshold. VideoError where the video cannot be read;
+    UserError where scores or boxes are not this video's, or `columns` is not 1 to 12.
     """
     if not 1 <= columns <= 12:
         raise UserError(f"columns is {columns}; a strip has 1 to 12 frames")
@@ -99,7 +99,7 @@ def write_strip(
     size = (max(2, round(width * info.height / info.width)), width)
     frames = read_frames(video_path, [shown.frame for shown in chosen], size=size, cache=cache)
     tiles, clean = [], []
-    scale = scale_of(levels, scores.scores)
+    scale = scale_of(levels, scores.scores, threshold)
     for shown, frame in zip(chosen, frames, strict=True):
         snippet = snippet_of(scores, shown.frame)
         glow = None if cells is None or heat is None else to_heat(cells.scores[snippet], *heat)

@@ -30,6 +30,7 @@ from downstream.detection.records import EventRecord
 from downstream.events.boxes import ScoredBox
 from downstream.scores.cell_geometry import PixelBox
 from downstream.visualisation.pictures import draw_frame
+from downstream.visualisation.score_axis import plain_score
 from pretrain.files import replacing
 
 MAX_CLIPS, MAX_SNAPSHOTS = 4, 100
@@ -232,7 +233,12 @@ def _write(told: ToldAlarm, frame: KeptFrame) -> None:
         _write_bytes(files.snapshot, frame.jpeg)
         return
     _write_bytes(files.clean, frame.jpeg)
-    drawn = draw_frame(frame.pixels(), None, None, [ScoredBox(0, box.box, box.score)], [], frame.size)
+    level = told.event.level
+
+    def label(score: float) -> str:
+        return plain_score(score) if level is None else f"level {level.value}"  # as in films
+
+    drawn = draw_frame(frame.pixels(), None, None, [ScoredBox(0, box.box, box.score)], [], frame.size, label=label)
     with replacing(files.snapshot) as temporary:
         drawn.save(temporary, "JPEG", quality=QUALITY)
 

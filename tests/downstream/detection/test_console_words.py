@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from downstream.detection.console_words import (
     describe_failed,
+    describe_nothing,
     describe_short,
     describe_sizes,
     describe_speed,
@@ -35,6 +36,14 @@ def test_totals_and_what_failed() -> None:
     failed = [FailedVideo(name="bad", path="b.mp4", problem="b.mp4: not a video")]
     assert describe_failed(failed) == "1 video(s) could not be scored:\n  - b.mp4: not a video"
     assert describe_failed([]) == ""
+
+
+def test_where_there_is_no_event_the_threshold_that_would_mark_one_is_named() -> None:
+    quiet = [detection("low", [0.1], 16), detection("street", [0.1, 0.2349, 0.1], 48)]
+    assert describe_nothing(quiet, 0.5) == (
+        "no score reaches 0.5; the highest is street's at 0:00:01: --threshold 0.234 marks it"
+    )
+    assert describe_nothing([*quiet, detection("loud", [0.7], 16)], 0.5) == ""
 
 
 def test_nothing_is_said_of_what_is_not_there() -> None:

@@ -141,7 +141,7 @@ def test_the_command_takes_a_camera_and_names_those_there_are(
 
 
 def test_a_package_knows_them_too(fitted: Path, world: Path, tmp_path: Path) -> None:
-    make_package(fitted, tmp_path / "package")
+    make_package([fitted], tmp_path / "package")
     assert "- cameras it knows of their own (`--camera NAME`), 1: gate" in (tmp_path / "package/README.md").read_text()
     packed, model = (with_camera(open_model(path), "gate") for path in (tmp_path / "package", fitted))
     video = world / "videos" / "v8.mp4"

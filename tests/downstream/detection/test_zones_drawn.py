@@ -130,12 +130,23 @@ def test_kept_scores_are_of_these_zones(whole: Model, tmp_path: Path) -> None:
 def test_a_package_brings_its_zones(world: Path, tmp_path: Path) -> None:
     file = tmp_path / "zones.yaml"
     file.write_text("zones: [{name: left, polygon: [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}]")
-    made = make_package(world / "runs" / "whole", tmp_path / "package", zones=file)
+    made = make_package([world / "runs" / "whole"], tmp_path / "package", zones=file)
     assert made.zones == LEFT
     assert "zones: `left` (include)" in (tmp_path / "package" / "README.md").read_text()
     (tmp_path / "package" / "zones.json").write_text('{"zones": [{"polygon": []}]}')
     with pytest.raises(UserError, match="different corner"):
-        make_package(world / "runs" / "whole", tmp_path / "other", zones=tmp_path / "package" / "zones.json")
+        make_package([world / "runs" / "whole"], tmp_path / "other", zones=tmp_path / "package" / "zones.json")
+
+
+def test_of_several_zones_of_one_alone_are_not_taken_for_all(world: Path, tmp_path: Path) -> None:
+    file = tmp_path / "zones.yaml"
+    file.write_text("zones: [{name: left, polygon: [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}]")
+    make_package([world / "runs" / "large" / "seed-0"], tmp_path / "zoned", zones=file)
+    both = [world / "runs" / "whole", tmp_path / "zoned"]
+    with pytest.raises(UserError, match=r"zoned brings zones, and not every run here does: give --zones for all"):
+        make_package(both, tmp_path / "both")
+    assert not (tmp_path / "both").exists()
+    assert make_package(both, tmp_path / "both", zones=file).zones == LEFT
 
 
 @pytest.mark.parametrize("kind", ["whole", "cells"])

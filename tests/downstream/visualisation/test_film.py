@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from downstream.events.alarm_level import LevelScale, own_scale
 from downstream.scores.video_scores import VideoScores, make_scores
 from downstream.visualisation import film
 from downstream.visualisation.film import TICKS, film_size, film_ticks, write_film
@@ -22,6 +23,7 @@ from pretrain.errors import UserError
 from tests.downstream.visualisation.drawn import THRESHOLD, boxes_of, hot_cell
 from tests.pretrain.encoding import encode_video
 
+LASTING = make_scores("v", [0.1, 0.9, 0.9, 0.9], [0, 8, 16, 24, 43])  # an event that fills most of the video
 SCORES = hot_cell(5, {2: 0.9})  # snippets of 8 frames: hot from 16 to 24
 TRUTH = [Box(frame, 40, 20, 60, 44) for frame in range(30, 34)]
 
@@ -194,3 +196,15 @@ def test_a_film_is_the_same_bytes_each_time_and_anywhere(tmp_path: Path, video: 
     for name in ("a", "another folder/b", "c"):
         write(tmp_path / name / "film.mp4", video)
     assert len({path.read_bytes() for path in tmp_path.rglob("film.mp4")}) == 1
+
+
+def test_without_a_calibration_levels_are_told_against_what_lies_below_the_threshold(
+    tmp_path: Path, video: Path
+) -> None:
+    def drawn(name: str, levels: LevelScale | None) -> bytes:
+        write_film(tmp_path / name, str(video), LASTING, threshold=0.5, levels=levels)
+        return (tmp_path / name).read_bytes()
+
+    as_it_comes = drawn("a.mp4", None)
+    assert as_it_comes == drawn("b.mp4", own_scale(LASTING.scores, 0.5))
+    assert as_it_comes != drawn("c.mp4", own_scale(LASTING.scores))

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from downstream.events.alarm_level import LevelScale, own_scale
 from downstream.scores.video_scores import make_scores
 from downstream.visualisation.pictures import FOUND
 from downstream.visualisation.strip import GAP, HEAD, MARGIN, WIDTH, highest_event, strip_frames, write_strip
@@ -88,6 +89,19 @@ def test_a_detector_of_whole_pictures_has_a_strip_of_the_frames_as_they_are(tmp_
     curve = np.abs(page[HEAD + height :] - [0, 0x72, 0xB2]).sum(axis=2) < 60
     levels = [np.flatnonzero(curve[:, x]).mean() for x in (300, 680, 1030, 1400)]
     assert (np.diff(levels) < -15).all()  # a flat line they are not
+
+
+def test_without_a_calibration_levels_are_told_against_what_lies_below_the_threshold(tmp_path: Path) -> None:
+    video = encode_video(tmp_path / "street.mp4", 3, num_frames=64)
+    scores = make_scores("street", [0.1, 0.9, 0.9, 0.9], np.arange(5) * 16)  # an event that fills most of the video
+
+    def drawn(name: str, levels: LevelScale | None) -> bytes:
+        write_strip(tmp_path / name, str(video), scores, (), [], "long", 0.5, columns=4, levels=levels)
+        return (tmp_path / name).read_bytes()
+
+    as_it_comes = drawn("a.png", None)
+    assert as_it_comes == drawn("b.png", own_scale(scores.scores, 0.5))
+    assert as_it_comes != drawn("c.png", own_scale(scores.scores))
 
 
 def test_a_strip_without_columns_is_refused(tmp_path: Path) -> None:

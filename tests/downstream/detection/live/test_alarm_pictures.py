@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from downstream.detection.live.picture_ring import KeptFrame, PictureRing
 from downstream.detection.live.scorer import LiveScore
 from downstream.detection.live.settings import PictureSettings
 from downstream.detection.records import BoxRecord, EventRecord
+from downstream.events.alarm_level import AlarmLevel
 from downstream.scores.cell_geometry import PixelBox
 from tests.downstream.detection.made import stream_event
 
@@ -88,6 +90,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     world.pictures.close()
 
 
+SEVEN = AlarmLevel(value=7, word="alarm", relative_to="normal footage")
 BOXED = BoxRecord(start_frame=16, end_frame=32, box=PixelBox(20, 40, 100, 80), score=0.9)
 
 
@@ -130,6 +133,20 @@ def test_boxes_are_drawn_beside_a_clean_frame(world: World) -> None:
         pytest.approx(49, abs=2),
         pytest.approx(39, abs=2),
     )
+
+
+def test_at_a_box_stands_its_level_where_there_is_one(world: World) -> None:
+    world.film(4, 60)
+    alike = replace(BOXED, score=0.8)
+    for number, box, level in ((1, BOXED, SEVEN), (2, alike, SEVEN), (3, BOXED, None), (4, alike, None)):
+        world.tell(stream_event(kind="begun", number=number, boxes=(box,), level=level))
+    world.wait(lambda: len(world.outlet.told) == 4)
+    by_level, as_well, by_score, other = (
+        told.files.snapshot.read_bytes() for told in world.outlet.told if told.files.snapshot is not None
+    )
+    assert by_level == as_well
+    assert by_score != other
+    assert by_level not in (by_score, other)
 
 
 def test_what_cannot_be_written_is_said_once_and_the_alarm_still_leaves(tmp_path: Path) -> None:

@@ -26,6 +26,9 @@ class FullDisk:
     def truncate(self, size: int) -> None:
         self.file.truncate(size)  # type: ignore[attr-defined]
 
+    def close(self) -> None:
+        self.file.close()  # type: ignore[attr-defined]
+
 
 def test_a_full_disk_leaves_whole_lines_and_is_said_with_the_file(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "a.jsonl")
@@ -35,6 +38,7 @@ def test_a_full_disk_leaves_whole_lines_and_is_said_with_the_file(tmp_path: Path
         journal.write("second\n")
     assert full.value.filename == str(tmp_path / "a.jsonl")
     assert (tmp_path / "a.jsonl").read_text() == "first\n"
+    journal.close()
 
 
 def test_a_journal_takes_no_file_that_is_there(tmp_path: Path) -> None:
