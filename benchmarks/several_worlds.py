@@ -1,6 +1,7 @@
 """One method on several test sets, beside its references and another method: `python -m benchmarks.several_worlds`.
 
     python -m benchmarks.several_worlds w21/labels w22/labels w23/labels --less w21/random w22/random w23/random
+    python -m benchmarks.several_worlds w21/labels w22/labels --as-one-with w21/student w22/student
 
 Runs of scripts/finetune.py or fit_normal.py, one for each set; all seeds of a run are one detector. A single set is
 kind or unkind by chance, and its own interval does not show which: so the figure is the mean over the sets. Videos are
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 import tyro
 
+from downstream.analysis.evaluate_runs import as_one
 from downstream.comparison.tables import Table, aligned
 from downstream.evaluation.bootstrap import interval
 from downstream.evaluation.choose_videos import exclude_training_groups, open_listed
@@ -45,6 +47,9 @@ class SeveralWorldsConfig:
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
     """A run for each set."""
+    as_one_with: tuple[Path, ...] = ()
+    """Runs of a second method on the same sets, in the same order: the method is both as one detector then, as
+    scripts/package.py makes one of several runs, and each alone is a row of its own (first, second)."""
     less: tuple[Path, ...] = ()
     """Runs of another method on the same sets, in the same order."""
     unseen_groups: bool = True
@@ -54,8 +59,9 @@ class SeveralWorldsConfig:
     def __post_init__(self) -> None:
         if len(self.runs) < 2:
             raise UserError(f"{len(self.runs)} run(s): give one for each of several sets (evaluate.py does one)")
-        if self.less and len(self.less) != len(self.runs):
-            raise UserError(f"{len(self.runs)} runs less {len(self.less)}: give one of each method for every set")
+        for word, others in (("less", self.less), ("as one with", self.as_one_with)):
+            if others and len(others) != len(self.runs):
+                raise UserError(f"{len(self.runs)} runs {word} {len(others)}: give one of each method for every set")
 
 
 def several_worlds(config: SeveralWorldsConfig) -> None:
@@ -68,7 +74,8 @@ def several_worlds(config: SeveralWorldsConfig) -> None:
         videos = exclude_training_groups(catalogue, videos) if config.unseen_groups else videos
         # the same draws in every set would tie sets together that have nothing to do with each other
         settings = dataclasses.replace(config.evaluation, seed=config.evaluation.seed + number, max_alarms_per_hour=())
-        for name, file in scores_of(run, config.less[number] if config.less else None).items():
+        second, other = (each[number] if each else None for each in (config.as_one_with, config.less))
+        for name, file in scores_of(run, second, other).items():
             methods.setdefault(name, []).append(evaluated(file, videos, settings, name))
     missing = [name for name, worlds in methods.items() if len(worlds) < len(config.runs)]
     complete = {name: worlds for name, worlds in methods.items() if name not in missing}
@@ -80,9 +87,13 @@ def several_worlds(config: SeveralWorldsConfig) -> None:
     print("RESULT " + json.dumps(result))
 
 
-def scores_of(run: Path, other: Path | None) -> dict[str, ScoreFile]:
-    """Of one set: the method, the other one, references."""
+def scores_of(run: Path, second: Path | None, other: Path | None) -> dict[str, ScoreFile]:
+    """Of one set: the method, the two that it is of, the other one, references."""
     found = {"method": ensemble(list(scores_by_seed(run).values()))}
+    if second is not None:
+        members = {"first": scores_by_seed(run), "second": scores_by_seed(second)}
+        alone = {name: ensemble(list(seeds.values())) for name, seeds in members.items()}
+        found = {"method": as_one(members)[1], **alone}
     if other is not None:
         found["other"] = ensemble(list(scores_by_seed(other).values()))
     return found | {file.stem: read_scores(file) for file in sorted((run / "references").glob("*.json"))}

@@ -41,6 +41,9 @@ class EvaluateConfig:
     ensemble: bool = False
     """Take the detectors of a run's seeds as one, as scripts/detect.py does: the mean of their log odds. Default: each
     by itself, figures averaged."""
+    as_one: bool = False
+    """First of all the inputs as one detector, as scripts/package.py makes one of several runs: the mean of their log
+    odds, each counting as one. The others are compared with it."""
     references: bool = True
     """Evaluate the runs' reference scores too: what needs no learning, and every detector should be above."""
     out: Path | None = None
@@ -52,3 +55,5 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         if not self.inputs:
             raise UserError("nothing to evaluate: give run folders or score files")
+        if self.as_one and len(self.inputs) == 1:
+            raise UserError(f"as_one is on, and {self.inputs[0]} is the only input; its seeds are one by --ensemble")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from downstream.evaluation.references import References, evaluate_references, re
 from downstream.evaluation.tables import SUMMARY, comparison_table, cost_of_weak_labels, evaluation_table
 from downstream.evaluation.temporal_evaluation import TemporalEvaluation, evaluate_seeds
 from downstream.runs.run_folder import RunFolder, scores_by_seed, supervision_of
-from downstream.scores.ensemble import ensemble
+from downstream.scores.ensemble import ensemble, weights_of_runs
 from downstream.scores.score_file import ScoreFile, unscored_in
-from downstream.scores.supervision import Supervision
+from downstream.scores.supervision import Supervision, most_told
 from downstream.scores.video_scores import VideoScores
 from downstream.visualisation.operating_plot import plot_operating_curves
 from downstream.visualisation.plots import write_plots
@@ -77,8 +78,13 @@ def evaluate_inputs(config: EvaluateConfig) -> tuple[EvaluatedRuns, Catalogue]:
     inputs = dict(zip(method_names(config.inputs), config.inputs, strict=True))
     methods = {name: scores_by_seed(path) for name, path in inputs.items()}
     told = {name: supervision_of(path, methods[name].values()) for name, path in inputs.items()}
+    alone = methods
     if config.ensemble:
         methods = {name: {"ensemble": ensemble(list(seeds.values()))} for name, seeds in methods.items()}
+    if config.as_one:
+        name, file = as_one(alone)
+        methods = {name: {"as one": file}, **methods}
+        told[name] = most_told(said for said in told.values() if said is not None)
     videos, methods = chosen_videos(config, methods)
     # what one run could not score no other is evaluated on: comparisons are on the same videos
     unscored = unscored_in(file for seeds in methods.values() for file in seeds.values())
@@ -100,6 +106,12 @@ def evaluate_inputs(config: EvaluateConfig) -> tuple[EvaluatedRuns, Catalogue]:
     return evaluated, videos
 
 
+def as_one(methods: Methods) -> tuple[str, ScoreFile]:
+    """All methods as one detector, and what that is called; see `downstream.scores.ensemble.weights_of_runs`."""
+    members = [(name, file) for name, seeds in methods.items() for file in seeds.values()]
+    return " + ".join(methods), ensemble([file for _, file in members], weights_of_runs([name for name, _ in members]))
+
+
 def chosen_videos(config: EvaluateConfig, methods: Methods) -> tuple[Catalogue, Methods]:
     """The videos to evaluate, and the scores of these; UserError where there are none, or training has seen some."""
     catalogue = open_listed(chosen_catalogue(config))
@@ -108,6 +120,8 @@ def chosen_videos(config: EvaluateConfig, methods: Methods) -> tuple[Catalogue, 
         raise UserError(f"{catalogue.source}: no video of split '{config.split}'; choose another --split")
     for run in config.inputs if config.split == "test" else ():
         RunFolder(run).refuse_seen_in_training(videos)
+    if others := {video.name for video in catalogue if video.split != config.split and config.split != "all"}:
+        methods = scores_of_the_split(methods, others, config.split)
     return scores_in_unseen_groups(catalogue, videos, methods) if config.unseen_groups else (videos, methods)
 
 
@@ -128,15 +142,27 @@ def chosen_catalogue(config: EvaluateConfig) -> CatalogueConfig:
 def scores_in_unseen_groups(catalogue: Catalogue, videos: Catalogue, methods: Methods) -> tuple[Catalogue, Methods]:
     """The videos whose group no training video has, and their scores; UserError where that leaves none."""
     left = exclude_training_groups(catalogue, videos)
-    drop = {video.name for video in videos} - {video.name for video in left}
-    kept = {
+    return left, without_scores_of(methods, {video.name for video in videos} - {video.name for video in left})
+
+
+def scores_of_the_split(methods: Methods, others: AbstractSet[str], split: str) -> Methods:
+    """The scores that are not of videos of another split: files may hold a whole set."""
+    scored = {item.name for seeds in methods.values() for file in seeds.values() for item in file.videos}
+    if not (found := scored & others):
+        return methods
+    print(f"{len(found)} of the {len(scored)} scored videos are not of split '{split}' and are left out (--split)\n")
+    return without_scores_of(methods, found)
+
+
+def without_scores_of(methods: Methods, names: AbstractSet[str]) -> Methods:
+    """All but the scores of these videos."""
+    return {
         name: {
-            seed: file._replace(videos=[item for item in file.videos if item.name not in drop])
+            seed: file._replace(videos=[item for item in file.videos if item.name not in names])
             for seed, file in seeds.items()
         }
         for name, seeds in methods.items()
     }
-    return left, kept
 
 
 def scores_of(seeds: Mapping[str, ScoreFile]) -> dict[str, list[VideoScores]]:

@@ -21,9 +21,7 @@ from downstream.detector.exportable import exportable
 from downstream.features.clip_motion import log_motion
 from downstream.features.encoders import Encoder
 from downstream.features.normalising import Normalise
-
-_EDGE = 2.0**-53
-"""As `scores.ensemble`."""
+from downstream.scores.log_odds import EDGE
 
 
 class ClipsToFeatures(nn.Module):
@@ -102,5 +100,5 @@ def normalised(features: Tensor, how: Normalise, motion: bool) -> Tensor:
 
 
 def _log_odds(scores: Tensor) -> Tensor:
-    safe = scores.clamp(_EDGE, 1 - _EDGE)
+    safe = scores.clamp(EDGE, 1 - EDGE)
     return safe.log() - (1 - safe).log()

@@ -38,7 +38,7 @@ from downstream.features.snippets import SnippetStream
 from downstream.features.store import FeatureSet
 from downstream.features.zones import PictureMask, Zones, nothing_counts, picture_mask
 from downstream.scores.cell_mask import cell_mask, with_cells
-from downstream.scores.ensemble import ensemble
+from downstream.scores.ensemble import ensemble, weights_of_runs
 from downstream.scores.score_file import ScoreFile
 from downstream.scores.video_scores import VideoScores
 from pretrain.data.video import FrameClock, IndexCache, VideoError, VideoInfo, video_clock
@@ -72,6 +72,8 @@ class DetectorGroup:
     detectors: tuple[SnippetDetector, ...]
     names: tuple[str, ...]
     """Of the detectors: SHA-256 of their weights."""
+    run: int = 0
+    """Which run they are of, where a package holds several."""
 
     def fused(self, sets: Sequence[FeatureSet]) -> FusedFeatures:
         """What the detectors see of a video, from the sets of the sources."""
@@ -85,7 +87,8 @@ class Model:
     path: Path
     """What it was opened from."""
     groups: tuple[DetectorGroup, ...]
-    """One, unless several backbones were tuned with a detector each. All detectors' scores are averaged in log odds."""
+    """One, unless several backbones were tuned with a detector each, or a package holds several runs. Scores are
+    averaged in log odds; runs count alike."""
     rule: AlarmRule
     rule_from: str
     """Where the rule comes from, in words."""
@@ -134,6 +137,11 @@ class Model:
         return [name for group in self.groups for name in group.names]
 
     @property
+    def weights(self) -> list[float]:
+        """How much each of the detectors counts, in order."""
+        return weights_of_runs([group.run for group in self.groups for _ in group.detectors])
+
+    @property
     def grid(self) -> Grid | None:
         """Rows and columns of the cells that are scored; None: whole pictures are."""
         return self.detectors[0].grid
@@ -163,10 +171,11 @@ class Model:
         encoders = " + ".join(dict.fromkeys(source.encoder.name for source in self.sources))
         if self.path == UNFITTED_FOLDER:
             return f"the label-free detector that comes with the program, on {encoders}"
-        count = len(self.detectors)
+        count, runs = len(self.detectors), len({group.run for group in self.groups})
         where = "" if self.grid is None else f", {self.grid[0]}x{self.grid[1]} cells"
         whose = "" if self.camera is None else f", by what is usual of camera '{shown(self.camera)}'"
-        return f"{self.path}: {count} detector(s){' together' if count > 1 else ''} on {encoders}{where}{whose}"
+        together = f" of {runs} runs, each run counting as one," if runs > 1 else " together" if count > 1 else ""
+        return f"{self.path}: {count} detector(s){together} on {encoders}{where}{whose}"
 
 
 class ScoredFile(NamedTuple):
@@ -266,7 +275,7 @@ def _scored(model: Model, name: str, encoded: Sequence[Encoded]) -> VideoScores:
         for detector in group.detectors:
             scored.append(ScoreFile(score_videos(detector, features, [name], model.device), {}))
     try:
-        together = ensemble(scored).videos[0]
+        together = ensemble(scored, model.weights).videos[0]
     except UserError as error:
         raise VideoError(f"'{name}': {error}") from error
     info = encoded[0].info

@@ -15,7 +15,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -28,6 +27,7 @@ from downstream.features.image_tower import ImageTower
 from downstream.features.normalising import normalised
 from downstream.features.snippets import clip_offsets
 from downstream.scores.ensemble import mean_scores
+from downstream.scores.log_odds import log_odds
 from pretrain.errors import UserError
 from pretrain.export import LARGEST_ONNX_BYTES, TOLERANCE, ExportError, onnx_program, require_onnx, weight_bytes
 from pretrain.files import replacing, write_json
@@ -86,8 +86,8 @@ def export_model(model: Model, folder: Path) -> list[str]:
 def _only_group(model: Model) -> DetectorGroup:
     if len(model.groups) > 1:
         raise UserError(
-            f"{model.path} holds {len(model.groups)} detectors with a backbone each; one graph of them would run "
-            "every backbone: give one seed's folder"
+            f"{model.path} holds detectors on {len(model.groups)} kinds of features, or of several runs; one graph of "
+            "them would run every backbone: export each by itself, and take the mean of their log odds"
         )
     return model.groups[0]
 
@@ -213,8 +213,7 @@ def said(group: DetectorGroup, features: Tensor) -> list[Tensor]:
     device = next(group.detectors[0].buffers()).device
     scores = [score_block(detector, values.to(device)).mean(axis=1) for detector in group.detectors]
     mean = mean_scores(scores)
-    safe = np.clip(mean, 2.0**-53, 1 - 2.0**-53)
-    return [torch.from_numpy(values).float() for values in (mean, np.log(safe) - np.log1p(-safe))]
+    return [torch.from_numpy(values).float() for values in (mean, log_odds(mean))]
 
 
 def _card(model: Model, group: DetectorGroup, entries: Mapping[str, Any], why_not: str) -> dict[str, Any]:

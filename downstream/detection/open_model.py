@@ -29,6 +29,7 @@ from downstream.features.places import found_again
 from downstream.features.zone_file import read_zones
 from downstream.features.zones import Zones
 from downstream.runs.run_folder import RunFolder
+from downstream.scores.ensemble import weights_of_runs
 from downstream.scores.supervision import supervision_in
 from pretrain.backbones.shipped import SHIPPED
 from pretrain.backbones.timm_frames import PREFIX
@@ -46,10 +47,11 @@ PACKAGE_FORMAT = "anomaly-pretext/package/1"
 MOST_PARTS = 256
 """Detectors, and encoders, of one package: each takes its own memory."""
 _NUMBERS = sequence(whole(0, MOST_PARTS), 1, MOST_SETS)
+_ENTRY = record({"folder": text, "encoders": _NUMBERS}, {"run": whole(0, MOST_PARTS)})
 _PACKAGE = record(
     {
         "encoders": sequence(ENCODER, 1, MOST_PARTS),
-        "detectors": sequence(record({"folder": text, "encoders": _NUMBERS}), 1, MOST_PARTS),
+        "detectors": sequence(_ENTRY, 1, MOST_PARTS),
     }
 )
 
@@ -61,6 +63,8 @@ class Trained(NamedTuple):
     detector: SnippetDetector
     card: dict[str, Any]
     encoders: list[EncoderConfig]
+    run: int = 0
+    """Which run it is of, where a package holds several."""
 
 
 def open_model(
@@ -72,20 +76,25 @@ def open_model(
     `calibrated` off: as if there were no calibration beside it, since one is about to be made.
     UserError: nothing there, features that cannot be made again, a backbone with other weights.
     """
-    device = device or torch.device("cpu")
-    trained = open_trained(path, backbones)
-    on_same_features: dict[str, list[Trained]] = {}
+    return model_of(path, open_trained(path, backbones), device or torch.device("cpu"), calibrated=calibrated)
+
+
+def model_of(path: Path, trained: Sequence[Trained], device: torch.device, *, calibrated: bool = True) -> Model:
+    """The model of these detectors; `path` is what it is called, and where its calibration and zones lie."""
+    on_same_features: dict[tuple[int, str], list[Trained]] = {}
     for detector in trained:
         key = json.dumps([config.as_json() for config in detector.encoders]) + json.dumps(detector.card["features"])
-        on_same_features.setdefault(key, []).append(detector)
+        on_same_features.setdefault((detector.run, key), []).append(detector)
     opened: dict[str, Encoder] = {}
     groups = tuple(_detector_group(together, opened, device) for together in on_same_features.values())
     _refuse_mixture(path, groups)
+    trained = [detector for together in on_same_features.values() for detector in together]  # as the groups have them
     thresholds = [float(detector.card.get("threshold", 0.5)) for detector in trained]
     names = [detector.card["sha256"] for detector in trained]
     label_free = all(supervision_in(detector.card) == "none" for detector in trained)
     file = RunFolder(path).calibration if calibrated else None
-    rule, source = default_rule(file, thresholds, names, label_free)
+    weights = weights_of_runs([detector.run for detector in trained])
+    rule, source = default_rule(file, thresholds, names, label_free, weights)
     return Model(
         path=path,
         groups=groups,
@@ -155,19 +164,34 @@ def detector_folders(path: Path) -> list[Path]:
     return folders
 
 
+def open_runs(runs: Sequence[Path], backbones: Sequence[Path] = ()) -> list[Trained]:
+    """The detectors of one run or of several, each with its run's number; see `open_model`.
+
+    UserError: `backbones` are given for several runs, whose encoders differ.
+    """
+    if len(runs) > 1 and backbones:
+        raise UserError(
+            f"--backbone is given for {len(runs)} runs, each with backbones of its own: package each by itself, with "
+            "its --backbone, and give the packages"
+        )
+    opened = [((number, each.run), each) for number, run in enumerate(runs) for each in open_trained(run, backbones)]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(key for key, _ in opened))}
+    return [each._replace(run=numbers[key]) for key, each in opened]
+
+
 def open_trained(path: Path, backbones: Sequence[Path] = ()) -> list[Trained]:
     """The detectors in `path`, opened, and the settings of the encoders that they need; see `open_model`."""
     return list(_trained(path, backbones))
 
 
-def open_detectors(path: Path) -> list[tuple[SnippetDetector, dict[str, Any]]]:
-    """The detectors in `path` with their cards, whatever made the features that they take: imported ones too.
+def open_detectors(path: Path) -> list[Trained]:
+    """The detectors in `path`, whatever made the features that they take: imported ones too. Of a run without encoders.
 
     UserError as `open_model`, but for encoders: none is opened.
     """
     if (path / PACKAGE_FILE).is_file():
-        return [(trained.detector, trained.card) for trained in _of_package(path)]
-    return [load_detector(folder) for folder in detector_folders(path)]
+        return list(_of_package(path))
+    return [Trained(folder, *load_detector(folder), []) for folder in detector_folders(path)]
 
 
 def _trained(path: Path, backbones: Sequence[Path]) -> Iterator[Trained]:
@@ -195,7 +219,8 @@ def _of_package(path: Path) -> Iterator[Trained]:
                 f"{file} gives {len(entry['encoders'])} encoder(s) to {entry['folder']}, which takes "
                 f"{len(specs_of(card))} feature set(s); make the package again"
             )
-        yield Trained(path / entry["folder"], detector, card, [configs[number] for number in entry["encoders"]])
+        encoders = [configs[number] for number in entry["encoders"]]
+        yield Trained(path / entry["folder"], detector, card, encoders, entry.get("run", 0))
 
 
 def _moved(config: EncoderConfig, folder: Path) -> EncoderConfig:
@@ -288,6 +313,7 @@ def _detector_group(trained: Sequence[Trained], opened: dict[str, Encoder], devi
         pool_cells=None if pooled is None else (int(pooled[0]), int(pooled[1])),
         detectors=tuple(each.detector.to(device) for each in trained),
         names=tuple(each.card["sha256"] for each in trained),
+        run=trained[0].run,
     )
 
 
@@ -303,5 +329,5 @@ def _refuse_mixture(path: Path, groups: Sequence[DetectorGroup]) -> None:
     if len(grids) > 1 or len(lengths) > 1:
         raise UserError(
             f"{path}: its detectors score different things (cells {sorted(map(str, grids))}, snippets of "
-            f"{sorted(lengths)} frames); give one seed's folder"
+            f"{sorted(lengths)} frames); give one seed's folder, or runs that score the same"
         )

@@ -17,9 +17,12 @@ import dataclasses
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
+import torch
 from safetensors.torch import save_file
 
 from downstream.detection.model import Model
@@ -30,8 +33,9 @@ from downstream.detection.open_model import (
     ZONES_FILE,
     Trained,
     known_cameras,
+    model_of,
     open_model,
-    open_trained,
+    open_runs,
     with_zones,
 )
 from downstream.detection.package_config import PackageConfig
@@ -44,7 +48,7 @@ from downstream.features.image_tower import ImageTower
 from downstream.features.onnx_encoder import ONNX_PREFIX, OnnxNet, card_of_net, onnx_card
 from downstream.features.zone_file import write_zones
 from downstream.runs.run_folder import CALIBRATION_FILE, RunFolder
-from downstream.scores.supervision import supervision_in
+from downstream.scores.supervision import most_told, supervision_in
 from pretrain.backbones import BackboneSpec
 from pretrain.backbones.storage import copy_backbone, is_export, save_backbone
 from pretrain.errors import UserError
@@ -67,7 +71,7 @@ def package(config: PackageConfig) -> None:
     """Make the package, say how large it is and what to do with it."""
     told: list[str] = []
     onnx = told if config.onnx else None
-    model = make_package(config.run, config.out, config.backbone, config.title, config.zones, onnx=onnx)
+    model = make_package(config.runs, config.out, config.backbone, config.title, config.zones, onnx=onnx)
     size = sum(path.stat().st_size for path in config.out.rglob("*") if path.is_file())
     print(f"{model.describe()}\n{size / 1e6:.1f} MB; threshold: {model.rule_from}")
     for line in told:
@@ -76,7 +80,7 @@ def package(config: PackageConfig) -> None:
 
 
 def make_package(
-    run: Path,
+    runs: Sequence[Path],
     out: Path,
     backbones: Sequence[Path] = (),
     title: str = "",
@@ -84,27 +88,35 @@ def make_package(
     *,
     onnx: list[str] | None = None,
 ) -> Model:
-    """Write the package of a run (or a detector of it) and open it again. All of it is there, or nothing.
+    """Write the package of runs (or detectors of them) and open it again. All of it is there, or nothing.
 
     `onnx`: export the model to ONNX too, and add what is to be told of it to that list. UserError as `open_model` and
-    `export_model`; and where `out` is there already, or the run is a package.
+    `export_model`; and where `out` is there already, one run is a package, or a run is given twice.
     """
-    if (run / PACKAGE_FILE).is_file():
-        raise UserError(f"{run} is a package already: copy the folder")
+    if len(runs) == 1 and (runs[0] / PACKAGE_FILE).is_file():
+        raise UserError(f"{runs[0]} is a package already: copy the folder")
     if out.exists():
         raise UserError(f"{out} is there already; choose another --out, or delete it")
     # whatever does not fit is said before anything is written
-    model = with_zones(open_model(run, backbones), zones)
-    trained = open_trained(run, backbones)
+    trained = open_runs(runs, backbones)
+    if doubled := sorted(name for name, count in Counter(each.card["sha256"] for each in trained).items() if count > 1):
+        raise UserError(
+            f"a detector (SHA-256 {doubled[0][:12]}...) is in this list twice: {shown_list(list(map(str, runs)))}; "
+            "give each once"
+        )
+    if len(runs) > 1 and zones is None and (zoned := [run for run in runs if (run / ZONES_FILE).is_file()]):
+        raise UserError(f"{zoned[0]} brings zones, and not every run here does: give --zones for all of them together")
+    called = runs[0] if len(runs) == 1 else out  # of several no calibration of one is theirs
+    model = with_zones(model_of(called, trained, torch.device("cpu")), zones)
     out.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(out.parent)
     folder = temporary_path(out)  # who may read it is for the umask to say
     folder.mkdir()
     try:
-        _fill(folder, run, trained, title or out.name, model)
+        _fill(folder, runs, trained, title or out.name, model)
         made = open_model(folder)
         if onnx is not None:
-            onnx += export_model(dataclasses.replace(made, path=run), folder / ONNX_FOLDER)
+            onnx += export_model(dataclasses.replace(made, path=called), folder / ONNX_FOLDER)
         for filled in sorted({path.parent for path in folder.rglob("*") if path.is_file()}):
             sync_folder(filled)
         os.replace(folder, out)
@@ -117,7 +129,7 @@ def make_package(
     return dataclasses.replace(made, path=out)
 
 
-def _fill(folder: Path, run: Path, trained: Sequence[Trained], title: str, model: Model) -> None:
+def _fill(folder: Path, runs: Sequence[Path], trained: Sequence[Trained], title: str, model: Model) -> None:
     configs: dict[str, tuple[int, EncoderConfig]] = {}
     entries = []
     for number, detector in enumerate(trained):
@@ -132,8 +144,10 @@ def _fill(folder: Path, run: Path, trained: Sequence[Trained], title: str, model
         for name in (WEIGHTS_FILE, CARD_FILE):
             copy_file(own_file(detector.folder, name, f"a file of {detector.folder}"), target / name)
         _forget_places(target / CARD_FILE)
-        entries.append({"folder": f"detectors/{number}", "encoders": numbers})
-    if (calibration := RunFolder(run).calibration).is_file():
+        of_run = {"run": detector.run} if len(runs) > 1 else {}
+        entries.append({"folder": f"detectors/{number}", "encoders": numbers, **of_run})
+    # several runs together have scores that none of their calibrations is of
+    if len(runs) == 1 and (calibration := RunFolder(runs[0]).calibration).is_file():
         write_calibration(folder / CALIBRATION_FILE, read_calibration(calibration))
     if model.zones is not None:
         write_zones(folder / ZONES_FILE, model.zones)
@@ -203,10 +217,13 @@ def _cameras_of(model: Model) -> str:
 
 def card(title: str, trained: Sequence[Trained], model: Model) -> str:
     """For people: Markdown."""
-    first = trained[0].card
     where = "whole pictures" if model.grid is None else f"{model.grid[0]}x{model.grid[1]} cells of the picture"
     rule = model.rule
-    taught = TAUGHT.get(supervision_in(first) or "videos")
+    taught = TAUGHT[most_told(supervision_in(each.card) or "videos" for each in trained) or "videos"]
+    runs = [list(of_run) for _, of_run in groupby(trained, key=lambda each: each.run)]
+    averaged = "" if len(trained) == 1 else ", their log odds averaged"
+    averaged += f": of {len(runs)} runs, each counting as one" if len(runs) > 1 else ""
+    normalised = dict.fromkeys(f"`{each.card['features']['normalise']}`" for each in trained)
     backbones = dict.fromkeys(
         f"{source.encoder.name}, input {source.encoder.clip.height}x{source.encoder.clip.width}, "
         f"{source.encoder.dim} numbers; SHA-256 of its weights {source.encoder.weights_sha256}"
@@ -217,13 +234,12 @@ def card(title: str, trained: Sequence[Trained], model: Model) -> str:
         f"A video anomaly detector, {taught}.\n\n"
         "```\npython scripts/detect.py VIDEO --detector THIS_FOLDER\n```\n\n"
         f"- scores: {where}, 0 to 1, one a snippet of {model.snippet_frames} frames\n"
-        f"- detectors: {len(trained)}"
-        + (", their log odds averaged\n" if len(trained) > 1 else "\n")
+        f"- detectors: {len(trained)}{averaged}\n"
         + "".join(f"- backbone: {text}\n" for text in backbones)
         + _cameras_of(model)
-        + f"- features: normalised by `{first['features']['normalise']}`\n"
-        f"{_how_made(trained)}"
-        f"{_zones_line(model)}"
+        + f"- features: normalised by {', '.join(normalised)}\n"
+        + "".join(map(_how_made, runs))
+        + f"{_zones_line(model)}"
         f"- threshold: {rule.threshold:.6g}, events go on down to {rule.release:.6g} ({model.rule_from})\n\n"
         "Scores are no probabilities: how high a score is depends on the camera. Calibrate with normal footage of your "
         "own cameras (`scripts/calibrate.py`) before anybody relies on alarms, and do not rely on them alone.\n"
@@ -238,7 +254,7 @@ def _zones_line(model: Model) -> str:
 
 
 def _how_made(trained: Sequence[Trained]) -> str:
-    """What the detectors were fitted to or trained with, in lines of the card."""
+    """What the detectors of one run were fitted to or trained with, in lines of the card."""
     first = trained[0].card
     videos = f"{len(first.get('trained_on', []))} videos"
     if supervision_in(first) == "none":

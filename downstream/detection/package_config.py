@@ -17,14 +17,17 @@ class PackageConfig:
 
         python scripts/package.py runs/detector --out models/street
         python scripts/detect.py video.mp4 --detector models/street
+        python scripts/package.py runs/detector runs/student --out models/both
     """
 
-    run: Annotated[Path, tyro.conf.Positional]
-    """A run of scripts/finetune.py (all its seeds), or one seed's folder."""
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """A run of scripts/finetune.py (all its seeds), or one seed's folder. Of several runs, or packages, the scores are
+    taken together: the mean of their log odds, each run counting as one."""
     out: Path
     """The new folder."""
     backbone: tuple[Path, ...] = ()
-    """Where the backbone lies, if not where it was when features were extracted; one for each fused feature set."""
+    """Where the backbone lies, if not where it was when features were extracted; one for each fused feature set of
+    one run."""
     onnx: bool = False
     """Also PACKAGE/onnx: clips in, scores out, for programs without our code or PyTorch; checked by onnxruntime to
     1e-4. See docs/detection.md."""

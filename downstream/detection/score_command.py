@@ -15,16 +15,15 @@ import numpy as np
 import torch
 
 from downstream.detection.given_features import GivenFeatures, open_given, refuse_unfitting
-from downstream.detection.open_model import open_detectors
+from downstream.detection.open_model import Trained, open_detectors
 from downstream.detection.score_config import ScoreConfig
 from downstream.detector.inference import score_by_camera
-from downstream.detector.snippet_detector import SnippetDetector
 from downstream.features.import_config import NO_CATALOGUE
 from downstream.features.timing import timings_of
 from downstream.runs.run_folder import RunFolder
-from downstream.scores.ensemble import ensemble
+from downstream.scores.ensemble import ensemble, weights_of_runs
 from downstream.scores.score_file import CSV_COLUMNS, ScoreFile, write_scores
-from downstream.scores.supervision import KEY
+from downstream.scores.supervision import KEY, most_told, supervision_in
 from downstream.scores.video_scores import VideoScores
 from pretrain.accelerator import check_device, make_accelerator
 from pretrain.data.catalogue import Catalogue, cameras_of
@@ -35,8 +34,6 @@ from pretrain.names import shown
 from pretrain.path_words import what_is_at
 from pretrain.tables import table_line
 
-Detectors = Sequence[tuple[SnippetDetector, Mapping[str, Any]]]
-
 
 def score(config: ScoreConfig) -> None:
     """Open, check, score, write; print what was taken for what."""
@@ -44,7 +41,7 @@ def score(config: ScoreConfig) -> None:
     if missing := [path for path in config.features if not path.exists()]:
         raise UserError(f"{what_is_at(missing[0])}: give a feature set, or a folder or list file of feature files")
     detectors = open_detectors(config.detector)
-    cards = [card for _, card in detectors]
+    cards = [each.card for each in detectors]
     catalogue = _catalogue(config)
     known = None if catalogue is None else timings_of(catalogue)
     given, notes = open_given(config.features, cards, config.encoder, config.layout, known)
@@ -57,35 +54,41 @@ def score(config: ScoreConfig) -> None:
     device = make_accelerator(config.device, "fp32").device
     files = score_given(given, detectors, frames, device, cameras_of(catalogue or ()))
     lengths = _lengths(given, frames)
-    print("\n".join(write(config, files, cards, lengths)))
+    weights = weights_of_runs([each.run for each in detectors])
+    print("\n".join(write(config, files, cards, lengths, weights)))
 
 
 def score_given(
     given: GivenFeatures,
-    detectors: Detectors,
+    detectors: Sequence[Trained],
     frames: Mapping[str, int | None],
     device: torch.device,
     cameras: Mapping[str, str],
 ) -> list[ScoreFile]:
     """The scores of each detector. Snippets that nobody can place count themselves instead of frames."""
-    moved = [detector.to(device) for detector, _ in detectors]
+    moved = [each.detector.to(device) for each in detectors]
     found: list[list[VideoScores]] = [[] for _ in moved]
     for part in given.parts():
         for own, detector in zip(found, moved, strict=True):
             scored = score_by_camera(detector, part.features, part.names, cameras, device, frames, placed=False)
             own += scored
-    return [ScoreFile(own, _meta(card)) for own, (_, card) in zip(found, detectors, strict=True)]
+    return [ScoreFile(own, _meta(each.card)) for own, each in zip(found, detectors, strict=True)]
 
 
 def write(
-    config: ScoreConfig, files: Sequence[ScoreFile], cards: Sequence[Mapping[str, Any]], lengths: Mapping[str, int]
+    config: ScoreConfig,
+    files: Sequence[ScoreFile],
+    cards: Sequence[Mapping[str, Any]],
+    lengths: Mapping[str, int],
+    weights: Sequence[float],
 ) -> list[str]:
-    """The files in `config.out`; what was written, in lines. `lengths`: frames of videos of which they are known."""
-    together, run = ensemble(files), RunFolder(config.out)
+    """The files in `config.out`; what was written, in lines. `lengths`: frames of videos of which they are known;
+    `weights`: how much each detector counts."""
+    together, run = ensemble(files, weights), RunFolder(config.out)
     unplaced = [video.name for video in together.videos if video.name not in lengths]
-    told = {file.meta[KEY] for file in files if KEY in file.meta}
+    told = most_told(said for file in files if (said := supervision_in(file.meta)) is not None)
     meta = dict(together.meta) | {"detector_sha256": [card["sha256"] for card in cards], "unplaced": unplaced}
-    meta |= {KEY: "frames" if "frames" in told else min(told)} if told else {}
+    meta |= {KEY: told} if told else {}
     write_scores(config.out / "scores.json", together.videos, meta)
     write_text(config.out / "scores.csv", _snippet_lines(together.videos))
     lines = [f"written to {config.out}: scores.json, scores.csv"]

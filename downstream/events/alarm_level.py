@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downstream.events.calibration_file import Calibration
+from downstream.scores.log_odds import log_odds
 
 Word = Literal["ordinary", "unusual", "very unusual", "alarm"]
 RelativeTo = Literal["normal footage", "this video", "this stream"]
@@ -105,7 +106,7 @@ class LevelScale:
 
     def level(self, score: float) -> AlarmLevel:
         """Of one score."""
-        place = AT_THRESHOLD * (log_odds(score) - self.low) / self.rise
+        place = AT_THRESHOLD * (odds_of(score) - self.low) / self.rise
         value = int(min(max(math.floor(place + 1e-9), 0), HIGHEST))
         if score < self.threshold < math.inf:  # both may lie beyond what log odds are taken of
             value = min(value, AT_THRESHOLD - 1)
@@ -121,12 +122,12 @@ class LevelScale:
     @property
     def low(self) -> float:
         """Log odds of level 0."""
-        return min(log_odds(self.ordinary), log_odds(self.alarm) - LEAST_RISE)
+        return min(odds_of(self.ordinary), odds_of(self.alarm) - LEAST_RISE)
 
     @property
     def rise(self) -> float:
         """Log odds from level 0 to level 5."""
-        return log_odds(self.alarm) - self.low
+        return odds_of(self.alarm) - self.low
 
     def _how_often(self, score: float) -> tuple[float | None, bool]:
         if self.hours is None or score < self.threshold:
@@ -165,8 +166,7 @@ def own_scale(scores: NDArray[np.float64], release: float = math.inf) -> LevelSc
     Scores that keep an event going, at or over `release`, do not say what is ordinary, unless there are no others.
     """
     ordinary = scores[scores < release] if (scores < release).any() else scores
-    held = np.clip(ordinary.astype(np.float64), EDGE, 1 - EDGE)
-    odds = np.log(held) - np.log1p(-held)
+    odds = log_odds(ordinary.astype(np.float64), EDGE)
     middle = float(np.median(odds))
     return scale_around(middle, float(np.median(np.abs(odds - middle))), "this video")
 
@@ -192,10 +192,9 @@ def describe_scale(calibrated: LevelScale | None) -> str:
     return "alarm levels: 0 is ordinary in your normal footage, 5 the calibrated threshold, 10 twice as far above"
 
 
-def log_odds(score: float) -> float:
-    """log(p / (1 - p)); scores at and beyond 0 and 1 as if just inside."""
-    held = min(max(score, EDGE), 1 - EDGE)
-    return math.log(held) - math.log1p(-held)
+def odds_of(score: float) -> float:
+    """Log odds of one score; those at and beyond 0 and 1 as if just inside."""
+    return float(log_odds(np.float64(score), EDGE))
 
 
 def _score_of(odds: float) -> float:

@@ -27,23 +27,27 @@ def calibration_of(file: Path | None, names: Sequence[str]) -> Calibration | Non
 
 
 def default_rule(
-    file: Path | None, thresholds: Sequence[float], names: Sequence[str], label_free: bool = False
+    file: Path | None,
+    thresholds: Sequence[float],
+    names: Sequence[str],
+    label_free: bool = False,
+    weights: Sequence[float] | None = None,
 ) -> tuple[AlarmRule, str]:
     """The rule and where it comes from: the calibration in `file`, else the detectors' thresholds, their mean in log
     odds as the scores are: those of validation videos.
 
-    `names`: SHA-256 of the detectors; `label_free`: none of them was trained on labels. UserError: a calibration that
-    is damaged, or of other detectors.
+    `names`: SHA-256 of the detectors; `label_free`: none of them was trained on labels; `weights`: as those of scores.
+    UserError: a calibration that is damaged, or of other detectors.
     """
     calibration = calibration_of(file, names)
     if calibration is not None:
         words = f"{calibration.events} event(s) in {calibration.hours:.3g} hours of normal footage"
         return calibration.rule, f"calibrated: {words}, at most {calibration.wanted_per_hour:g} an hour were wanted"
-    threshold = float(mean_scores([np.array([value]) for value in thresholds])[0])
-    what = (
-        "one in a hundred snippets of the footage it was fitted to"
-        if label_free
-        else "parts the validation videos best"
-    )
+    threshold = float(mean_scores([np.array([value]) for value in thresholds], weights)[0])
+    what = "parts the validation videos best"
+    if label_free:
+        what = "one in a hundred snippets of the footage it was fitted to"
+    if len(thresholds) > 1:
+        what = f"{what}, on average over {len(thresholds)} detectors"
     words = f"not calibrated: {what}; scripts/calibrate.py finds one for your cameras"
     return rule_with_margin(threshold, MARGIN, MIN_SECONDS, MERGE_SECONDS), words

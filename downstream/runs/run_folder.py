@@ -27,7 +27,7 @@ from downstream.detector.storage import CARD_FILE
 from downstream.runs.localisation_folder import LocalisationFolder
 from downstream.runs.seed_folder import SeedFolder, read_document
 from downstream.scores.score_file import ScoreFile, read_scores, write_scores
-from downstream.scores.supervision import Supervision, supervision_in
+from downstream.scores.supervision import Supervision, most_told, supervision_in
 from downstream.scores.video_scores import VideoScores
 from pretrain.cli import flags_of, parse
 from pretrain.data.catalogue import Catalogue, CatalogueConfig
@@ -233,7 +233,7 @@ def supervision_of(path: Path, files: Iterable[ScoreFile]) -> Supervision | None
     if path.is_dir():  # cards of before there were ceilings say nothing
         cards = [seed.read_card() for seed in RunFolder(path).seeds()]
         told |= {supervision_in(card) or "videos" for card in cards if card}
-    return "frames" if "frames" in told else "videos" if "videos" in told else None
+    return most_told(said for said in told if said is not None)
 
 
 def scores_by_seed(path: Path) -> dict[str, ScoreFile]:

@@ -8,35 +8,46 @@ a detector makes before the sigmoid: scores of detectors that are sure lie at 0 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from downstream.scores.log_odds import log_odds
 from downstream.scores.score_file import ScoreFile
 from downstream.scores.video_scores import VideoScores
 from pretrain.errors import UserError, problem_list
 
-_EDGE = 2.0**-53
-"""Nearest to 0 and 1 that log odds are taken of: the step of double precision below 1."""
 
+def mean_scores(scores: Sequence[NDArray[np.float64]], weights: Sequence[float] | None = None) -> NDArray[np.float64]:
+    """Scores of one shape, within [0, 1] -> their mean in log odds, as scores. Of one detector: its own, to the bit.
 
-def mean_scores(scores: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Scores of one shape, within [0, 1] -> their mean in log odds, as scores. Of one detector: its own, to the bit."""
+    `weights`: above 0, one for each; None: they count alike.
+    """
     if len(scores) == 1:
         return scores[0]
+    counts = [1.0] * len(scores) if weights is None else weights
     total = np.zeros_like(scores[0])
-    for each in scores:
-        safe = np.clip(each, _EDGE, 1 - _EDGE)
-        total += np.log(safe) - np.log1p(-safe)
-    mean: NDArray[np.float64] = 1 / (1 + np.exp(-total / len(scores)))
+    for each, weight in zip(scores, counts, strict=True):
+        total += weight * log_odds(each)
+    mean: NDArray[np.float64] = 1 / (1 + np.exp(-total / sum(counts)))
     return mean
 
 
-def ensemble(files: Sequence[ScoreFile]) -> ScoreFile:
+def weights_of_runs(runs: Sequence[Hashable]) -> list[float]:
+    """Of detectors, by the run that each is of: every run counts as one, and its detectors alike.
+
+    One run of twelve detectors would outvote another of one, which knows what they do not.
+    """
+    counts = [runs.count(run) for run in runs]
+    return [max(counts) / count for count in counts]
+
+
+def ensemble(files: Sequence[ScoreFile], weights: Sequence[float] | None = None) -> ScoreFile:
     """The scores of several detectors on the same videos as those of one; of cells, map by map.
 
-    What one could not score is `unscored` here. UserError: other videos, snippets or cells, scores outside [0, 1].
+    `weights` as in `mean_scores`. What one could not score is `unscored` here. UserError: other videos, snippets or
+    cells, scores outside [0, 1].
     """
     first = files[0]
     if len(files) == 1:
@@ -53,19 +64,19 @@ def ensemble(files: Sequence[ScoreFile]) -> ScoreFile:
         problems = [text for name in names if (text := _apart([each[name] for each in by_name]))]
     if problems:
         raise UserError(f"{len(files)} score files are not of the same videos:\n{problem_list(problems)}")
-    videos = [_mean([each[name] for each in by_name]) for name in names]
+    videos = [_mean([each[name] for each in by_name], weights) for name in names]
     meta = {"detectors": len(files), "unscored": unscored} | {
-        "threshold": float(mean_scores([np.array([file.meta.get("threshold", 0.5)]) for file in files])[0])
+        "threshold": float(mean_scores([np.array([file.meta.get("threshold", 0.5)]) for file in files], weights)[0])
     }
     return ScoreFile(videos, meta)
 
 
-def _mean(videos: Sequence[VideoScores]) -> VideoScores:
+def _mean(videos: Sequence[VideoScores], weights: Sequence[float] | None) -> VideoScores:
     first = videos[0]
     maps = [video.map for video in videos if video.map is not None]
     if len(maps) < len(videos):
-        return dataclasses.replace(first, scores=mean_scores([video.scores for video in videos]), map=None)
-    found = dataclasses.replace(maps[0], scores=mean_scores([each.scores for each in maps]))
+        return dataclasses.replace(first, scores=mean_scores([video.scores for video in videos], weights), map=None)
+    found = dataclasses.replace(maps[0], scores=mean_scores([each.scores for each in maps], weights))
     return dataclasses.replace(first, scores=found.frame_scores(), map=found)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, get_args
 
 Supervision = Literal["none", "videos", "frames"]
@@ -16,3 +16,8 @@ def supervision_in(saved: Mapping[str, Any]) -> Supervision | None:
     """What a card or a meta says; None where it says nothing, as those of other programs."""
     found = saved.get(KEY)
     return next((known for known in get_args(Supervision) if known == found), None)
+
+
+def most_told(told: Iterable[Supervision]) -> Supervision | None:
+    """What several detectors together were told: the most that any of them was. None of no detector."""
+    return max(told, key=get_args(Supervision).index, default=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,6 +48,25 @@ def test_the_mean_over_sets_beside_another_method_and_references(
     assert other["method_less_it_interval"][0] <= other["method_less_it"] <= other["method_less_it_interval"][1]
     assert {"feature_change", "position"} <= set(found)
     assert "position" in printed
+
+
+def test_two_methods_as_one_and_each_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    worlds = [make_features(tmp_path / f"w{seed}", seed=seed, shift=2.0) for seed in range(2)]
+    runs = [fitted(world, "near", "--normal.parts", "gaussian") for world in worlds]
+    seconds = [fitted(world, "change", "--normal.parts", "change") for world in worlds]
+    capsys.readouterr()
+
+    def figures(*arguments: str | Path) -> dict[str, Any]:
+        assert run(*arguments) == 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out.rsplit("RESULT ", 1)[1])["frame_auc"]
+        return found
+
+    both, first, second = figures(*runs, "--as-one-with", *seconds), figures(*runs), figures(*seconds)
+    assert both["first"]["each"] == first["method"]["each"]
+    assert both["second"]["each"] == second["method"]["each"]
+    assert len({both[name]["value"] for name in ("method", "first", "second")}) == 3
+    assert both["first"]["method_less_it"] == pytest.approx(both["method"]["value"] - first["method"]["value"])
+    assert figures(*seconds, "--as-one-with", *runs)["method"]["each"] == pytest.approx(both["method"]["each"])
 
 
 def test_one_set_and_sets_without_partner_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

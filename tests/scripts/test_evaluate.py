@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from downstream.analysis.evaluate_config import EvaluateConfig
 from downstream.analysis.evaluate_runs import default_folder, method_names
 from downstream.features.set_writer import FeatureWriter
 from downstream.features.store import FeatureSet
 from downstream.scores.ensemble import ensemble
 from downstream.scores.score_file import read_scores, write_scores
+from downstream.scores.video_scores import make_scores
 from pretrain.errors import UserError
 from scripts import finetune, localise, reference_scores, report
 from scripts.evaluate import main
@@ -74,6 +76,22 @@ def test_one_run_is_evaluated_into_its_own_folder(world: Path, capsys: pytest.Ca
     assert re.search(rf"^frame AUC +{method['metrics']['frame_auc']['value']:.3f} ", shown, re.MULTILINE)
 
 
+def test_scores_of_a_whole_set_are_evaluated_on_the_split_alone(
+    world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(world, str(world / "base"), "--no-plots") == 0
+    of_the_test_videos = capsys.readouterr().out
+    for file in (world / "base").glob("seed-*/test_scores.json"):
+        scores = read_scores(file).videos
+        write_scores(file, [*scores, make_scores("trained_on", [0.2, 0.9], [0, 8, 16])])
+    assert run(world, str(world / "base"), "--no-plots") == 0
+    said, found = capsys.readouterr().out.split("\n", maxsplit=1)
+    assert said == "1 of the 11 scored videos are not of split 'test' and are left out (--split)"
+    assert found.strip() == of_the_test_videos.strip()
+    assert run(world, str(world / "base"), "--no-plots", "--split", "all") == 2  # its frames are not annotated
+    assert "'trained_on': label 1 (abnormal), but its anomalous frames are not annotated" in capsys.readouterr().err
+
+
 def test_all_seeds_as_one_detector(world: Path) -> None:
     assert run(world, str(world / "base"), "--ensemble", "--no-plots") == 0
     (method,) = json.loads((world / "base" / "evaluation" / "evaluation.json").read_text())["methods"]
@@ -85,6 +103,23 @@ def test_all_seeds_as_one_detector(world: Path) -> None:
     assert method["metrics"]["frame_auc"] == alone["metrics"]["frame_auc"] | {
         "per_seed": method["metrics"]["frame_auc"]["per_seed"]
     }
+
+
+def test_several_runs_as_one_detector_stand_first(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two seeds of the one and the first of the other: each run counts as one."""
+    inputs = [str(world / "base"), str(world / "all" / "seed-0" / "test_scores.json")]
+    assert run(world, *inputs, "--as-one", "--no-plots", "--out", str(world / "out")) == 0
+    both, *alone = json.loads((world / "out" / "evaluation.json").read_text())["methods"]
+    assert [both["method"], len(alone)] == ["base + test_scores", 2]
+    base = ensemble([read_scores(world / "base" / f"seed-{seed}" / "test_scores.json") for seed in (0, 1)])
+    write_scores(world / "one.json", ensemble([base, read_scores(Path(inputs[1]))]).videos)
+    assert run(world, str(world / "one.json"), "--no-plots") == 0
+    (expected,) = json.loads((world / "evaluation" / "evaluation.json").read_text())["methods"]
+    for key in ("frame_auc", "per_video_auc", "video_auc"):
+        assert both["metrics"][key]["value"] == pytest.approx(expected["metrics"][key]["value"], abs=1e-9)
+    assert "base less base + test_scores, paired over videos" in capsys.readouterr().out
+    with pytest.raises(UserError, match=r"the only input; its seeds are one by --ensemble"):
+        EvaluateConfig(inputs=(world / "base",), as_one=True)
 
 
 def test_two_runs_are_compared(world: Path, capsys: pytest.CaptureFixture[str]) -> None:

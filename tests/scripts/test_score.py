@@ -146,7 +146,7 @@ def test_a_frame_has_the_score_of_its_snippet_as_far_as_frames_are_known(
 
     config = ScoreConfig(detector=world / "run", features=(world,), out=tmp_path / "lost", frames=True)
     lost = ScoreFile([make_scores("lost", [0.1, 0.2], [0, 1, 2])], {})
-    said = write(config, [lost], [{"sha256": "x"}], {})
+    said = write(config, [lost], [{"sha256": "x"}], {}, [1.0])
     assert said[-2] == "frame_scores.csv: 0 of 1 videos"
     assert "frames are not known of 1 video(s), e.g. 'lost': start and end count snippets there" in said[-1]
     assert read_scores(tmp_path / "lost" / "scores.json").meta["unplaced"] == ["lost"]

@@ -104,7 +104,7 @@ class LiveScorer:
         detectors = model.detectors
         reaches = [detector.reach for detector in detectors]
         reach = None if None in reaches else max(snippets for snippets in reaches if snippets is not None)
-        self.model = model
+        self.model, self._weights = model, model.weights
         self._lookahead = split_lookahead(detectors, lookahead, window_snippets)
         self._encoders = StreamEncoders(model, encode)
         self._groups = [GroupFeatures(group, window_snippets) for group in model.groups]
@@ -236,9 +236,9 @@ class LiveScorer:
         settled = self._settled_from is not None and start >= self._settled_from
         arrived = self._arrived(end - 1)
         if self.model.grid is None:
-            score = float(mean_scores([row.mean(keepdims=True) for row in rows])[0])
+            score = float(mean_scores([row.mean(keepdims=True) for row in rows], self._weights)[0])
             return LiveScore(start, end, score, None, arrived, settled)
-        cells = mean_scores([row.reshape(1, *self.model.grid) for row in rows])
+        cells = mean_scores([row.reshape(1, *self.model.grid) for row in rows], self._weights)
         if self._cells is not None:
             cells = masked_cells(cells, self._cells)
         return LiveScore(start, end, float(cells.max()), ScoreMap(cells, self._size, self._seen), arrived, settled)

@@ -14,7 +14,7 @@ from downstream.detection.model import Model, ScoredFile, score_files
 from downstream.detection.open_model import open_model
 from downstream.detection.package import make_package
 from downstream.features import pipeline, scratch
-from downstream.scores.ensemble import ensemble
+from downstream.scores.ensemble import ensemble, mean_scores
 from downstream.scores.map_file import read_maps
 from downstream.scores.score_file import ScoreFile, read_scores
 from pretrain.errors import UserError
@@ -114,7 +114,7 @@ def test_what_cannot_be_read_comes_with_its_problem(world: Path, tmp_path: Path)
 def test_a_package_says_the_same_from_anywhere_and_names_no_place(
     kind: str, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = make_package(world / "runs" / kind, tmp_path / "made" / "package", title="Street")
+    made = make_package([world / "runs" / kind], tmp_path / "made" / "package", title="Street")
     moved = shutil.move(tmp_path / "made" / "package", tmp_path / "moved")
     monkeypatch.chdir(tmp_path)
     first = scored(open_model(world / "runs" / kind), files(world, "v9"))["v9"].scores
@@ -131,13 +131,48 @@ def test_a_package_says_the_same_from_anywhere_and_names_no_place(
     assert not [path for path in Path(moved).rglob("*") if path.suffix not in (".json", ".md", ".safetensors", "")]
 
 
+def test_runs_in_one_package_count_alike_however_many_detectors_they_have(world: Path, tmp_path: Path) -> None:
+    """On features of two sizes of frames: two detectors on the one, one on the other."""
+    runs = [world / "runs" / "whole", world / "runs" / "large" / "seed-0"]
+    made = make_package(runs, tmp_path / "both")
+    assert f"{len(made.detectors)} detector(s) of 2 runs, each run counting as one, on small3d" in made.describe()
+    assert made.weights == [1.0, 1.0, 2.0]
+    assert "parts the validation videos best, on average over 3 detectors; " in made.rule_from
+    assert not (tmp_path / "both" / "calibration.json").exists()
+    found = scored(made, files(world, *TEST))
+    alone = [scored(open_model(run), files(world, *TEST)) for run in runs]
+    for name in TEST:
+        apart = [each[name].scores for each in alone]
+        together = found[name].scores
+        assert together is not None
+        expected = mean_scores([each.scores for each in apart if each is not None])
+        np.testing.assert_allclose(together.scores, expected, atol=1e-9)
+    card = (tmp_path / "both" / "README.md").read_text(encoding="utf-8")
+    assert "- detectors: 3, their log odds averaged: of 2 runs, each counting as one\n" in card
+    assert card.count("- trained with: ") == 2
+    make_package(runs[1:], tmp_path / "second")  # and packages are put together as runs are
+    again = make_package([runs[0], tmp_path / "second"], tmp_path / "again")
+    assert (again.names, again.weights) == (made.names, made.weights)
+
+
+def test_runs_that_do_not_go_together_are_refused(world: Path, tmp_path: Path) -> None:
+    whole, cells = world / "runs" / "whole", world / "runs" / "cells"
+    with pytest.raises(UserError, match="its detectors score different things"):
+        make_package([whole, cells], tmp_path / "package")
+    with pytest.raises(UserError, match=r"is in this list twice: .*; give each once"):
+        make_package([whole, whole / "seed-0"], tmp_path / "package")
+    with pytest.raises(UserError, match="--backbone is given for 2 runs"):
+        make_package([whole, world / "runs" / "large"], tmp_path / "package", [world / "backbone"])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_package_is_never_half_there(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("downstream.detection.package.write_text", full)
     with pytest.raises(OSError, match="No space"):
-        make_package(world / "runs" / "whole", tmp_path / "package")
+        make_package([world / "runs" / "whole"], tmp_path / "package")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -149,11 +184,11 @@ def test_refusals_say_what_to_do(world: Path, tmp_path: Path) -> None:
         open_model(tmp_path)
     with pytest.raises(UserError, match="2 --backbone for a detector on 1"):
         open_model(run, [tmp_path, tmp_path])
-    make_package(run, tmp_path / "package")
+    make_package([run], tmp_path / "package")
     with pytest.raises(UserError, match="is there already"):
-        make_package(run, tmp_path / "package")
+        make_package([run], tmp_path / "package")
     with pytest.raises(UserError, match="is a package already"):
-        make_package(tmp_path / "package", tmp_path / "other")
+        make_package([tmp_path / "package"], tmp_path / "other")
     with pytest.raises(UserError, match="leave --backbone out"):
         open_model(tmp_path / "package", [world / "backbone"])
 

@@ -153,7 +153,7 @@ def test_what_cannot_be_is_refused_or_said(tmp_path: Path, monkeypatch: pytest.M
     assert "its features are of 5 crops" in onnx_export._no_clips(dataclasses.replace(group, sources=(crops,)))
     assert "of 2 encoders side by side" in onnx_export._no_clips(dataclasses.replace(group, sources=group.sources * 2))
     two = dataclasses.replace(model([detector()]), groups=(group, group))
-    with pytest.raises(UserError, match=r"run holds 2 detectors with a backbone each.*give one seed's folder"):
+    with pytest.raises(UserError, match=r"run holds detectors on 2 kinds of features.*export each by itself"):
         export_model(two, tmp_path)
     cells = model([Detector(DetectorConfig(), DIM, grid=(2, 3))])
     with pytest.raises(UserError, match=r"2x3 cells of the picture"):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downstream.scores.ensemble import ensemble, mean_scores
+from downstream.scores.ensemble import ensemble, mean_scores, weights_of_runs
 from downstream.scores.score_file import ScoreFile
 from downstream.scores.score_map import ScoreMap
 from downstream.scores.video_scores import VideoScores, make_scores
@@ -33,6 +33,22 @@ def test_the_mean_lies_between_and_does_not_depend_on_the_order(levels: list[lis
     assert np.allclose(mean, mean_scores(arrays[::-1]), atol=1e-12)
     assert (mean >= np.min(arrays, axis=0) - 1e-12).all()
     assert (mean <= np.max(arrays, axis=0) + 1e-12).all()
+
+
+@given(st.lists(st.tuples(SCORES, st.integers(1, 3)), min_size=1, max_size=4))
+def test_one_that_counts_twice_is_as_two_that_say_the_same(members: list[tuple[list[float], int]]) -> None:
+    weighted = mean_scores([np.array(own) for own, _ in members], [float(count) for _, count in members])
+    assert np.allclose(
+        weighted, mean_scores([np.array(own) for own, count in members for _ in range(count)]), atol=1e-9
+    )
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=9))
+def test_runs_count_alike_and_of_one_run_every_detector_counts_one(runs: list[str]) -> None:
+    weights = weights_of_runs(runs)
+    of_run = {run: sum(weight for weight, own in zip(weights, runs, strict=True) if own == run) for run in runs}
+    assert max(of_run.values()) == pytest.approx(min(of_run.values()))
+    assert weights_of_runs(["a"] * len(runs)) == [1.0] * len(runs)
 
 
 def test_it_is_the_mean_of_log_odds_not_of_scores() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +124,9 @@ def test_fused_sets_and_several_members(encoder: Encoder, cells: Encoder, videos
     slow = small_encoder(clip_stride=4)  # waits for frames that the other does not need
     more = tuple(EncoderSource(encoder=each, settings=settings, dtype="float32") for each in (encoder, slow))
     first = small_group(cells, more=more, temporal="multi_scale")
-    second = small_group(cells, normalise="l2", seeds=(3,))
+    second = small_group(cells, normalise="l2", seeds=(3, 4))
     assert_as_offline(small_model(first, second), videos[160])
+    assert_as_offline(small_model(first, dataclasses.replace(second, run=1)), videos[160])  # counts half each then
 
 
 def test_encoders_that_look_at_other_pictures_are_refused(encoder: Encoder) -> None:
