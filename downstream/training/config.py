@@ -12,6 +12,7 @@ from downstream.detector.config import DetectorConfig
 from downstream.detector.loss_config import ObjectiveConfig
 from downstream.evaluation.settings import EvaluationSettings
 from downstream.features.config import check_border
+from downstream.features.feature_spec import Pool
 from downstream.features.normalising import Normalise
 from downstream.scores.supervision import Supervision
 from pretrain.data.catalogue import CatalogueConfig
@@ -46,17 +47,25 @@ class VideosConfig:
     """
 
     backbone: str | None = None
-    """Switches it on: a run's folder, an exported one, or a name (small3d, r3d_18, timm/<model>, ...)."""
+    """Switches it on: a run's folder, an exported one, `shipped`, or a name (small3d, r3d_18, timm/<model>, ...)."""
     weights: Path | None = None
     """For a name: its weights, a .safetensors or .pth file. Default: random weights, of the seed."""
     download: bool = False
     """For a name: its published weights, fetched by torchvision or timm. Nothing is fetched unasked."""
+    height: int | None = None
+    """Height of the frames it reads, in pixels; default: as it was pretrained. Small things in a picture want more."""
+    width: int | None = None
+    """Width, likewise."""
+    pool: Pool = "mean"
+    """What becomes of the feature map of a snippet, or of a cell: its mean; or mean and maximum, twice the numbers, in
+    which small things are not lost."""
     unfreeze: int = 1
     """Last stages of the network that train; 0: none."""
     backbone_lr_share: float = 0.1
     """Learning rate of the backbone, as a share of optim.lr."""
     snippets: int = 8
-    """Length of a bag: one snippet of each of so many equal parts of the video, drawn anew in every step."""
+    """Length of a bag: one snippet of each of so many equal parts of the video, drawn anew in every step. Of no meaning
+    where snippets have labels of their own (self_training, ceiling): each is a bag by itself."""
     snippet_frames: int = 16
     """Video frames a snippet stands for."""
     grid: Literal["map"] | tuple[int, int] | None = None
@@ -64,8 +73,10 @@ class VideosConfig:
     columns that it is pooled to."""
     border_crop: tuple[float, float, float, float] | None = None
     """Shares of the frame cut off at top, bottom, left, right. Default: what the backbone was pretrained with."""
-    augment: Literal["flip_crop", "none"] = "flip_crop"
-    """flip_crop: one random crop, mirrored in half of the cases, for all snippets of a bag."""
+    augment: Literal["flip_crop", "colours", "none"] = "flip_crop"
+    """flip_crop: a random crop, mirrored in half of the cases. colours: one of four fifths of the frame or more,
+    mirrored, and pretraining's changes of a clip's colours: of few videos less is learnt by heart. All snippets of a
+    bag share it."""
     workers: int = 2
     """Reading processes for each training process; 0 reads in the training process itself."""
     cache: Path | None = None
@@ -77,9 +88,10 @@ class VideosConfig:
     """The run stops when more than this share of the videos cannot be read."""
 
     def __post_init__(self) -> None:
-        for name, least in (("unfreeze", 0), ("snippets", 1), ("snippet_frames", 1), ("workers", 0)):
-            if getattr(self, name) < least:
-                raise UserError(f"videos.{name} is {getattr(self, name)}; it must be at least {least}")
+        least = {"height": 1, "width": 1, "unfreeze": 0, "snippets": 1, "snippet_frames": 1, "workers": 0}
+        for name, lowest in least.items():
+            if (value := getattr(self, name)) is not None and value < lowest:
+                raise UserError(f"videos.{name} is {value}; it must be at least {lowest}")
         if not self.backbone_lr_share > 0:
             raise UserError(
                 f"videos.backbone_lr_share is {self.backbone_lr_share}; it must be above 0 (unfreeze 0 trains no "
@@ -89,6 +101,32 @@ class VideosConfig:
             raise UserError(f"videos.max_bad_fraction is {self.max_bad_fraction}; it must lie in [0, 1]")
         if self.border_crop is not None:
             check_border(self.border_crop)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfTrainingConfig:
+    """Learn from what a finished run says of the snippets of its own training videos: end to end, with videos.backbone.
+
+    So the backbone learns what the anomalies of this footage look like, where pretraining only saw videos (Feng 2021,
+    MIST). Labels of videos stay all that anybody was told.
+    """
+
+    teacher: Path | None = None
+    """Switches it on: the folder of a finished run of scripts/finetune.py on the same training videos. Each video is
+    judged by the detectors that had held it out; `rotate_validation` and several seeds let more of them be."""
+    share: float = 0.2
+    """Of each abnormal video the snippets that the teacher scores highest, this share of them, are called anomalous."""
+    doubtful: float = 0.3
+    """The share of them that come next are not learnt from; the rest is called normal, as normal videos are."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise UserError(f"self_training.share is {self.share}; it must lie in (0, 1)")
+        if not 0 <= self.doubtful < 1 - self.share:
+            raise UserError(
+                f"self_training.doubtful is {self.doubtful}; it must be 0 or more, and less than {1 - self.share:.4g}, "
+                "what self_training.share leaves: some snippets have to be normal"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +218,7 @@ class FinetuneConfig:
     """Train the same detector on labels of frames, to say what labels of whole videos cost. Its figures are no weakly
     supervised ones and may be reported as a ceiling alone. The loss is the cross-entropy of every segment with the
     share of its frames that is anomalous, whatever `objective` says; the catalogue must have spans of the training
-    videos. For stored features of whole pictures."""
+    videos. For whole pictures, on stored features or end to end."""
     score_test: bool = True
     """Score the test videos once at the end, and evaluate where the catalogue has ground truth."""
     references: bool = True
@@ -200,6 +238,7 @@ class FinetuneConfig:
     catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
     videos: VideosConfig = field(default_factory=VideosConfig)
+    self_training: SelfTrainingConfig = field(default_factory=SelfTrainingConfig)
     bags: BagsConfig = field(default_factory=BagsConfig)
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
@@ -217,12 +256,14 @@ class FinetuneConfig:
             raise UserError(f"seeds are {list(self.seeds)}; give one or more different numbers, 0 to {MAX_SEED}")
         if not 0 <= self.split_seed <= MAX_SEED:
             raise UserError(f"split_seed is {self.split_seed}; it must lie in [0, {MAX_SEED}]")
-        if self.ceiling and self.videos.backbone is not None:
+        if self.self_training.teacher is not None and self.videos.backbone is None:
             raise UserError(
-                f"ceiling is on, and videos.backbone is {self.videos.backbone}: a ceiling is trained on stored "
-                "features alone. Make them with scripts/extract_features.py and give features.sets, or leave ceiling "
-                "out"
+                f"self_training.teacher is {self.self_training.teacher}, and videos.backbone is not set: on stored "
+                "features nothing was gained by it (docs/results.md). Give the backbone that is to learn, "
+                "videos.backbone, or leave self_training out"
             )
+        if self.self_training.teacher is not None and self.ceiling:
+            raise UserError("ceiling and self_training.teacher are both set: labels of frames, or those of a teacher")
         refuse_not_finite(self)
 
     @property

@@ -103,6 +103,10 @@ def describe(config: FinetuneConfig, source: TrainingSource, accelerator: Accele
     if config.ceiling:
         loss = f"{CEILING[1:-1]}, no weakly supervised figure; cross-entropy of every segment, objective.* unused"
     untold = missing_ground_truth(videos.test) if config.score_test and len(videos.test) else ""
+    if config.self_training.teacher is not None:
+        loss = (
+            f"labels of snippets by {config.self_training.teacher}; cross-entropy of every snippet, objective.* unused"
+        )
     note = f"\nthe test videos will be scored, not evaluated: {untold}" if untold else ""
     return (
         f"{source.describe()}; videos: {describe_videos(videos)}\n"

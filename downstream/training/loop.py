@@ -178,9 +178,12 @@ class SeedRun:
         }
 
     def _objective(self) -> dict[str, Any]:
-        """The loss and its settings; of a ceiling, which takes no account of those, its name."""
+        """The loss and its settings; where snippets have labels of their own, whose these are. No place of a run."""
         if self.config.ceiling:
             return {"objective.base": "frame_bce"}
+        settings = self.config.self_training
+        if settings.teacher is not None:
+            return {"objective.base": "self_training", "share": settings.share, "doubtful": settings.doubtful}
         return {key: value for key, value in as_json(self.config).items() if key.startswith("objective.")}
 
     def _save(self, step: int) -> None:

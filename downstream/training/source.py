@@ -31,7 +31,8 @@ class Batch(NamedTuple):
     names: list[str]
     """Of the videos."""
     instance_labels: Tensor | None = None
-    """float32 (B, T): the share of each instance's frames that is anomalous, 0 on padding; of a ceiling alone."""
+    """float32 (B, T): the share of each instance's frames that is anomalous, 0 on padding; of a ceiling and of
+    self-training alone."""
     classes: Tensor | None = None
     """float32 (B, C): 1 for each class of a video, the normal one first; of terms that want it alone."""
 

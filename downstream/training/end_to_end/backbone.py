@@ -15,6 +15,7 @@ from downstream.training.config import VideosConfig
 from downstream.training.end_to_end.stages import unfreeze
 from pretrain.backbones import BACKBONES, Backbone, BackboneConfig, build_backbone
 from pretrain.backbones.hugging_face import HF_PREFIX
+from pretrain.backbones.shipped import or_shipped
 from pretrain.backbones.timm_frames import PREFIX
 from pretrain.data.geometry import NO_BORDER, BorderCrop
 from pretrain.errors import UserError, nearest
@@ -39,9 +40,8 @@ class BackboneFacts:
         # an exported backbone's `initialisation` is what its own training began with
         origin = f"from {config.backbone}" if card else backbone.initialisation
         spec = backbone.spec
-        return BackboneFacts(
-            description=f"{spec.name} ({origin}), {spec.feature_dim} numbers, trains: {trained}", grid=grid
-        )
+        numbers = spec.feature_dim * (2 if config.pool == "mean_max" else 1)
+        return BackboneFacts(description=f"{spec.name} ({origin}), {numbers} numbers, trains: {trained}", grid=grid)
 
 
 def open_backbone(config: VideosConfig) -> tuple[Backbone, BorderCrop, dict[str, Any]]:
@@ -51,15 +51,19 @@ def open_backbone(config: VideosConfig) -> tuple[Backbone, BorderCrop, dict[str,
     """
     name = config.backbone or ""
     if name in BACKBONES or name.startswith((PREFIX, HF_PREFIX)):
-        wanted = BackboneConfig(name=name, weights=config.weights, download=config.download)
+        wanted = BackboneConfig(
+            name=name, weights=config.weights, download=config.download, height=config.height, width=config.width
+        )
         return build_backbone(wanted), config.border_crop or NO_BORDER, {}
-    if not Path(name).exists():
+    folder = or_shipped(Path(name))
+    if not folder.exists():
         raise UserError(
             f"videos.backbone '{name}' is neither a folder nor a name{nearest(name, BACKBONES) or '.'} Give a "
-            f"run's folder, an exported one, timm/<model>, hf/<folder>, or one of {', '.join(sorted(BACKBONES))}"
+            "run's folder, an exported one, shipped, timm/<model>, hf/<folder>, or one of "
+            f"{', '.join(sorted(BACKBONES))}"
         )
     if config.weights is not None or config.download:
         raise UserError(
             f"{name} is an exported backbone and brings its weights: leave videos.weights and .download out"
         )
-    return exported_backbone(Path(name), config.border_crop)
+    return exported_backbone(folder, config.border_crop, height=config.height, width=config.width)

@@ -23,11 +23,14 @@ from downstream.training.balanced_sampler import DRAW, BalancedSampler, share_of
 from downstream.training.segment_cache import segment_edges
 from pretrain.data.geometry import DECODE_MARGIN
 from pretrain.data.settings import AugmentConfig
-from pretrain.data.transforms import draw_augmentation, neutral_augmentation
+from pretrain.data.transforms import Augmentation, draw_augmentation, neutral_augmentation
 from pretrain.data.video import IndexCache, VideoError, VideoInfo, read_frames
 
 FLIP_CROP = AugmentConfig(min_crop_area=0.5, brightness=0, contrast=0, colour_cast=0, frame_jitter=0, noise=0)
 """Pretraining's own crop and flip; its colours and noise hide shortcuts of the pretext tasks, of no use here."""
+COLOURS = AugmentConfig(min_crop_area=0.8, frame_jitter=0, noise=0)
+"""What is called anomalous is to stay in the picture, and a camera is not to be known by its light. Noise and
+jitter of frames would drown what is small and moves."""
 
 
 class TrainingVideo(NamedTuple):
@@ -37,6 +40,34 @@ class TrainingVideo(NamedTuple):
     path: str
     label: int
     info: VideoInfo
+    snippet_labels: NDArray[np.float32] | None = None
+    """(S,): the share of each snippet that is anomalous, NaN where nobody says; None: its own label is all there is."""
+
+
+class Bag(NamedTuple):
+    """What fills one place of a step."""
+
+    video: TrainingVideo
+    snippet: int | None = None
+    """The one whose own label is learnt; None: snippets of the whole video, drawn anew every time."""
+
+    @property
+    def is_abnormal(self) -> bool:
+        """What a step has as many of as of the others."""
+        labels = self.video.snippet_labels
+        return bool(self.video.label) if labels is None else bool(labels[self.snippet] >= 0.5)
+
+
+def bags_of(videos: Sequence[TrainingVideo]) -> list[Bag]:
+    """A bag for each video; where snippets have labels, for each of these.
+
+    Snippets are learnt by themselves: of few videos more of each are learnt by heart (docs/results.md).
+    """
+    bags = []
+    for video in videos:
+        told = [None] if video.snippet_labels is None else np.flatnonzero(~np.isnan(video.snippet_labels)).tolist()
+        bags += [Bag(video, snippet) for snippet in told]
+    return bags
 
 
 class ClipBatch(NamedTuple):
@@ -54,6 +85,8 @@ class ClipBatch(NamedTuple):
     names: list[str]
     problems: dict[str, str]
     """Videos that could not be read, and why."""
+    snippet_labels: Tensor
+    """float32 (B, T): the share of each snippet that is anomalous where its video says that, else 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +124,15 @@ class VideoBags(Dataset[ClipBatch]):
 
     def __init__(
         self,
-        videos: Sequence[TrainingVideo],
+        bags: Sequence[Bag],
         reader: SnippetReader,
         order: BalancedSampler,
         length: int,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        self.videos, self.reader, self.order, self.length = videos, reader, order, length
+        """`length`: snippets of a bag at most."""
+        self.bags, self.reader, self.order, self.length = bags, reader, order, length
         self.rank, self.world_size = rank, world_size
 
     def __getitem__(self, step: int) -> ClipBatch:
@@ -106,26 +140,28 @@ class VideoBags(Dataset[ClipBatch]):
         chosen = self.order.draw(step)
         numbers = share_of(len(chosen), self.rank, self.world_size)
         mask = torch.zeros(len(numbers), self.length, dtype=torch.bool)
+        labels = torch.zeros(len(numbers), self.length)
         problems: dict[str, str] = {}
         parts, augmentation = [], []
         for row, number in enumerate(numbers):
-            video = self.videos[chosen[number]]
+            bag = self.bags[chosen[number]]
+            video, told = bag.video, bag.video.snippet_labels
             rng = np.random.default_rng([self.order.seed, DRAW, step, number])
-            edges = segment_edges(self.reader.settings.count(video.info.num_frames), self.length)
-            snippets = rng.integers(edges[:-1], edges[1:])
-            drawn = self._draw_augmentation(rng)
+            snippets = self._draw_snippets(bag, rng)
             try:
                 parts.append(self.reader.read(video, snippets))
             except VideoError as error:
                 problems[video.name] = str(error)
                 continue
             mask[row, : len(snippets)] = True
-            augmentation += [drawn] * len(snippets)
+            augmentation += [self._draw_augmentation(rng)] * len(snippets)
+            if told is not None:
+                labels[row, : len(snippets)] = torch.from_numpy(told[snippets])
         if not parts:  # networks want at least one clip; nothing is made of it
             clips = len(snippet_clips(1, self.reader.settings, self.reader.view)[0])
             parts = [np.zeros((1, clips, self.reader.view.clip.frames, *self.reader.size, 3), np.uint8)]
             augmentation = [neutral_augmentation(self.reader.view.clip.frames)]
-        mine = [self.videos[chosen[number]] for number in numbers]
+        mine = [self.bags[chosen[number]].video for number in numbers]
         return ClipBatch(
             torch.from_numpy(np.concatenate(parts)),
             mask,
@@ -133,9 +169,16 @@ class VideoBags(Dataset[ClipBatch]):
             [torch.from_numpy(np.stack(field)) for field in zip(*augmentation, strict=True)],
             [video.name for video in mine],
             problems,
+            labels,
         )
 
-    def _draw_augmentation(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], ...]:
+    def _draw_snippets(self, bag: Bag, rng: np.random.Generator) -> NDArray[np.int64]:
+        if bag.snippet is not None:
+            return np.array([bag.snippet])
+        edges = segment_edges(self.reader.settings.count(bag.video.info.num_frames), self.length)
+        return rng.integers(edges[:-1], edges[1:])
+
+    def _draw_augmentation(self, rng: np.random.Generator) -> Augmentation:
         frames = self.reader.view.clip.frames
         return (
             neutral_augmentation(frames)

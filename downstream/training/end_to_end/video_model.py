@@ -44,10 +44,12 @@ class VideoModel(nn.Module):
             features = self._network[0](clips.flatten(0, 1))
         return reduce(features, "(n k) ... -> n ...", "mean", k=clips.shape[1])
 
-    def forward(self, clips: Tensor, mask: Tensor, labels: Tensor, step: int) -> tuple[Tensor, LossParts]:
+    def forward(
+        self, clips: Tensor, mask: Tensor, labels: Tensor, step: int, instance_labels: Tensor | None = None
+    ) -> tuple[Tensor, LossParts]:
         """Clips (N, clips, 3, T, H, W) of the N snippets that `mask` (B, T) marks, labels (B,) -> loss and its parts.
 
-        Bags with an empty mask take no part.
+        `instance_labels` (B, T): where each snippet has its own. Bags with an empty mask take no part.
         """
         encoded = self.encode(clips)
         cells = encoded.shape[1] if encoded.ndim == 3 else 1
@@ -55,5 +57,6 @@ class VideoModel(nn.Module):
         features = encoded.new_zeros(*mask.shape, encoded.shape[-1])
         features = features.masked_scatter(mask.unsqueeze(2), encoded.flatten(0, -2))
         read = mask.any(dim=1)
-        loss: tuple[Tensor, LossParts] = self.detection(features[read], mask[read], labels[read], step)
+        told = None if instance_labels is None else instance_labels[read]
+        loss: tuple[Tensor, LossParts] = self.detection(features[read], mask[read], labels[read], step, told)
         return loss

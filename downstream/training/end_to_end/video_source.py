@@ -20,10 +20,12 @@ from downstream.training.config import FeaturesConfig, FinetuneConfig
 from downstream.training.end_to_end.backbone import BackboneFacts
 from downstream.training.end_to_end.video_bags import TrainingVideo
 from downstream.training.end_to_end.video_training import VideoTraining, VideoTrainingPlan
+from downstream.training.frame_labels import check_frame_labels, frame_counts
+from downstream.training.self_training import SnippetLabels, describe_labels, suggested_labels
 from downstream.training.source import TrainingVideos
 from downstream.training.split import split_training
 from pretrain.data.bad_videos import BadVideos
-from pretrain.data.catalogue import Video
+from pretrain.data.catalogue import Catalogue, Video
 from pretrain.data.catalogues import open_catalogue
 from pretrain.data.check import without_quarantined
 from pretrain.data.video import IndexCache, VideoError, VideoInfo, probe
@@ -61,8 +63,13 @@ class VideoSource:
         if config.score_test and has_ground_truth(test):
             there = [video for video in test if video.name in infos]
             rehearse_evaluation(snippets_of(there, infos, config.videos.snippet_frames), there, config.evaluation.tail)
+        told = labels_of_snippets(config, train, validation, infos, backbone.grid)
         plan = VideoTrainingPlan(
-            videos=[TrainingVideo(v.name, v.path, int(v.label or 0), infos[v.name]) for v in train],
+            videos=[
+                TrainingVideo(v.name, v.path, int(v.label or 0), infos[v.name], None if told is None else told[v.name])
+                for v in train
+                if told is None or v.name in told
+            ],
             settings=config.videos,
             detector=config.detector,
             objective=config.objective,
@@ -77,20 +84,50 @@ class VideoSource:
         return VideoSource(videos=videos, backbone=backbone, plan=plan)
 
     def describe(self) -> str:
-        """The backbone."""
-        return self.backbone.description
+        """The backbone; how many videos self-training has to leave out."""
+        untold = len(self.videos.train) - len(self.plan.videos)
+        note = f"; {untold} abnormal training video(s) left out, which the teacher had not held out" if untold else ""
+        return f"{self.backbone.description}{note}"
 
     def describe_bags(self) -> str:
         """`8 snippets`."""
-        return f"{self.plan.settings.snippets} snippets"
+        return "one snippet" if self.plan.has_snippet_labels else f"{self.plan.settings.snippets} snippets"
 
     def fingerprint(self) -> dict[str, str]:
-        """Nothing: videos are not hashed."""
-        return {}
+        """Videos are not hashed; labels of their snippets are, where they are learnt from."""
+        if not self.plan.has_snippet_labels:
+            return {}
+        told = {video.name: video.snippet_labels for video in self.plan.videos if video.snippet_labels is not None}
+        return {"labels of snippets": describe_labels(told)}
 
     def seed_training(self, seed: int, accelerator: Accelerator) -> VideoTraining:
         """Backbone and detector with the weights of the seed."""
         return VideoTraining(self.plan, seed, accelerator)
+
+
+def labels_of_snippets(
+    config: FinetuneConfig,
+    train: Catalogue,
+    validation: Catalogue,
+    infos: Mapping[str, VideoInfo],
+    grid: tuple[int, int] | None,
+) -> SnippetLabels | None:
+    """Of the training videos, by a ceiling's spans or by a teacher; of the latter without those that it says nothing
+    of. None: labels of videos are learnt from. UserError where they cannot be had."""
+    if not config.ceiling and config.self_training.teacher is None:
+        return None
+    every = Catalogue([*train, *validation], train.source)
+    entries = snippets_of(list(every), infos, config.videos.snippet_frames)
+    if config.ceiling:
+        check_frame_labels(entries, every, grid)
+        return {video.name: frame_counts(entries[video.name], video).shares() for video in train}
+    if grid is not None:
+        raise UserError(
+            f"self_training.teacher is {config.self_training.teacher}, and videos.grid is {config.videos.grid}: a "
+            "teacher says when, not where. Leave one of the two out; a backbone that it has taught gives features of "
+            "cells like any other (scripts/extract_features.py --grid)"
+        )
+    return suggested_labels(config.self_training, train, entries)
 
 
 def refuse_features(config: FeaturesConfig) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -16,6 +16,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from downstream.detector.config import DetectorConfig
+from downstream.detector.frame_bce import frame_bce
 from downstream.detector.loss_config import ObjectiveConfig
 from downstream.detector.model import Detector, FeatureStatistics
 from downstream.detector.objective import DetectorTraining, build_detector
@@ -30,7 +31,15 @@ from downstream.training.config import VideosConfig
 from downstream.training.end_to_end.backbone import open_backbone
 from downstream.training.end_to_end.score_videos import score_whole
 from downstream.training.end_to_end.stages import unfreeze
-from downstream.training.end_to_end.video_bags import FLIP_CROP, ClipBatch, SnippetReader, TrainingVideo, VideoBags
+from downstream.training.end_to_end.video_bags import (
+    COLOURS,
+    FLIP_CROP,
+    ClipBatch,
+    SnippetReader,
+    TrainingVideo,
+    VideoBags,
+    bags_of,
+)
 from downstream.training.end_to_end.video_model import VideoModel
 from downstream.training.source import Batch, Details
 from pretrain.backbones import Backbone, BackboneSpec, save_backbone
@@ -43,13 +52,21 @@ from pretrain.errors import UserError
 
 STANDARDISE_SNIPPETS = 256
 """Snippets of the first bags, at least, that the detector's input normalisation is taken from."""
+AUGMENTATIONS = {"flip_crop": FLIP_CROP, "colours": COLOURS, "none": None}
+SNIPPETS_NEED = (
+    "what learns labels of snippets needs both, and abnormal is one half of whose frames are anomalous: check the "
+    "spans of the catalogue, or have shorter ones with videos.snippet_frames"
+)
 KEPT_OF_CARD = ("tasks", "data", "steps", "validation_accuracy")
 """What pretraining wrote on a backbone's card and fine-tuning hands on."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VideoTrainingPlan:
-    """What is trained on what, the same for every seed."""
+    """What is trained on what, the same for every seed.
+
+    Where videos have `snippet_labels` (a ceiling, self-training) the loss is the cross-entropy of snippets.
+    """
 
     videos: Sequence[TrainingVideo]
     settings: VideosConfig
@@ -64,6 +81,16 @@ class VideoTrainingPlan:
     """Takes down what cannot be read on the way."""
     index: Path
     """Folder of packet indices."""
+
+    @property
+    def has_snippet_labels(self) -> bool:
+        """Whether snippets are told apart, not videos."""
+        return self.videos[0].snippet_labels is not None
+
+    @property
+    def bag_length(self) -> int:
+        """Snippets of a bag."""
+        return 1 if self.has_snippet_labels else self.settings.snippets
 
 
 class VideoTraining:
@@ -83,10 +110,12 @@ class VideoTraining:
             backbone = nn.SyncBatchNorm.convert_sync_batchnorm(backbone)
         self.stages = unfreeze(backbone, plan.settings.unfreeze)
         self.snippets = SnippetSettings(snippet_frames=plan.settings.snippet_frames)
-        labels = [video.label for video in plan.videos]
-        order = BalancedSampler(labels, plan.batch_size, plan.normal_per_abnormal, seed)
+        bags = bags_of(plan.videos)
+        labels = [int(bag.is_abnormal) for bag in bags]
+        of_snippets = ("snippets", SNIPPETS_NEED) if plan.has_snippet_labels else ()
+        order = BalancedSampler(labels, plan.batch_size, plan.normal_per_abnormal, seed, *of_snippets)
         self.bags = VideoBags(
-            *(plan.videos, self._reader(spec), order, plan.settings.snippets),
+            *(bags, self._reader(spec), order, plan.bag_length),
             rank=accelerator.process_index,
             world_size=accelerator.num_processes,
         )
@@ -94,10 +123,13 @@ class VideoTraining:
         self._ahead: Iterator[ClipBatch] = iter(())
         self._next = -1
         grid = plan.settings.grid
-        network = VideoNetwork(backbone, "mean") if grid is None else CellNetwork(backbone, grid)
+        pool = plan.settings.pool
+        network = VideoNetwork(backbone, pool) if grid is None else CellNetwork(backbone, grid, pool)
         self.grid = network.grid if isinstance(network, CellNetwork) else None
-        detector = build_detector(plan.detector, plan.objective, spec.feature_dim, self.grid)
-        self.model = VideoModel(network, DetectorTraining(detector, plan.objective), self.stages)
+        # of snippets with labels of their own no term of the objective is on, nor a branch that such a term would train
+        objective, base = (ObjectiveConfig(), frame_bce) if plan.has_snippet_labels else (plan.objective, None)
+        detector = build_detector(plan.detector, objective, network.dim, self.grid)
+        self.model = VideoModel(network, DetectorTraining(detector, objective, base), self.stages)
         self.model.to(accelerator.device)
         if plan.detector.standardise != "none" or plan.detector.composition != "none":
             self._standardise()
@@ -123,7 +155,8 @@ class VideoTraining:
                 "with scripts/check_videos.py and give it as videos.quarantine"
             )
         device = self.accelerator.device
-        return Batch(self._clips(read), read.mask.to(device), read.labels.to(device), read.names)
+        told = read.snippet_labels.to(device) if self.plan.has_snippet_labels else None
+        return Batch(self._clips(read), read.mask.to(device), read.labels.to(device), read.names, told)
 
     def score(self, videos: Catalogue) -> list[VideoScores]:
         """Scores of whole videos by backbone and detector as they are, shared out over the processes."""
@@ -160,21 +193,25 @@ class VideoTraining:
         return self._score(encoder, detector.to(self.accelerator.device), videos)
 
     def _wanted(self, backbone: str) -> EncoderConfig:
-        return EncoderConfig(backbone=backbone, precision=self.plan.precision, grid=self.grid, motion=False)
+        return replace(self._own, backbone=backbone)
+
+    @property
+    def _own(self) -> EncoderConfig:
+        """How the backbone is looked through, whatever its weights."""
+        precision, pool = self.plan.precision, self.plan.settings.pool
+        return EncoderConfig(precision=precision, pool=pool, grid=self.grid, motion=False)
 
     def _reader(self, spec: BackboneSpec) -> SnippetReader:
         return SnippetReader(
             settings=self.snippets,
             view=ClipView(clip=spec.clip, border_crop=self.border),
-            augment=FLIP_CROP if self.plan.settings.augment == "flip_crop" else None,
+            augment=AUGMENTATIONS[self.plan.settings.augment],
             index_cache=IndexCache(self.plan.index),
         )
 
     def _encoder(self, backbone: Backbone) -> Encoder:
         """What extraction makes of that backbone; freezes it."""
-        return encoder_of(
-            EncoderConfig(precision=self.plan.precision, grid=self.grid, motion=False), backbone, self.border
-        )
+        return encoder_of(self._own, backbone, self.border)
 
     def _load(self, bags: VideoBags, steps: range) -> Iterator[ClipBatch]:
         loaded: Any
@@ -201,7 +238,7 @@ class VideoTraining:
 
         Every process looks at the same bags, so that any number of processes gets the same numbers.
         """
-        whole = VideoBags(self.bags.videos, self.bags.reader, self.bags.order, self.bags.length)
+        whole = VideoBags(self.bags.bags, self.bags.reader, self.bags.order, self.bags.length)
         steps = math.ceil(STANDARDISE_SNIPPETS / (self.plan.batch_size * self.bags.length))
         self.model.eval()
         found = []

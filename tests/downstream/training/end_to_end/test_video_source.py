@@ -29,6 +29,7 @@ from downstream.features.pipeline import extract_video
 from downstream.features.snippets import SnippetSettings
 from downstream.scores.score_file import read_scores
 from downstream.training.config import FeaturesConfig, FinetuneConfig
+from downstream.training.end_to_end.video_bags import Bag
 from downstream.training.end_to_end.video_source import VideoSource
 from downstream.training.end_to_end.video_training import VideoTraining
 from downstream.training.finetune import finetune
@@ -245,6 +246,10 @@ def test_bags_do_not_depend_on_workers_processes_or_where_one_begins(config: Fin
     assert [name for half in halves for name in half.names] == whole.names
 
 
+def without_its_file(bag: Bag) -> Bag:
+    return bag._replace(video=bag.video._replace(path=bag.video.path + ".gone"))
+
+
 def test_a_video_that_breaks_inside_is_left_out_of_the_loss_by_name(
     config: FinetuneConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -252,9 +257,9 @@ def test_a_video_that_breaks_inside_is_left_out_of_the_loss_by_name(
     training = training_of(config)
     names = training.batch(0).names
     broken = names[1]
-    videos = training.bags.videos
-    gone = [video._replace(path=video.path + ".gone") if video.name == broken else video for video in videos]
-    whole, training.bags.videos, training._next = training.batch(1), gone, -1
+    bags = training.bags.bags
+    gone = [without_its_file(bag) if bag.video.name == broken else bag for bag in bags]
+    whole, training.bags.bags, training._next = training.batch(1), gone, -1
     batch = training.batch(0)
     assert batch.names == names
     assert not batch.mask[1].any()
@@ -267,7 +272,7 @@ def test_a_video_that_breaks_inside_is_left_out_of_the_loss_by_name(
     assert bool(torch.isfinite(loss))
     assert len(whole.names) == len(names)
 
-    training.bags.videos, training._next = [video._replace(path=video.path + ".gone") for video in videos], -1
+    training.bags.bags, training._next = [without_its_file(bag) for bag in bags], -1
     training.plan.bad.max_fraction = 1.0
     with pytest.raises(UserError, match=r"none of the videos of step 1 can be read: .*check_videos"):
         training.batch(0)
