@@ -13,7 +13,7 @@ nothing; they are hard, with a doubtful part between; and no attention is traine
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,8 @@ from downstream.scores.score_file import ScoreFile
 from downstream.scores.video_scores import VideoScores
 from downstream.training.config import SelfTrainingConfig
 from pretrain.data.catalogue import Catalogue
-from pretrain.errors import UserError
+from pretrain.errors import UserError, problem_list
+from pretrain.names import shown
 from pretrain.path_words import what_is_at
 
 SnippetLabels = dict[str, NDArray[np.float32]]
@@ -39,9 +40,10 @@ def suggested_labels(
     """Of the training videos that the teacher says something of: all normal ones, the abnormal ones that it held out.
 
     `entries`: which frames the student's snippets stand for. UserError where the teacher is no finished run, was told
-    labels of frames, or held out none of the abnormal videos.
+    labels of frames, held out none of the abnormal videos, or scored another cut of one.
     """
     held_out = held_out_scores(config.teacher or Path())
+    refuse_other_cuts(config, held_out, training, entries)
     labels: SnippetLabels = {}
     for video in training:
         edges = entries[video.name].edges_with(None)
@@ -84,6 +86,30 @@ def held_out_scores(run: Path) -> dict[str, list[VideoScores]]:
     return found
 
 
+def refuse_other_cuts(
+    config: SelfTrainingConfig,
+    held_out: Mapping[str, Sequence[VideoScores]],
+    training: Catalogue,
+    entries: Mapping[str, VideoEntry],
+) -> None:
+    """UserError listing the abnormal videos whose scores end a snippet or more from where the student's snippets do."""
+    problems = []
+    for video in training:
+        edges = entries[video.name].edges_with(None)
+        for scores in held_out.get(video.name, ()) if video.label == 1 else ():
+            longest = max(int(np.diff(each).max()) for each in (edges, scores.edges))
+            if abs(int(scores.edges[-1]) - int(edges[-1])) >= longest:
+                problems.append(
+                    f"'{shown(video.name)}': scores up to frame {scores.edges[-1]}, snippets up to frame {edges[-1]}"
+                )
+                break
+    if problems:
+        raise UserError(
+            f"self_training.teacher {config.teacher} scored other cuts of {len(problems)} training video(s), a snippet "
+            f"or more longer or shorter than these; train it on the same videos:\n{problem_list(problems)}"
+        )
+
+
 def odds_on(scores: VideoScores, edges: NDArray[np.int64]) -> NDArray[np.float64]:
     """Mean log odds over the frames of other snippets, half-open between `edges`; past its end the last is held."""
     own = np.append(scores.edges[:-1], max(scores.edges[-1], edges[-1]))
@@ -94,7 +120,8 @@ def odds_on(scores: VideoScores, edges: NDArray[np.int64]) -> NDArray[np.float64
 
 def called(odds: NDArray[np.float64], share: float, doubtful: float) -> NDArray[np.float32]:
     """The highest `share` of the snippets of an abnormal video 1, at least one; the next `doubtful` NaN; others 0."""
-    order = np.argsort(-odds, kind="stable")
+    # rounded: of snippets that the teacher calls alike the earlier comes first, not the one with the larger last bit
+    order = np.argsort(-odds.round(9), kind="stable")
     anomalous = max(1, round(share * len(odds)))
     labels = np.zeros(len(odds), np.float32)
     labels[order[:anomalous]] = 1

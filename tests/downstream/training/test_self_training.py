@@ -71,6 +71,15 @@ def test_shares_are_kept_and_one_snippet_is_anomalous_at_least(count: int, share
     assert odds[labels == 0].max(initial=-1) < odds[np.isnan(labels)].min(initial=count)
 
 
+def test_of_snippets_that_the_teacher_calls_alike_the_earlier_come_first() -> None:
+    """A teacher's snippet is four of the student's: their means differ in the last bit."""
+    scores = np.random.default_rng(0).random(6)
+    odds = odds_on(make_scores("v", scores, np.arange(7) * 64), np.arange(25) * 16)
+    assert scores.argmax() == 5
+    assert odds[21] > odds[20]
+    np.testing.assert_array_equal(called(odds, 1 / 12, 1 / 12)[20:], np.array([1, 1, np.nan, np.nan], np.float32))
+
+
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
@@ -94,5 +103,11 @@ def test_teachers_that_cannot_teach_are_refused(tmp_path: Path) -> None:
     assert "finish it with --resume" in refused("begun")
     held_out(tmp_path / "top", 0, {"a1": [0.1, 0.9]}, **{KEY: "frames"})
     assert "is a ceiling: it was told labels of frames" in refused("top")
+    longer = [make_scores("a1", [0.1, 0.9, 0.2], [0, 64, 128, 192]), make_scores("n1", [0.1], [0, 640])]
+    write_scores(tmp_path / "longer" / "seed-0" / "validation_scores.json", longer, {})
+    assert "scored other cuts of 1 training video(s)" in refused("longer")
+    assert "'a1': scores up to frame 192, snippets up to frame 64" in refused("longer")
+    write_scores(tmp_path / "tail" / "seed-0" / "validation_scores.json", [make_scores("a1", [0.1], [0, 48])], {})
+    suggested_labels(SelfTrainingConfig(teacher=tmp_path / "tail"), TRAINING, ENTRIES)  # less than a snippet apart
     held_out(tmp_path / "other", 0, {"b1": [0.1, 0.9]}, **{KEY: "videos"})
     assert "says nothing of the 2 abnormal training videos" in refused("other")
