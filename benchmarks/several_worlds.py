@@ -70,11 +70,12 @@ def several_worlds(config: SeveralWorldsConfig) -> None:
     for number, run in enumerate(config.runs):
         catalogue = open_listed(RunFolder(run).catalogue())
         videos = catalogue.subset("test")
-        RunFolder(run).refuse_seen_in_training(videos)
+        second, other = (each[number] if each else None for each in (config.as_one_with, config.less))
+        for seen in filter(None, (run, second, other)):
+            RunFolder(seen).refuse_seen_in_training(videos)
         videos = exclude_training_groups(catalogue, videos) if config.unseen_groups else videos
         # the same draws in every set would tie sets together that have nothing to do with each other
         settings = dataclasses.replace(config.evaluation, seed=config.evaluation.seed + number, max_alarms_per_hour=())
-        second, other = (each[number] if each else None for each in (config.as_one_with, config.less))
         for name, file in scores_of(run, second, other).items():
             methods.setdefault(name, []).append(evaluated(file, videos, settings, name))
     missing = [name for name, worlds in methods.items() if len(worlds) < len(config.runs)]
@@ -89,14 +90,18 @@ def several_worlds(config: SeveralWorldsConfig) -> None:
 
 def scores_of(run: Path, second: Path | None, other: Path | None) -> dict[str, ScoreFile]:
     """Of one set: the method, the two that it is of, the other one, references."""
-    found = {"method": ensemble(list(scores_by_seed(run).values()))}
-    if second is not None:
-        members = {"first": scores_by_seed(run), "second": scores_by_seed(second)}
-        alone = {name: ensemble(list(seeds.values())) for name, seeds in members.items()}
-        found = {"method": as_one(members)[1], **alone}
+    if second is None:
+        found = {"method": _of_all_seeds(run)}
+    else:
+        both = {"first": scores_by_seed(run, maps=True), "second": scores_by_seed(second, maps=True)}
+        found = {"method": as_one(both)[1], "first": _of_all_seeds(run), "second": _of_all_seeds(second)}
     if other is not None:
-        found["other"] = ensemble(list(scores_by_seed(other).values()))
+        found["other"] = _of_all_seeds(other)
     return found | {file.stem: read_scores(file) for file in sorted((run / "references").glob("*.json"))}
+
+
+def _of_all_seeds(run: Path) -> ScoreFile:
+    return ensemble(list(scores_by_seed(run, maps=True).values()))
 
 
 def evaluated(file: ScoreFile, videos: Catalogue, settings: EvaluationSettings, name: str) -> TemporalEvaluation:

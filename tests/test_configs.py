@@ -17,7 +17,7 @@ CONFIGS = ROOT / "configs"
 NAMED = ("bn_wvad", "mgfn", "mil_ranking", "rtfm", "ur_dmu", "vadclip")
 PRESETS = ("cells", "end_to_end", "features", "self_training", *NAMED)
 FILES = sorted(CONFIGS.glob("*.yaml"))
-THE_USERS_OWN = ("--features.sets", "--videos.backbone", "--output", "--device")
+THE_USERS_OWN = ("--features.sets", "--videos.backbone", "--self-training.teacher", "--output", "--device")
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)

@@ -28,6 +28,7 @@ from pretrain.run_folder import as_json, changed_settings
 FIXED = (
     "catalogue.",
     "videos.",
+    "self_training.",
     "evaluation.",
     "output",
     "seeds",

@@ -76,8 +76,10 @@ def evaluate_and_write(config: EvaluateConfig) -> EvaluatedRuns:
 def evaluate_inputs(config: EvaluateConfig) -> tuple[EvaluatedRuns, Catalogue]:
     """Evaluate all inputs on the same videos; these videos."""
     inputs = dict(zip(method_names(config.inputs), config.inputs, strict=True))
-    methods = {name: scores_by_seed(path) for name, path in inputs.items()}
+    maps = config.ensemble or config.as_one
+    methods = {name: scores_by_seed(path, maps=maps) for name, path in inputs.items()}
     told = {name: supervision_of(path, methods[name].values()) for name, path in inputs.items()}
+    videos, methods = chosen_videos(config, methods)
     alone = methods
     if config.ensemble:
         methods = {name: {"ensemble": ensemble(list(seeds.values()))} for name, seeds in methods.items()}
@@ -85,7 +87,6 @@ def evaluate_inputs(config: EvaluateConfig) -> tuple[EvaluatedRuns, Catalogue]:
         name, file = as_one(alone)
         methods = {name: {"as one": file}, **methods}
         told[name] = most_told(said for said in told.values() if said is not None)
-    videos, methods = chosen_videos(config, methods)
     # what one run could not score no other is evaluated on: comparisons are on the same videos
     unscored = unscored_in(file for seeds in methods.values() for file in seeds.values())
     evaluations = [
@@ -107,7 +108,20 @@ def evaluate_inputs(config: EvaluateConfig) -> tuple[EvaluatedRuns, Catalogue]:
 
 
 def as_one(methods: Methods) -> tuple[str, ScoreFile]:
-    """All methods as one detector, and what that is called; see `downstream.scores.ensemble.weights_of_runs`."""
+    """All methods as one detector, as scripts/package.py makes one of several runs, and what that is called.
+
+    See `downstream.scores.ensemble.weights_of_runs`. UserError: some score cells, and others whole pictures.
+    """
+    of_cells = {
+        name: all(video.map is not None for file in seeds.values() for video in file.videos)
+        for name, seeds in methods.items()
+    }
+    if len(set(of_cells.values())) > 1:
+        cells, whole = (next(name for name, maps in of_cells.items() if maps is wanted) for wanted in (True, False))
+        raise UserError(
+            f"'{cells}' scores cells of the picture, and of '{whole}' scores of whole pictures alone are known: as one "
+            "they are no detector. Give runs that score the same"
+        )
     members = [(name, file) for name, seeds in methods.items() for file in seeds.values()]
     return " + ".join(methods), ensemble([file for _, file in members], weights_of_runs([name for name, _ in members]))
 

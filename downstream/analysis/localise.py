@@ -58,7 +58,8 @@ def localise(config: LocaliseConfig) -> None:
         validation, test = (ensemble(list(part)) for part in zip(*files.values(), strict=True))
         files = {"ensemble": (validation, test)}
     # a calibration is of all detectors together: it says nothing of the scores of one among several
-    levels = run_levels(config.run) if config.ensemble or len(files) == 1 else None
+    draws = config.strips > 0 or config.films > 0
+    levels = run_levels(config.run) if draws and (config.ensemble or len(files) == 1) else None
     whole = {} if config.whole_frame is None else scores_by_seed(config.whole_frame)
     videos, left_out = chosen_videos(config, [test for _, test in files.values()], list(whole.values()))
     found = {

@@ -36,7 +36,7 @@ def run_calibration(config: CalibrateConfig) -> int:
         margin=config.margin,
         min_seconds=config.min_seconds,
         merge_seconds=config.merge_seconds,
-        detector={"sha256": model.names},
+        detector=model.identity,
         groups=folders if by_folder else None,
     )
     own = RunFolder(config.detector).calibration

@@ -21,6 +21,7 @@ from downstream.detector.exportable import exportable
 from downstream.features.clip_motion import log_motion
 from downstream.features.encoders import Encoder
 from downstream.features.normalising import Normalise
+from downstream.scores.ensemble import weights_of_runs
 from downstream.scores.log_odds import EDGE
 
 
@@ -49,6 +50,9 @@ class ClipsToFeatures(nn.Module):
 class FeaturesToScores(nn.Module):
     """Of one group of detectors, whose features are those of one encoder or of several side by side."""
 
+    shares: Tensor
+    """Of each detector in the mean of their log odds."""
+
     def __init__(self, group: DetectorGroup, widths: Sequence[int], motion: Sequence[bool]) -> None:
         """`widths` of the feature sets side by side; `motion`: whose last number is that of motion.
 
@@ -57,6 +61,8 @@ class FeaturesToScores(nn.Module):
         super().__init__()
         self.normalise, self.widths, self.motion = group.normalise, list(widths), list(motion)
         self.detectors = nn.ModuleList(exportable(detector) for detector in group.detectors)
+        weights = torch.tensor(weights_of_runs(group.runs))
+        self.register_buffer("shares", (weights / weights.sum())[:, None])
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """float32 (crops, snippets, dim) of a whole video -> scores and log odds, float32 (snippets,)."""
@@ -64,7 +70,7 @@ class FeaturesToScores(nn.Module):
         parts = [normalised(part, self.normalise, own) for part, own in zip(sets, self.motion, strict=True)]
         side_by_side = torch.cat(parts, dim=2)
         scores = [detector(side_by_side).sigmoid().mean(dim=0) for detector in self.detectors]
-        odds = torch.stack([_log_odds(each) for each in scores]).mean(dim=0)
+        odds = (self.shares * torch.stack([_log_odds(each) for each in scores])).sum(dim=0)
         score = scores[0] if len(scores) == 1 else odds.sigmoid()
         return score.float(), odds.float()
 

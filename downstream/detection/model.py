@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ from downstream.features.snippets import SnippetStream
 from downstream.features.store import FeatureSet
 from downstream.features.zones import PictureMask, Zones, nothing_counts, picture_mask
 from downstream.scores.cell_mask import cell_mask, with_cells
-from downstream.scores.ensemble import ensemble, weights_of_runs
+from downstream.scores.ensemble import ensemble, identity_of, weights_of_runs
 from downstream.scores.score_file import ScoreFile
 from downstream.scores.video_scores import VideoScores
 from pretrain.data.video import FrameClock, IndexCache, VideoError, VideoInfo, video_clock
@@ -72,8 +72,8 @@ class DetectorGroup:
     detectors: tuple[SnippetDetector, ...]
     names: tuple[str, ...]
     """Of the detectors: SHA-256 of their weights."""
-    run: int = 0
-    """Which run they are of, where a package holds several."""
+    runs: tuple[int, ...]
+    """Which run each detector is of, where a package holds several."""
 
     def fused(self, sets: Sequence[FeatureSet]) -> FusedFeatures:
         """What the detectors see of a video, from the sets of the sources."""
@@ -87,8 +87,8 @@ class Model:
     path: Path
     """What it was opened from."""
     groups: tuple[DetectorGroup, ...]
-    """One, unless several backbones were tuned with a detector each, or a package holds several runs. Scores are
-    averaged in log odds; runs count alike."""
+    """One for each kind of features: several where backbones were tuned with a detector each, or a package holds runs
+    on others. Scores are averaged in log odds; runs count alike."""
     rule: AlarmRule
     rule_from: str
     """Where the rule comes from, in words."""
@@ -139,7 +139,17 @@ class Model:
     @property
     def weights(self) -> list[float]:
         """How much each of the detectors counts, in order."""
-        return weights_of_runs([group.run for group in self.groups for _ in group.detectors])
+        return weights_of_runs(self.runs)
+
+    @property
+    def runs(self) -> list[int]:
+        """Which run each of the detectors is of, in order."""
+        return [run for group in self.groups for run in group.runs]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What scores of this model are told from others' by: its detectors, and how they count where not alike."""
+        return identity_of(self.names, self.weights)
 
     @property
     def grid(self) -> Grid | None:
@@ -171,7 +181,7 @@ class Model:
         encoders = " + ".join(dict.fromkeys(source.encoder.name for source in self.sources))
         if self.path == UNFITTED_FOLDER:
             return f"the label-free detector that comes with the program, on {encoders}"
-        count, runs = len(self.detectors), len({group.run for group in self.groups})
+        count, runs = len(self.detectors), len(set(self.runs))
         where = "" if self.grid is None else f", {self.grid[0]}x{self.grid[1]} cells"
         whose = "" if self.camera is None else f", by what is usual of camera '{shown(self.camera)}'"
         together = f" of {runs} runs, each run counting as one," if runs > 1 else " together" if count > 1 else ""

@@ -26,7 +26,7 @@ from downstream.features.encoders import Encoder, VideoNetwork
 from downstream.features.image_tower import ImageTower
 from downstream.features.normalising import normalised
 from downstream.features.snippets import clip_offsets
-from downstream.scores.ensemble import mean_scores
+from downstream.scores.ensemble import mean_scores, weights_of_runs
 from downstream.scores.log_odds import log_odds
 from pretrain.errors import UserError
 from pretrain.export import LARGEST_ONNX_BYTES, TOLERANCE, ExportError, onnx_program, require_onnx, weight_bytes
@@ -50,7 +50,7 @@ def export_model(model: Model, folder: Path) -> list[str]:
     model does, of which nothing is left then.
     """
     require_onnx()
-    group = _only_group(model)
+    group = only_group(model)
     folder.mkdir(parents=True, exist_ok=True)
     score = FeaturesToScores(
         group,
@@ -83,11 +83,12 @@ def export_model(model: Model, folder: Path) -> list[str]:
     return told + ([f"clips in, scores out: not exported, {why_not}"] if why_not else [])
 
 
-def _only_group(model: Model) -> DetectorGroup:
+def only_group(model: Model) -> DetectorGroup:
+    """What can be one graph. UserError: detectors on several kinds of features."""
     if len(model.groups) > 1:
         raise UserError(
-            f"{model.path} holds detectors on {len(model.groups)} kinds of features, or of several runs; one graph of "
-            "them would run every backbone: export each by itself, and take the mean of their log odds"
+            f"{model.path} holds detectors on {len(model.groups)} kinds of features; one graph of them would "
+            "run every backbone: export each by itself, and take the mean of their log odds"
         )
     return model.groups[0]
 
@@ -212,7 +213,7 @@ def said(group: DetectorGroup, features: Tensor) -> list[Tensor]:
     values = torch.cat(parts, dim=2).contiguous()
     device = next(group.detectors[0].buffers()).device
     scores = [score_block(detector, values.to(device)).mean(axis=1) for detector in group.detectors]
-    mean = mean_scores(scores)
+    mean = mean_scores(scores, weights_of_runs(group.runs))
     return [torch.from_numpy(values).float() for values in (mean, log_odds(mean))]
 
 

@@ -81,13 +81,12 @@ def open_model(
 
 def model_of(path: Path, trained: Sequence[Trained], device: torch.device, *, calibrated: bool = True) -> Model:
     """The model of these detectors; `path` is what it is called, and where its calibration and zones lie."""
-    on_same_features: dict[tuple[int, str], list[Trained]] = {}
+    on_same_features: dict[str, list[Trained]] = {}
     for detector in trained:
-        key = json.dumps([config.as_json() for config in detector.encoders]) + json.dumps(detector.card["features"])
-        on_same_features.setdefault((detector.run, key), []).append(detector)
+        on_same_features.setdefault(kind_of_features(detector.card), []).append(detector)
     opened: dict[str, Encoder] = {}
     groups = tuple(_detector_group(together, opened, device) for together in on_same_features.values())
-    _refuse_mixture(path, groups)
+    _refuse_mixture(list(on_same_features.values()), groups)
     trained = [detector for together in on_same_features.values() for detector in together]  # as the groups have them
     thresholds = [float(detector.card.get("threshold", 0.5)) for detector in trained]
     names = [detector.card["sha256"] for detector in trained]
@@ -102,8 +101,14 @@ def model_of(path: Path, trained: Sequence[Trained], device: torch.device, *, ca
         rule_from=source,
         device=device,
         zones=_zones_of(path),
-        levels=calibrated_scale(calibration_of(file, names)),
+        levels=calibrated_scale(calibration_of(file, names, weights)),
     )
+
+
+def kind_of_features(card: Mapping[str, Any]) -> str:
+    """Equal for detectors that take the same features, down to the hash of their encoders, wherever these lie."""
+    features = card["features"]
+    return json.dumps([features[name] for name in ("specs", "dtypes", "normalise")] + [features.get("pool_cells")])
 
 
 def _zones_of(path: Path) -> Zones | None:
@@ -313,7 +318,7 @@ def _detector_group(trained: Sequence[Trained], opened: dict[str, Encoder], devi
         pool_cells=None if pooled is None else (int(pooled[0]), int(pooled[1])),
         detectors=tuple(each.detector.to(device) for each in trained),
         names=tuple(each.card["sha256"] for each in trained),
-        run=trained[0].run,
+        runs=tuple(each.run for each in trained),
     )
 
 
@@ -322,12 +327,17 @@ def _settings(spec: FeatureSpec) -> SnippetSettings:
     return SnippetSettings(snippet_frames=spec.snippet_frames or 16, crops=crops, tail=spec.tail or "drop")
 
 
-def _refuse_mixture(path: Path, groups: Sequence[DetectorGroup]) -> None:
-    """Scores of all groups must be of the same snippets and cells."""
-    grids = {group.detectors[0].grid for group in groups}
-    lengths = {source.settings.snippet_frames for group in groups for source in group.sources}
-    if len(grids) > 1 or len(lengths) > 1:
+def _refuse_mixture(trained: Sequence[Sequence[Trained]], groups: Sequence[DetectorGroup]) -> None:
+    """UserError where not all groups score the same snippets and cells, naming a detector of each of two."""
+    scored = [_what_is_scored(group) for group in groups]
+    if (other := next((number for number, what in enumerate(scored) if what != scored[0]), None)) is not None:
         raise UserError(
-            f"{path}: its detectors score different things (cells {sorted(map(str, grids))}, snippets of "
-            f"{sorted(lengths)} frames); give one seed's folder, or runs that score the same"
+            f"{trained[0][0].folder} scores {scored[0]}, and {trained[other][0].folder} {scored[other]}: as one they "
+            "would score different things. Give one seed's folder, or runs that score the same"
         )
+
+
+def _what_is_scored(group: DetectorGroup) -> str:
+    grid, lengths = group.detectors[0].grid, {source.settings.snippet_frames for source in group.sources}
+    where = "whole pictures" if grid is None else f"{grid[0]}x{grid[1]} cells"
+    return f"{where} of snippets of {' and '.join(map(str, sorted(lengths)))} frames"

@@ -26,7 +26,7 @@ import torch
 from safetensors.torch import save_file
 
 from downstream.detection.model import Model
-from downstream.detection.onnx_export import export_model
+from downstream.detection.onnx_export import export_model, only_group
 from downstream.detection.open_model import (
     PACKAGE_FILE,
     PACKAGE_FORMAT,
@@ -39,11 +39,12 @@ from downstream.detection.open_model import (
     with_zones,
 )
 from downstream.detection.package_config import PackageConfig
-from downstream.detector.storage import CARD_FILE, WEIGHTS_FILE, read_card
+from downstream.detector.storage import CARD_FILE, WEIGHTS_FILE, read_card, specs_of
 from downstream.events.calibration_file import read_calibration, write_calibration
 from downstream.features.cells import CellNetwork
 from downstream.features.config import EncoderConfig
 from downstream.features.encoders import Encoder, VideoNetwork, open_encoder
+from downstream.features.feature_spec import WHERE_FROM, FeatureSpec
 from downstream.features.image_tower import ImageTower
 from downstream.features.onnx_encoder import ONNX_PREFIX, OnnxNet, card_of_net, onnx_card
 from downstream.features.zone_file import write_zones
@@ -105,9 +106,11 @@ def make_package(
             "give each once"
         )
     if len(runs) > 1 and zones is None and (zoned := [run for run in runs if (run / ZONES_FILE).is_file()]):
-        raise UserError(f"{zoned[0]} brings zones, and not every run here does: give --zones for all of them together")
+        raise UserError(f"{zoned[0]} brings zones, and as one all runs have the same: give them, --zones FILE")
     called = runs[0] if len(runs) == 1 else out  # of several no calibration of one is theirs
     model = with_zones(model_of(called, trained, torch.device("cpu")), zones)
+    if onnx is not None:
+        only_group(model)
     out.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(out.parent)
     folder = temporary_path(out)  # who may read it is for the umask to say
@@ -134,8 +137,8 @@ def _fill(folder: Path, runs: Sequence[Path], trained: Sequence[Trained], title:
     entries = []
     for number, detector in enumerate(trained):
         numbers = []
-        for config in detector.encoders:
-            key = json.dumps(config.as_json())
+        for config, spec in zip(detector.encoders, specs_of(detector.card), strict=True):
+            key = _what_encodes(spec)
             if key not in configs:
                 configs[key] = (len(configs), _copy_encoder(config, folder, len(configs)))
             numbers.append(configs[key][0])
@@ -154,6 +157,12 @@ def _fill(folder: Path, runs: Sequence[Path], trained: Sequence[Trained], title:
     encoders = [config.as_json() for _, config in configs.values()]
     write_text(folder / CARD, card(title, trained, model))
     write_json(folder / PACKAGE_FILE, {"format": PACKAGE_FORMAT, "encoders": encoders, "detectors": entries})
+
+
+def _what_encodes(spec: FeatureSpec) -> str:
+    """Equal for features of one encoder, wherever it lies: one copy of it is enough."""
+    whole = spec.as_json()
+    return json.dumps({key: whole[key] for key in whole if key not in (*WHERE_FROM, "snippet_frames")})
 
 
 def _copy_encoder(config: EncoderConfig, folder: Path, number: int) -> EncoderConfig:
@@ -191,11 +200,6 @@ def _copy_onnx(config: EncoderConfig, encoder: Encoder, net: OnnxNet, folder: Pa
     spec = BackboneSpec(name=encoder.name, feature_dim=1, clip=encoder.clip, map_size=(1, 1, 1))
     write_json(folder / place / onnx_card(source).name, card_of_net(net, spec))
     return dataclasses.replace(config, backbone=f"{ONNX_PREFIX}{place}/{source.name}")
-
-
-def _copy(source: Path, target: Path) -> None:
-    with replacing(target) as temporary:
-        shutil.copyfile(source, temporary)
 
 
 def _forget_places(file: Path) -> None:

@@ -18,6 +18,7 @@ from downstream.detection.given_features import GivenFeatures, open_given, refus
 from downstream.detection.open_model import Trained, open_detectors
 from downstream.detection.score_config import ScoreConfig
 from downstream.detector.inference import score_by_camera
+from downstream.detector.storage import seen_in_training
 from downstream.features.import_config import NO_CATALOGUE
 from downstream.features.timing import timings_of
 from downstream.runs.run_folder import RunFolder
@@ -144,7 +145,7 @@ def _lengths(given: GivenFeatures, frames: Mapping[str, int | None]) -> dict[str
 
 def _notes(given: GivenFeatures, cards: Sequence[Mapping[str, Any]]) -> list[str]:
     """What a reader of the scores should know of these videos."""
-    seen = {str(name) for card in cards for key in ("trained_on", "selected_on") for name in card.get(key) or ()}
+    seen = {name for card in cards for name in seen_in_training(card)}
     known = [name for name in given.names if name in seen]
     if not known:
         return []

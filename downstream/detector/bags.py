@@ -28,8 +28,8 @@ class Bags(NamedTuple):
     teacher_scores: Tensor | None = None
     """(B, T) in [0, 1], without gradient: of the exponential moving average of the detector, where there is one."""
     instance_labels: Tensor | None = None
-    """(B, T) in [0, 1]: the share of an instance's frames that is anomalous. Of a ceiling alone: no weakly supervised
-    loss may look at it."""
+    """(B, T) in [0, 1]: the share of an instance's frames that is anomalous, as a ceiling's spans or a teacher say. No
+    weakly supervised loss may look at it."""
     before_norms: Tensor | None = None
     """(B, T, H): what the batch norms of the head were given, where it has any."""
     classes: Tensor | None = None

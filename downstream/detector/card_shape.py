@@ -71,6 +71,7 @@ _KNOWN = record(
         "threshold": number(),
         "trained_on": sequence(text),
         "selected_on": sequence(text),
+        "taught_on": sequence(text),
         "selected": optional(record({"video_auc": optional(number())})),
         "objective": mapping(),
         "backbone": one_of("backbone"),

@@ -1,4 +1,4 @@
-"""Cross-entropy of every instance with its own label: what a ceiling is trained with, and no weak detector."""
+"""Cross-entropy of every instance with its own label: what a ceiling is trained with, and what a teacher teaches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def frame_bce(bags: Bags) -> tuple[Tensor, LossParts]:
     much as it lasts. The classes are balanced over the batch, as bags are; one that the batch has not adds 0. Instances
     count alike, however many frames they stand for. Parts: what either class adds to the loss.
     """
-    assert bags.instance_labels is not None, "only bags of a ceiling have them"
+    assert bags.instance_labels is not None, "only bags of a ceiling and of self-training have them"
     share = bags.instance_labels
     anomalous = _mean(cross_entropy(bags.log_scores, torch.ones_like(share)), share, bags.mask) / 2
     normal = _mean(cross_entropy(bags.log_scores, torch.zeros_like(share)), 1 - share, bags.mask) / 2

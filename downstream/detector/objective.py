@@ -101,7 +101,7 @@ class DetectorTraining(nn.Module):
     ) -> tuple[Tensor, LossParts]:
         """Training bags (B, T, D), bool (B, T), (B,) of this process -> the loss over all processes, and its parts.
 
-        `instance_labels` (B, T): of a ceiling. `classes` (B, C): see `Bags`.
+        `instance_labels` (B, T): of a ceiling or a teacher. `classes` (B, C): see `Bags`.
         """
         output = self.detector.per_snippet(features, mask)
         teacher_scores = None

@@ -170,6 +170,11 @@ def read_card(folder: Path) -> dict[str, Any]:
     return read_versioned_json(file, "the card", FORMAT, "train the detector again", CARD, LIST_BYTES)
 
 
+def seen_in_training(card: Mapping[str, Any]) -> set[str]:
+    """Names of the videos that the detector, or a teacher of its, was trained on or selected by."""
+    return {str(name) for key in ("trained_on", "selected_on", "taught_on") for name in card.get(key) or ()}
+
+
 def specs_of(card: Mapping[str, Any]) -> list[FeatureSpec]:
     """What the features are that a detector was trained on, one for each fused set."""
     return [FeatureSpec.from_json(values) for values in card["features"]["specs"]]

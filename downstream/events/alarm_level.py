@@ -106,7 +106,7 @@ class LevelScale:
 
     def level(self, score: float) -> AlarmLevel:
         """Of one score."""
-        place = AT_THRESHOLD * (odds_of(score) - self.low) / self.rise
+        place = AT_THRESHOLD * (log_odds_of(score) - self.low) / self.rise
         value = int(min(max(math.floor(place + 1e-9), 0), HIGHEST))
         if score < self.threshold < math.inf:  # both may lie beyond what log odds are taken of
             value = min(value, AT_THRESHOLD - 1)
@@ -122,12 +122,12 @@ class LevelScale:
     @property
     def low(self) -> float:
         """Log odds of level 0."""
-        return min(odds_of(self.ordinary), odds_of(self.alarm) - LEAST_RISE)
+        return min(log_odds_of(self.ordinary), log_odds_of(self.alarm) - LEAST_RISE)
 
     @property
     def rise(self) -> float:
         """Log odds from level 0 to level 5."""
-        return odds_of(self.alarm) - self.low
+        return log_odds_of(self.alarm) - self.low
 
     def _how_often(self, score: float) -> tuple[float | None, bool]:
         if self.hours is None or score < self.threshold:
@@ -192,7 +192,7 @@ def describe_scale(calibrated: LevelScale | None) -> str:
     return "alarm levels: 0 is ordinary in your normal footage, 5 the calibrated threshold, 10 twice as far above"
 
 
-def odds_of(score: float) -> float:
+def log_odds_of(score: float) -> float:
     """Log odds of one score; those at and beyond 0 and 1 as if just inside."""
     return float(log_odds(np.float64(score), EDGE))
 

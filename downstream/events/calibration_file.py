@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,9 +65,10 @@ class Calibration:
     peaks: tuple[float, ...] = ()
     """The highest score of each of the events, increasing; of very many, of the highest."""
 
-    def is_of(self, names: Sequence[str]) -> bool:
-        """Whether it is of the detectors of these SHA-256, as far as it says of which."""
-        return bool(self.detector.get("sha256", list(names)) == list(names))
+    def is_of(self, identity: Mapping[str, Any]) -> bool:
+        """Whether it is of these detectors (`downstream.scores.ensemble.identity_of`), as far as it says of which."""
+        said = self.detector
+        return "sha256" not in said or all(said.get(key) == identity.get(key) for key in ("sha256", "weights"))
 
     @property
     def per_hour(self) -> float:

@@ -9,16 +9,19 @@ import numpy as np
 
 from downstream.events.calibration_file import Calibration, read_calibration
 from downstream.events.rule import MARGIN, MERGE_SECONDS, MIN_SECONDS, AlarmRule, rule_with_margin
-from downstream.scores.ensemble import mean_scores
+from downstream.scores.ensemble import identity_of, mean_scores
 from pretrain.errors import UserError
 
 
-def calibration_of(file: Path | None, names: Sequence[str]) -> Calibration | None:
-    """The calibration in `file`, if there is one. UserError: it is damaged, or of other detectors than `names`."""
+def calibration_of(
+    file: Path | None, names: Sequence[str], weights: Sequence[float] | None = None
+) -> Calibration | None:
+    """The calibration in `file`, if there is one. UserError: it is damaged, or of other detectors than those of these
+    SHA-256, counting so."""
     if file is None or not file.is_file():
         return None
     calibration = read_calibration(file)
-    if not calibration.is_of(names):
+    if not calibration.is_of(identity_of(names, weights)):
         raise UserError(
             f"{file} is of other detectors than those in {file.parent}: calibrate again with scripts/calibrate.py, "
             "or delete it"
@@ -39,7 +42,7 @@ def default_rule(
     `names`: SHA-256 of the detectors; `label_free`: none of them was trained on labels; `weights`: as those of scores.
     UserError: a calibration that is damaged, or of other detectors.
     """
-    calibration = calibration_of(file, names)
+    calibration = calibration_of(file, names, weights)
     if calibration is not None:
         words = f"{calibration.events} event(s) in {calibration.hours:.3g} hours of normal footage"
         return calibration.rule, f"calibrated: {words}, at most {calibration.wanted_per_hour:g} an hour were wanted"

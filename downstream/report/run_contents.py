@@ -44,11 +44,7 @@ class RunScores(NamedTuple):
 
 def read_run(run: Path) -> RunScores:
     """Test scores of a run, with maps where its detectors score cells. UserError where it is no finished run."""
-    folder = RunFolder(run)
-    files, seeds = folder.test_scores(), folder.seeds()
-    if all(seed.has_maps("test") for seed in seeds):
-        files = {seed.seed: seed.read_maps("test") for seed in seeds}
-    return combined(files)
+    return combined(RunFolder(run).test_maps())
 
 
 def combined(files: Mapping[str, ScoreFile]) -> RunScores:

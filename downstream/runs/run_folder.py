@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from downstream.detector.storage import CARD_FILE
+from downstream.detector.storage import CARD_FILE, seen_in_training
 from downstream.runs.localisation_folder import LocalisationFolder
 from downstream.runs.seed_folder import SeedFolder, read_document
 from downstream.scores.score_file import ScoreFile, read_scores, write_scores
@@ -156,6 +156,13 @@ class RunFolder:
             )
         return {seed.seed: seed.read_scores("test") for seed in seeds}
 
+    def test_maps(self) -> dict[str, ScoreFile]:
+        """`test_scores`, with the maps of detectors of cells: taken as one, they are averaged cell by cell."""
+        scores, seeds = self.test_scores(), self.seeds()
+        if not all(seed.has_maps("test") for seed in seeds):
+            return scores
+        return {seed.seed: seed.read_maps("test") for seed in seeds}
+
     def write_reference(self, name: str, scored: Sequence[VideoScores], meta: Mapping[str, Any]) -> None:
         """Scores of the test videos that need no learning, under a name such as `feature_change`."""
         write_scores(self._reference(name), scored, meta)
@@ -212,16 +219,16 @@ class RunFolder:
         if self._is_one_seed:
             raise UserError(f"{self.path} is a part of a run; give the folder that holds seed-* and config.json")
 
+    def seen_in_training(self) -> set[str]:
+        """Names of the videos that its detectors were trained on or selected by, themselves or their teachers."""
+        return {name for seed in self.seeds() for name in seen_in_training(seed.read_card())}
+
     def refuse_seen_in_training(self, videos: Catalogue) -> None:
-        """UserError naming the videos that its detectors were trained on or selected by, before they are scored.
+        """UserError naming the videos that training has seen, before they are scored.
 
         Names are compared as in `pretrain.data.validation_split.refuse_overlap_names`. Folders without detectors pass.
         """
-        seen: set[str] = set()
-        for seed in self.seeds():
-            card = seed.read_card()
-            seen |= {str(name) for key in ("trained_on", "selected_on") for name in card.get(key) or ()}
-        refuse_overlap_names(seen, videos, f"the training list of {self.path}")
+        refuse_overlap_names(self.seen_in_training(), videos, f"the training list of {self.path}")
 
 
 def supervision_of(path: Path, files: Iterable[ScoreFile]) -> Supervision | None:
@@ -236,6 +243,11 @@ def supervision_of(path: Path, files: Iterable[ScoreFile]) -> Supervision | None
     return most_told(said for said in told if said is not None)
 
 
-def scores_by_seed(path: Path) -> dict[str, ScoreFile]:
-    """Seed -> scores of the test videos, of a run folder or of one score file. UserError where it is neither."""
-    return {"0": read_scores(path)} if path.is_file() else RunFolder(path).test_scores()
+def scores_by_seed(path: Path, *, maps: bool = False) -> dict[str, ScoreFile]:
+    """Seed -> scores of the test videos, of a run folder or of one score file. UserError where it is neither.
+
+    `maps`: with those of detectors of cells, as several detectors are taken as one by them.
+    """
+    if path.is_file():
+        return {"0": read_scores(path)}
+    return RunFolder(path).test_maps() if maps else RunFolder(path).test_scores()

@@ -27,6 +27,7 @@ _CARD = record(
     {
         "trained_on": sequence(text),
         "selected_on": sequence(text),
+        "taught_on": sequence(text),
         "sha256": text,
         "features": record({"specs": sequence(mapping())}),
     },

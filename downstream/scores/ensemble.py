@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,15 @@ def weights_of_runs(runs: Sequence[Hashable]) -> list[float]:
     """
     counts = [runs.count(run) for run in runs]
     return [max(counts) / count for count in counts]
+
+
+def identity_of(names: Sequence[str], weights: Sequence[float] | None = None) -> dict[str, Any]:
+    """What the scores of these detectors together are told from others' by: JSON; `weights` as in `mean_scores`.
+
+    `names`: SHA-256 of the detectors. Those that count alike are what they were before there were weights.
+    """
+    uneven = weights is not None and len(set(weights)) > 1
+    return {"sha256": list(names)} | ({"weights": list(weights or ())} if uneven else {})
 
 
 def ensemble(files: Sequence[ScoreFile], weights: Sequence[float] | None = None) -> ScoreFile:

@@ -259,8 +259,8 @@ class FinetuneConfig:
         if self.self_training.teacher is not None and self.videos.backbone is None:
             raise UserError(
                 f"self_training.teacher is {self.self_training.teacher}, and videos.backbone is not set: on stored "
-                "features nothing was gained by it (docs/results.md). Give the backbone that is to learn, "
-                "videos.backbone, or leave self_training out"
+                "features nothing was gained by it (docs/results.md). Leave self_training out; scripts/finetune.py "
+                "takes it with videos.backbone, the backbone that is to learn"
             )
         if self.self_training.teacher is not None and self.ceiling:
             raise UserError("ceiling and self_training.teacher are both set: labels of frames, or those of a teacher")

@@ -175,7 +175,7 @@ class SeedRun:
             "objective": self._objective(),
             "trained_on": sorted(video.name for video in videos.train),
             "selected_on": sorted(video.name for video in videos.validation),
-        }
+        } | ({"taught_on": list(videos.taught_on)} if videos.taught_on else {})
 
     def _objective(self) -> dict[str, Any]:
         """The loss and its settings; where snippets have labels of their own, whose these are. No place of a run."""

@@ -32,17 +32,18 @@ from pretrain.path_words import what_is_at
 
 SnippetLabels = dict[str, NDArray[np.float32]]
 """Video -> (S,): the share of each snippet that is anomalous, in [0, 1]; NaN where nothing is said of it."""
+HeldOut = Mapping[str, Sequence[VideoScores]]
+"""Video -> its scores by each of a run's detectors that had held it out."""
 
 
 def suggested_labels(
-    config: SelfTrainingConfig, training: Catalogue, entries: Mapping[str, VideoEntry]
+    config: SelfTrainingConfig, held_out: HeldOut, training: Catalogue, entries: Mapping[str, VideoEntry]
 ) -> SnippetLabels:
     """Of the training videos that the teacher says something of: all normal ones, the abnormal ones that it held out.
 
-    `entries`: which frames the student's snippets stand for. UserError where the teacher is no finished run, was told
-    labels of frames, held out none of the abnormal videos, or scored another cut of one.
+    `held_out`: its scores; `entries`: which frames the student's snippets stand for. UserError where it held out none
+    of the abnormal videos, or scored another cut of one.
     """
-    held_out = held_out_scores(config.teacher or Path())
     refuse_other_cuts(config, held_out, training, entries)
     labels: SnippetLabels = {}
     for video in training:
@@ -61,8 +62,8 @@ def suggested_labels(
     return labels
 
 
-def held_out_scores(run: Path) -> dict[str, list[VideoScores]]:
-    """Video -> its scores by each of the run's detectors that had held it out."""
+def held_out_scores(run: Path) -> HeldOut:
+    """What a teacher says. UserError where it is no finished run, or was told labels of frames."""
     folder = RunFolder(run)
     if not run.is_dir():
         raise UserError(f"self_training.teacher: {what_is_at(run)}: give a finished run of scripts/finetune.py")
@@ -87,10 +88,7 @@ def held_out_scores(run: Path) -> dict[str, list[VideoScores]]:
 
 
 def refuse_other_cuts(
-    config: SelfTrainingConfig,
-    held_out: Mapping[str, Sequence[VideoScores]],
-    training: Catalogue,
-    entries: Mapping[str, VideoEntry],
+    config: SelfTrainingConfig, held_out: HeldOut, training: Catalogue, entries: Mapping[str, VideoEntry]
 ) -> None:
     """UserError listing the abnormal videos whose scores end a snippet or more from where the student's snippets do."""
     problems = []

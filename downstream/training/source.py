@@ -53,6 +53,8 @@ class TrainingVideos:
     """Scored once, at the end; with those that have no features, of which whoever scores them says so by name."""
     left_out: tuple[str, ...] = ()
     """Listed, but without features or unreadable."""
+    taught_on: tuple[str, ...] = ()
+    """Names of what a teacher has seen, which may be other videos."""
 
 
 Details = Callable[[Sequence[VideoScores]], Mapping[str, Any]]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -14,8 +15,10 @@ from downstream.analysis.evaluate_runs import default_folder, method_names
 from downstream.features.set_writer import FeatureWriter
 from downstream.features.store import FeatureSet
 from downstream.scores.ensemble import ensemble
+from downstream.scores.map_file import read_maps, write_maps
 from downstream.scores.score_file import read_scores, write_scores
-from downstream.scores.video_scores import make_scores
+from downstream.scores.score_map import ScoreMap
+from downstream.scores.video_scores import VideoScores, make_scores
 from pretrain.errors import UserError
 from scripts import finetune, localise, reference_scores, report
 from scripts.evaluate import main
@@ -120,6 +123,48 @@ def test_several_runs_as_one_detector_stand_first(world: Path, capsys: pytest.Ca
     assert "base less base + test_scores, paired over videos" in capsys.readouterr().out
     with pytest.raises(UserError, match=r"the only input; its seeds are one by --ensemble"):
         EvaluateConfig(inputs=(world / "base",), as_one=True)
+
+
+def test_as_one_takes_a_file_of_the_whole_set_beside_a_run(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Scores of a whole set are those of the split's videos, of several inputs too."""
+    test = read_scores(world / "all" / "seed-0" / "test_scores.json").videos
+    write_scores(world / "whole_set.json", [*test, make_scores("trained_on", [0.5], [0, 16])])
+    given = [str(world / "base"), str(world / "whole_set.json")]
+    assert run(world, *given, "--as-one", "--no-plots", "--out", str(world / "out")) == 0
+    assert "are not of split 'test' and are left out" in capsys.readouterr().out
+    methods = json.loads((world / "out" / "evaluation.json").read_text())["methods"]
+    assert [method["method"] for method in methods] == ["base + whole_set", "base", "whole_set"]
+
+
+def test_detectors_of_cells_are_one_cell_by_cell(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a package of them scores: the highest of the mean, not the mean of the highest."""
+    folders = [world / "cells" / f"seed-{seed}" for seed in (0, 1)]
+    for number, folder in enumerate(folders):
+        videos = [mapped(video, number) for video in read_scores(world / "base" / "seed-0" / "test_scores.json").videos]
+        write_scores(folder / "test_scores.json", videos)
+        write_maps(folder / "test_maps.safetensors", videos, {})
+    found = {}
+    for way in (("--ensemble", str(world / "cells")), ("--as-one", *map(str, folders))):
+        assert run(world, *way, "--no-plots", "--out", str(world / "out")) == 0
+        found[way[0]] = json.loads((world / "out" / "evaluation.json").read_text())["methods"][0]["metrics"]
+    together = ensemble([read_maps(folder / "test_maps.safetensors") for folder in folders])
+    apart = ensemble([read_scores(folder / "test_scores.json") for folder in folders])
+    assert not np.allclose(together.videos[0].scores, apart.videos[0].scores, atol=0.01)
+    write_scores(world / "one.json", together.videos)
+    assert run(world, str(world / "one.json"), "--no-plots", "--out", str(world / "out")) == 0
+    (expected,) = json.loads((world / "out" / "evaluation.json").read_text())["methods"]
+    for metrics in found.values():
+        assert metrics["frame_auc"]["value"] == pytest.approx(expected["metrics"]["frame_auc"]["value"], abs=1e-9)
+    assert run(world, str(world / "base"), str(world / "cells"), "--as-one") == 2
+    assert "'cells' scores cells of the picture, and of 'base' scores of whole pictures" in capsys.readouterr().err
+
+
+def mapped(video: VideoScores, number: int) -> VideoScores:
+    """Of two cells, each seen by one of two detectors."""
+    cells = np.full((len(video.scores), 1, 2), 0.01)
+    cells[:, 0, number] = np.random.default_rng(number).uniform(0.1, 0.9, len(cells))
+    own = ScoreMap(cells, (64, 48), (0.0, 0.0, 64.0, 48.0))
+    return dataclasses.replace(video, scores=own.frame_scores(), map=own)
 
 
 def test_two_runs_are_compared(world: Path, capsys: pytest.CaptureFixture[str]) -> None:

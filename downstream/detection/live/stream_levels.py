@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from downstream.events.alarm_level import AlarmLevel, LevelScale, odds_of, scale_around
+from downstream.events.alarm_level import AlarmLevel, LevelScale, log_odds_of, scale_around
 
 REMEMBERED = 8192
 """Scores after which older ones count half: at 16 frames a snippet and 25 a second an hour and a half [ours]."""
@@ -29,7 +29,7 @@ class StreamLevels:
         """The next score became known."""
         if score >= self.release and self._total:
             return
-        self._counts[round((odds_of(score) + _END) * _STEPS)] += 1
+        self._counts[round((log_odds_of(score) + _END) * _STEPS)] += 1
         self._total += 1
         if self._total >= 2 * REMEMBERED:
             self._counts /= 2

@@ -15,13 +15,20 @@ from downstream.detector.model import check_detector
 from downstream.detector.objective import check_objective
 from downstream.evaluation.choose_videos import has_ground_truth, rehearse_evaluation
 from downstream.features.config import SnippetSettings
-from downstream.features.feature_spec import VideoEntry
+from downstream.features.feature_spec import Grid, VideoEntry
+from downstream.runs.run_folder import RunFolder
 from downstream.training.config import FeaturesConfig, FinetuneConfig
 from downstream.training.end_to_end.backbone import BackboneFacts
 from downstream.training.end_to_end.video_bags import TrainingVideo
 from downstream.training.end_to_end.video_training import VideoTraining, VideoTrainingPlan
 from downstream.training.frame_labels import check_frame_labels, frame_counts
-from downstream.training.self_training import SnippetLabels, describe_labels, suggested_labels
+from downstream.training.self_training import (
+    HeldOut,
+    SnippetLabels,
+    describe_labels,
+    held_out_scores,
+    suggested_labels,
+)
 from downstream.training.source import TrainingVideos
 from downstream.training.split import split_training
 from pretrain.data.bad_videos import BadVideos
@@ -50,8 +57,12 @@ class VideoSource:
         backbone = BackboneFacts.of(config.videos)
         check_objective(config.objective, backbone.grid)
         check_detector(config.detector, backbone.grid)
+        held_out = snippet_labels_wanted(config, backbone.grid)
         catalogue = without_quarantined(open_catalogue(config.catalogue), config.videos.quarantine)
         index = (config.videos.cache or config.output.parent / "cache") / "index"
+        test, teacher = catalogue.subset("test"), config.self_training.teacher
+        if teacher is not None:
+            RunFolder(teacher).refuse_seen_in_training(test)
         infos, unreadable = open_videos(list(catalogue), index)
         bad = BadVideos(len(catalogue), config.videos.max_bad_fraction, "videos")
         bad.note(unreadable)
@@ -59,11 +70,10 @@ class VideoSource:
         train, validation = split_training(
             readable, config.validation_fraction, config.split_seed, config.validation_by
         )
-        test = catalogue.subset("test")
         if config.score_test and has_ground_truth(test):
             there = [video for video in test if video.name in infos]
             rehearse_evaluation(snippets_of(there, infos, config.videos.snippet_frames), there, config.evaluation.tail)
-        told = labels_of_snippets(config, train, validation, infos, backbone.grid)
+        told = labels_of_snippets(config, held_out, train, validation, infos)
         plan = VideoTrainingPlan(
             videos=[
                 TrainingVideo(v.name, v.path, int(v.label or 0), infos[v.name], None if told is None else told[v.name])
@@ -80,7 +90,14 @@ class VideoSource:
             bad=bad,
             index=index,
         )
-        videos = TrainingVideos(train=train, validation=validation, test=test, left_out=tuple(sorted(unreadable)))
+        plan.order(seed=0)  # classes that are missing are missing for every seed
+        videos = TrainingVideos(
+            train=train,
+            validation=validation,
+            test=test,
+            left_out=tuple(sorted(unreadable)),
+            taught_on=() if teacher is None else tuple(sorted(RunFolder(teacher).seen_in_training())),
+        )
         return VideoSource(videos=videos, backbone=backbone, plan=plan)
 
     def describe(self) -> str:
@@ -105,12 +122,32 @@ class VideoSource:
         return VideoTraining(self.plan, seed, accelerator)
 
 
+def snippet_labels_wanted(config: FinetuneConfig, grid: Grid | None) -> HeldOut:
+    """What a teacher says, of self-training; else nothing. UserError where snippets are to have labels of their own, a
+    ceiling's or a teacher's, and cannot be learnt from."""
+    teacher = config.self_training.teacher
+    if not config.ceiling and teacher is None:
+        return {}
+    what = "ceiling is on" if teacher is None else f"self_training.teacher is {teacher}"
+    if grid is not None:
+        raise UserError(
+            f"{what}, and videos.grid is {config.videos.grid}: labels of snippets say when, not where. Leave one of "
+            "the two out; a backbone that learnt so gives features of cells like any other (extract_features.py --grid)"
+        )
+    if config.detector.temporal != "none":
+        raise UserError(
+            f"{what}, and detector.temporal is {config.detector.temporal}: every snippet is learnt by itself, and what "
+            "looks at its neighbours would first meet them when videos are scored. Set detector.temporal none"
+        )
+    return {} if teacher is None else held_out_scores(teacher)
+
+
 def labels_of_snippets(
     config: FinetuneConfig,
+    held_out: HeldOut,
     train: Catalogue,
     validation: Catalogue,
     infos: Mapping[str, VideoInfo],
-    grid: tuple[int, int] | None,
 ) -> SnippetLabels | None:
     """Of the training videos, by a ceiling's spans or by a teacher; of the latter without those that it says nothing
     of. None: labels of videos are learnt from. UserError where they cannot be had."""
@@ -119,15 +156,9 @@ def labels_of_snippets(
     every = Catalogue([*train, *validation], train.source)
     entries = snippets_of(list(every), infos, config.videos.snippet_frames)
     if config.ceiling:
-        check_frame_labels(entries, every, grid)
+        check_frame_labels(entries, every, None)
         return {video.name: frame_counts(entries[video.name], video).shares() for video in train}
-    if grid is not None:
-        raise UserError(
-            f"self_training.teacher is {config.self_training.teacher}, and videos.grid is {config.videos.grid}: a "
-            "teacher says when, not where. Leave one of the two out; a backbone that it has taught gives features of "
-            "cells like any other (scripts/extract_features.py --grid)"
-        )
-    return suggested_labels(config.self_training, train, entries)
+    return suggested_labels(config.self_training, held_out, train, entries)
 
 
 def refuse_features(config: FeaturesConfig) -> None:

@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -34,6 +35,7 @@ from downstream.training.end_to_end.stages import unfreeze
 from downstream.training.end_to_end.video_bags import (
     COLOURS,
     FLIP_CROP,
+    Bag,
     ClipBatch,
     SnippetReader,
     TrainingVideo,
@@ -82,6 +84,17 @@ class VideoTrainingPlan:
     index: Path
     """Folder of packet indices."""
 
+    @cached_property
+    def bags(self) -> list[Bag]:
+        """What steps are drawn from."""
+        return bags_of(self.videos)
+
+    def order(self, seed: int) -> BalancedSampler:
+        """Which bags a step has. UserError where a class is missing."""
+        labels = [int(bag.is_abnormal) for bag in self.bags]
+        of_snippets = ("snippets", SNIPPETS_NEED) if self.has_snippet_labels else ()
+        return BalancedSampler(labels, self.batch_size, self.normal_per_abnormal, seed, *of_snippets)
+
     @property
     def has_snippet_labels(self) -> bool:
         """Whether snippets are told apart, not videos."""
@@ -110,12 +123,8 @@ class VideoTraining:
             backbone = nn.SyncBatchNorm.convert_sync_batchnorm(backbone)
         self.stages = unfreeze(backbone, plan.settings.unfreeze)
         self.snippets = SnippetSettings(snippet_frames=plan.settings.snippet_frames)
-        bags = bags_of(plan.videos)
-        labels = [int(bag.is_abnormal) for bag in bags]
-        of_snippets = ("snippets", SNIPPETS_NEED) if plan.has_snippet_labels else ()
-        order = BalancedSampler(labels, plan.batch_size, plan.normal_per_abnormal, seed, *of_snippets)
         self.bags = VideoBags(
-            *(bags, self._reader(spec), order, plan.bag_length),
+            *(plan.bags, self._reader(spec), plan.order(seed), plan.bag_length),
             rank=accelerator.process_index,
             world_size=accelerator.num_processes,
         )

@@ -78,7 +78,10 @@ def test_several_encoders_read_each_video_in_turn(world: Path) -> None:
     """Two groups with a backbone each, as an end-to-end run has: both say what they say alone, averaged."""
     both = open_model(world / "runs" / "whole")
     group = both.groups[0]
-    alone = [dataclasses.replace(group, detectors=(detector,)) for detector in group.detectors]
+    alone = [
+        dataclasses.replace(group, detectors=(detector,), names=(name,), runs=(run,))
+        for detector, name, run in zip(group.detectors, group.names, group.runs, strict=True)
+    ]
     split = dataclasses.replace(both, groups=tuple(alone))
     assert len(split.sources) == 2
     videos = files(world, *TEST)
@@ -155,12 +158,35 @@ def test_runs_in_one_package_count_alike_however_many_detectors_they_have(world:
     assert (again.names, again.weights) == (made.names, made.weights)
 
 
+def test_runs_on_the_same_features_read_a_video_once(world: Path, tmp_path: Path) -> None:
+    """As runs, whose backbone lies in one place, and as packages, which bring one each."""
+    seeds = [world / "runs" / "whole" / f"seed-{number}" for number in (0, 1)]
+    of_runs = make_package(seeds, tmp_path / "of_runs")
+    packages = [tmp_path / "0", tmp_path / "1"]
+    for seed, package in zip(seeds, packages, strict=True):
+        make_package([seed], package)
+    of_packages = make_package(packages, tmp_path / "of_packages")
+    for name, made in (("of_runs", of_runs), ("of_packages", of_packages)):
+        assert (made.runs, len(made.sources)) == ([0, 1], 1)
+        assert len(list((tmp_path / name / "encoders").iterdir())) == 1
+    both = scored(open_model(world / "runs" / "whole"), files(world, "v8"))["v8"].scores
+    found = scored(of_packages, files(world, "v8"))["v8"].scores
+    assert both is not None
+    assert found is not None
+    np.testing.assert_allclose(found.scores, both.scores, atol=1e-12)
+
+
 def test_runs_that_do_not_go_together_are_refused(world: Path, tmp_path: Path) -> None:
     whole, cells = world / "runs" / "whole", world / "runs" / "cells"
-    with pytest.raises(UserError, match="its detectors score different things"):
+    with pytest.raises(UserError, match=r"whole/seed-0\S* scores whole pictures of .* of 16 frames, and \S*cells/"):
         make_package([whole, cells], tmp_path / "package")
     with pytest.raises(UserError, match=r"is in this list twice: .*; give each once"):
         make_package([whole, whole / "seed-0"], tmp_path / "package")
+    make_package([whole], tmp_path / "zoned")
+    (tmp_path / "zoned" / "zones.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(UserError, match=r"zoned brings zones, and as one all runs have the same: give them, --zones"):
+        make_package([tmp_path / "zoned", world / "runs" / "large"], tmp_path / "package")
+    shutil.rmtree(tmp_path / "zoned")
     with pytest.raises(UserError, match="--backbone is given for 2 runs"):
         make_package([whole, world / "runs" / "large"], tmp_path / "package", [world / "backbone"])
     assert list(tmp_path.iterdir()) == []

@@ -27,13 +27,20 @@ from tests.downstream.detector.test_exportable import videos
 DIM = 9
 
 
-def model(detectors: list[Any], normalise: Any = "none", sources: int = 1, **encoder: Any) -> Model:
+def model(
+    detectors: list[Any], normalise: Any = "none", sources: int = 1, runs: tuple[int, ...] = (), **encoder: Any
+) -> Model:
     """Of small3d on tiny clips; detectors take what `sources` of it give side by side."""
     opened = open_encoder(EncoderConfig(height=16, width=24, **encoder))
     opened.dim = DIM if not detectors else detectors[0].dim // sources
     source = EncoderSource(encoder=opened, settings=SnippetSettings(), dtype="float16")
     group = DetectorGroup(
-        sources=(source,) * sources, normalise=normalise, pool_cells=None, detectors=tuple(detectors), names=("a",)
+        sources=(source,) * sources,
+        normalise=normalise,
+        pool_cells=None,
+        detectors=tuple(detectors),
+        names=tuple(map(str, range(len(detectors)))),
+        runs=runs or (0,) * len(detectors),
     )
     rule = AlarmRule(threshold=0.5, release=0.4)
     return Model(path=Path("run"), groups=(group,), rule=rule, rule_from="x", device=torch.device("cpu"))
@@ -53,6 +60,16 @@ def test_the_graph_of_features_says_what_detection_says(normalise: Any) -> None:
         found = FeaturesToScores(group, [DIM, DIM], [True, True])(features)
     assert float(found[0].max() - found[0].min()) > 1e-3
     assert compare("graph", [found], [said(group, features)]) < 1e-5
+
+
+def test_in_the_graph_each_run_counts_as_one_too() -> None:
+    (group,) = model([detector(), detector(seed=1), detector(seed=2)], runs=(0, 0, 1)).groups
+    features = videos(1, 21)
+    with torch.inference_mode():
+        found = FeaturesToScores(group, [DIM], [True])(features)
+    assert compare("graph", [found], [said(group, features)]) < 1e-5
+    alike = said(dataclasses.replace(group, runs=(0, 1, 2)), features)
+    assert float((alike[0] - found[0]).abs().max()) > 1e-4
 
 
 def test_features_of_several_crops_in_scores_out(tmp_path: Path) -> None:

@@ -13,9 +13,13 @@ from accelerate import Accelerator
 
 from downstream.detection.model import Model, score_files
 from downstream.detection.open_model import open_model
+from downstream.detection.package import make_package
 from downstream.detection.score_cache import ScoreCache
 from downstream.detection.scoring import ScoringSettings, score_all
+from downstream.events.calibration_file import Calibration, write_calibration
+from downstream.events.rule import AlarmRule
 from pretrain.data.catalogue import Video
+from pretrain.errors import UserError
 
 KINDS = ("whole", "cells")
 
@@ -54,6 +58,26 @@ def test_other_detectors_and_another_file_are_scored_anew(world: Path, tmp_path:
     assert of_one_seed.load(video) is None
     os.utime(video.path, (1, 1))
     assert cache.load(video) is None
+
+
+def test_the_same_detectors_that_count_otherwise_are_another_model(world: Path, tmp_path: Path, video: Video) -> None:
+    """Two detectors and one, as two runs or as three; neither the kept scores nor a calibration are the other's."""
+    whole, large = world / "runs" / "whole", world / "runs" / "large" / "seed-0"
+    two = make_package([whole, large], tmp_path / "two")
+    three = make_package([whole / "seed-0", whole / "seed-1", large], tmp_path / "three")
+    assert (two.names, two.weights, three.weights) == (three.names, [1, 1, 2], [1, 1, 1])
+    cache = keep(two, video, tmp_path / "scored")
+    assert cache.load(video) is not None
+    assert ScoreCache(tmp_path / "scored", three).load(video) is None
+    rule = AlarmRule(threshold=0.5, release=0.4)
+    made = Calibration(
+        rule=rule, wanted_per_hour=1, margin=1, events=1, hours=1, videos=1, detector=two.identity, peaks=(0.6,)
+    )
+    for folder in ("two", "three"):
+        write_calibration(tmp_path / folder / "calibration.json", made)
+    assert open_model(tmp_path / "two").rule == rule
+    with pytest.raises(UserError, match="is of other detectors than those in"):
+        open_model(tmp_path / "three")
 
 
 def test_a_damaged_file_is_scored_anew(world: Path, tmp_path: Path, video: Video) -> None:

@@ -17,7 +17,14 @@ from downstream.scores.score_file import write_scores
 from downstream.scores.supervision import KEY
 from downstream.scores.video_scores import make_scores
 from downstream.training.config import SelfTrainingConfig
-from downstream.training.self_training import called, describe_labels, odds_on, suggested_labels
+from downstream.training.self_training import (
+    SnippetLabels,
+    called,
+    describe_labels,
+    held_out_scores,
+    odds_on,
+    suggested_labels,
+)
 from pretrain.data.catalogue import Catalogue, Video
 from pretrain.errors import UserError
 
@@ -33,16 +40,21 @@ def held_out(run: Path, seed: int, scores: dict[str, list[float]], **meta: Any) 
     write_scores(run / f"seed-{seed}" / "validation_scores.json", videos, meta)
 
 
+def labels_by(teacher: Path, **settings: float) -> SnippetLabels:
+    config = SelfTrainingConfig(teacher=teacher, **settings)
+    return suggested_labels(config, held_out_scores(teacher), TRAINING, ENTRIES)
+
+
 def test_each_abnormal_video_is_judged_by_the_detectors_that_had_held_it_out(tmp_path: Path) -> None:
     held_out(tmp_path, 0, {"a1": [0.1, 0.9, 0.6, 0.2], "n1": [0.9] * 4})
     held_out(tmp_path, 1, {"a1": [0.1, 0.1, 0.9, 0.3]})
-    labels = suggested_labels(SelfTrainingConfig(teacher=tmp_path, share=0.25, doubtful=0.25), TRAINING, ENTRIES)
+    labels = labels_by(tmp_path, share=0.25, doubtful=0.25)
     both = mean_scores([np.array([0.1, 0.9, 0.6, 0.2]), np.array([0.1, 0.1, 0.9, 0.3])])
     assert np.argsort(-both).tolist()[:2] == [2, 1]
     assert labels.keys() == {"a1", "n1"}  # of a2 nobody says anything
     np.testing.assert_array_equal(labels["a1"], np.array([0, np.nan, 1, 0], np.float32))
     np.testing.assert_array_equal(labels["n1"], np.zeros(4, np.float32))  # whatever its scores
-    other = suggested_labels(SelfTrainingConfig(teacher=tmp_path, share=0.25, doubtful=0.0), TRAINING, ENTRIES)
+    other = labels_by(tmp_path, share=0.25, doubtful=0.0)
     assert describe_labels(labels) != describe_labels(other)
 
 
@@ -95,7 +107,7 @@ def test_shares_that_leave_nothing_normal_are_refused(settings: dict[str, float]
 def test_teachers_that_cannot_teach_are_refused(tmp_path: Path) -> None:
     def refused(name: str) -> str:
         with pytest.raises(UserError) as error:
-            suggested_labels(SelfTrainingConfig(teacher=tmp_path / name), TRAINING, ENTRIES)
+            labels_by(tmp_path / name)
         return str(error.value)
 
     assert "give a finished run of scripts/finetune.py" in refused("nowhere")
@@ -108,6 +120,6 @@ def test_teachers_that_cannot_teach_are_refused(tmp_path: Path) -> None:
     assert "scored other cuts of 1 training video(s)" in refused("longer")
     assert "'a1': scores up to frame 192, snippets up to frame 64" in refused("longer")
     write_scores(tmp_path / "tail" / "seed-0" / "validation_scores.json", [make_scores("a1", [0.1], [0, 48])], {})
-    suggested_labels(SelfTrainingConfig(teacher=tmp_path / "tail"), TRAINING, ENTRIES)  # less than a snippet apart
+    labels_by(tmp_path / "tail")  # less than a snippet apart
     held_out(tmp_path / "other", 0, {"b1": [0.1, 0.9]}, **{KEY: "videos"})
     assert "says nothing of the 2 abnormal training videos" in refused("other")

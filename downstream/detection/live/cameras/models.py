@@ -89,7 +89,7 @@ def open_models(cameras: Sequence[Camera], device: torch.device) -> tuple[dict[s
 
 def calibrated(model: Model, file: Path, calibration: Calibration) -> Model:
     """The same with the rule, and the alarm levels, of a camera's own calibration. UserError: it is of others."""
-    if not calibration.is_of(model.names):
+    if not calibration.is_of(model.identity):
         raise UserError(
             f"its calibration {file} is of another detector: its threshold means nothing for this one. Name the "
             "detector that it is of, or make one of this detector with scripts/calibrate.py"

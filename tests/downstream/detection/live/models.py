@@ -46,6 +46,7 @@ def small_group(
         pool_cells=pool_cells,
         detectors=tuple(detectors),
         names=tuple(map(str, seeds)),
+        runs=(0,) * len(detectors),
     )
 
 

@@ -126,7 +126,7 @@ def test_fused_sets_and_several_members(encoder: Encoder, cells: Encoder, videos
     first = small_group(cells, more=more, temporal="multi_scale")
     second = small_group(cells, normalise="l2", seeds=(3, 4))
     assert_as_offline(small_model(first, second), videos[160])
-    assert_as_offline(small_model(first, dataclasses.replace(second, run=1)), videos[160])  # counts half each then
+    assert_as_offline(small_model(first, dataclasses.replace(second, runs=(1, 2))), videos[160])  # thirds then
 
 
 def test_encoders_that_look_at_other_pictures_are_refused(encoder: Encoder) -> None:

@@ -13,13 +13,17 @@ from accelerate import Accelerator
 from hypothesis import given
 from hypothesis import strategies as st
 
+from downstream.detector.config import DetectorConfig
+from downstream.runs.run_folder import RunFolder
 from downstream.scores.score_file import write_scores
 from downstream.scores.video_scores import make_scores
 from downstream.training.config import FinetuneConfig, SelfTrainingConfig
+from downstream.training.end_to_end import video_source
 from downstream.training.end_to_end.video_bags import TrainingVideo, bags_of
 from downstream.training.end_to_end.video_source import VideoSource
 from downstream.training.end_to_end.video_training import VideoTraining
 from downstream.training.finetune import finetune
+from pretrain.data.catalogue import Catalogue, Video
 from pretrain.data.video import VideoInfo
 from pretrain.errors import UserError
 from tests.downstream.training.end_to_end.filmed import film, short_run
@@ -40,13 +44,16 @@ def spanned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def say(teacher: Path, scores: list[float]) -> None:
+    """These scores, of quarters of the videos that it held out."""
+    videos = [make_scores(f"v{number}", scores, np.arange(5) * (LENGTHS[number] // 4)) for number in (1, 3, 5)]
+    write_scores(teacher / "seed-0" / "validation_scores.json", videos, {"supervision": "videos"})
+
+
 @pytest.fixture
 def taught(spanned: Path, tmp_path: Path) -> FinetuneConfig:
     """A teacher that held out v1, v3 and v5 and calls their third snippet the highest, and two steps of its student."""
-    videos = [
-        make_scores(f"v{number}", [0.2, 0.4, 0.9, 0.3], np.arange(5) * (LENGTHS[number] // 4)) for number in (1, 3, 5)
-    ]
-    write_scores(tmp_path / "teacher" / "seed-0" / "validation_scores.json", videos, {"supervision": "videos"})
+    say(tmp_path / "teacher", [0.2, 0.4, 0.9, 0.3])
     return short_run(
         *(spanned, tmp_path / "run"),
         kind="csv",
@@ -127,9 +134,8 @@ def test_each_snippet_has_an_augmentation_of_its_own(taught: FinetuneConfig) -> 
 def test_a_run_does_not_go_on_when_its_teacher_says_something_else(taught: FinetuneConfig) -> None:
     assert finetune(taught) == 0
     (taught.output / "seed-0" / "summary.json").unlink()
-    changed = [make_scores(f"v{number}", [0.9, 0.4, 0.2, 0.3], np.arange(5) * 16) for number in (1, 3, 5)]
     assert taught.self_training.teacher is not None
-    write_scores(taught.self_training.teacher / "seed-0" / "validation_scores.json", changed, {})
+    say(taught.self_training.teacher, [0.9, 0.4, 0.2, 0.3])
     with pytest.raises(UserError, match=r"labels of snippets: was .* is "):
         finetune(dataclasses.replace(taught, resume=True))
 
@@ -152,13 +158,42 @@ def test_a_ceiling_of_spans_much_shorter_than_a_snippet_is_told_what_to_do(taugh
     coarse = dataclasses.replace(taught.videos, snippet_frames=96)
     top = dataclasses.replace(taught, self_training=SelfTrainingConfig(), ceiling=True, videos=coarse)
     with pytest.raises(UserError, match=r"none of the \d+ training snippets is abnormal.*or have shorter ones with "):
-        training_of(top)
+        VideoSource.open(top)
 
 
-def test_what_does_not_go_together_is_refused_before_anything_runs(taught: FinetuneConfig) -> None:
-    cells = dataclasses.replace(taught, videos=dataclasses.replace(taught.videos, grid="map"))
-    with pytest.raises(UserError, match="a teacher says when, not where"):
-        finetune(cells)
+def test_videos_that_the_teacher_has_seen_are_no_test_of_its_student(taught: FinetuneConfig) -> None:
+    assert taught.self_training.teacher is not None
+    card = taught.self_training.teacher / "seed-0" / "detector" / "detector.json"
+    card.parent.mkdir()
+    card.write_text(json.dumps({"trained_on": ["v0", "elsewhere"], "selected_on": ["v1"]}))
+    assert finetune(taught) == 0
+    of_student = json.loads((taught.output / "seed-0" / "detector" / "detector.json").read_text())
+    assert of_student["taught_on"] == ["elsewhere", "v0", "v1"]
+    with pytest.raises(UserError, match="- elsewhere"):  # by another list, in which it is a test video
+        RunFolder(taught.output).refuse_seen_in_training(Catalogue([Video("elsewhere", "")], "other list"))
+    card.write_text(json.dumps({"trained_on": ["v9"]}))
+    again = dataclasses.replace(taught, output=taught.output.with_name("again"))
+    with pytest.raises(UserError, match=r"the training list of .*teacher"):
+        finetune(again)
+    assert not again.output.exists()
+
+
+def test_what_does_not_go_together_is_refused_before_anything_runs(
+    taught: FinetuneConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = dataclasses.replace(taught.videos, grid="map")
+    top = dataclasses.replace(taught, self_training=SelfTrainingConfig(), ceiling=True)
+    neighbours = DetectorConfig(temporal="multi_scale")
+    for one, what in ((taught, r"self_training\.teacher is .*"), (top, "ceiling is on")):
+        with pytest.raises(
+            UserError, match=rf"{what}, and videos\.grid is map: labels of snippets say when, not where"
+        ):
+            finetune(dataclasses.replace(one, videos=cells))
+        with pytest.raises(UserError, match=rf"{what}, and detector\.temporal is multi_scale: every snippet"):
+            finetune(dataclasses.replace(one, detector=neighbours))
+    monkeypatch.setattr(video_source, "open_videos", None)  # what follows is said before any video is opened
+    with pytest.raises(UserError, match="give a finished run"):
+        finetune(dataclasses.replace(taught, self_training=SelfTrainingConfig(teacher=Path("nowhere"))))
     with pytest.raises(UserError, match=r"videos\.backbone is not set: on stored features nothing was gained"):
         dataclasses.replace(taught, videos=dataclasses.replace(taught.videos, backbone=None))
     with pytest.raises(UserError, match="ceiling and self_training"):
