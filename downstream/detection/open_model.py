@@ -100,7 +100,7 @@ def model_of(path: Path, trained: Sequence[Trained], device: torch.device, *, ca
         rule=rule,
         rule_from=source,
         device=device,
-        zones=_zones_of(path),
+        zones=zones_of(path),
         levels=calibrated_scale(calibration_of(file, names, weights)),
     )
 
@@ -111,7 +111,7 @@ def kind_of_features(card: Mapping[str, Any]) -> str:
     return json.dumps([features[name] for name in ("specs", "dtypes", "normalise")] + [features.get("pool_cells")])
 
 
-def _zones_of(path: Path) -> Zones | None:
+def zones_of(path: Path) -> Zones | None:
     """Those that a package brings."""
     if not (path / PACKAGE_FILE).is_file() or not os.path.lexists(path / ZONES_FILE):
         return None

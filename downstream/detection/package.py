@@ -36,7 +36,7 @@ from downstream.detection.open_model import (
     model_of,
     open_model,
     open_runs,
-    with_zones,
+    zones_of,
 )
 from downstream.detection.package_config import PackageConfig
 from downstream.detector.storage import CARD_FILE, WEIGHTS_FILE, read_card, specs_of
@@ -47,7 +47,8 @@ from downstream.features.encoders import Encoder, VideoNetwork, open_encoder
 from downstream.features.feature_spec import WHERE_FROM, FeatureSpec
 from downstream.features.image_tower import ImageTower
 from downstream.features.onnx_encoder import ONNX_PREFIX, OnnxNet, card_of_net, onnx_card
-from downstream.features.zone_file import write_zones
+from downstream.features.zone_file import read_zones, write_zones
+from downstream.features.zones import Zones
 from downstream.runs.run_folder import CALIBRATION_FILE, RunFolder
 from downstream.scores.supervision import most_told, supervision_in
 from pretrain.backbones import BackboneSpec
@@ -105,10 +106,9 @@ def make_package(
             f"a detector (SHA-256 {doubled[0][:12]}...) is in this list twice: {shown_list(list(map(str, runs)))}; "
             "give each once"
         )
-    if len(runs) > 1 and zones is None and (zoned := [run for run in runs if (run / ZONES_FILE).is_file()]):
-        raise UserError(f"{zoned[0]} brings zones, and as one all runs have the same: give them, --zones FILE")
     called = runs[0] if len(runs) == 1 else out  # of several no calibration of one is theirs
-    model = with_zones(model_of(called, trained, torch.device("cpu")), zones)
+    model = model_of(called, trained, torch.device("cpu"))
+    model = dataclasses.replace(model, zones=read_zones(zones) if zones else _common_zones(runs))
     if onnx is not None:
         only_group(model)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -130,6 +130,14 @@ def make_package(
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return dataclasses.replace(made, path=out)
+
+
+def _common_zones(runs: Sequence[Path]) -> Zones | None:
+    brought = [zones_of(run) for run in runs]
+    if any(own != brought[0] for own in brought):
+        zoned = next(run for run, own in zip(runs, brought, strict=True) if own is not None)
+        raise UserError(f"{zoned} brings zones, and not every run here the same: give --zones for all of them together")
+    return brought[0]
 
 
 def _fill(folder: Path, runs: Sequence[Path], trained: Sequence[Trained], title: str, model: Model) -> None:

@@ -292,10 +292,21 @@ def test_wrong_settings_are_told(settings: dict[str, tuple[str, ...]], text: str
 
 
 def test_a_variant_cannot_change_what_is_compared() -> None:
-    config = read_config(["--feature-sets", "a=x", "--variants", "v=--catalogue.kind csv"], "ablate.py")
-    _, failures = make_cells(config)
-    assert len(failures) == 3
-    assert "may not change catalogue.kind" in failures[0].text
+    for name, flag in (
+        ("catalogue.kind", "--catalogue.kind csv"),
+        ("self_training.share", "--self-training.share 0.1"),
+    ):
+        config = read_config(["--feature-sets", "a=x", "--variants", f"v={flag}"], "ablate.py")
+        _, failures = make_cells(config)
+        assert len(failures) == 3
+        assert f"may not change {name}" in failures[0].text
+
+
+def test_a_teacher_is_for_another_command() -> None:
+    with pytest.raises(
+        UserError, match=r"self_training\.teacher is T.*Leave self_training out; scripts/finetune\.py takes"
+    ):
+        read_config(["--feature-sets", "a=x", "--self-training.teacher", "T"], "ablate.py")
 
 
 def test_a_variant_may_stand_on_one_base() -> None:

@@ -182,11 +182,6 @@ def test_runs_that_do_not_go_together_are_refused(world: Path, tmp_path: Path) -
         make_package([whole, cells], tmp_path / "package")
     with pytest.raises(UserError, match=r"is in this list twice: .*; give each once"):
         make_package([whole, whole / "seed-0"], tmp_path / "package")
-    make_package([whole], tmp_path / "zoned")
-    (tmp_path / "zoned" / "zones.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(UserError, match=r"zoned brings zones, and as one all runs have the same: give them, --zones"):
-        make_package([tmp_path / "zoned", world / "runs" / "large"], tmp_path / "package")
-    shutil.rmtree(tmp_path / "zoned")
     with pytest.raises(UserError, match="--backbone is given for 2 runs"):
         make_package([whole, world / "runs" / "large"], tmp_path / "package", [world / "backbone"])
     assert list(tmp_path.iterdir()) == []

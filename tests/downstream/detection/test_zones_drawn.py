@@ -143,10 +143,15 @@ def test_of_several_zones_of_one_alone_are_not_taken_for_all(world: Path, tmp_pa
     file.write_text("zones: [{name: left, polygon: [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}]")
     make_package([world / "runs" / "large" / "seed-0"], tmp_path / "zoned", zones=file)
     both = [world / "runs" / "whole", tmp_path / "zoned"]
-    with pytest.raises(UserError, match=r"zoned brings zones, and not every run here does: give --zones for all"):
-        make_package(both, tmp_path / "both")
+    for runs in (both, both[::-1]):
+        with pytest.raises(
+            UserError, match=r"zoned brings zones, and not every run here the same: give --zones for all"
+        ):
+            make_package(runs, tmp_path / "both")
     assert not (tmp_path / "both").exists()
     assert make_package(both, tmp_path / "both", zones=file).zones == LEFT
+    make_package(both[:1], tmp_path / "alike", zones=file)
+    assert make_package([tmp_path / "alike", tmp_path / "zoned"], tmp_path / "again").zones == LEFT
 
 
 @pytest.mark.parametrize("kind", ["whole", "cells"])
