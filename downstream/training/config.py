@@ -158,7 +158,7 @@ class DetectorOptimConfig:
     """The optimiser and its schedule."""
 
     optimizer: Literal["adamw", "adam", "adagrad"] = "adamw"
-    """Which optimiser; MIL ranking (2018) used Adagrad at 0.01."""
+    """Which optimiser; MIL ranking (2018) used Adagrad at 0.001."""
     steps: int = 1000
     """Optimiser steps."""
     batch_size: int = 64

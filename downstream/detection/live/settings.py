@@ -93,10 +93,10 @@ class LiveSettings:
     source: Annotated[SourceSettings, tyro.conf.arg(name="")] = field(default_factory=SourceSettings)
     lookahead: int | None = None
     """Snippets that a score waits for. Default: as many as the detector looks ahead, so that scores are those of a
-    file; 0: none, the soonest alarm."""
+    file, but for what comes of the whole video (window_seconds); 0: none, the soonest alarm."""
     window_seconds: float = 600.0
-    """What a detector that sees the whole video (a transformer, features normalised by video or place) sees of a
-    stream: so many seconds before now."""
+    """What a detector that sees the whole video (composed scores of whole pictures, a transformer, features normalised
+    by video or place) sees of a stream: so many seconds before now."""
     webhook: str | None = field(default=None, repr=False)
     """URL to POST a JSON object to when an event begins, and when it ends."""
     webhook_pictures: Literal["none", "base64", "multipart"] = "none"
