@@ -39,7 +39,7 @@ class NormalConfig:
     """Learn what is usual of each camera, and of each place in its picture where there are cells. A camera is a group
     of the catalogue with two videos of the footage or more; its videos are scored by its own, others as before."""
     keeps_learning: bool = False
-    """On a stream: standardise by what the camera has shown of late (the last live.window_seconds) instead of the footage."""
+    """On a stream: standardise by what the camera has shown in live.window_seconds instead of the footage."""
 
     def __post_init__(self) -> None:
         if self.parts is not None:
