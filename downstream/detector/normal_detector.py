@@ -243,7 +243,7 @@ def nearest_distance(white: Tensor, members: Tensor) -> Tensor:
 
 
 def median_distance(white: Tensor, context: Tensor) -> Tensor:
-    """float64 (B, T): median distance of (B, T, K) to the (B, N, K) of its own bag."""
+    """float64 (B, T): median distance of (B, T, K) to the (B, N, K) of its own bag, itself among them."""
     parts = [torch.cdist(rows, context).median(dim=2).values for rows in white.split(ROWS_AT_ONCE, dim=1)]
     return torch.cat(parts, dim=1).double()
 
@@ -258,12 +258,17 @@ def own_statistics(logs: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 def coreset(white: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """int64 (at most count,): rows of (N, K) that lie close to all of them (greedy k-centre; Sener and Savarese, 2018,
-    as PatchCore, 2021, has it)."""
+    as PatchCore, 2021, has it). [ours] Once every row is equal to a chosen one the others are drawn at random: footage
+    that stands still has neighbours, too."""
     if len(white) <= count:
         return torch.arange(len(white))
     chosen = [int(torch.randint(len(white), (1,), generator=generator))]
     distance = (white - white[chosen[0]]).square().sum(dim=1)
-    while len(chosen) < count:
+    while len(chosen) < count and bool(distance.max() > 0):
         chosen.append(int(distance.argmax()))
         distance = torch.minimum(distance, (white - white[chosen[-1]]).square().sum(dim=1))
+    if len(chosen) < count:
+        taken = set(chosen)
+        others = [row for row in torch.randperm(len(white), generator=generator).tolist() if row not in taken]
+        chosen += others[: count - len(chosen)]
     return torch.tensor(chosen)

@@ -100,7 +100,9 @@ class LevelScale:
     threshold: float = math.inf
     """From which on a calibration counted events."""
     peaks: tuple[float, ...] = ()
-    """The highest score of each event in normal footage, increasing."""
+    """The highest score of each event in normal footage, increasing; of very many, of the highest."""
+    events: int = 0
+    """How many there were; those without a peak here were no higher than the first."""
     hours: float | None = None
     """Of that footage; None: there was none."""
 
@@ -110,6 +112,7 @@ class LevelScale:
         value = int(min(max(math.floor(place + 1e-9), 0), HIGHEST))
         if score < self.threshold < math.inf:  # both may lie beyond what log odds are taken of
             value = min(value, AT_THRESHOLD - 1)
+            value = 0 if score <= self.ordinary else value
         often, is_at_least = self._how_often(score)
         return AlarmLevel(
             value=value,
@@ -121,18 +124,22 @@ class LevelScale:
 
     @property
     def low(self) -> float:
-        """Log odds of level 0."""
-        return min(log_odds_of(self.ordinary), log_odds_of(self.alarm) - LEAST_RISE)
+        """Log odds of level 0; where the threshold of a calibration lies lower, under that."""
+        ordinary = log_odds_of(self.ordinary)
+        is_calibrated = self.relative_to == "normal footage"
+        return min(ordinary, log_odds_of(self.alarm) - LEAST_RISE) if is_calibrated else ordinary
 
     @property
     def rise(self) -> float:
         """Log odds from level 0 to level 5."""
-        return log_odds_of(self.alarm) - self.low
+        return max(log_odds_of(self.alarm) - self.low, LEAST_RISE)
 
     def _how_often(self, score: float) -> tuple[float | None, bool]:
         if self.hours is None or score < self.threshold:
             return None, False
         as_high = len(self.peaks) - bisect.bisect_left(self.peaks, score)
+        if as_high == len(self.peaks):
+            as_high = max(as_high, self.events)
         return self.hours / max(1, as_high), not as_high
 
 
@@ -156,6 +163,7 @@ def calibrated_scale(calibration: Calibration | None) -> LevelScale | None:
         relative_to="normal footage",
         threshold=calibration.rule.threshold,
         peaks=calibration.peaks,
+        events=calibration.events,
         hours=calibration.hours,
     )
 

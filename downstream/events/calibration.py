@@ -152,7 +152,8 @@ def _notes(found: Calibration, footage: Footage, seconds: float) -> list[str]:
     if seconds > _LONG_SHARE * hours * 3600:
         notes.append(
             f"Events take {100 * seconds / hours / 3600:.0f} % of this normal footage: few, because they are long. "
-            "Ask for fewer an hour for a higher threshold."
+            "Scores that lie within --margin of the threshold are of the same event: give a smaller one, or ask for "
+            "fewer an hour."
         )
     if found.left_out is None:
         notes.append("With a single video or group nobody knows how the threshold does on other footage.")

@@ -12,7 +12,7 @@ from downstream.detector.storage import StoredWith, save_detector
 from downstream.evaluation.choose_videos import has_ground_truth, open_listed, rehearse_evaluation
 from downstream.features.fusion import FusedFeatures
 from downstream.normality.config import FitNormalConfig
-from downstream.normality.fit import fit_normal
+from downstream.normality.fit import ALARM_SHARE, fit_normal
 from downstream.references.of_features import write_feature_references
 from downstream.runs.run_folder import RunFolder
 from downstream.runs.seed_folder import Part
@@ -52,6 +52,8 @@ def run_fit(config: FitNormalConfig) -> int:
     generator = torch.Generator().manual_seed(config.seed)
     detector = fit_normal(config.normal, features, names, others, device, generator, cameras)
     seed = run.seed(0)
+    if note := note_of_little_footage(sum(features.videos[name].snippets for name in others)):
+        print(note, flush=True)
     if detector.cameras:
         print(
             f"what is usual is known of {len(detector.cameras)} camera(s): {shown_list(detector.cameras)}", flush=True
@@ -78,6 +80,17 @@ def run_fit(config: FitNormalConfig) -> int:
     seed.write_summary(told)
     summarise(config, run, listed if len(test) else test)
     return 0
+
+
+def note_of_little_footage(snippets: int) -> str:
+    """What a threshold is worth that so many held-out snippets say; nothing where they are enough."""
+    if snippets * ALARM_SHARE >= 1:
+        return ""
+    return (
+        f"note: {snippets} held-out snippet(s) say how far the ordinary goes, and one in {1 / ALARM_SHARE:g} is to "
+        "score above one half: scores rank moments, and their threshold means little. Give more footage, or calibrate "
+        "it on more (scripts/calibrate.py)"
+    )
 
 
 FREE_TO_CHANGE = {"output", "resume", "device", "plots", "references"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
@@ -156,17 +155,15 @@ def sample_vectors(features: FusedFeatures, names: Sequence[str]) -> tuple[Tenso
 def spread_out(snippets: int, places: int, count: int, number: int) -> NDArray[np.int64]:
     """Ascending int64: at most `count` of the instances of one video (snippets by crops or cells, places first).
 
-    Evenly spaced, by a stride that has no factor in common with the places: else a few of them would stand for all.
-    They begin elsewhere in each video `number`, so that no place goes with the beginning of videos or their end.
+    Evenly spaced in time, and each of the next place: all of them in turn. Times and places begin elsewhere in each
+    video `number`, so that no place goes with the beginning of videos or their end.
     """
     instances = snippets * places
     if instances <= count:
         return np.arange(instances, dtype=np.int64)
-    stride = instances // count
-    while math.gcd(stride, places) > 1:
-        stride -= 1
-    first = int(instances * (number * GOLDEN % 1))
-    return np.sort((first + stride * np.arange(count, dtype=np.int64)) % instances)
+    turns = np.arange(count, dtype=np.int64)
+    times = ((turns + number * GOLDEN % 1) * snippets / count).astype(np.int64)
+    return np.sort(np.minimum(times, snippets - 1) * places + (turns + number * count) % places)
 
 
 def whiten(detector: NormalDetector, vectors: Tensor) -> None:

@@ -51,8 +51,8 @@ def levels_data(levels: LevelScale | None) -> dict[str, Any] | None:
     if levels is None:
         return None
     threshold = None if levels.hours is None else levels.threshold
-    scale = {"low": levels.low, "rise": levels.rise}
-    return scale | {"threshold": threshold, "peaks": list(levels.peaks), "hours": levels.hours}
+    scale = {"low": levels.low, "rise": levels.rise, "ordinary": levels.ordinary, "threshold": threshold}
+    return scale | {"peaks": list(levels.peaks), "events": levels.events, "hours": levels.hours}
 
 
 def score_axis(scores: Sequence[NDArray[np.float64]], rule: AlarmRule) -> dict[str, Any]:

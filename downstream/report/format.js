@@ -17,7 +17,8 @@ function levelOf(video, score) {
   const place = (5 * (Math.log(held) - Math.log1p(-held) - scale.low)) / scale.rise;
   const known = Boolean(data.levels);
   const below = known && data.levels.threshold !== null && score < data.levels.threshold;
-  const value = Math.min(Math.max(Math.floor(place + 1e-5), 0), below ? 4 : 10);
+  const highest = below ? (score <= data.levels.ordinary ? 0 : 4) : 10;
+  const value = Math.min(Math.max(Math.floor(place + 1e-5), 0), highest);
   const word = value >= 5 ? (known ? "alarm" : "very unusual") : value >= 4 && known ? "very unusual" : value >= 2 ? "unusual" : "ordinary";
   return { value, word };
 }
@@ -30,7 +31,8 @@ function levelWords(video, score) {
 function oftenWords(score) {
   const known = data.levels;
   if (!known || known.threshold === null || score < known.threshold) return "";
-  const count = known.peaks.filter((peak) => peak >= score).length;
+  const high = known.peaks.filter((peak) => peak >= score).length;
+  const count = high === known.peaks.length ? Math.max(high, known.events) : high;
   const hours = known.hours / Math.max(1, count);
   return count ? `once in ${shortHours(hours)} of normal footage` : `not once in ${shortHours(hours)} of normal footage`;
 }

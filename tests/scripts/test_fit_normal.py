@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from downstream.features.store import FeatureSet
+from downstream.normality.command import note_of_little_footage
 from downstream.report.run_contents import run_rule
 from downstream.runs.run_folder import RunFolder
 from scripts import evaluate, localise, report
@@ -38,6 +40,10 @@ def test_it_finds_what_no_label_named(simulated: Path, tmp_path: Path, capsys: p
         "change + nearest of 8 numbers, relative to the footage; 10 videos to fit to, 2 held out, 12 to score"
         in printed
     )
+    features = FeatureSet.open(simulated / "features")
+    of_held_out = RunFolder(out).seed(0).read_scores("validation").videos
+    snippets = sum(features.videos[video.name].snippets for video in of_held_out)
+    assert (f"note: {snippets} held-out snippet(s) say how far" in printed) == (snippets < 100)
     summary = json.loads((out / "summary.json").read_text())
     assert summary["test"]["metrics"]["frame_auc"]["value"] > 0.9
     card = RunFolder(out).seeds()[0].read_card()
@@ -103,6 +109,11 @@ def test_a_run_that_broke_off_is_made_by_the_same_command(
         assert run(*flags(simulated, tmp_path / "run")) == 2
     assert "free some space and run the same command again" in capsys.readouterr().err
     assert run(*flags(simulated, tmp_path / "run")) == 0
+
+
+def test_little_footage_says_what_its_threshold_is_worth() -> None:
+    assert "one in 100 is to score above one half: scores rank moments" in note_of_little_footage(99)
+    assert note_of_little_footage(100) == ""
 
 
 def test_one_video_of_footage_is_too_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,6 +70,14 @@ def test_a_coreset_lies_close_to_all_of_the_footage() -> None:
     assert coreset(white[:4], 10, torch.Generator()).tolist() == [0, 1, 2, 3]
 
 
+def test_footage_that_stands_still_has_neighbours_in_a_coreset() -> None:
+    """Of 100 snippets, 50 of each: once one of each is chosen, more of all follow, none of them twice."""
+    white = numbers(100, 3).repeat(50, 1)
+    chosen = coreset(white, 4000, torch.Generator().manual_seed(0))
+    assert len(chosen.unique()) == 4000
+    assert float(nearest_distance(white, white[chosen]).max()) < 0.01  # float32; others are 0.1 away
+
+
 @pytest.mark.parametrize("relative_to", ["footage", "video"])
 @settings(max_examples=20, deadline=None)
 @given(length=st.integers(1, 30), padding=st.integers(0, 4))

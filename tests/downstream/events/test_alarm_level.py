@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -142,6 +143,25 @@ def test_below_a_threshold_that_log_odds_do_not_reach_is_no_alarm() -> None:
     high = 1 - 1e-10
     scale = LevelScale(ordinary=0.1, alarm=high, threshold=high, relative_to="normal footage")
     assert scale.level(1 - 1e-9).value < 5 <= scale.level(high).value
+
+
+def test_what_is_ordinary_is_level_0_however_near_to_1_it_lies() -> None:
+    """Log odds are taken of scores held off both ends: what lies beyond is all the same to them."""
+    for score in (0.0, 1e-12, 0.5, 1 - 1e-9, 1.0):
+        assert own_scale(np.full(10, score)).level(score).value == 0
+    sure = LevelScale(ordinary=1 - 1e-10, alarm=1 - 1e-12, threshold=1 - 1e-12, relative_to="normal footage")
+    assert [sure.level(score).value for score in (1 - 1e-10, 1 - 1e-11, 1 - 1e-12)] == [0, 4, 5]
+
+
+def test_events_without_a_peak_count_where_all_peaks_do() -> None:
+    """Of 2304 events in 96 hours the 3 highest are known: every 2.5 minutes there was one at the threshold."""
+    scale = dataclasses.replace(LEVELS, threshold=0.9, peaks=(0.95, 0.97, 0.99), events=2304, hours=96.0)
+    assert scale.level(0.9).once_in_hours == pytest.approx(96 / 2304)
+    assert scale.level(0.95).once_in_hours == pytest.approx(96 / 2304)
+    assert scale.level(0.96).once_in_hours == 96 / 2
+
+
+LEVELS = LevelScale(ordinary=0.1, alarm=0.9, relative_to="normal footage")
 
 
 def test_what_keeps_an_event_going_does_not_say_what_is_ordinary() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from downstream.detector.normal_detector import NormalConfig, NormalDetector
 from downstream.detector.storage import load_detector, save_detector
@@ -118,6 +120,17 @@ def test_every_place_and_every_time_of_videos_is_sampled(videos: int, snippets: 
     for counts in (of_place, of_time):
         assert counts.min() > 0.7 * counts.mean()
         assert counts.max() < 1.4 * counts.mean()
+
+
+@given(st.integers(1, 300), st.sampled_from([1, 2, 4, 6, 10, 12, 96]), st.integers(1, 400), st.integers(0, 50))
+def test_of_a_long_video_no_stretch_is_left_out(snippets: int, places: int, count: int, number: int) -> None:
+    chosen = spread_out(snippets, places, count, number)
+    assert len(np.unique(chosen)) == len(chosen) == min(count, snippets * places)
+    rows = np.unique(chosen // places)
+    unseen = np.diff(np.concatenate([[-1], rows, [snippets]])) - 1
+    assert unseen.max() <= max(1, np.ceil(2 * snippets / count))
+    if count >= 4 * places:
+        assert np.ptp(np.bincount(chosen % places, minlength=places)) <= 1
 
 
 def test_of_more_videos_than_vectors_some_are_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

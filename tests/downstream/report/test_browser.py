@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -191,7 +192,8 @@ def test_levels_are_those_of_the_detection(page: Page, tmp_path: Path) -> None:
     scale = LevelScale(
         ordinary=0.1, alarm=0.97, relative_to="normal footage", threshold=0.97, peaks=(0.98, 0.99, 0.9999), hours=12.0
     )
-    for levels in (None, scale):
+    sure = dataclasses.replace(scale, ordinary=0.95, events=40)
+    for levels in (None, scale, sure):
         opened(page, tmp_path, report(*videos, rule=AlarmRule(threshold=0.97, release=0.9), levels=levels))
         for one in videos:
             assert one.scores is not None
