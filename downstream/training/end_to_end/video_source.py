@@ -132,7 +132,7 @@ def snippet_labels_wanted(config: FinetuneConfig, grid: Grid | None) -> HeldOut:
     if grid is not None:
         raise UserError(
             f"{what}, and videos.grid is {config.videos.grid}: labels of snippets say when, not where. Leave one of "
-            "the two out; a backbone that learnt so gives features of cells like any other (extract_features.py --grid)"
+            "the two out; a backbone that learnt so gives features of cells like any other, with --grid"
         )
     if config.detector.temporal != "none":
         raise UserError(
