@@ -49,9 +49,10 @@ class ScoreCache:
 
     def __init__(self, folder: Path, model: Model) -> None:
         specs = [source.encoder.spec(source.settings).as_json() for source in model.sources]
-        content: list[Any] = [model.names, specs, [source.dtype for source in model.sources]]
-        if len(set(model.weights)) > 1:
-            content.append({"weights": model.weights})
+        identity = model.identity
+        content: list[Any] = [identity.pop("sha256"), specs, [source.dtype for source in model.sources]]
+        if identity:
+            content.append(identity)
         if model.zones is not None:
             content.append(model.zones.as_json())
         if model.camera is not None:
